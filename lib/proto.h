@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * proto.h - types and bodies of the control messages (lib/ctl.h)
+ *
+ * Four conversations:
+ *   nppd and its children over fd 3 (NPP_CTL_FD)
+ *   npp-osm and the nppd of an NPP (nppd of the host connects, npp-osm speaks)
+ *   libnpp and npp-osm, over the host's socket
+ *   tools and any nppd
+ * Bodies are plain structs of one machine and one build: both sides check the ABI
+ * version in the first message.
+ */
+#ifndef NPP_LIB_PROTO_H
+#define NPP_LIB_PROTO_H
+
+#include <stdint.h>
+
+#include "shm/abi.h"
+
+#define NPP_CTL_FD 3	/* the control socket of a child of nppd */
+#define NPP_NAME_MAX 32
+
+/* Paths under the run directory (default /run/npp, one sub-directory per lab):
+ *   NAME.sock      nppd of the NPP or host NAME: tools, attachment
+ *   NAME.osm.sock  npp-osm of host NAME: programs */
+
+enum npp_ctl_type {
+	NPP_CTL_NONE = 0,
+
+	/* nppd -> child, once, first */
+	NPP_CTL_START_DISPATCH = 1,	/* npp_ctl_start_dispatch; fds: global ro, stats, private, port queue,
+					   own bell, bells[n_iops], (rx ctl, rx data)[n_iops] */
+	NPP_CTL_START_ISM,		/* npp_ctl_start_ism; fds: global ro, neigh ro, stats, locks, private,
+					   rx ctl, rx data, port queue (transmit only), bells[n_iops] */
+	NPP_CTL_START_OSM,		/* npp_ctl_start_osm; fds: host memory, stats, listening socket,
+					   bells[NPP_MAX_CTX] follow in NPP_CTL_BELLS messages */
+	NPP_CTL_STOP,			/* to a child: finish and exit 0 */
+	/* child -> nppd */
+	NPP_CTL_READY = 16,
+	NPP_CTL_IPC_OPEN,		/* npp_ctl_ipc: ISM wants rings to and from `peer`; answered by NPP_CTL_IPC with the same seq */
+	/* nppd -> ISM */
+	NPP_CTL_IPC = 24,		/* npp_ctl_ipc; fds: out ctl, out data, in ctl, in data; to both ends */
+	NPP_CTL_ROLE,			/* npp_ctl_role; fd: neigh read-write if it has the link role now */
+	NPP_CTL_HOST_ATTACH,		/* npp_ctl_host_attach; fds: host memory, inbound region */
+	NPP_CTL_BELLS,			/* npp_ctl_bells; fds: that many eventfds (to ISM: of that host; to OSM: its own) */
+	NPP_CTL_HOST_DETACH,		/* npp_ctl_host_attach without fds: the host has failed or left */
+
+	/* nppd of host -> npp-osm */
+	NPP_CTL_NPP_CONN = 32,		/* npp_ctl_npp_conn; fd: connected socket to the nppd of that NPP */
+
+	/* npp-osm -> nppd of NPP (requests), answers have type + 1 */
+	NPP_CTL_ATTACH = 40,		/* npp_ctl_attach; fd: host memory; then NPP_CTL_BELLS messages up to NPP_MAX_CTX, then ATTACH_DONE */
+	NPP_CTL_ATTACHED,		/* npp_ctl_attached; fds: global ro, bells[n_iops], inbound[n_iops] */
+	NPP_CTL_PORT_GRANT,		/* npp_ctl_port: may this host use the port? */
+	NPP_CTL_PORT_GRANTED,		/* npp_ctl_port; error -EADDRINUSE */
+	NPP_CTL_PORT_RELEASE,		/* npp_ctl_port; no answer */
+	NPP_CTL_IOP_STATE = 46,		/* nppd -> npp-osm: npp_ctl_iop */
+	NPP_CTL_ATTACH_DONE,		/* no body: all bells are sent; now HELLOs come */
+
+	/* libnpp -> npp-osm (requests); answers carry type NPP_CTL_ANSWER */
+	NPP_CTL_PROC_HELLO = 64,	/* npp_ctl_hello; answer npp_ctl_welcome; fds: host memory, placeholder is made locally */
+	NPP_CTL_GET_ATTACH,		/* npp_ctl_iop (attach); answer npp_ctl_attached; fds: global ro, bells[n], inbound[n] */
+	NPP_CTL_CTX_OPEN,		/* npp_ctl_ctx (kind); answer npp_ctl_ctx; fd: its doorbell */
+	NPP_CTL_CTX_CLOSE,		/* npp_ctl_ctx; answer empty */
+	NPP_CTL_FD_CHUNK,		/* npp_ctl_chunk: make descriptor chunk; answer empty, proc record says where */
+	NPP_CTL_FORK,			/* npp_ctl_fork: embryo with a copy of my table, refs raised; answer npp_ctl_fork */
+	NPP_CTL_FORK_DONE,		/* npp_ctl_fork: child pid known (parent), or 0: fork failed, drop the embryo */
+	NPP_CTL_BIND,			/* npp_ctl_bind: own the port; DGRAM: also make npp_udp and replicate; answer npp_ctl_bind */
+	NPP_CTL_LISTEN,			/* npp_ctl_bind + backlog: make npp_listener, replicate; answer when all have answered */
+	NPP_CTL_UNBIND,			/* npp_ctl_bind: give the port back (socket closed before it listened) */
+	NPP_CTL_CLOSE,			/* npp_ctl_bind (sock, gen): last descriptor of a listener or datagram socket is gone */
+	NPP_CTL_SUB_MORE,		/* npp_ctl_bind (sock, gen): make the big subscriber map */
+	NPP_CTL_ANSWER,
+
+	/* tools -> nppd; answers have type NPP_CTL_ANSWER */
+	NPP_CTL_TOOL_STATUS = 96,	/* answer: npp_ctl_status + child records */
+	NPP_CTL_TOOL_REGIONS,		/* answer: npp_ctl_regions; fds read-only: global, neigh, locks, then stats of each child, then private regions of ISMs (NPP) or host memory, stats (host) */
+	NPP_CTL_TOOL_STOP,		/* stop everything and exit; answer empty when it has begun */
+};
+
+struct npp_ctl_start_dispatch {
+	uint32_t abi_version, n_iops;
+	uint64_t layout_hash;
+	int32_t cpu;		/* pin to, -1 not */
+	uint32_t verbose;
+};
+struct npp_ctl_start_ism {
+	uint32_t abi_version, iop, n_iops;
+	uint32_t restart;	/* 1: attach to what stands in the private region */
+	uint64_t layout_hash;
+	int32_t cpu;
+	uint32_t verbose;
+	uint32_t max_conns;	/* TCBs */
+	uint32_t reass_bytes;
+	uint32_t seed[8];	/* random, from nppd; keys of tables and ISNs */
+};
+struct npp_ctl_start_osm {
+	uint32_t abi_version;
+	uint32_t restart;
+	uint64_t layout_hash;
+	char name[NPP_NAME_MAX];
+	uint32_t n_npps;
+	uint32_t verbose;
+	char npp[NPP_MAX_ATTACH][NPP_NAME_MAX];
+	uint32_t host_grace_ms;
+	uint32_t zero;
+};
+struct npp_ctl_ipc { uint32_t peer; uint32_t zero; };
+struct npp_ctl_role { uint32_t link; uint32_t zero; };
+struct npp_ctl_host_attach { uint32_t host_no; uint32_t attach; /* the host's number for this NPP */ uint32_t slot; uint32_t zero; };
+struct npp_ctl_bells { uint32_t host_no; uint32_t first, count; uint32_t zero; };
+struct npp_ctl_npp_conn { uint32_t attach; uint32_t zero; char name[NPP_NAME_MAX]; };
+struct npp_ctl_attach { uint32_t abi_version; uint32_t attach; uint64_t layout_hash; char host[NPP_NAME_MAX]; };
+struct npp_ctl_attached { uint32_t attach, host_no, n_iops, iop_up; char name[NPP_NAME_MAX]; };
+struct npp_ctl_iop { uint32_t attach, iop, up, zero; };
+struct npp_ctl_port {
+	union npp_addr addr;	/* any: all addresses of the NPP */
+	uint16_t port;		/* host order; in a request 0: pick an ephemeral one */
+	uint8_t proto;		/* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t reuse;		/* 1 SO_REUSEPORT, 2 SO_REUSEADDR */
+	uint32_t uid;		/* of the program, for SO_REUSEPORT */
+};
+struct npp_ctl_hello { uint32_t abi_version; int32_t pid; uint64_t layout_hash; uint64_t start_time; };
+struct npp_ctl_welcome { uint32_t proc; uint32_t n_attach; char host[NPP_NAME_MAX]; };
+struct npp_ctl_ctx { uint32_t ctx; uint32_t kind; };
+struct npp_ctl_chunk { uint32_t proc; uint32_t chunk; };
+struct npp_ctl_fork { uint32_t proc; int32_t pid; };
+struct npp_ctl_bind {
+	uint32_t sock, gen;	/* record made by the program, laddr/lport/opt_flags filled in */
+	uint32_t backlog;
+	int32_t pid;
+	union npp_addr addr;
+	uint16_t port;		/* in the answer: the one granted */
+	uint8_t proto, reuse;
+	uint32_t zero;
+};
+struct npp_ctl_child {	/* one per child in the status answer */
+	uint32_t role, index;
+	int32_t pid;
+	uint32_t state;		/* 0 down, 1 starting, 2 ready */
+	uint32_t restarts;
+	int32_t exit_status;	/* of the last one that ended, as wait(2) gives it */
+};
+struct npp_ctl_status {
+	uint32_t abi_version, role; /* 1 NPP, 2 host */
+	char name[NPP_NAME_MAX];
+	int32_t pid;
+	uint32_t n_children, n_iops, n_hosts;
+	uint64_t layout_hash;
+	char attached[NPP_MAX_HOSTS][NPP_NAME_MAX]; /* NPP: its hosts by number; host: its NPPs */
+	uint32_t huge_pages;	/* 2 MB pages in use by its regions */
+	uint32_t zero;
+};
+struct npp_ctl_regions { uint32_t n_stats, n_private; };
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * self.h - where npp's own programs and libraries are
+ */
+#ifndef NPP_LIB_SELF_H
+#define NPP_LIB_SELF_H
+
+#include <stddef.h>
+
+/* Path of one of our programs ("npp-ism", "npp-dispatch", "npp-osm", "nppd", "npp") or of
+ * "libnpp-preload.so": $NPP_EXECDIR if set; else, when this program runs from a build tree
+ * (its directory's sibling NAME/NAME exists; npp-osm/preload/.libs/ for the library), from
+ * there; else the installed place. 0 or -ENOENT. */
+int npp_self_find(const char *name, char *path, size_t cap);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * priv.h - inside the stack: the arena, a parsed packet, and what IP and the transports
+ *          ask of each other
+ */
+#ifndef NPP_STACK_PRIV_H
+#define NPP_STACK_PRIV_H
+
+#include "net/wire.h"
+#include "npp-ism/stack/stack.h"
+#include "npp-ism/stack/wheel.h"
+
+/* Every subsystem keeps its state in a part of the arena of its own. Each provides
+ *   size_t X_size(cfg)              bytes, a multiple of 64
+ *   void X_init(s, mem)             fresh state in zeroed memory at s->X
+ *   int X_attach(s)                 checks and rebuilds what is derived; 0 or -EPROTO
+ * for X in ip (ip.c: routes, neighbours, fragments, ICMP), udp, tcp. */
+struct ip_state;
+struct udp_state;
+struct tcp_state;
+
+struct stack {
+	uint64_t magic;
+	uint64_t layout_hash;
+	uint64_t size;			/* of the arena */
+	const struct stack_env *env;	/* process-local, rewritten at attach */
+	struct stack_cfg cfg;
+	uint64_t now_us;
+	struct wheel wheel;
+	uint64_t ip_off, udp_off, tcp_off;	/* from the start of the arena: how tools find them */
+	struct ip_state *ip;
+	struct udp_state *udp;
+	struct tcp_state *tcp;
+};
+
+#define STAT_INC(s, id) npp_stat_inc((s)->env->stats, NPP_##id)
+#define STAT_ADD(s, id, n) npp_stat_add((s)->env->stats, NPP_##id, (n))
+#define STAT_SET(s, id, v) npp_stat_set((s)->env->stats, NPP_##id, (v))
+
+/* An IP datagram, parsed once by ip_input() and handed down by pointer. */
+struct pkt {
+	const uint8_t *ip;		/* IP header */
+	const uint8_t *l4;		/* transport header */
+	uint32_t l4_len;		/* bytes from l4 to the end of the datagram (padding cut off) */
+	union npp_addr src, dst;
+	uint8_t proto, ttl, tos;	/* tos: DSCP and ECN */
+	uint8_t port;			/* network port */
+	bool csum_ok;			/* the transport checksum is vouched for */
+	bool l2_bcast;			/* came by Ethernet broadcast or multicast */
+	bool gso;			/* more than one segment's worth */
+	uint16_t gso_size;		/* bytes of payload per segment, 0 unknown */
+	uint32_t rx_us;
+	const uint8_t *eth_src;		/* sender's MAC; NULL after reassembly */
+};
+
+/* Where packets to a peer go: a route with the next hop's Ethernet address. Kept by
+ * connections; ip_output() refreshes it when the neighbour cache or the routes changed. */
+struct ip_path {
+	union npp_addr src, dst, next_hop;
+	uint8_t port;
+	uint8_t valid;
+	uint8_t mac[6];
+	uint16_t mtu;			/* IP bytes per packet */
+	uint8_t have_mac;
+	uint8_t zero;
+	uint32_t net_seq, neigh_changes; /* what it was computed from */
+};
+
+/* ---- IP's services to the transports (ip.c, by IP) ------------------------------- */
+
+/* Looks up the route to DST; SRC any: picks the source address. 0; -ENETUNREACH; or
+ * -EADDRNOTAVAIL: SRC is not ours. */
+int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst);
+/* Sends TX (transport header and payload in place, csum_off set: the checksum is filled in
+ * here, as a partial one for the port to complete if the frame goes out whole) to P. GSO
+ * frames go out whole; other payload above the MTU is fragmented unless DF. If the
+ * neighbour is not resolved, a copy of small frames waits, and resolution starts.
+ * 0; -ENETUNREACH, -EHOSTUNREACH, -EMSGSIZE, -ENOBUFS. */
+int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, bool df,
+	      struct stack_tx *tx);
+/* Is A one of our unicast addresses? */
+bool ip_is_local(struct stack *s, const union npp_addr *a);
+/* The peer at P->next_hop was heard from in reply to us: keeps the cache fresh (RFC 4861, 7.3.1
+ * in spirit, for ARP as well). Cheap; rate-limited inside. */
+void ip_confirm(struct stack *s, struct ip_path *p);
+/* ICMP destination unreachable about PKT, rate-limited (RFC 1812, 4.3.2). CODE as in RFC 792. */
+void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code);
+/* Verifies the transport checksum of PKT over the pseudo header unless vouched for. */
+bool ip_l4_csum_ok(const struct pkt *pkt);
+
+size_t ip_size(const struct stack_cfg *cfg);
+void ip_init(struct stack *s, void *mem);
+int ip_attach(struct stack *s);
+/* An Ethernet frame from the port; parses, reassembles, hands on, calls the transports. */
+void ip_input(struct stack *s, const struct npp_frame_rec *rec, const uint8_t *frame, uint32_t len);
+void ip_ipc_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len);
+void ip_timer(struct stack *s, struct wheel_timer *t);
+
+/* ---- the transports' entries for IP ------------------------------------------------ */
+
+void tcp_input(struct stack *s, const struct pkt *pkt);
+/* An ICMP error quotes a segment of ours: KEY names the flow as the answer would (src = peer),
+ * SEQ is the quoted sequence number. ERR: positive errno; MTU: next-hop MTU for EMSGSIZE. */
+void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, bool hard,
+		    uint32_t mtu);
+size_t tcp_size(const struct stack_cfg *cfg);
+void tcp_init(struct stack *s, void *mem);
+int tcp_attach(struct stack *s);
+void tcp_timer(struct stack *s, struct wheel_timer *t);
+void tcp_flush(struct stack *s);
+
+void udp_input(struct stack *s, const struct pkt *pkt);
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard);
+size_t udp_size(const struct stack_cfg *cfg);
+void udp_init(struct stack *s, void *mem);
+int udp_attach(struct stack *s);
+
+/* ---- timers: which subsystem a wheel timer belongs to ---------------------------------- */
+enum stack_timer_kind { TIMER_IP = 1, TIMER_TCP = 2 };
+
+#endif

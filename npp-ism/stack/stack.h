@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * stack.h - the TCP/IP stack of one IOP, as its user sees it
+ *
+ * A library without system calls, clocks, threads or globals: time, randomness, frame
+ * output and the sockets' byte rings come in through struct stack_env. The same
+ * objects run in npp-ism, unit tests, fuzzers and the simulator.
+ *
+ * All state stands in one arena of stack_size() bytes that the user provides, at an
+ * address that stays the same for the arena's life; a successor process calls
+ * stack_attach() on it. The stack holds no frame: what stack_input() is given may be
+ * overwritten when it returns.
+ *
+ * Its user here is npp-ism/socket/ (the socket ISM): it owns socket records and host
+ * memory, checks every offset that comes from a host, and hands plain numbers down.
+ */
+#ifndef NPP_STACK_H
+#define NPP_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/addr.h"
+#include "shm/abi.h"
+#include "shm/stats.h"
+
+struct stack;
+
+struct stack_cfg {
+	uint32_t iop, n_iops;
+	uint32_t max_conns;	/* TCBs; the SYN cache has as many entries, at most 4096 */
+	uint32_t max_listeners;
+	uint32_t max_udp;
+	uint32_t reass_bytes;	/* fragments held */
+	uint64_t hash_key[2];	/* SipHash key of the tables that outsiders can fill */
+	uint64_t isn_key[2];	/* RFC 6528 */
+};
+
+/* A frame on its way out. The transport writes its header at head + STACK_L4_OFF and sets
+ * l4_len; IP and Ethernet put theirs in front. Payload slices point into byte rings and
+ * are only valid during the call. */
+#define STACK_L4_OFF 64
+#define STACK_HEAD_MAX 160
+#define STACK_SLICES 3
+struct stack_slice { const void *data; uint32_t len; };
+struct stack_tx {
+	struct vnet_hdr vnet;		/* filled by ip_output() */
+	uint8_t head[STACK_HEAD_MAX];
+	uint16_t start;			/* ip_output(): offset of the Ethernet header in head */
+	uint16_t l4_len;		/* bytes of transport header */
+	uint16_t gso_size;		/* 0, or payload bytes per segment (TCP) */
+	uint16_t csum_off;		/* of the checksum field in the transport header; 0xffff: complete already */
+	uint32_t payload_len;		/* sum of the slices */
+	uint32_t n_slices;
+	struct stack_slice slice[STACK_SLICES];
+};
+/* The frame on the wire is head[start .. STACK_L4_OFF + l4_len) followed by the slices. */
+
+/* ---- sockets as the user sees them --------------------------------------------- */
+
+/* A byte ring in host memory; the byte with stream offset o stands at base[o & (size - 1)]. */
+struct stack_ring { uint8_t *base; uint32_t size; };
+
+/* Public first part of a TCB. `user*` and the rings belong to the user, the rest is
+ * read-only to it. */
+struct tcp_conn {
+	uint32_t index, gen;		/* place in the TCB array; gen changes when it is reused (12 bits) */
+	uint8_t state;			/* enum npp_tcp_state */
+	uint8_t port;			/* network port of the session */
+	uint8_t passive;		/* 1: opened by the peer */
+	uint8_t user_host;		/* user: host number */
+	uint32_t user_sock;		/* user: OSM handle; 0: none any more */
+	uint32_t user_gen;
+	uint32_t user_flags;
+	union npp_addr laddr, raddr;
+	uint16_t lport, rport;		/* host order */
+	struct stack_ring rx, tx;
+	/* Stream offsets mod 2^32 */
+	uint32_t rx_head;		/* received in order */
+	uint32_t rx_tail;		/* read by the program, as last told */
+	uint32_t tx_head;		/* written by the program, as last told */
+	uint32_t tx_tail;		/* acknowledged by the peer */
+	uint32_t listener;		/* index of the listener it came from */
+	int32_t error;			/* positive errno once it has failed */
+};
+
+struct tcp_listener {
+	uint32_t index, gen;
+	union npp_addr addr;		/* any: every address of the NPP */
+	uint16_t port;
+	uint8_t user_host;
+	uint8_t reuseport;
+	uint32_t backlog;
+	uint32_t user_sock, user_gen;
+	uint64_t user_off;		/* user: where its accept queue stands */
+};
+
+struct udp_endpoint {
+	uint32_t index, gen;
+	union npp_addr laddr, raddr;	/* raddr any: not connected */
+	uint16_t lport, rport;
+	uint8_t user_host;
+	uint8_t reuseport;
+	uint8_t pad[2];
+	uint32_t user_sock, user_gen;
+	uint64_t user_off;
+};
+
+/* Socket options that the stack acts on; set by stack_tcp_options(). Zero = default. */
+struct tcp_options {
+	uint32_t opt_flags;		/* NPP_OPT_* */
+	uint32_t rcvbuf, sndbuf;	/* bytes */
+	uint32_t keep_idle_s, keep_intvl_s, keep_cnt, user_timeout_ms;
+	uint8_t tos, ttl;
+};
+
+/* Events of a connection, or-ed. */
+#define TCP_UP_CONNECTED 1u	/* active open succeeded */
+#define TCP_UP_RX 2u		/* rx_head moved */
+#define TCP_UP_TX 4u		/* tx_tail moved */
+#define TCP_UP_FIN 8u		/* the peer's FIN is in sequence */
+#define TCP_UP_ERROR 16u	/* conn->error says why; the connection is dead for its user */
+#define TCP_UP_FREED 32u	/* the TCB is about to go: the user's last look; rings may be taken back now */
+#define TCP_UP_TX_DONE 64u	/* everything written and the FIN were acknowledged */
+
+struct stack_ops {
+	/* A frame for network port PORT. Must copy or write it before it returns. */
+	void (*tx)(void *arg, unsigned port, const struct stack_tx *tx);
+	/* A record for IOP number IOP: KIND and its bytes. */
+	void (*ipc)(void *arg, unsigned iop, enum npp_rec_kind kind, const struct npp_frame_rec *rec,
+		    const void *data, uint32_t len);
+	/* Random bits. */
+	uint64_t (*random)(void *arg);
+
+	/* A peer has completed a handshake on L: give C a socket (user_*) and queue it. 0, or
+	 * -errno: the ACK is dropped and the SYN-cache entry stays (its peer tries again). */
+	int (*accept)(void *arg, struct tcp_listener *l, struct tcp_conn *c);
+	/* Is there room in L's accept queue for one more? Asked when a SYN comes. */
+	bool (*accept_room)(void *arg, struct tcp_listener *l);
+	void (*event)(void *arg, struct tcp_conn *c, uint32_t up);
+	/* Make c->rx large enough to hold stream offsets up to END (exclusive) above rx_tail:
+	 * allocate or grow c->rx, keeping bytes [rx_tail, rx_tail + c->rx.size) at their
+	 * offsets. False: not now; the stack keeps what fits and drops the rest. */
+	bool (*rx_grow)(void *arg, struct tcp_conn *c, uint32_t end);
+
+	/* A datagram for EP: header and payload (one piece). */
+	void (*udp_input)(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+	/* An ICMP error about a datagram that EP sent. ERR: positive errno. */
+	void (*udp_error)(void *arg, struct udp_endpoint *ep, int err);
+};
+
+struct stack_env {	/* process-local; given anew at attach, never stored in the arena by value of a code address */
+	const struct stack_ops *ops;
+	void *arg;
+	npp_counter_t *stats;			/* counters of an NPP_ROLE_ISM page */
+	const struct npp_global *global;	/* program, addresses, routes, link role, granted ports */
+	const struct npp_neigh_table *neigh;	/* shared cache, read */
+	struct npp_neigh_table *neigh_rw;	/* the same, writable; NULL without the link role */
+};
+
+/* ---- life ------------------------------------------------------------------------ */
+
+size_t stack_size(const struct stack_cfg *cfg);
+uint64_t stack_layout_hash(void);
+/* Initializes ARENA (64-byte aligned, zeroed). The stack keeps ENV by pointer: it must
+ * live as long as the process uses the stack. Returns the stack (== ARENA). */
+struct stack *stack_init(void *arena, const struct stack_cfg *cfg, const struct stack_env *env);
+/* A successor takes over: checks, rebuilds everything derived (hash chains, wheel, free
+ * lists), drops a half-changed record, owes output to every connection. -EPROTO if the
+ * arena makes no sense. */
+int stack_attach(struct stack *s, const struct stack_env *env, uint64_t now_us);
+/* The environment changed (link role came or went). */
+void stack_set_env(struct stack *s, const struct stack_env *env);
+
+/* ---- time -------------------------------------------------------------------------- */
+
+/* Every entry below uses the time last set here (monotonic microseconds). */
+void stack_set_now(struct stack *s, uint64_t now_us);
+uint64_t stack_now(const struct stack *s);
+/* Runs timers that are due, at most BUDGET; returns how many ran. */
+unsigned stack_run_timers(struct stack *s, unsigned budget);
+/* When the next timer is due; UINT64_MAX: none. May be early, never late. */
+uint64_t stack_next_timer(const struct stack *s);
+
+/* ---- frames ------------------------------------------------------------------------- */
+
+/* A record from the receive ring or an IPC ring. DATA is LEN bytes: the frame, or the body
+ * of an IPC record. */
+void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len);
+/* End of a batch of input: ACKs that waited for more and transmissions that became
+ * possible are sent now. Call after each batch, before sleeping. */
+void stack_flush(struct stack *s);
+
+/* ---- TCP ------------------------------------------------------------------------------ */
+
+/* Listener replica; the user fields are copied from TEMPLATE. NULL and *ERR: -EADDRINUSE,
+ * -ENOBUFS. */
+struct tcp_listener *stack_listen(struct stack *s, const struct tcp_listener *template, int *err);
+/* Removes it; its half-open connections are dropped, its established ones stay. */
+void stack_unlisten(struct stack *s, struct tcp_listener *l);
+struct tcp_listener *stack_listener(struct stack *s, uint32_t index); /* NULL: none there */
+
+/* Active open. LADDR any: chosen by route. LPORT 0: a source port is picked from 32768-60999
+ * whose answers hash to this IOP and that is not granted or in use towards that peer.
+ * NULL and *ERR: -EADDRNOTAVAIL no port or address, -ENETUNREACH, -ENOBUFS, -EADDRINUSE. */
+struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uint16_t lport,
+			       const union npp_addr *raddr, uint16_t rport,
+			       const struct tcp_options *opts, int *err);
+struct tcp_conn *stack_conn(struct stack *s, uint32_t index); /* NULL: none there */
+uint32_t stack_conn_limit(const struct stack *s);		/* indexes are below this */
+
+void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_options *o);
+/* The program wrote up to TX_HEAD (checked by the caller: tx_head - tx_tail <= ring size). */
+void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head);
+/* The program read up to RX_TAIL (checked: not beyond rx_head). Updates the window. */
+void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail);
+/* Stream offset that rx_tail must reach for a window update to be worth sending; valid
+ * while *WANT. The user publishes it as rx_wake. */
+uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool *want);
+/* No more data after TX_FINAL: FIN follows it. */
+void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
+/* The user is done with it: shutdown, and what still arrives is answered by RST. The
+ * connection lives on until TX_FINAL and FIN are acknowledged (UP_TX_DONE, UP_FREED). */
+void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
+/* RST now, TCB freed (UP_FREED comes before this returns). */
+void stack_tcp_abort(struct stack *s, struct tcp_conn *c);
+void stack_tcp_brief(const struct stack *s, const struct tcp_conn *c, struct npp_tcp_brief *out);
+
+/* ---- UDP -------------------------------------------------------------------------------- */
+
+struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *template, int *err);
+void stack_udp_unbind(struct stack *s, struct udp_endpoint *ep);
+struct udp_endpoint *stack_udp(struct stack *s, uint32_t index);
+/* Sends one datagram to d->addr:d->port (fragments if it must). 0 or -errno: -EMSGSIZE,
+ * -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST in FLAGS. */
+int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
+		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags);
+
+/* ---- inspection --------------------------------------------------------------------------- */
+
+/* Walks a stack arena mapped read-only at any address by a tool (or its own). */
+struct stack_conn_info {
+	struct tcp_conn conn;		/* pointers in it are meaningless to a tool */
+	struct npp_tcp_brief brief;
+};
+/* Copies connection *CURSOR or the next one in use; false at the end. */
+bool stack_inspect_conn(const void *arena, size_t size, uint32_t *cursor, struct stack_conn_info *out);
+bool stack_inspect_listener(const void *arena, size_t size, uint32_t *cursor, struct tcp_listener *out);
+bool stack_inspect_udp(const void *arena, size_t size, uint32_t *cursor, struct udp_endpoint *out);
+
+#endif

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * abi.h - everything that two processes of npp both see in memory
+ *
+ * This is the only file that describes shared memory. Fixed-width types, offsets
+ * and indexes instead of pointers, a static assert on every size. For each struct:
+ * who writes which line, who reads it, which store releases what.
+ *
+ * Conventions
+ *   slot     one ISM as a host sees it: attachment * NPP_MAX_IOPS + IOP number
+ *   off64    an offset from the start of its region in units of 64 bytes; 0 = none
+ *   handle   index and generation; the reader compares the generation
+ *   "ISM", "program", "OSM", "nppd"  after a field names its only writer
+ *   ports are in host order here, addresses are union npp_addr
+ *
+ * Trust: whatever the other side can write is read once into a local, checked,
+ * then used (design rule 3).
+ */
+#ifndef NPP_SHM_ABI_H
+#define NPP_SHM_ABI_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/addr.h"
+#include "net/hash.h"
+#include "net/wire.h"
+
+#define NPP_ABI_VERSION 1
+#define NPP_MAX_IOPS 32
+#define NPP_MAX_HOSTS 8		/* hosts of one NPP */
+#define NPP_MAX_ATTACH 4	/* NPPs of one host */
+#define NPP_MAX_SLOTS (NPP_MAX_ATTACH * NPP_MAX_IOPS)
+#define NPP_MAX_CTX 1024	/* contexts of one host; context 0 is the OSM */
+#define NPP_MAX_PROCS 512	/* processes of one host */
+#define NPP_MAX_PORTS 4		/* network ports of one NPP */
+#define NPP_LINE 64
+
+#define NPP_ALIGNED _Alignas(NPP_LINE)
+
+/* ---- region header ---------------------------------------------------- */
+
+#define NPP_REGION_MAGIC 0x3130676572707030ull
+enum npp_region_kind {
+	NPP_REGION_GLOBAL = 1,
+	NPP_REGION_NEIGH,
+	NPP_REGION_LOCKS,
+	NPP_REGION_STATS,
+	NPP_REGION_ISM,
+	NPP_REGION_RX,		/* control page of a frame ring dispatcher -> ISM */
+	NPP_REGION_IPC,		/* control page of a frame ring ISM -> ISM */
+	NPP_REGION_INBOUND,
+	NPP_REGION_HOST,
+	NPP_REGION_DISPATCH,	/* what the dispatcher remembers */
+	NPP_REGION_KINDS
+};
+
+struct npp_region_hdr { /* nppd, before anybody maps it; `ready` and `generation` by the owner */
+	uint64_t magic;
+	uint32_t abi_version;
+	uint32_t kind;		/* enum npp_region_kind */
+	uint64_t layout_hash;	/* of the structs inside; a binary that differs refuses */
+	uint64_t size;		/* bytes of the region, header included */
+	uint32_t owner;		/* IOP or host number, by kind */
+	uint32_t page_size;
+	_Atomic uint32_t generation; /* counts the attachments of the owner */
+	_Atomic uint32_t ready;
+	uint8_t reserved[16];
+};
+_Static_assert(sizeof(struct npp_region_hdr) == 64, "region header");
+
+/* ---- frame ring: packed byte ring of frame records, SPSC ------------------ */
+
+/* Control page; the data pages are a memfd of their own, mapped twice in a row so
+ * that no record wraps. Positions count bytes and wrap at 2^32; a record starts
+ * at position & (size - 1) and takes its length rounded up to 64. */
+struct npp_fring {
+	struct npp_region_hdr hdr;
+	uint32_t size;		/* of the data, power of two; creator */
+	uint32_t zero[15];
+	NPP_ALIGNED _Atomic uint32_t head;	/* producer; release after the record is whole */
+	NPP_ALIGNED _Atomic uint32_t tail;	/* consumer; release after the effects */
+	_Atomic uint32_t sleeping;		/* consumer sets 1 (seq_cst), producer exchanges 0 */
+	uint8_t pad[56];
+};
+_Static_assert(sizeof(struct npp_fring) == 256, "frame ring control page");
+
+enum npp_rec_kind {
+	NPP_REC_FRAME = 1,	/* an Ethernet frame from the port */
+	NPP_REC_DATAGRAM,	/* IPC: Ethernet frame whose datagram was reassembled or handed on; checksum verified */
+	NPP_REC_RESOLVE,	/* IPC to the link role: struct npp_ipc_neigh, please resolve */
+	NPP_REC_CONFIRM,	/* IPC to the link role: struct npp_ipc_neigh, heard from this neighbour */
+	NPP_REC_PMTU,		/* IPC to the link role: struct npp_ipc_neigh, new path MTU */
+	NPP_REC_RESOLVED,	/* IPC from the link role: the neighbour cache changed, look again */
+	NPP_REC_KINDS
+};
+enum npp_rec_csum {
+	NPP_CSUM_NONE = 0,	/* transport checksum not looked at: verify */
+	NPP_CSUM_OK = 1,	/* verified, or vouched for by the port */
+};
+
+/* In front of every frame; 32 bytes, the last 12 of them read from the port. */
+struct npp_frame_rec { /* producer */
+	uint32_t len;		/* bytes of frame after this header */
+	uint8_t kind;		/* enum npp_rec_kind */
+	uint8_t csum;		/* enum npp_rec_csum */
+	uint8_t port;		/* network port it came in by */
+	uint8_t l4_off;		/* hint: offset of the transport header in the frame, 0 unknown */
+	uint32_t hash;		/* hash of the flow, 0 unknown */
+	uint32_t rx_us;		/* low bits of the monotonic clock, microseconds; 0 unknown */
+	uint32_t reserved;
+	struct vnet_hdr vnet;
+};
+_Static_assert(sizeof(struct npp_frame_rec) == 32, "frame record");
+#define NPP_FRAME_MAX (65536 + 64)	/* Ethernet header and the largest IP datagram */
+
+struct npp_ipc_neigh {	/* payload of NPP_REC_RESOLVE, CONFIRM, PMTU */
+	union npp_addr addr;
+	uint32_t port;
+	uint32_t pmtu;
+	uint8_t mac[6];
+	uint8_t reserved[2];
+};
+_Static_assert(sizeof(struct npp_ipc_neigh) == 32, "ipc neighbour");
+
+/* ---- I2O queues --------------------------------------------------------- */
+
+#define NPP_I2OQ_DEPTH 64
+
+/* A message frame, named by its MFA. "Look at X": it carries almost nothing, the
+ * state stands in the socket record. Fields unused by a type are zero. */
+struct npp_msg {
+	uint8_t type;		/* enum npp_msg_type */
+	uint8_t flags;
+	uint16_t ctx;		/* sender's or addressee's context */
+	uint32_t sock;		/* OSM handle: index ... */
+	uint32_t sock_gen;	/* ... and generation */
+	uint32_t ism_handle;	/* ISM handle: index in bits 0-19, generation in 20-31 */
+	int32_t error;		/* negative errno or 0 */
+	uint32_t arg;
+	uint32_t arg2;
+	uint16_t port;		/* host order */
+	uint16_t port2;
+	union npp_addr addr;
+	uint64_t cookie;
+	uint64_t off;		/* byte offset in host memory */
+};
+_Static_assert(sizeof(struct npp_msg) == 64, "message frame");
+
+enum npp_msg_type {
+	NPP_MSG_NONE = 0,
+	/* inbound: host to ISM */
+	NPP_MSG_HOST,		/* OSM: answer to HELLO. arg = first socket index lent, arg2 = count */
+	NPP_MSG_EXTENT,		/* OSM: off/arg2 = bytes of host memory lent for byte rings */
+	NPP_MSG_LISTEN,		/* OSM: sock listens on addr:port; off = struct npp_listener; arg = backlog; flags NPP_LISTEN_* */
+	NPP_MSG_UNLISTEN,	/* OSM: stop; pending connections are reset */
+	NPP_MSG_UDP_BIND,	/* OSM: sock receives on addr:port; off = struct npp_udp */
+	NPP_MSG_UDP_UNBIND,	/* OSM */
+	NPP_MSG_CONNECT,	/* program: connect sock to its raddr:rport from its laddr:lport (0: pick) */
+	NPP_MSG_LOOK,		/* program: pend_in of sock has bits set; look */
+	NPP_MSG_CLOSE,		/* program or OSM: last descriptor gone. arg = final tx offset; flags NPP_CLOSE_* */
+	NPP_MSG_SHUTDOWN,	/* program: no more sending. arg = final tx offset */
+	NPP_MSG_NEED_RING,	/* program: wants a transmit ring; arg = bytes it would like to write */
+	NPP_MSG_CTX_GONE,	/* OSM: context arg was freed; forget what is cached about it */
+	NPP_MSG_INBOUND_END,
+	/* outbound: ISM to host */
+	NPP_MSG_HELLO = 64,	/* to the OSM: arg = IOP number, arg2 = handle format (index bits), cookie = handles preallocated */
+	NPP_MSG_LISTENING,	/* to the OSM: answer to LISTEN; error; ism_handle = the replica */
+	NPP_MSG_UNLISTENED,	/* to the OSM */
+	NPP_MSG_UDP_BOUND,	/* to the OSM: answer to UDP_BIND */
+	NPP_MSG_UDP_UNBOUND,	/* to the OSM: rings are given back, record may go */
+	NPP_MSG_NEED_EXTENT,	/* to the OSM: arg = bytes wanted */
+	NPP_MSG_EVENT,		/* to a subscriber: pend_out of sock has bits set; look */
+	NPP_MSG_FREED,		/* to the OSM: a socket record the OSM or a program had allocated is free again */
+	NPP_MSG_OUTBOUND_END
+};
+#define NPP_LISTEN_REUSEPORT 1
+#define NPP_LISTEN_REPLAY 2	/* existing listener told to an ISM that came (back) */
+#define NPP_CLOSE_ABORT 1	/* send RST: unread data, or SO_LINGER with zero */
+#define NPP_CLOSE_DEAD 2	/* the program died */
+
+#define NPP_ISM_HANDLE_BITS 20
+#define NPP_ISM_HANDLE(idx, gen) ((uint32_t)(idx) | (uint32_t)(gen) << NPP_ISM_HANDLE_BITS)
+#define NPP_ISM_HANDLE_IDX(h) ((h) & ((1u << NPP_ISM_HANDLE_BITS) - 1))
+#define NPP_ISM_HANDLE_GEN(h) ((h) >> NPP_ISM_HANDLE_BITS)
+
+/* One lane: free and post queue with their message frames. One producer, one
+ * consumer. MFAs are frame numbers 0..DEPTH-1. When the free queue is empty the
+ * producer sets `overflow` instead and rings: the consumer then clears it and looks
+ * at every socket that it might concern (all pending bits). Nothing is lost. */
+struct npp_i2oq {
+	NPP_ALIGNED _Atomic uint32_t post_head;	/* producer; release */
+	_Atomic uint32_t free_tail;		/* producer; release after it took the MFA */
+	_Atomic uint32_t overflow;		/* producer sets, consumer exchanges 0 */
+	uint32_t pad0[13];
+	NPP_ALIGNED _Atomic uint32_t post_tail;	/* consumer; release after the effects */
+	_Atomic uint32_t free_head;		/* consumer; release after the frame may be reused */
+	uint32_t pad1[14];
+	uint32_t post[NPP_I2OQ_DEPTH];		/* producer */
+	uint32_t free[NPP_I2OQ_DEPTH];		/* consumer (initially the creator) */
+	struct npp_msg frame[NPP_I2OQ_DEPTH];	/* producer, while it holds the MFA */
+};
+_Static_assert(sizeof(struct npp_i2oq) == 128 + 8 * NPP_I2OQ_DEPTH + 64 * NPP_I2OQ_DEPTH, "I2O queue");
+
+/* Inbound region of IOP n for host h: mapped by ISM n, the OSM and programs of h. */
+struct npp_inbound {
+	struct npp_region_hdr hdr;
+	uint32_t host, iop;
+	uint32_t zero[14];
+	NPP_ALIGNED _Atomic uint32_t sleeping;	/* ISM sets 1 (seq_cst), producers exchange 0 and then ring */
+	uint32_t pad0[15];
+	/* Lanes with work: producers set (release) after posting, ISM exchanges 0 (acquire).
+	 * summary has bit i set if work[i] may be non-zero. */
+	NPP_ALIGNED _Atomic uint64_t summary;
+	uint64_t pad1[7];
+	_Atomic uint64_t work[NPP_MAX_CTX / 64];
+	struct npp_i2oq lane[NPP_MAX_CTX];	/* by context number */
+};
+
+/* ---- locks that know their holder -------------------------------------------- */
+
+/* 0 free, else holder + 1 (context number, IOP number: whatever the user of the lock
+ * counts in). The supervisor of the holders may break it. */
+typedef _Atomic uint32_t npp_lock_t;
+
+#define NPP_LOCK_WORDS 256
+struct npp_locks { /* NPP_REGION_LOCKS: A14, for services between IOPs */
+	struct npp_region_hdr hdr;
+	struct {
+		npp_lock_t holder;
+		_Atomic uint32_t value;	/* for compare-and-swap and fetch-and-add services */
+		_Atomic uint64_t breaks; /* how often the holder had died */
+		uint8_t pad[48];
+	} word[NPP_LOCK_WORDS];
+};
+
+/* ---- NPP global --------------------------------------------------------------- */
+
+struct npp_port_cfg { /* nppd */
+	char ifname[16];
+	uint8_t mac[6];
+	uint16_t mtu;
+	_Atomic uint32_t up;	/* carrier */
+	uint32_t flags;
+};
+_Static_assert(sizeof(struct npp_port_cfg) == 32, "port");
+
+struct npp_if_addr { /* nppd */
+	union npp_addr addr;
+	uint8_t prefix_len;	/* in 128 bits: 96 + n for IPv4 */
+	uint8_t port;		/* network port, 0xff: the NPP as a whole */
+	uint8_t reserved[6];
+};
+_Static_assert(sizeof(struct npp_if_addr) == 24, "interface address");
+
+struct npp_route { /* nppd */
+	union npp_addr dst;
+	union npp_addr via;	/* any: on link */
+	uint8_t prefix_len;	/* in 128 bits */
+	uint8_t port;
+	uint16_t mtu;		/* 0: that of the port */
+	uint32_t metric;
+};
+_Static_assert(sizeof(struct npp_route) == 40, "route");
+
+#define NPP_MAX_IF_ADDRS 32
+#define NPP_MAX_ROUTES 256
+
+struct npp_global { /* nppd writes, everybody else maps it read-only */
+	struct npp_region_hdr hdr;
+	char name[32];
+	uint32_t n_iops;
+	uint32_t n_ports;
+	_Atomic uint32_t link_iop;	/* who answers ARP and ND */
+	_Atomic uint32_t iop_up;	/* bitmap of live IOPs */
+	uint32_t tcp_max_conns;		/* TCBs per IOP */
+	uint32_t zero[3];
+	struct npp_port_cfg port[NPP_MAX_PORTS];
+	/* Addresses and routes: seqlock `net_seq`, odd while nppd writes. */
+	NPP_ALIGNED _Atomic uint32_t net_seq;
+	uint32_t n_addrs;
+	uint32_t n_routes;
+	uint32_t pad0[13];
+	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
+	struct npp_route route[NPP_MAX_ROUTES];
+	/* Dispatch programs, double-buffered: prog[prog_active & 1] runs. */
+	NPP_ALIGNED _Atomic uint32_t prog_active;
+	uint32_t pad1[15];
+	struct npp_hash_prog prog[2];
+	/* Ports granted to explicit binds, [0] TCP [1] UDP, one bit each: source ports
+	 * that an ISM picks must not be among them. */
+	NPP_ALIGNED _Atomic uint64_t granted[2][65536 / 64];
+};
+
+/* ---- neighbour cache (A16) ------------------------------------------------------ */
+
+#define NPP_NEIGH_ENTRIES 1024	/* open addressing, 4-way buckets; power of two */
+enum npp_neigh_state { NPP_NEIGH_NONE, NPP_NEIGH_INCOMPLETE, NPP_NEIGH_REACHABLE, NPP_NEIGH_STALE, NPP_NEIGH_FAILED };
+struct npp_neigh { /* link-role ISM; seqlock: odd while it writes */
+	_Atomic uint32_t seq;
+	uint8_t state;
+	uint8_t port;
+	uint8_t mac[6];
+	uint16_t pmtu;		/* 0: none learned */
+	uint16_t reserved;
+	union npp_addr addr;
+	uint64_t updated_us;	/* CLOCK_MONOTONIC */
+	uint64_t used_us;
+	uint64_t reserved2[2];
+};
+_Static_assert(sizeof(struct npp_neigh) == 64, "neighbour");
+struct npp_neigh_table {
+	struct npp_region_hdr hdr;
+	_Atomic uint32_t changes;	/* counts completed changes */
+	uint32_t pad[15];
+	struct npp_neigh entry[NPP_NEIGH_ENTRIES];
+};
+
+/* ---- statistics page: one process writes, tools read ------------------------------ */
+
+#define NPP_STATS_COUNTERS 240
+enum npp_role { NPP_ROLE_DISPATCH = 1, NPP_ROLE_ISM, NPP_ROLE_OSM, NPP_ROLE_NPPD };
+struct npp_stats_page { /* its process; all relaxed */
+	struct npp_region_hdr hdr;
+	uint32_t role;		/* enum npp_role: which list of shm/stats.h names the counters */
+	uint32_t index;		/* IOP number */
+	_Atomic uint32_t pid;
+	uint32_t zero;
+	_Atomic uint64_t started_us;
+	_Atomic uint64_t now_us; /* last time the process looked */
+	uint64_t pad[4];
+	_Atomic uint64_t counter[NPP_STATS_COUNTERS];
+};
+_Static_assert(sizeof(struct npp_stats_page) <= 4096, "statistics page");
+
+/* ---- host memory -------------------------------------------------------------------- */
+
+enum npp_ctx_state { NPP_CTX_FREE = 0, NPP_CTX_OPEN, NPP_CTX_CLOSING };
+struct npp_ctx { /* 1 KB: a thread that uses sockets, or an epoll instance */
+	_Atomic uint32_t state;	/* OSM */
+	uint32_t proc;		/* OSM: index into procs */
+	uint32_t kind;		/* OSM: 0 thread, 1 epoll */
+	uint32_t pad0[13];
+	NPP_ALIGNED _Atomic uint32_t sleeping; /* program sets 1 (seq_cst) before it waits on the doorbell, a producer exchanges 0 and then writes the eventfd of the same number */
+	uint32_t pad1[15];
+	uint32_t lane_off64[NPP_MAX_SLOTS]; /* OSM, when the context opens or an ISM comes: struct npp_i2oq, outbound, written by that ISM */
+	uint8_t pad2[1024 - 128 - 4 * NPP_MAX_SLOTS];
+};
+_Static_assert(sizeof(struct npp_ctx) == 1024, "context");
+
+/* A process and its descriptor table: which number is which socket. */
+#define NPP_FDTAB_CHUNK 256	/* descriptors in a chunk */
+#define NPP_FDTAB_CHUNKS 80	/* 20480 descriptors */
+enum npp_proc_state { NPP_PROC_FREE = 0, NPP_PROC_OPEN, NPP_PROC_EMBRYO };
+struct npp_proc { /* 512 bytes */
+	_Atomic uint32_t state;	/* OSM */
+	_Atomic uint32_t pid;	/* OSM; for an embryo the child itself */
+	uint64_t start_time;	/* field 22 of /proc/PID/stat */
+	uint32_t parent;	/* proc index */
+	uint32_t pad0;
+	_Atomic uint32_t chunk_off64[NPP_FDTAB_CHUNKS]; /* OSM; each chunk NPP_FDTAB_CHUNK words */
+	uint8_t pad1[512 - 24 - 4 * NPP_FDTAB_CHUNKS];
+};
+_Static_assert(sizeof(struct npp_proc) == 512, "process");
+/* A chunk word, written by the program: 0 = not an npp descriptor, else socket index + 1
+ * in bits 0-31 and the low 32 bits of its generation above. The writer raises the
+ * socket's refs before it stores the word and lowers refs after it cleared it. */
+typedef _Atomic uint64_t npp_fdword_t;
+
+enum npp_sock_type { NPP_SOCK_NONE = 0, NPP_SOCK_STREAM, NPP_SOCK_DGRAM, NPP_SOCK_LISTENER };
+
+/* TCP states as RFC 9293 names them; also what `npp conns` prints. */
+enum npp_tcp_state {
+	TCP_ST_CLOSED = 0, TCP_ST_LISTEN, TCP_ST_SYN_SENT, TCP_ST_SYN_RECEIVED, TCP_ST_ESTABLISHED,
+	TCP_ST_FIN_WAIT_1, TCP_ST_FIN_WAIT_2, TCP_ST_CLOSE_WAIT, TCP_ST_CLOSING, TCP_ST_LAST_ACK,
+	TCP_ST_TIME_WAIT, TCP_ST_COUNT
+};
+
+/* pend_in: program -> ISM */
+#define NPP_IN_TX 1u		/* tx_head moved */
+#define NPP_IN_RX 2u		/* rx_tail moved past rx_wake */
+#define NPP_IN_OPT 4u		/* options changed */
+/* pend_out: ISM -> subscribers */
+#define NPP_OUT_RX 1u		/* rx_head moved, FIN, accept queue grew */
+#define NPP_OUT_TX 2u		/* room in the transmit ring, ring made, connected */
+#define NPP_OUT_ERR 4u		/* error or reset */
+
+/* rx_flags (ISM) */
+#define NPP_RXF_FIN 1u		/* peer's FIN is in sequence: after rx_head comes end of file */
+#define NPP_RXF_RESET 2u	/* connection is dead; err says why */
+#define NPP_RXF_CLOSED 4u	/* the ISM has forgotten the connection */
+
+/* opt_flags (program) */
+#define NPP_OPT_NODELAY 1u
+#define NPP_OPT_CORK 2u
+#define NPP_OPT_KEEPALIVE 4u
+#define NPP_OPT_QUICKACK 8u
+#define NPP_OPT_BROADCAST 16u
+#define NPP_OPT_REUSEADDR 32u
+#define NPP_OPT_REUSEPORT 64u
+#define NPP_OPT_RCVBUF 128u	/* rcvbuf was set: no autotuning */
+#define NPP_OPT_SNDBUF 256u
+
+/* file status flags of the open description (program) */
+#define NPP_FL_NONBLOCK 1u
+#define NPP_FL_SHUT_RD 2u
+#define NPP_FL_SHUT_WR 4u
+#define NPP_FL_CONNECTING 8u	/* connect() begun, result not yet fetched */
+#define NPP_FL_CONNECTED 16u	/* DGRAM: has a default peer */
+
+/* Subscribers of a socket: context + 1 in bits 0-15, flags above; 0 = empty. */
+#define NPP_SUB_CTX(w) ((w) & 0xffffu)
+#define NPP_SUB_EXCLUSIVE 0x10000u	/* wake one of the exclusive ones */
+#define NPP_SUB_RX 0x20000u		/* cares about NPP_OUT_RX */
+#define NPP_SUB_TX 0x40000u
+#define NPP_SOCK_SUBS 4
+
+struct npp_ring_desc {	/* ISM, while it holds the direction's lock (or before publication) */
+	uint64_t off;	/* in host memory; 0 = no ring */
+	uint32_t size;	/* power of two; the byte with stream offset o stands at off + (o & (size - 1)) */
+	uint32_t zero;
+};
+
+struct npp_tcp_brief {	/* ISM, for TCP_INFO and tools; relaxed, may be torn */
+	uint32_t rtt_us, rttvar_us, rto_us, cwnd, ssthresh, snd_mss, rcv_mss, rcv_wnd, snd_wnd;
+	uint32_t retrans, lost, unacked, pmtu, last_rx_ms;
+	uint32_t ca_state;
+	uint32_t options;	/* TCPI_OPT_* */
+};
+
+struct npp_sock { /* 384 bytes; index 0 is never used */
+	/* line 0: identity. Written by the allocator before anyone else knows the index;
+	 * `owner` and `gen` last of all when freed. */
+	_Atomic uint32_t owner;		/* 0 free; context + 1: made by a program; 0x10000 + slot: lent to and used by that ISM */
+	_Atomic uint32_t gen;		/* changes each time the record is freed */
+	uint8_t type;			/* enum npp_sock_type */
+	uint8_t family;			/* 4 or 6 */
+	uint8_t slot;			/* the ISM that owns the session (home of a datagram socket) */
+	uint8_t pad0;
+	_Atomic uint32_t ism_handle;	/* ISM; 0xffffffff: none yet */
+	_Atomic uint32_t refs;		/* descriptors and SCM_RIGHTS in flight, all processes */
+	_Atomic uint32_t fl;		/* NPP_FL_*, programs */
+	uint32_t ext_off64;		/* struct npp_listener or npp_udp */
+	uint32_t listener;		/* accepted: index of the listener's record */
+	union npp_addr raddr;
+	uint16_t rport, lport;
+	uint32_t pad1[3];
+
+	/* line 1: written by the ISM. Offsets are stream offsets mod 2^32, first byte 0. */
+	NPP_ALIGNED _Atomic uint32_t rx_head;	/* bytes received in order; release after the bytes */
+	_Atomic uint32_t rx_flags;		/* NPP_RXF_*; release after rx_head */
+	_Atomic uint32_t rx_wake;		/* with rx_want: tell me once rx_tail reaches this */
+	_Atomic uint32_t rx_want;
+	_Atomic uint32_t tx_tail;		/* bytes acknowledged; release */
+	_Atomic uint32_t tcp_state;		/* enum npp_tcp_state */
+	_Atomic int32_t err;			/* positive errno for SO_ERROR; fetched by exchange 0 */
+	uint32_t pad2;
+	struct npp_ring_desc rx_ring;
+	struct npp_ring_desc tx_ring;
+
+	/* line 2: written by programs, under rx_lock and tx_lock. */
+	NPP_ALIGNED _Atomic uint32_t rx_tail;	/* bytes read; release after the copy */
+	_Atomic uint32_t tx_head;		/* bytes written; release after the copy */
+	_Atomic uint32_t tx_want;		/* 1: tell me (NPP_OUT_TX) when there is room; ISM exchanges 0 */
+	_Atomic uint32_t opt_flags;		/* NPP_OPT_* */
+	_Atomic uint32_t rcvbuf, sndbuf;	/* bytes; 0 default */
+	_Atomic uint32_t linger;		/* seconds + 1; 0 off */
+	_Atomic uint32_t keep_idle, keep_intvl, keep_cnt, user_timeout_ms;
+	_Atomic uint32_t tos_ttl;		/* tos in bits 0-7, ttl in 8-15 (0 default) */
+	_Atomic uint32_t rcvlowat;
+	_Atomic uint32_t rcvtimeo_ms, sndtimeo_ms; /* 0 none */
+	_Atomic uint32_t busy;			/* reserved */
+
+	/* line 3: words that both sides change by atomic operations. */
+	NPP_ALIGNED _Atomic uint32_t pend_in;	/* NPP_IN_*; set by programs, cleared by the ISM before it looks */
+	_Atomic uint32_t pend_out;		/* NPP_OUT_*; set by the ISM, cleared by a subscriber before it looks */
+	npp_lock_t rx_lock, tx_lock;		/* context number + 1; ISM holds as 0x8000 + IOP + 1 */
+	_Atomic uint32_t sub[NPP_SOCK_SUBS];	/* programs, by compare-and-swap */
+	_Atomic uint32_t sub_all;		/* 1: more subscribers than fit; wake every context of the bitmap sub_more */
+	uint32_t sub_more_off64;		/* OSM: 1024-bit map, made on demand */
+	_Atomic uint32_t sub_next;		/* ISMs: rotor for exclusive wake-ups */
+	uint32_t pad3[5];
+
+	/* lines 4-5: local address and statistics. */
+	NPP_ALIGNED union npp_addr laddr;	/* before publication */
+	uint32_t scope;
+	uint32_t ifno;				/* ISM: network port of the session (A28) */
+	uint64_t pad4[5];
+	NPP_ALIGNED struct npp_tcp_brief brief;
+};
+_Static_assert(sizeof(struct npp_sock) == 384, "socket record");
+_Static_assert(sizeof(struct npp_tcp_brief) == 64, "TCP brief");
+
+/* Accept queues of a listener: one lane per ISM. The ISM stores an entry only over 0;
+ * programs claim by compare-and-swap, install the descriptor, then store 0. */
+#define NPP_ACCEPT_READY 0xffffull
+#define NPP_ACCEPT_ENTRY(sock, gen, owner) \
+	((uint64_t)(sock) | (uint64_t)((gen) & 0xffff) << 32 | (uint64_t)(owner) << 48)
+#define NPP_ACCEPT_SOCK(e) ((uint32_t)(e))
+#define NPP_ACCEPT_GEN(e) ((uint32_t)((e) >> 32) & 0xffff)
+#define NPP_ACCEPT_OWNER(e) ((uint32_t)((e) >> 48))	/* NPP_ACCEPT_READY, or the claiming context + 1 */
+struct npp_accept_lane {
+	NPP_ALIGNED _Atomic uint32_t head;	/* ISM; release after the entry */
+	uint32_t mask;				/* OSM; entries - 1, a power of two minus 1 */
+	uint32_t pad0[14];
+	NPP_ALIGNED _Atomic uint32_t tail;	/* programs, by compare-and-swap, past entries that are 0; only a hint */
+	uint32_t pad1[15];
+	_Atomic uint64_t entry[];
+};
+struct npp_listener { /* OSM, before LISTEN */
+	uint32_t sock;			/* index of its socket record */
+	uint32_t backlog;
+	uint32_t n_slots;
+	uint32_t pad[13];
+	_Atomic uint32_t lane_off64[NPP_MAX_SLOTS]; /* struct npp_accept_lane; 0: none */
+	_Atomic uint32_t replica[NPP_MAX_SLOTS]; /* OSM: association table, ISM handle + 1 of each replica */
+};
+_Static_assert(sizeof(struct npp_listener) == 64 + 8 * NPP_MAX_SLOTS, "listener");
+
+/* Datagram sockets: one receive ring per ISM, one transmit ring to the home ISM (tx_ring
+ * of the socket record). A record is 32 bytes of header and the payload, padded to 32;
+ * it does not wrap: a header with len NPP_DGRAM_SKIP sends the reader to the start of
+ * the ring. Offsets count bytes mod 2^32. */
+#define NPP_DGRAM_SKIP 0xffffffffu
+struct npp_dgram {	/* its producer */
+	uint32_t len;		/* payload bytes */
+	uint16_t port;		/* of the peer, host order */
+	uint8_t tos, ttl;
+	uint32_t flags;
+	uint32_t seq;		/* receive: low bits of arrival time, microseconds: readers merge by it */
+	union npp_addr addr;	/* of the peer */
+};
+_Static_assert(sizeof(struct npp_dgram) == 32, "datagram header");
+struct npp_udp_lane {
+	NPP_ALIGNED _Atomic uint32_t rx_head;	/* ISM; release */
+	_Atomic uint32_t drops;			/* ISM: ring full */
+	uint32_t pad0[2];
+	struct npp_ring_desc rx_ring;		/* ISM, once, before the first rx_head */
+	uint32_t pad1[8];
+	NPP_ALIGNED _Atomic uint32_t rx_tail;	/* programs, under rx_lock of the socket; release */
+	uint32_t pad2[15];
+};
+struct npp_udp { /* OSM, before UDP_BIND */
+	uint32_t sock;
+	uint32_t n_slots;
+	uint32_t pad[14];
+	_Atomic uint32_t replica[NPP_MAX_SLOTS];	/* OSM: ISM handle + 1 */
+	struct npp_udp_lane lane[NPP_MAX_SLOTS];
+};
+
+struct npp_host { /* start of host memory */
+	struct npp_region_hdr hdr;
+	char name[32];
+	uint32_t n_attach;		/* OSM */
+	uint32_t sock_count;		/* nppd */
+	uint32_t sock_prog_count;	/* OSM: records 1..sock_prog_count are for programs; the rest is lent to ISMs */
+	uint32_t zero[5];
+	/* Where things stand; nppd at creation. */
+	uint64_t ctx_off;		/* struct npp_ctx[NPP_MAX_CTX] */
+	uint64_t proc_off;		/* struct npp_proc[NPP_MAX_PROCS] */
+	uint64_t sock_off;		/* struct npp_sock[sock_count] */
+	uint64_t heap_off, heap_size;	/* the OSM's: lanes, listeners, fd chunks, extents for rings */
+	uint64_t osm_off, osm_size;	/* the OSM's own books, for the next OSM */
+	uint64_t pad0;
+	struct {			/* OSM */
+		char name[32];		/* of the NPP */
+		_Atomic uint32_t state;	/* 0 none, 1 attaching, 2 up, 3 down */
+		uint32_t host_no;	/* our number there */
+		uint32_t n_iops;
+		_Atomic uint32_t iop_up; /* HELLO seen */
+		uint64_t zero2[2];
+	} attach[NPP_MAX_ATTACH];
+	_Atomic uint32_t next_iop;	/* rotor of programs for new sessions */
+	uint32_t pad1[15];
+};
+_Static_assert(sizeof(struct npp_host) % NPP_LINE == 0, "host memory header");
+
+/* ---- layout hash ---------------------------------------------------------------------- */
+
+#define NPP_ABI_MIX(h, v) (((h) ^ (uint64_t)(v)) * 0x100000001b3ull)
+/* Changes with the size of any shared struct; private regions mix in their own. */
+static inline uint64_t npp_abi_layout_hash(void)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	h = NPP_ABI_MIX(h, NPP_ABI_VERSION);
+	h = NPP_ABI_MIX(h, sizeof(struct npp_fring));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_frame_rec));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_i2oq));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_inbound));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_locks));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_global));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_neigh_table));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_stats_page));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_ctx));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_proc));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_sock));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_listener));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_udp));
+	h = NPP_ABI_MIX(h, sizeof(struct npp_host));
+	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, rx_head));
+	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, pend_in));
+	return h;
+}
+
+#endif

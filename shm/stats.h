@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * stats.h - the counters: one list per role makes enum, name and help text
+ *
+ * X(id, "name", "help"). Names that begin with "drop." are drops with their reason.
+ * Add to the end of a group; the counter's place in the page is its place here.
+ */
+#ifndef NPP_SHM_STATS_H
+#define NPP_SHM_STATS_H
+
+#include "shm/abi.h"
+
+#define NPP_DISPATCH_COUNTERS(X) \
+	X(DS_RX_FRAMES, "rx.frames", "frames read from the port") \
+	X(DS_RX_BYTES, "rx.bytes", "bytes of them") \
+	X(DS_RX_GSO, "rx.gso", "frames larger than the MTU (segmentation offload)") \
+	X(DS_RX_BATCHES, "rx.batches", "times the port was drained") \
+	X(DS_CLASS_ARP, "class.arp", "ARP and neighbour discovery") \
+	X(DS_CLASS_FRAGMENT, "class.fragment", "IP fragments") \
+	X(DS_CLASS_TCP, "class.tcp", "TCP segments") \
+	X(DS_CLASS_UDP, "class.udp", "UDP datagrams") \
+	X(DS_CLASS_ICMP_ERROR, "class.icmp_error", "ICMP errors, dispatched by the flow they quote") \
+	X(DS_CLASS_OTHER, "class.other", "everything else") \
+	X(DS_PLACE_HIT, "place.hit", "large frames read straight into the right ring") \
+	X(DS_PLACE_MISS, "place.miss", "large frames that had to be copied") \
+	X(DS_BELLS, "bells", "doorbells rung") \
+	X(DS_SLEEPS, "sleeps", "times it went to sleep") \
+	X(DS_BUSY_US, "busy_us", "microseconds not asleep") \
+	X(DS_DROP_SHORT, "drop.short", "shorter than its headers") \
+	X(DS_DROP_MAC, "drop.mac", "not for our Ethernet address") \
+	X(DS_DROP_ETHERTYPE, "drop.ethertype", "neither IP nor ARP") \
+	X(DS_DROP_IP_VERSION, "drop.ip_version", "IP version field disagrees with the EtherType") \
+	X(DS_DROP_IP_HEADER, "drop.ip_header", "IP header length or total length lies") \
+	X(DS_DROP_IP_CSUM, "drop.ip_csum", "wrong IPv4 header checksum") \
+	X(DS_DROP_IP_DST, "drop.ip_dst", "not for an address of ours") \
+	X(DS_DROP_IP_SRC, "drop.ip_src", "source address that cannot be one") \
+	X(DS_DROP_FRAGMENT, "drop.fragment", "fragment bounds make no sense") \
+	X(DS_DROP_L4, "drop.l4", "shorter than its transport header") \
+	X(DS_DROP_L4_CSUM, "drop.l4_csum", "wrong TCP, UDP or ICMP checksum") \
+	X(DS_DROP_RING_FULL, "drop.ring_full", "the IOP's receive ring was full") \
+	X(DS_DROP_IOP_DOWN, "drop.iop_down", "the IOP it belongs to is not there") \
+	X(DS_DROP_VNET, "drop.vnet", "virtio header makes no sense") \
+	X(DS_READ_ERRORS, "read_errors", "errors reading the port")
+
+#define NPP_ISM_COUNTERS(X) \
+	X(IS_RX_FRAMES, "rx.frames", "frames taken from the receive ring") \
+	X(IS_RX_BYTES, "rx.bytes", "bytes of them") \
+	X(IS_TX_FRAMES, "tx.frames", "frames written to the port") \
+	X(IS_TX_BYTES, "tx.bytes", "bytes of them") \
+	X(IS_TX_ERRORS, "tx.errors", "frames the port refused") \
+	X(IS_TX_GSO, "tx.gso", "frames larger than the MTU") \
+	X(IS_IPC_OUT, "ipc.out", "records passed to other IOPs") \
+	X(IS_IPC_IN, "ipc.in", "records taken from other IOPs") \
+	X(IS_MSG_IN, "msg.in", "messages from hosts") \
+	X(IS_MSG_OUT, "msg.out", "messages to hosts") \
+	X(IS_BELLS, "bells", "doorbells rung") \
+	X(IS_SLEEPS, "sleeps", "times it went to sleep") \
+	X(IS_BUSY_US, "busy_us", "microseconds not asleep") \
+	X(IS_TIMERS, "timers", "timers that fired") \
+	X(IS_RX_DEPTH, "rx.depth", "gauge: bytes waiting in the receive ring") \
+	X(IS_CONNS, "tcp.conns", "gauge: connections that hold a TCB, TIME_WAIT included") \
+	X(IS_TIME_WAIT, "tcp.time_wait", "gauge: of them in TIME_WAIT") \
+	X(IS_HALF_OPEN, "tcp.half_open", "gauge: entries of the SYN cache") \
+	X(IS_LISTENERS, "tcp.listeners", "gauge: listener replicas") \
+	X(IS_UDP_EPS, "udp.endpoints", "gauge: UDP endpoints") \
+	X(IS_RING_BYTES, "mem.rings", "gauge: bytes of host memory in byte rings") \
+	X(IS_TCP_ACCEPTED, "tcp.accepted", "connections opened by peers") \
+	X(IS_TCP_CONNECTED, "tcp.connected", "connections opened by programs") \
+	X(IS_TCP_CLOSED, "tcp.closed", "connections that ended") \
+	X(IS_TCP_SEGS_IN, "tcp.segs_in", "segments received") \
+	X(IS_TCP_SEGS_OUT, "tcp.segs_out", "segments sent") \
+	X(IS_TCP_BYTES_IN, "tcp.bytes_in", "payload bytes accepted in order") \
+	X(IS_TCP_BYTES_OUT, "tcp.bytes_out", "payload bytes sent for the first time") \
+	X(IS_TCP_RETRANS, "tcp.retrans", "segments sent again") \
+	X(IS_TCP_RTO, "tcp.rto", "retransmission timeouts") \
+	X(IS_TCP_FAST_RETRANS, "tcp.fast_retrans", "fast recoveries entered") \
+	X(IS_TCP_OOO, "tcp.ooo", "segments that arrived out of order") \
+	X(IS_TCP_DUPACK, "tcp.dupack", "duplicate ACKs received") \
+	X(IS_TCP_RST_IN, "tcp.rst_in", "resets accepted") \
+	X(IS_TCP_RST_OUT, "tcp.rst_out", "resets sent") \
+	X(IS_TCP_CHALLENGE, "tcp.challenge_ack", "challenge ACKs sent") \
+	X(IS_UDP_IN, "udp.in", "datagrams delivered") \
+	X(IS_UDP_OUT, "udp.out", "datagrams sent") \
+	X(IS_ICMP_IN, "icmp.in", "ICMP messages received") \
+	X(IS_ICMP_OUT, "icmp.out", "ICMP messages sent") \
+	X(IS_ECHO_REPLIES, "icmp.echo_replies", "echo requests answered") \
+	X(IS_ARP_IN, "arp.in", "ARP packets received") \
+	X(IS_ARP_OUT, "arp.out", "ARP packets sent") \
+	X(IS_REASS_OK, "ip.reassembled", "datagrams put together from fragments") \
+	X(IS_FRAGS_IN, "ip.frags_in", "fragments received") \
+	X(IS_FRAGS_OUT, "ip.frags_out", "fragments sent") \
+	X(IS_HANDED_ON, "ip.handed_on", "datagrams passed to the IOP that owns them") \
+	X(IS_DROP_FRAME, "drop.frame", "Ethernet or IP header makes no sense") \
+	X(IS_DROP_NO_PROTO, "drop.no_protocol", "IP protocol that nobody here speaks") \
+	X(IS_DROP_CSUM, "drop.csum", "wrong transport checksum") \
+	X(IS_DROP_TCP_HEADER, "drop.tcp_header", "TCP header or options make no sense") \
+	X(IS_DROP_TCP_NO_CONN, "drop.tcp_no_conn", "segment for no connection (answered by RST)") \
+	X(IS_DROP_TCP_WINDOW, "drop.tcp_window", "segment outside the window") \
+	X(IS_DROP_TCP_ACK, "drop.tcp_ack", "unacceptable acknowledgment") \
+	X(IS_DROP_TCP_PAWS, "drop.tcp_paws", "timestamp too old (RFC 7323)") \
+	X(IS_DROP_TCP_NO_ROOM, "drop.tcp_no_room", "no ring memory for the data") \
+	X(IS_DROP_TCP_MEM, "drop.tcp_mem", "no TCB or socket record left") \
+	X(IS_DROP_SYN_FULL, "drop.syn_full", "SYN cache full") \
+	X(IS_DROP_ACCEPT_FULL, "drop.accept_full", "accept queue full") \
+	X(IS_DROP_UDP_NO_PORT, "drop.udp_no_port", "datagram for no socket (answered by ICMP)") \
+	X(IS_DROP_UDP_FULL, "drop.udp_full", "receive ring of the socket full") \
+	X(IS_DROP_UDP_HEADER, "drop.udp_header", "UDP length lies") \
+	X(IS_DROP_ICMP, "drop.icmp", "ICMP message makes no sense or is for nobody") \
+	X(IS_DROP_ICMP_RATE, "drop.icmp_rate", "ICMP message not sent: rate limit") \
+	X(IS_DROP_REASS_TIME, "drop.reass_timeout", "fragments that were never complete") \
+	X(IS_DROP_REASS_FULL, "drop.reass_full", "no room for fragments") \
+	X(IS_DROP_REASS_OVERLAP, "drop.reass_overlap", "overlapping fragments") \
+	X(IS_DROP_REASS_BAD, "drop.reass_bad", "fragment bounds make no sense") \
+	X(IS_DROP_ARP, "drop.arp", "ARP packet makes no sense") \
+	X(IS_DROP_NO_ROUTE, "drop.no_route", "no route to send by") \
+	X(IS_DROP_NEIGH_FULL, "drop.neigh_queue", "too many frames waiting for a neighbour") \
+	X(IS_DROP_NEIGH_FAILED, "drop.neigh_failed", "neighbour does not answer") \
+	X(IS_DROP_IPC_FULL, "drop.ipc_full", "ring to the other IOP full") \
+	X(IS_PROTO_ERRORS, "host.protocol_errors", "wrong handles, offsets or lengths from a host") \
+	X(IS_OVERFLOWS, "host.overflows", "message queues that overflowed (all sockets looked at)") \
+	X(IS_INT_MASKED, "nk.masked", "interrupt causes found disabled") \
+	X(IS_ROUNDS, "nk.rounds", "rounds of the net kernel") \
+	X(IS_ROUNDS_FULL, "nk.budget", "rounds that ended by their budget")
+
+#define NPP_OSM_COUNTERS(X) \
+	X(OS_PROCS, "procs", "gauge: processes registered") \
+	X(OS_CTXS, "ctxs", "gauge: contexts open") \
+	X(OS_LISTENERS, "listeners", "gauge: listening sockets") \
+	X(OS_HEAP_USED, "heap.used", "gauge: bytes of host memory in use") \
+	X(OS_EXTENTS, "heap.extents", "gauge: bytes lent to ISMs") \
+	X(OS_RPCS, "rpcs", "requests from programs") \
+	X(OS_DEATHS, "deaths", "programs that ended") \
+	X(OS_LOCKS_BROKEN, "locks_broken", "locks taken from dead programs") \
+	X(OS_ACCEPTS_RETURNED, "accepts_returned", "claimed connections given back") \
+	X(OS_SOCKS_REAPED, "socks_reaped", "sockets closed for dead programs") \
+	X(OS_MSG_IN, "msg.in", "messages from ISMs") \
+	X(OS_MSG_OUT, "msg.out", "messages to ISMs") \
+	X(OS_PROTO_ERRORS, "protocol_errors", "messages that made no sense")
+
+#define NPP_STAT_ENUM(id, name, help) NPP_##id,
+enum npp_dispatch_counter { NPP_DISPATCH_COUNTERS(NPP_STAT_ENUM) NPP_DS_COUNT };
+enum npp_ism_counter { NPP_ISM_COUNTERS(NPP_STAT_ENUM) NPP_IS_COUNT };
+enum npp_osm_counter { NPP_OSM_COUNTERS(NPP_STAT_ENUM) NPP_OS_COUNT };
+_Static_assert(NPP_DS_COUNT <= NPP_STATS_COUNTERS && NPP_IS_COUNT <= NPP_STATS_COUNTERS &&
+	       NPP_OS_COUNT <= NPP_STATS_COUNTERS, "statistics page too small");
+
+typedef _Atomic uint64_t npp_counter_t;
+
+/* Only the page's owner calls these, so a plain load and store is enough. */
+static inline void npp_stat_add(npp_counter_t *page, unsigned id, uint64_t n)
+{
+	atomic_store_explicit(&page[id], atomic_load_explicit(&page[id], memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+#define npp_stat_inc(page, id) npp_stat_add((page), (id), 1)
+static inline void npp_stat_set(npp_counter_t *page, unsigned id, uint64_t v)
+{
+	atomic_store_explicit(&page[id], v, memory_order_relaxed);
+}
+
+struct npp_stat_desc { const char *name, *help; };
+/* Descriptions of a role's counters; *COUNT entries. */
+const struct npp_stat_desc *npp_stat_describe(enum npp_role role, unsigned *count);
+
+#endif
