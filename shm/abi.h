@@ -119,7 +119,8 @@ struct npp_ipc_neigh {	/* payload of NPP_REC_RESOLVE, CONFIRM, PMTU */
 	uint32_t port;
 	uint32_t pmtu;
 	uint8_t mac[6];
-	uint8_t reserved[2];
+	uint8_t from;		/* IOP that asks: it is told when the cache changed */
+	uint8_t reserved;
 };
 _Static_assert(sizeof(struct npp_ipc_neigh) == 32, "ipc neighbour");
 
@@ -306,13 +307,16 @@ struct npp_neigh { /* link-role ISM; seqlock: odd while it writes */
 	union npp_addr addr;
 	uint64_t updated_us;	/* CLOCK_MONOTONIC */
 	uint64_t used_us;
-	uint64_t reserved2[2];
+	uint64_t pmtu_us;	/* when the path MTU was learned */
+	uint64_t reserved2;
 };
 _Static_assert(sizeof(struct npp_neigh) == 64, "neighbour");
-struct npp_neigh_table {
+struct npp_neigh_table { /* an entry is in use when its address is not any; state NONE: only its path MTU is known */
 	struct npp_region_hdr hdr;
 	_Atomic uint32_t changes;	/* counts completed changes */
-	uint32_t pad[15];
+	uint32_t zero;
+	uint64_t key[2];		/* SipHash key of the buckets; the first link role, once */
+	uint32_t pad[10];
 	struct npp_neigh entry[NPP_NEIGH_ENTRIES];
 };
 

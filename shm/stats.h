@@ -85,11 +85,17 @@
 	X(IS_ECHO_REPLIES, "icmp.echo_replies", "echo requests answered") \
 	X(IS_ARP_IN, "arp.in", "ARP packets received") \
 	X(IS_ARP_OUT, "arp.out", "ARP packets sent") \
+	X(IS_ARP_CONFLICTS, "arp.conflicts", "ARP that claims an address of ours or contradicts the cache") \
 	X(IS_REASS_OK, "ip.reassembled", "datagrams put together from fragments") \
 	X(IS_FRAGS_IN, "ip.frags_in", "fragments received") \
 	X(IS_FRAGS_OUT, "ip.frags_out", "fragments sent") \
 	X(IS_HANDED_ON, "ip.handed_on", "datagrams passed to the IOP that owns them") \
+	X(IS_LOCAL, "ip.local", "packets that we sent to an address of our own") \
 	X(IS_DROP_FRAME, "drop.frame", "Ethernet or IP header makes no sense") \
+	X(IS_DROP_IP_CSUM, "drop.ip_csum", "wrong IPv4 header checksum") \
+	X(IS_DROP_IP_OPTIONS, "drop.ip_options", "IP options that make no sense, or source routes") \
+	X(IS_DROP_IP_SRC, "drop.ip_src", "source address that cannot be one") \
+	X(IS_DROP_IP_DST, "drop.ip_dst", "not for an address of ours") \
 	X(IS_DROP_NO_PROTO, "drop.no_protocol", "IP protocol that nobody here speaks") \
 	X(IS_DROP_CSUM, "drop.csum", "wrong transport checksum") \
 	X(IS_DROP_TCP_HEADER, "drop.tcp_header", "TCP header or options make no sense") \
@@ -114,6 +120,7 @@
 	X(IS_DROP_NO_ROUTE, "drop.no_route", "no route to send by") \
 	X(IS_DROP_NEIGH_FULL, "drop.neigh_queue", "too many frames waiting for a neighbour") \
 	X(IS_DROP_NEIGH_FAILED, "drop.neigh_failed", "neighbour does not answer") \
+	X(IS_DROP_LOCAL_FULL, "drop.local_queue", "queue of packets to ourselves full") \
 	X(IS_DROP_IPC_FULL, "drop.ipc_full", "ring to the other IOP full") \
 	X(IS_PROTO_ERRORS, "host.protocol_errors", "wrong handles, offsets or lengths from a host") \
 	X(IS_OVERFLOWS, "host.overflows", "message queues that overflowed (all sockets looked at)") \

@@ -61,8 +61,9 @@ struct ip_path {
 	uint8_t mac[6];
 	uint16_t mtu;			/* IP bytes per packet */
 	uint8_t have_mac;
-	uint8_t zero;
+	uint8_t id_slot;		/* counter of IP identifications */
 	uint32_t net_seq, neigh_changes; /* what it was computed from */
+	uint32_t check_s, confirm_s;	/* seconds: when to look at the neighbour's age again, last confirmed */
 };
 
 /* ---- IP's services to the transports (ip.c, by IP) ------------------------------- */
@@ -82,6 +83,9 @@ bool ip_is_local(struct stack *s, const union npp_addr *a);
 /* The peer at P->next_hop was heard from in reply to us: keeps the cache fresh (RFC 4861, 7.3.1
  * in spirit, for ARP as well). Cheap; rate-limited inside. */
 void ip_confirm(struct stack *s, struct ip_path *p);
+/* A frag-needed message that the transport has validated: packets to P->dst must not be larger
+ * than MTU. Tells the shared cache and lowers P->mtu (RFC 1191). */
+void ip_pmtu(struct stack *s, struct ip_path *p, uint32_t mtu);
 /* ICMP destination unreachable about PKT, rate-limited (RFC 1812, 4.3.2). CODE as in RFC 792. */
 void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code);
 /* Verifies the transport checksum of PKT over the pseudo header unless vouched for. */
@@ -94,6 +98,10 @@ int ip_attach(struct stack *s);
 void ip_input(struct stack *s, const struct npp_frame_rec *rec, const uint8_t *frame, uint32_t len);
 void ip_ipc_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len);
 void ip_timer(struct stack *s, struct wheel_timer *t);
+/* Part of stack_flush(), before tcp_flush() and once more after it: takes in the frames that we sent to
+ * ourselves, and notices that the link role or the addresses changed. Bounded; what is left
+ * has a timer. Also called by stack_set_env(). */
+void ip_flush(struct stack *s);
 
 /* ---- the transports' entries for IP ------------------------------------------------ */
 
@@ -113,6 +121,10 @@ void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bo
 size_t udp_size(const struct stack_cfg *cfg);
 void udp_init(struct stack *s, void *mem);
 int udp_attach(struct stack *s);
+/* For stack_inspect_udp(): MEM is the UDP part (arena + udp_off) of a stack configured by CFG, mapped
+ * anywhere, SIZE what remains of the arena. */
+bool udp_inspect(const void *mem, size_t size, const struct stack_cfg *cfg, uint32_t *cursor,
+		 struct udp_endpoint *out);
 
 /* ---- timers: which subsystem a wheel timer belongs to ---------------------------------- */
 enum stack_timer_kind { TIMER_IP = 1, TIMER_TCP = 2 };
