@@ -110,6 +110,7 @@ void tcp_input(struct stack *s, const struct pkt *pkt);
  * SEQ is the quoted sequence number. ERR: positive errno; MTU: next-hop MTU for EMSGSIZE. */
 void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, bool hard,
 		    uint32_t mtu);
+uint64_t tcp_layout_hash(void);	/* of its records */
 size_t tcp_size(const struct stack_cfg *cfg);
 void tcp_init(struct stack *s, void *mem);
 int tcp_attach(struct stack *s);
