@@ -115,7 +115,9 @@ size_t tcp_size(const struct stack_cfg *cfg);
 void tcp_init(struct stack *s, void *mem);
 int tcp_attach(struct stack *s);
 void tcp_timer(struct stack *s, struct wheel_timer *t);
+/* Delivers events and sends what became possible, for every connection that asked for it. */
 void tcp_flush(struct stack *s);
+bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */
 
 void udp_input(struct stack *s, const struct pkt *pkt);
 void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard);

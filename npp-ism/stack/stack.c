@@ -87,6 +87,7 @@ int stack_attach(struct stack *s, const struct stack_env *env, uint64_t now_us)
 void stack_set_env(struct stack *s, const struct stack_env *env)
 {
 	s->env = env;
+	ip_flush(s);
 }
 
 void stack_set_now(struct stack *s, uint64_t now_us)
@@ -136,7 +137,14 @@ void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *d
 		ip_ipc_input(s, rec, data, len);
 }
 
+#define FLUSH_ROUNDS 4
+
 void stack_flush(struct stack *s)
 {
-	tcp_flush(s);
+	/* What TCP sends to an address of our own comes back through ip_flush(). */
+	ip_flush(s);
+	for (int i = 0; i < FLUSH_ROUNDS && tcp_pending(s); i++) {
+		tcp_flush(s);
+		ip_flush(s);
+	}
 }
