@@ -70,6 +70,13 @@ unsigned npp_hash_iop(const struct npp_hash_prog *prog, const struct npp_flow_ke
 unsigned npp_hash_frag_iop(const struct npp_hash_prog *prog, const union npp_addr *src,
 			   const union npp_addr *dst, uint8_t proto, uint32_t id);
 
+/* The IOP that a hash computed by npp_hash_flow() selects. */
+unsigned npp_hash_select(const struct npp_hash_prog *prog, uint32_t hash);
+
+/* The building blocks. KEY of npp_toeplitz() has at least LEN + 4 bytes. */
+uint32_t npp_toeplitz(const uint8_t *key, const void *data, size_t len);
+uint32_t npp_crc32c(const void *data, size_t len);
+
 /* SipHash-2-4 (64-bit), for tables that an outsider can fill. */
 uint64_t npp_siphash(const uint64_t key[2], const void *data, size_t len);
 

@@ -8,6 +8,8 @@
 #ifndef NPP_SHM_FRING_H
 #define NPP_SHM_FRING_H
 
+#include <stdbool.h>
+
 #include "shm/abi.h"
 #include "shm/region.h"
 

@@ -7,6 +7,8 @@
 #ifndef NPP_SHM_I2OQ_H
 #define NPP_SHM_I2OQ_H
 
+#include <stdbool.h>
+
 #include "shm/abi.h"
 
 struct npp_i2oq_prod { struct npp_i2oq *q; uint32_t post_head, free_tail; };
@@ -24,7 +26,9 @@ int npp_i2oq_attach_cons(struct npp_i2oq_cons *c, struct npp_i2oq *q);
  * looking at everything. In both cases the caller rings afterwards. */
 int npp_i2oq_post(struct npp_i2oq_prod *p, const struct npp_msg *msg);
 
-/* Copies the next message to *MSG and gives its frame back. 1 got one, 0 empty.
+/* Copies the next message to *MSG. 1 got one, 0 empty. Its frame is given back by the
+ * next call, when the effects of the message are done: poll until 0. If the consumer
+ * dies before that, its successor sees the message again.
  * A wrong MFA is counted in `errors` and skipped. */
 int npp_i2oq_poll(struct npp_i2oq_cons *c, struct npp_msg *msg);
 /* Was there an overflow since the last call? Clears it (acquire). */

@@ -53,6 +53,10 @@ int npp_region_reopen_ro(int fd);
  * to the page size used; *HUGE says which. */
 int npp_memfd_create(const char *name, size_t *size, unsigned flags, bool *huge);
 
+/* Is FD a memfd with those seals (so that its size cannot change)? Its size and whether
+ * it is made of hugepages. 0, -EBADMSG, or -errno. */
+int npp_memfd_check(int fd, size_t *size, bool *huge);
+
 /* True once per process: the time to print the one warning about missing hugepages. */
 bool npp_region_hugepage_warning_due(void);
 

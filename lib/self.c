@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * self.c - where npp's own programs and libraries are
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/self.h"
+
+#define PRELOAD "libnpp-preload.so"
+#define LEVELS 5 /* from tests/unit/DIR/.libs/ up to the top of a build tree */
+
+static bool is_library(const char *name)
+{
+	return strcmp(name, PRELOAD) == 0;
+}
+
+/* PATH = DIR/NAME; can it be used? */
+static bool try(const char *dir, const char *name, char *path, size_t cap)
+{
+	int n = snprintf(path, cap, "%s/%s", dir, name);
+
+	return n > 0 && (size_t)n < cap && access(path, is_library(name) ? R_OK : X_OK) == 0;
+}
+
+/* The directory of the running program. */
+static int own_dir(char *dir, size_t cap)
+{
+	ssize_t n = readlink("/proc/self/exe", dir, cap - 1);
+	char *slash;
+
+	if (n <= 0)
+		return -ENOENT;
+	dir[n] = '\0';
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	return 0;
+}
+
+/* In a build tree, which is known by its config.status: NAME/NAME below its top. */
+static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
+{
+	char sub[PATH_MAX + 64], status[PATH_MAX + 64];
+
+	for (int i = 0; i < LEVELS && *dir; i++) {
+		char *slash;
+
+		snprintf(status, sizeof status, "%s/config.status", dir);
+		if (access(status, F_OK) == 0) {
+			snprintf(sub, sizeof sub, "%s/%s", dir,
+				 is_library(name) ? "npp-osm/preload/.libs"
+						  : strcmp(name, "npp-lab") == 0 ? "harness" : name);
+			return try(sub, name, path, cap);
+		}
+		slash = strrchr(dir, '/');
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+	return false;
+}
+
+int npp_self_find(const char *name, char *path, size_t cap)
+{
+	static const char *const installed[] = { NPP_LIBEXECDIR, NPP_SBINDIR, NPP_BINDIR };
+	const char *env = getenv("NPP_EXECDIR");
+	char dir[PATH_MAX];
+
+	if (strchr(name, '/'))
+		return -ENOENT;
+	if (env && *env)
+		return try(env, name, path, cap) ? 0 : -ENOENT;
+	if (own_dir(dir, sizeof dir) == 0 && try_build_tree(dir, name, path, cap))
+		return 0;
+	if (is_library(name))
+		return try(NPP_LIBDIR, name, path, cap) ? 0 : -ENOENT;
+	for (unsigned i = 0; i < sizeof installed / sizeof *installed; i++)
+		if (try(installed[i], name, path, cap))
+			return 0;
+	return -ENOENT;
+}
