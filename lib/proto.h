@@ -56,7 +56,23 @@ enum npp_ctl_type {
 	NPP_CTL_IOP_STATE = 46,		/* nppd -> npp-osm: npp_ctl_iop */
 	NPP_CTL_ATTACH_DONE,		/* no body: all bells are sent; now HELLOs come */
 
-	/* libnpp -> npp-osm (requests); answers carry type NPP_CTL_ANSWER */
+	/* libnpp -> npp-osm (requests); answers carry type NPP_CTL_ANSWER.
+	 *
+	 * One connection per process, close-on-exec; its end says nothing about the process
+	 * (a pidfd does). Processes are known by pid and start time: the PROC_HELLO of a new
+	 * image after exec gets the proc record it had, the PROC_HELLO of a child of fork
+	 * gets the embryo that carries its pid (the child stores it in npp_proc.pid before it
+	 * says hello; hello and the parent's FORK_DONE come in either order, or only one of
+	 * them). Any other PROC_HELLO makes a new record with an empty table.
+	 *
+	 * CTX_OPEN: all lanes of all attachments that are up stand before the answer.
+	 * BIND: the record is NPP_SOCK_STREAM or NPP_SOCK_DGRAM, `addr` any or an address of
+	 * the NPP, port 0: pick an ephemeral one. DGRAM: ext_off64 is set before the answer.
+	 * LISTEN: the program has set type = NPP_SOCK_LISTENER; ext_off64 is set before the
+	 * answer. CLOSE of either: the OSM frees the record when all ISMs have answered.
+	 * UNBIND: gives the port back; the record stays the program's, who frees it.
+	 * A bound stream socket that connects keeps its port until its record comes back
+	 * by NPP_MSG_FREED. */
 	NPP_CTL_PROC_HELLO = 64,	/* npp_ctl_hello; answer npp_ctl_welcome; fds: host memory, placeholder is made locally */
 	NPP_CTL_GET_ATTACH,		/* npp_ctl_iop (attach); answer npp_ctl_attached; fds: global ro, bells[n], inbound[n] */
 	NPP_CTL_CTX_OPEN,		/* npp_ctl_ctx (kind); answer npp_ctl_ctx; fd: its doorbell */

@@ -157,8 +157,10 @@ enum npp_msg_type {
 	NPP_MSG_UNLISTEN,	/* OSM: stop; pending connections are reset */
 	NPP_MSG_UDP_BIND,	/* OSM: sock receives on addr:port; off = struct npp_udp */
 	NPP_MSG_UDP_UNBIND,	/* OSM */
-	NPP_MSG_CONNECT,	/* program: connect sock to its raddr:rport from its laddr:lport (0: pick) */
-	NPP_MSG_LOOK,		/* program: pend_in of sock has bits set; look */
+	NPP_MSG_CONNECT,	/* program: connect sock to its raddr:rport from its laddr:lport (any, 0: pick);
+				   arg = bytes of transmit ring wanted as soon as it is connected (0: none yet) */
+	NPP_MSG_LOOK,		/* program: pend_in of sock has bits set; look. A listener with NPP_IN_RX: an
+				   exclusive subscriber left with connections waiting, tell another one */
 	NPP_MSG_CLOSE,		/* program or OSM: last descriptor gone. arg = final tx offset; flags NPP_CLOSE_* */
 	NPP_MSG_SHUTDOWN,	/* program: no more sending. arg = final tx offset */
 	NPP_MSG_NEED_RING,	/* program: wants a transmit ring; arg = bytes it would like to write */
@@ -411,6 +413,8 @@ enum npp_tcp_state {
 #define NPP_FL_SHUT_WR 4u
 #define NPP_FL_CONNECTING 8u	/* connect() begun, result not yet fetched */
 #define NPP_FL_CONNECTED 16u	/* DGRAM: has a default peer */
+#define NPP_FL_API6 32u		/* the program made it as AF_INET6: it sees IPv4-mapped addresses */
+#define NPP_FL_BOUND 64u	/* bind() was called: the OSM holds its port */
 
 /* Subscribers of a socket: context + 1 in bits 0-15, flags above; 0 = empty. */
 #define NPP_SUB_CTX(w) ((w) & 0xffffu)
