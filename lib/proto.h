@@ -85,6 +85,7 @@ enum npp_ctl_type {
 	NPP_CTL_UNBIND,			/* npp_ctl_bind: give the port back (socket closed before it listened) */
 	NPP_CTL_CLOSE,			/* npp_ctl_bind (sock, gen): last descriptor of a listener or datagram socket is gone */
 	NPP_CTL_SUB_MORE,		/* npp_ctl_bind (sock, gen): make the big subscriber map */
+	NPP_CTL_CHECK,			/* no body: recount everything; answer npp_ctl_check (for tests and tools) */
 	NPP_CTL_ANSWER,
 
 	/* tools -> nppd; answers have type NPP_CTL_ANSWER */
@@ -120,6 +121,39 @@ struct npp_ctl_start_osm {
 	uint32_t host_grace_ms;
 	uint32_t zero;
 };
+/* Programs, in detail.
+ *
+ * Connection: one per process, close-on-exec; more are allowed, and its end means nothing
+ * (the OSM watches the process). PROC_HELLO first. Requests may overlap; an answer
+ * repeats the seq, hdr.error is 0 or a negative errno, and with an error there is no body.
+ * pid, uid: SO_PEERCRED of the connection, so a child of fork makes its own.
+ *
+ * PROC_HELLO: the same process (pid and start time) finds its record and descriptor table
+ * again. With another `image` the contexts of the image before are closed by the OSM;
+ * the new library drops the words of descriptors that exec has closed. The child of a
+ * fork stores its pid into the embryo's record and then says HELLO: it gets that record.
+ * FORK: the caller keeps its other threads from changing its table until fork has
+ * returned in the parent. Child and parent both may come first. If FORK_DONE says
+ * pid 0, or the parent dies and no child shows within 2 s, the embryo is dropped.
+ *
+ * BIND: the record is the program's (owner set, type STREAM, LISTENER or DGRAM, gen as
+ * given) with refs >= 1. Conflicts are judged as Linux does from addr, port, reuse and
+ * uid. The OSM stores the port granted into lport of the record and into the answer.
+ * DGRAM: the OSM also picks the home ISM (slot), makes npp_udp and stores ext_off64; it
+ * answers when all ISMs have bound, or after 2 s. -EADDRNOTAVAIL: no NPP of this host has
+ * addr. A stream socket that is bound and then connected keeps its port until the ISM
+ * has freed the record; nobody need say UNBIND.
+ * LISTEN: the OSM sets type LISTENER and ext_off64. Without a BIND before it binds addr
+ * and port first. Again on a listener: only the backlog changes.
+ * UNBIND: for a socket that neither listened nor connected; the record stays the
+ * program's, which frees it.
+ * CLOSE: of a bound socket with refs 0; the OSM frees the record (gen + 1, owner 0) when
+ * all ISMs have let go of it. Answered at once.
+ *
+ * Ports between npp-osm and the nppd of an NPP: nppd judges between hosts only; what one
+ * host asks twice, or asks beside an overlapping port of its own, is granted. A grant
+ * is a member of a set, not a count: it ends with one RELEASE of the same (addr, port, proto).
+ */
 struct npp_ctl_ipc { uint32_t peer; uint32_t zero; };
 struct npp_ctl_role { uint32_t link; uint32_t zero; };
 struct npp_ctl_host_attach { uint32_t host_no; uint32_t attach; /* the host's number for this NPP */ uint32_t slot; uint32_t zero; };
@@ -135,7 +169,13 @@ struct npp_ctl_port {
 	uint8_t reuse;		/* 1 SO_REUSEPORT, 2 SO_REUSEADDR */
 	uint32_t uid;		/* of the program, for SO_REUSEPORT */
 };
-struct npp_ctl_hello { uint32_t abi_version; int32_t pid; uint64_t layout_hash; uint64_t start_time; };
+struct npp_ctl_hello {
+	uint32_t abi_version;
+	int32_t pid;
+	uint64_t layout_hash;
+	uint64_t start_time;
+	uint64_t image;		/* random, made when the library is loaded: another one from the same process means exec */
+};
 struct npp_ctl_welcome { uint32_t proc; uint32_t n_attach; char host[NPP_NAME_MAX]; };
 struct npp_ctl_ctx { uint32_t ctx; uint32_t kind; };
 struct npp_ctl_chunk { uint32_t proc; uint32_t chunk; };
@@ -148,6 +188,18 @@ struct npp_ctl_bind {
 	uint16_t port;		/* in the answer: the one granted */
 	uint8_t proto, reuse;
 	uint32_t zero;
+};
+struct npp_ctl_check {	/* what the OSM found; 0 is good in all of `wrong` */
+	uint32_t procs, ctxs, binds, socks_used;
+	uint32_t refs_low;	/* wrong: records with fewer references than descriptors */
+	uint32_t refs_high;	/* wrong, unless in flight: records with more */
+	uint32_t words_bad;	/* wrong: descriptor words that name no such record */
+	uint32_t dead_owners;	/* wrong: records that nobody refers to, of contexts that are gone */
+	uint32_t dead_locks;	/* wrong: locks held by contexts that are gone */
+	uint32_t dead_claims;	/* wrong: accept entries claimed by contexts that are gone */
+	uint32_t dead_subs;	/* wrong: subscribers that are gone */
+	uint32_t zero;
+	uint64_t heap_used, heap_owned; /* wrong if they differ: bytes taken, bytes that a record refers to */
 };
 struct npp_ctl_child {	/* one per child in the status answer */
 	uint32_t role, index;

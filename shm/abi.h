@@ -151,8 +151,12 @@ _Static_assert(sizeof(struct npp_msg) == 64, "message frame");
 enum npp_msg_type {
 	NPP_MSG_NONE = 0,
 	/* inbound: host to ISM */
-	NPP_MSG_HOST,		/* OSM: answer to HELLO. arg = first socket index lent, arg2 = count */
-	NPP_MSG_EXTENT,		/* OSM: off/arg2 = bytes of host memory lent for byte rings */
+	NPP_MSG_HOST,		/* OSM: answer to HELLO. arg = first socket index lent, arg2 = count. Of these the
+				   ISM uses the records whose owner is 0. May come again: the same range
+				   after every HELLO, or a single record that was an orphan until now */
+	NPP_MSG_EXTENT,		/* OSM: off/arg2 = bytes of host memory lent for byte rings. After every HELLO all
+				   extents of the ISM are named again: one that it knows is skipped.
+				   error < 0, arg2 = 0: NEED_EXTENT was refused */
 	NPP_MSG_LISTEN,		/* OSM: sock listens on addr:port; off = struct npp_listener; arg = backlog; flags NPP_LISTEN_* */
 	NPP_MSG_UNLISTEN,	/* OSM: stop; pending connections are reset */
 	NPP_MSG_UDP_BIND,	/* OSM: sock receives on addr:port; off = struct npp_udp */
@@ -167,16 +171,19 @@ enum npp_msg_type {
 	NPP_MSG_CTX_GONE,	/* OSM: context arg was freed; forget what is cached about it */
 	NPP_MSG_INBOUND_END,
 	/* outbound: ISM to host */
-	NPP_MSG_HELLO = 64,	/* to the OSM: arg = IOP number, arg2 = handle format (index bits), cookie = handles preallocated */
+	NPP_MSG_HELLO = 64,	/* to the OSM: arg = IOP number, arg2 = handle format (index bits), cookie = handles
+				   preallocated; flags NPP_HELLO_*. HOST, EXTENT and replays follow */
 	NPP_MSG_LISTENING,	/* to the OSM: answer to LISTEN; error; ism_handle = the replica */
 	NPP_MSG_UNLISTENED,	/* to the OSM */
 	NPP_MSG_UDP_BOUND,	/* to the OSM: answer to UDP_BIND */
 	NPP_MSG_UDP_UNBOUND,	/* to the OSM: rings are given back, record may go */
 	NPP_MSG_NEED_EXTENT,	/* to the OSM: arg = bytes wanted */
 	NPP_MSG_EVENT,		/* to a subscriber: pend_out of sock has bits set; look */
-	NPP_MSG_FREED,		/* to the OSM: a socket record the OSM or a program had allocated is free again */
+	NPP_MSG_FREED,		/* to the OSM: a socket record the OSM or a program had allocated is free again; or,
+				   with sock 0, the whole extent off/arg2 is given back */
 	NPP_MSG_OUTBOUND_END
 };
+#define NPP_HELLO_FRESH 1	/* the ISM remembers nothing of this host: its sessions are lost */
 #define NPP_LISTEN_REUSEPORT 1
 #define NPP_LISTEN_REPLAY 2	/* existing listener told to an ISM that came (back) */
 #define NPP_CLOSE_ABORT 1	/* send RST: unread data, or SO_LINGER with zero */
@@ -485,7 +492,9 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	npp_lock_t rx_lock, tx_lock;		/* context number + 1; ISM holds as 0x8000 + IOP + 1 */
 	_Atomic uint32_t sub[NPP_SOCK_SUBS];	/* programs, by compare-and-swap */
 	_Atomic uint32_t sub_all;		/* 1: more subscribers than fit; wake every context of the bitmap sub_more */
-	uint32_t sub_more_off64;		/* OSM: 1024-bit map, made on demand */
+	uint32_t sub_more_off64;		/* OSM: map of NPP_MAX_CTX bits (_Atomic uint64_t), made on demand; whoever
+						   allocates the record sets it and sub_all to 0, the OSM gets the map
+						   back by itself */
 	_Atomic uint32_t sub_next;		/* ISMs: rotor for exclusive wake-ups */
 	uint32_t pad3[5];
 
@@ -556,6 +565,7 @@ struct npp_udp { /* OSM, before UDP_BIND */
 	struct npp_udp_lane lane[NPP_MAX_SLOTS];
 };
 
+#define NPP_OSM_BOOKS_BYTES (1u << 20)	/* least osm_size */
 struct npp_host { /* start of host memory */
 	struct npp_region_hdr hdr;
 	char name[32];
@@ -576,7 +586,8 @@ struct npp_host { /* start of host memory */
 		uint32_t host_no;	/* our number there */
 		uint32_t n_iops;
 		_Atomic uint32_t iop_up; /* HELLO seen */
-		uint64_t zero2[2];
+		_Atomic uint32_t epoch;	/* counts the attachments made: a program that asked at another one asks GET_ATTACH again */
+		uint32_t zero2[3];
 	} attach[NPP_MAX_ATTACH];
 	_Atomic uint32_t next_iop;	/* rotor of programs for new sessions */
 	uint32_t pad1[15];
