@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * exec.c - run a program on a node of a lab
+ *
+ * On a client, a router, or a host on the kernel's stack: in the node's namespaces. On a
+ * host on NPPs also with the library in front of the C library that takes its socket
+ * calls to npp, as `npp run` does it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/lab.h"
+#include "lib/self.h"
+
+static int set_npp(const struct lab *l, const struct lab_node *n, struct npp_err *e)
+{
+	char lib[LAB_PATH_CAP], text[LAB_PATH_CAP * 2];
+	const char *old = getenv("LD_PRELOAD");
+	int r = npp_self_find("libnpp-preload.so", lib, sizeof lib);
+
+	if (r < 0)
+		return npp_err_set(e, r, "cannot find libnpp-preload.so (is npp built or installed whole?)");
+	snprintf(text, sizeof text, "%s%s%s", old && *old ? old : "", old && *old ? ":" : "", lib);
+	setenv("LD_PRELOAD", text, 1);
+	snprintf(text, sizeof text, "%s/%s.osm.sock", l->dir, n->name);
+	setenv("NPP_HOST_SOCK", text, 1);
+	return 0;
+}
+
+static int enter(struct lab *l, const char *node, struct npp_err *e)
+{
+	struct lab_node *n = lab_find_node(l, node);
+	int r;
+
+	if (!n)
+		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s'", l->name, node);
+	if (strcmp(l->state, "up") != 0)
+		return npp_err_set(e, -EAGAIN, "lab '%s' is %s, not up", l->name, l->state);
+	r = ns_enter_all(n->ns, e);
+	if (r < 0)
+		return r;
+	setenv("NPP_RUNDIR", l->dir, 1);
+	if (strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0)
+		return set_npp(l, n, e);
+	return 0;
+}
+
+int lab_exec(const char *lab, const char *node, char *const argv[])
+{
+	struct npp_err e = { "" };
+	struct lab l = { .lock = -1 };
+	char name[TOPO_LAB_LEN + 1];
+	int r;
+
+	if (geteuid() != 0) {
+		npp_warnx("exec needs to be root");
+		return 125;
+	}
+	r = lab_pick(lab, name, sizeof name, &e);
+	if (r == 0)
+		r = lab_load(&l, name, &e);
+	if (r == 0)
+		r = enter(&l, node, &e);
+	lab_free(&l);
+	if (r < 0) {
+		npp_warnx("%s", e.text);
+		return 125;
+	}
+	execvp(argv[0], argv);
+	r = errno == ENOENT ? 127 : 126;
+	npp_warn("cannot run %s", argv[0]);
+	return r;
+}

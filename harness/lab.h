@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * lab.h - a running lab and its state file
+ *
+ * Everything that a lab makes carries its name, and all of it is planned before any of it
+ * is made: RUNDIR/LAB/lab.json holds the plan from the first step on, and is written anew
+ * before each step. So `down` needs nothing but that file, whenever the npp-lab that
+ * wrote it ended. A lock (flock) on the directory RUNDIR/LAB says that an npp-lab is at
+ * work on the lab; one on RUNDIR guards the choice of names.
+ */
+#ifndef NPP_HARNESS_LAB_H
+#define NPP_HARNESS_LAB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "harness/nl.h"
+#include "harness/ns.h"
+#include "harness/topo.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+
+#define LAB_STATE_VERSION 1
+#define LAB_DIR_CAP 160
+#define LAB_PATH_CAP 256
+#define LAB_MAX_PROCS (TOPO_MAX_NODES + 1)
+
+struct lab_net { const char *name, *subnet, *ns; };
+struct lab_if { const char *network, *address, *mac; };
+struct lab_node {
+	const char *name, *kind, *stack, *ns;
+	struct lab_if *ifs;
+	uint32_t n_ifs;
+	const char **npps;
+	uint32_t n_npps;
+	uint32_t iops;
+};
+struct lab_proc {	/* an nppd */
+	const char *node;
+	uint32_t pid;
+	uint64_t start;	/* field 22 of /proc/PID/stat */
+};
+
+struct lab {
+	char dir[LAB_DIR_CAP];		/* RUNDIR/NAME */
+	int lock;			/* descriptor of dir; -1: not held */
+	/* from here on as in lab.json */
+	uint32_t version;
+	const char *name, *file, *boot_id, *state, *step;
+	uint32_t owner_pid;		/* npp-lab that works or worked on it */
+	uint64_t owner_start;
+	struct lab_net *nets;
+	uint32_t n_nets;
+	struct lab_node *nodes;
+	uint32_t n_nodes;
+	struct lab_proc *procs;
+	uint32_t n_procs;
+	struct npp_conf *conf;		/* keeps the strings */
+	bool own_conf;
+};
+
+/* lab.c */
+const char *lab_rundir(void);
+/* Writes lab.json with STEP, which is about to be done. */
+int lab_save(struct lab *l, const char *state, const char *step, struct npp_err *e);
+/* Reads the lab NAME. 0; -ENOENT; -EINVAL: lab.json makes no sense. Frees with lab_free(). */
+int lab_load(struct lab *l, const char *name, struct npp_err *e);
+void lab_free(struct lab *l);
+/* Takes the lab's lock: 0, -EWOULDBLOCK (an npp-lab is at work), -ENOENT. */
+int lab_lock(struct lab *l, const char *name, bool wait, struct npp_err *e);
+void lab_unlock(struct lab *l);
+/* Plans the lab of T, takes its names and writes its first state; the lock is held then. */
+int lab_create(struct lab *l, const struct topo *t, const char *file, struct npp_err *e);
+/* Names of all labs there are (malloc'ed, ends with NULL). */
+char **lab_list(void);
+void lab_list_free(char **names);
+/* The lab that the user means: NAME, or the only one. */
+int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e);
+struct lab_node *lab_find_node(struct lab *l, const char *name);
+struct lab_proc *lab_find_proc(struct lab *l, const char *node);
+bool lab_other_boot(const struct lab *l);
+
+/* proc.c */
+uint64_t proc_start_time(pid_t pid);	/* 0: there is no such process, or it is a zombie */
+static inline bool proc_alive(const struct lab_proc *p)
+{
+	return p->pid && proc_start_time((pid_t)p->pid) == p->start;
+}
+/* Starts ARGV in namespace NS with output to LOG; *READY_FD is the read end of what it
+ * gets as descriptor 3. It waits for proc_release() before it does anything, so that its
+ * pid can be written down first. pid or -errno. */
+struct proc_start { pid_t pid; int go_fd, ready_fd; };
+int proc_start(struct proc_start *p, const char *ns, const char *log, char *const argv[], struct npp_err *e);
+void proc_release(struct proc_start *p);
+/* All processes in the namespaces with these inodes; at most CAP pids. Number found. */
+unsigned proc_in_ns(const ino_t *inodes, unsigned n, pid_t *pids, unsigned cap);
+/* Sends SIG to each and waits until all are gone or TIMEOUT_MS passed: number left. */
+unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms);
+int64_t now_ms(void);
+void pause_ms(int ms);
+
+/* up.c, down.c, exec.c, status.c: the verbs; exit status */
+int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets);
+int lab_down(const char *name);
+int lab_clean(void);
+/* Removes all that L names; L is locked. 0, or -EBUSY with what is left in E. */
+int lab_teardown(struct lab *l, struct npp_err *e);
+int lab_exec(const char *lab, const char *node, char *const argv[]);
+int lab_status(const char *name, bool json);
+int lab_print_list(void);
+
+/* nppconf.c: the file for the nppd of node I of T, into the lab's directory. */
+int nppconf_write(const struct lab *l, const struct topo *t, uint32_t i, char *path, size_t cap,
+		  struct npp_err *e);
+
+/* json.c */
+void json_string(FILE *f, const char *text);	/* quoted */
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * nl.h - links, addresses and routes of a namespace, over libnl
+ *
+ * A struct nl_ns is a netlink socket that was made inside one namespace and stays there.
+ */
+#ifndef NPP_HARNESS_NL_H
+#define NPP_HARNESS_NL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/log.h"
+
+struct nl_sock;
+struct nl_ns {
+	struct nl_sock *sk;
+	int fd;			/* of the namespace; owned */
+	const char *name;	/* for messages */
+};
+
+/* Opens namespace PATH. 0 or -errno. */
+int nl_ns_open(struct nl_ns *n, const char *path, const char *name, struct npp_err *e);
+void nl_ns_close(struct nl_ns *n);	/* zeroed structs are fine */
+
+/* A bridge without STP, forward delay and multicast snooping, up. */
+int nl_add_bridge(struct nl_ns *n, const char *name, const uint8_t mac[6], uint32_t mtu, struct npp_err *e);
+/* A veth pair: IFNAME in N, up, with MAC; PEER in B, up, port of bridge BRIDGE. */
+int nl_add_veth(struct nl_ns *n, const char *ifname, const uint8_t mac[6], uint32_t mtu, struct nl_ns *b,
+		const char *peer, const char *bridge, struct npp_err *e);
+int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e);
+/* ADDR in host order. */
+int nl_add_addr(struct nl_ns *n, const char *ifname, uint32_t addr, unsigned plen, struct npp_err *e);
+/* TO/PLEN via VIA; plen 0: default. */
+int nl_add_route(struct nl_ns *n, uint32_t to, unsigned plen, uint32_t via, struct npp_err *e);
+/* 1 the link has its carrier, 0 not (yet), -errno. */
+int nl_carrier(struct nl_ns *n, const char *ifname);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * nppconf.c - the configuration files of a lab's nppds (nppd.conf(5))
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "harness/lab.h"
+
+/* A value of the topology as YAML in one line. */
+static void write_value(FILE *f, const struct npp_conf_node *n)
+{
+	const struct npp_conf_node *c;
+	bool map = n->kind == NPP_CONF_MAP_NODE;
+
+	if (n->kind == NPP_CONF_SCALAR) {
+		if (n->quoted)
+			json_string(f, n->text);
+		else
+			fputs(n->text, f);
+		return;
+	}
+	fputc(map ? '{' : '[', f);
+	for (c = n->first; c; c = c->next) {
+		if (map) {
+			json_string(f, c->key);
+			fputs(": ", f);
+		}
+		write_value(f, c);
+		fputs(c->next ? ", " : "", f);
+	}
+	fputc(map ? '}' : ']', f);
+}
+
+/* What stands in `options` goes in as it is: nppd checks it. */
+static void write_options(FILE *f, const struct topo_node *n)
+{
+	const struct npp_conf_node *c;
+
+	if (!n->options_at || n->options_at->kind != NPP_CONF_MAP_NODE)
+		return;
+	for (c = n->options_at->first; c; c = c->next) {
+		fprintf(f, "  %s: ", c->key);
+		write_value(f, c);
+		fputc('\n', f);
+	}
+}
+
+static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32_t i)
+{
+	const struct topo_node *n = &t->nodes[i];
+	const struct topo_if *ifc = &n->ifs[0];
+	const struct topo_net *net = &t->nets[ifc->net];
+	const struct lab_node *p = &l->nodes[i];
+	char text[NPP_ADDR_STRLEN], path[NS_PATH_CAP];
+	uint32_t j;
+
+	fprintf(f, "npp:\n  name: %s\n  iops: %u\n", n->name, n->iops);
+	fprintf(f, "  port: {name: %s, mac: '%s', mtu: %u, netns: %s, bridge: %s}\n", n->name, p->ifs[0].mac,
+		net->mtu, ns_path(l->nets[ifc->net].ns, path), net->name);
+	fprintf(f, "  addresses: [%s]\n", p->ifs[0].address);
+	if (!npp_addr_is_any(&n->gateway))
+		fprintf(f, "  gateway: %s\n", npp_addr_format(&n->gateway, text));
+	if (n->n_routes)
+		fputs("  routes:\n", f);
+	for (j = 0; j < n->n_routes; j++) {
+		fprintf(f, "    - {to: %s/%u, ", npp_addr_format(&n->routes[j].to.addr, text),
+			n->routes[j].to.len - 96);
+		fprintf(f, "via: %s}\n", npp_addr_format(&n->routes[j].via, text));
+	}
+	write_options(f, n);
+}
+
+static void write_host(FILE *f, const struct topo *t, uint32_t i)
+{
+	const struct topo_node *n = &t->nodes[i];
+	uint32_t j;
+
+	fprintf(f, "host:\n  name: %s\n  npps: [", n->name);
+	for (j = 0; j < n->n_npps; j++)
+		fprintf(f, "%s%s", j ? ", " : "", t->nodes[n->npps[j]].name);
+	fprintf(f, "]\n  memory: %llu\n", (unsigned long long)n->memory);
+	write_options(f, n);
+}
+
+int nppconf_write(const struct lab *l, const struct topo *t, uint32_t i, char *path, size_t cap,
+		  struct npp_err *e)
+{
+	FILE *f;
+	int bad;
+
+	snprintf(path, cap, "%s/%s.yaml", l->dir, t->nodes[i].name);
+	f = fopen(path, "we");
+	if (!f)
+		return npp_err_set(e, -errno, "cannot make %s: %s", path, strerror(errno));
+	fprintf(f, "# %s of lab %s, written by npp-lab\n", t->nodes[i].name, l->name);
+	if (t->nodes[i].kind == TOPO_NPP)
+		write_npp(f, l, t, i);
+	else
+		write_host(f, t, i);
+	bad = ferror(f);
+	if (fclose(f) != 0 || bad)
+		return npp_err_set(e, -EIO, "cannot write %s", path);
+	return 0;
+}

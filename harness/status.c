@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * status.c - say how labs are
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "harness/lab.h"
+
+/* "up", or what is wrong with it. */
+static const char *node_state(struct lab *l, const struct lab_node *n)
+{
+	const struct lab_proc *p = lab_find_proc(l, n->name);
+
+	if (!ns_inode(n->ns))
+		return "missing";
+	if (strcmp(n->stack, "npp") != 0)
+		return "up";
+	return p && proc_alive(p) ? "up" : "dead";
+}
+
+/* What lab.json says last, unless nobody is at work on it any more. */
+static const char *lab_state(const struct lab *l)
+{
+	struct lab probe;
+
+	if (lab_other_boot(l))
+		return "dead";
+	if (strcmp(l->state, "up") == 0)
+		return "up";
+	if (lab_lock(&probe, l->name, false, NULL) == 0) {
+		lab_unlock(&probe);
+		return "dead";
+	}
+	return l->state;
+}
+
+static unsigned processes_in(const struct lab_node *n)
+{
+	pid_t pids[1024];
+	ino_t i = ns_inode(n->ns);
+
+	return i ? proc_in_ns(&i, 1, pids, 1024) : 0;
+}
+
+static void print_json_node(struct lab *l, const struct lab_node *n)
+{
+	const struct lab_proc *p = lab_find_proc(l, n->name);
+	uint32_t j;
+
+	fputs("{\"name\": ", stdout);
+	json_string(stdout, n->name);
+	printf(", \"kind\": \"%s\", \"stack\": \"%s\", \"state\": \"%s\", \"namespace\": ", n->kind, n->stack,
+	       node_state(l, n));
+	json_string(stdout, n->ns);
+	printf(", \"iops\": %u, \"networks\": [", n->iops);
+	for (j = 0; j < n->n_ifs; j++) {
+		fputs(j ? ", {\"network\": " : "{\"network\": ", stdout);
+		json_string(stdout, n->ifs[j].network);
+		printf(", \"address\": \"%s\", \"mac\": \"%s\"}", n->ifs[j].address, n->ifs[j].mac);
+	}
+	fputs("], \"npps\": [", stdout);
+	for (j = 0; j < n->n_npps; j++) {
+		fputs(j ? ", " : "", stdout);
+		json_string(stdout, n->npps[j]);
+	}
+	printf("], \"nppd\": %u, \"processes\": %u}", p && proc_alive(p) ? p->pid : 0, processes_in(n));
+}
+
+static void print_json(struct lab *l)
+{
+	uint32_t i;
+
+	fputs("{\"name\": ", stdout);
+	json_string(stdout, l->name);
+	fputs(", \"file\": ", stdout);
+	json_string(stdout, l->file);
+	printf(", \"state\": \"%s\", \"rundir\": ", lab_state(l));
+	json_string(stdout, l->dir);
+	fputs(",\n \"networks\": [", stdout);
+	for (i = 0; i < l->n_nets; i++) {
+		fputs(i ? ", {\"name\": " : "{\"name\": ", stdout);
+		json_string(stdout, l->nets[i].name);
+		printf(", \"subnet\": \"%s\", \"namespace\": \"%s\"}", l->nets[i].subnet, l->nets[i].ns);
+	}
+	fputs("],\n \"nodes\": [", stdout);
+	for (i = 0; i < l->n_nodes; i++) {
+		fputs(i ? ",\n  " : "\n  ", stdout);
+		print_json_node(l, &l->nodes[i]);
+	}
+	fputs("]}\n", stdout);
+}
+
+static const char *describe(const struct lab_node *n, char *buf, size_t cap)
+{
+	size_t len = 0;
+	uint32_t j;
+
+	buf[0] = '\0';
+	for (j = 0; j < n->n_npps && len < cap; j++)
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s", j ? ", " : "on ", n->npps[j]);
+	for (j = 0; j < n->n_ifs && len < cap; j++)
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s", j ? ", " : "", n->ifs[j].network,
+					n->ifs[j].address);
+	if (n->iops && len < cap)
+		snprintf(buf + len, cap - len, "   %u IOPs", n->iops);
+	return buf;
+}
+
+static void print_text(struct lab *l)
+{
+	char text[512];
+	uint32_t i;
+
+	printf("lab %s: %s (%s)\n", l->name, lab_state(l), l->file);
+	for (i = 0; i < l->n_nets; i++)
+		printf("  %-15s network         %s\n", l->nets[i].name, l->nets[i].subnet);
+	for (i = 0; i < l->n_nodes; i++) {
+		const struct lab_node *n = &l->nodes[i];
+
+		printf("  %-15s %-6s %-8s %s  [%u processes]\n", n->name, n->kind, node_state(l, n),
+		       describe(n, text, sizeof text), processes_in(n));
+	}
+}
+
+int lab_status(const char *name, bool json)
+{
+	struct npp_err e = { "" };
+	struct lab l = { .lock = -1 };
+	char pick[TOPO_LAB_LEN + 1];
+	int r = lab_pick(name, pick, sizeof pick, &e);
+
+	if (r == 0)
+		r = lab_load(&l, pick, &e);
+	if (r < 0) {
+		npp_warnx("%s", e.text);
+		return 1;
+	}
+	if (json)
+		print_json(&l);
+	else
+		print_text(&l);
+	r = strcmp(lab_state(&l), "up") != 0;
+	lab_free(&l);
+	return r;
+}
+
+int lab_print_list(void)
+{
+	char **names = lab_list();
+	struct lab l;
+	size_t i;
+
+	for (i = 0; names && names[i]; i++) {
+		memset(&l, 0, sizeof l);
+		l.lock = -1;
+		if (lab_load(&l, names[i], NULL) < 0) {
+			printf("%-20s unreadable\n", names[i]);
+			continue;
+		}
+		printf("%-20s %-9s %s\n", l.name, lab_state(&l), l.file);
+		lab_free(&l);
+	}
+	lab_list_free(names);
+	return 0;
+}

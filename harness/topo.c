@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * topo.c - read and check a topology file
+ *
+ * The tables below bind the file to structs (lib/conf.h); what needs more than one key
+ * is checked after that: names that must exist, keys that a kind of node may not have,
+ * who serves whom. Each step goes on after an error as long as that makes sense, so
+ * that a user sees all of them at once.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/topo.h"
+
+static const struct npp_conf_enum kinds[] = {
+	{ "host", TOPO_HOST }, { "npp", TOPO_NPP }, { "client", TOPO_CLIENT },
+	{ "router", TOPO_ROUTER }, { NULL, 0 }
+};
+static const struct npp_conf_enum stacks[] = {
+	{ "kernel", TOPO_STACK_KERNEL }, { "npp", TOPO_STACK_NPP }, { NULL, 0 }
+};
+
+static const struct npp_conf_field net_fields[] = {
+	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_net, name) },
+	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_net, at) },
+	{ "subnet", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet), .flags = NPP_CONF_REQUIRED },
+	{ "mtu", NPP_CONF_U32, offsetof(struct topo_net, mtu), .min = 576, .max = 65535, .dflt = "1500" },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema net_schema = { sizeof(struct topo_net), net_fields, NULL };
+
+static const struct npp_conf_field route_fields[] = {
+	{ "to", NPP_CONF_PREFIX, offsetof(struct topo_route, to), .flags = NPP_CONF_REQUIRED },
+	{ "via", NPP_CONF_ADDR, offsetof(struct topo_route, via), .flags = NPP_CONF_REQUIRED },
+	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_route, at) },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema route_schema = { sizeof(struct topo_route), route_fields, NULL };
+static const struct npp_conf_field route_item = {
+	.type = NPP_CONF_MAP, .sub = &route_schema, .size = sizeof(struct topo_route)
+};
+static const struct npp_conf_field name_item = {
+	.type = NPP_CONF_NAME, .max = TOPO_NAME_LEN, .size = sizeof(const char *)
+};
+
+static const struct npp_conf_field node_fields[] = {
+	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_node, name) },
+	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_node, at) },
+	{ "kind", NPP_CONF_ENUM, offsetof(struct topo_node, kind), .flags = NPP_CONF_REQUIRED, .enums = kinds },
+	{ "stack", NPP_CONF_ENUM, offsetof(struct topo_node, stack), .enums = stacks },
+	{ "npps", NPP_CONF_LIST, offsetof(struct topo_node, npp_names), .max = TOPO_MAX_NPPS,
+	  .count_off = offsetof(struct topo_node, n_npp_names), .item = &name_item },
+	{ "iops", NPP_CONF_U32, offsetof(struct topo_node, iops), .min = 1, .max = 32, .dflt = "4" },
+	{ "memory", NPP_CONF_SIZE, offsetof(struct topo_node, memory), .dflt = "128M",
+	  .min = 16 << 20, .max = 1ll << 36 },
+	{ "gateway", NPP_CONF_ADDR, offsetof(struct topo_node, gateway), .flags = 0 },
+	{ "networks", NPP_CONF_NODE, offsetof(struct topo_node, networks_at), .flags = 0 },
+	{ "options", NPP_CONF_NODE, offsetof(struct topo_node, options_at), .flags = 0 },
+	{ "routes", NPP_CONF_LIST, offsetof(struct topo_node, given), .max = 64,
+	  .count_off = offsetof(struct topo_node, n_given), .item = &route_item },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema node_schema = { sizeof(struct topo_node), node_fields, NULL };
+
+static const struct npp_conf_field topo_fields[] = {
+	{ "name", NPP_CONF_NAME, offsetof(struct topo, name), .max = TOPO_LAB_LEN },
+	{ "networks", NPP_CONF_NAMES, offsetof(struct topo, nets), .flags = NPP_CONF_REQUIRED,
+	  .min = 1, .max = TOPO_MAX_NETS, .count_off = offsetof(struct topo, n_nets), .sub = &net_schema },
+	{ "nodes", NPP_CONF_NAMES, offsetof(struct topo, nodes), .flags = NPP_CONF_REQUIRED,
+	  .min = 1, .max = TOPO_MAX_NODES, .count_off = offsetof(struct topo, n_nodes), .sub = &node_schema },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema topo_schema = { sizeof(struct topo), topo_fields, NULL };
+
+const char *topo_kind_name(uint32_t kind)
+{
+	const struct npp_conf_enum *e;
+
+	for (e = kinds; e->name; e++)
+		if (e->value == kind)
+			return e->name;
+	return "?";
+}
+
+const char *topo_addr_text(uint32_t addr, char *buf)
+{
+	union npp_addr a = npp_addr_v4(htonl(addr));
+
+	return npp_addr_format(&a, buf);
+}
+
+/* Names become names of links and parts of names of files and namespaces. */
+static void check_name(struct topo *t, const struct npp_conf_node *at, const char *name, const char *what)
+{
+	if (!npp_conf_name_ok(name, 1, TOPO_NAME_LEN))
+		npp_conf_error(t->conf, at, "'%s' is no name for a %s: 1 to %d letters, digits, '-', '_', "
+			       "'.', the first a letter or digit", name, what, TOPO_NAME_LEN);
+	else if (strcmp(name, "lo") == 0)
+		npp_conf_error(t->conf, at, "'lo' is the loopback's name, a %s cannot have it", what);
+}
+
+static void check_net(struct topo *t, struct topo_net *n)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	check_name(t, n->at, n->name, "network");
+	if (!npp_addr_is_v4(&n->subnet.addr)) {
+		npp_conf_error_key(t->conf, n->at, "subnet", "only IPv4 subnets for now");
+		return;
+	}
+	if (topo_plen(n) < 8 || topo_plen(n) > 30) {
+		npp_conf_error_key(t->conf, n->at, "subnet", "/%u is outside /8../30", topo_plen(n));
+		return;
+	}
+	n->mask = ~0u << (32 - topo_plen(n));
+	n->base = ntohl(npp_addr_get_v4(&n->subnet.addr));
+	if (n->base & ~n->mask)
+		npp_conf_error_key(t->conf, n->at, "subnet", "has bits set after the prefix (%s/%u?)",
+				   topo_addr_text(n->base & n->mask, text), topo_plen(n));
+	n->base &= n->mask;
+}
+
+static void check_nets(struct topo *t)
+{
+	uint32_t i, j, m;
+
+	for (i = 0; i < t->n_nets; i++)
+		check_net(t, &t->nets[i]);
+	for (i = 0; i < t->n_nets; i++)
+		for (j = 0; j < i; j++) {
+			m = t->nets[i].mask & t->nets[j].mask;
+			if (m && (t->nets[i].base & m) == (t->nets[j].base & m))
+				npp_conf_error_key(t->conf, t->nets[i].at, "subnet",
+						   "overlaps that of network '%s'", t->nets[j].name);
+		}
+}
+
+static int find_net(const struct topo *t, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n_nets; i++)
+		if (strcmp(t->nets[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int find_node(const struct topo *t, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n_nodes; i++)
+		if (strcmp(t->nodes[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void unknown_net(struct topo *t, const struct npp_conf_node *at, const char *name)
+{
+	const char *names[TOPO_MAX_NETS + 1] = { NULL };
+	const char *hint;
+	uint32_t i;
+
+	for (i = 0; i < t->n_nets; i++)
+		names[i] = t->nets[i].name;
+	hint = npp_conf_suggest(name, names);
+	npp_conf_error(t->conf, at, "there is no network '%s'%s%s%s", name,
+		       hint ? " (did you mean '" : "", hint ? hint : "", hint ? "'?)" : "");
+}
+
+struct if_conf { union npp_addr address; uint8_t mac[6]; };
+static const struct npp_conf_field if_fields[] = {
+	{ "address", NPP_CONF_ADDR, offsetof(struct if_conf, address), .flags = 0 },
+	{ "mac", NPP_CONF_MAC, offsetof(struct if_conf, mac), .flags = 0 },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema if_schema = { sizeof(struct if_conf), if_fields, NULL };
+
+/* The value behind a network's name: nothing, an address, or a map. */
+static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_conf_node *v)
+{
+	static const uint8_t none[6];
+	struct if_conf c = { .mac = { 0 } };
+
+	if (npp_conf_is_null(v) || (v->kind == NPP_CONF_SCALAR && strcmp(v->text, "auto") == 0))
+		return;
+	if (v->kind == NPP_CONF_SCALAR) {
+		if (npp_addr_parse(v->text, &c.address) < 0) {
+			npp_conf_error(t->conf, v, "'%s' is no address", v->text);
+			return;
+		}
+	} else if (npp_conf_bind(t->conf, v, &if_schema, &c) < 0) {
+		return;
+	}
+	if (!npp_addr_is_any(&c.address)) {
+		if (!npp_addr_is_v4(&c.address))
+			npp_conf_error(t->conf, v, "only IPv4 addresses for now");
+		else
+			f->addr = ntohl(npp_addr_get_v4(&c.address));
+	}
+	if (memcmp(c.mac, none, 6) != 0) {
+		if (c.mac[0] & 1)
+			npp_conf_error(t->conf, v, "a group address is no link's own MAC");
+		memcpy(f->mac, c.mac, 6);
+		f->mac_given = true;
+	}
+}
+
+static void load_if(struct topo *t, struct topo_node *n, const char *name, const struct npp_conf_node *at,
+		    const struct npp_conf_node *value)
+{
+	struct topo_if *f = &n->ifs[n->n_ifs];
+	int net = find_net(t, name);
+	uint32_t i;
+
+	if (net < 0) {
+		unknown_net(t, at, name);
+		return;
+	}
+	for (i = 0; i < n->n_ifs; i++)
+		if (n->ifs[i].net == (uint32_t)net) {
+			npp_conf_error(t->conf, at, "a node joins a network once");
+			return;
+		}
+	if (n->n_ifs == TOPO_MAX_IFS) {
+		npp_conf_error(t->conf, at, "a node joins at most %d networks", TOPO_MAX_IFS);
+		return;
+	}
+	if (strcmp(name, n->name) == 0)
+		npp_conf_error(t->conf, at, "a node needs another name than its network (both name links)");
+	memset(f, 0, sizeof *f);
+	f->net = (uint32_t)net;
+	f->at = at;
+	n->n_ifs++;
+	if (value)
+		load_if_value(t, f, value);
+}
+
+/* networks: {lan: 10.0.0.1, dmz: } or [lan, dmz] or lan */
+static void load_ifs(struct topo *t, struct topo_node *n)
+{
+	const struct npp_conf_node *at = n->networks_at, *c;
+
+	if (!at || npp_conf_is_null(at))
+		return;
+	if (at->kind == NPP_CONF_SCALAR) {
+		load_if(t, n, at->text, at, NULL);
+		return;
+	}
+	for (c = at->first; c; c = c->next) {
+		if (at->kind == NPP_CONF_MAP_NODE)
+			load_if(t, n, c->key, c, c);
+		else if (c->kind == NPP_CONF_SCALAR)
+			load_if(t, n, c->text, c, NULL);
+		else
+			npp_conf_error(t->conf, c, "expected the name of a network");
+	}
+}
+
+static void refuse_key(struct topo *t, const struct topo_node *n, const char *key, const char *why)
+{
+	if (npp_conf_get(n->at, key))
+		npp_conf_error_key(t->conf, n->at, key, "%s", why);
+}
+
+static void check_kind(struct topo *t, struct topo_node *n)
+{
+	bool on_npp = n->kind == TOPO_HOST && n->stack == TOPO_STACK_NPP;
+
+	if (n->kind != TOPO_HOST) {
+		refuse_key(t, n, "stack", "only a host has a choice of stack");
+		refuse_key(t, n, "npps", "only a host has NPPs");
+		refuse_key(t, n, "memory", "only a host has memory for sockets");
+	} else if (!on_npp) {
+		refuse_key(t, n, "npps", "only a host with 'stack: npp' has NPPs");
+		refuse_key(t, n, "memory", "only a host with 'stack: npp' has memory for sockets");
+	}
+	if (n->kind != TOPO_NPP)
+		refuse_key(t, n, "iops", "only an NPP has IOPs");
+	if (n->kind != TOPO_NPP && !on_npp)
+		refuse_key(t, n, "options", "only an NPP or a host with 'stack: npp' has options");
+	if (on_npp) {
+		refuse_key(t, n, "networks", "a host with 'stack: npp' is on the networks of its NPPs");
+		refuse_key(t, n, "gateway", "the NPPs of this host have gateways, it has none");
+		refuse_key(t, n, "routes", "the NPPs of this host have routes, it has none");
+	}
+	if (on_npp && n->n_npp_names == 0)
+		npp_conf_error(t->conf, n->at, "a host with 'stack: npp' needs 'npps'");
+	if (!on_npp && n->n_ifs == 0 && (!n->networks_at || npp_conf_is_null(n->networks_at) ||
+					 n->networks_at->count == 0))
+		npp_conf_error(t->conf, n->at, "is on no network: key 'networks' is missing or empty");
+	if (n->kind == TOPO_NPP && n->n_ifs > 1)
+		npp_conf_error_key(t->conf, n->at, "networks", "an NPP has one port: one network");
+	if (n->options_at && n->options_at->kind != NPP_CONF_MAP_NODE && !npp_conf_is_null(n->options_at))
+		npp_conf_error(t->conf, n->options_at, "expected a map of options");
+}
+
+/* A host with stack npp and the NPPs that it names. */
+static void join_npps(struct topo *t, struct topo_node *h)
+{
+	const struct npp_conf_node *list = npp_conf_get(h->at, "npps"), *at;
+	uint32_t i, j;
+
+	for (i = 0; i < h->n_npp_names; i++) {
+		int k = find_node(t, h->npp_names[i]);
+
+		at = list && list->kind == NPP_CONF_LIST_NODE ? list->first : list;
+		for (j = 0; at && at->next && j < i; j++)
+			at = at->next;
+		if (k < 0) {
+			npp_conf_error(t->conf, at, "there is no node '%s'", h->npp_names[i]);
+		} else if (t->nodes[k].kind != TOPO_NPP) {
+			npp_conf_error(t->conf, at, "'%s' is a %s, no NPP", h->npp_names[i],
+				       topo_kind_name(t->nodes[k].kind));
+		} else {
+			for (j = 0; j < h->n_npps; j++)
+				if (h->npps[j] == (uint32_t)k)
+					break;
+			if (j < h->n_npps) {
+				npp_conf_error(t->conf, at, "'%s' stands here twice", h->npp_names[i]);
+				continue;
+			}
+			h->npps[h->n_npps++] = (uint32_t)k;
+			if (++t->nodes[k].n_hosts > 8)
+				npp_conf_error(t->conf, at, "'%s' has more than 8 hosts", h->npp_names[i]);
+		}
+	}
+}
+
+static void check_nodes(struct topo *t)
+{
+	struct topo_node *n;
+	uint32_t i;
+
+	for (i = 0; i < t->n_nodes; i++) {
+		n = &t->nodes[i];
+		check_name(t, n->at, n->name, "node");
+		if (strncmp(n->name, "net-", 4) == 0)
+			npp_conf_error(t->conf, n->at, "names of nodes do not begin with 'net-'");
+		if (!n->stack)
+			n->stack = TOPO_STACK_KERNEL;
+		load_ifs(t, n);
+	}
+	for (i = 0; i < t->n_nodes; i++) {
+		n = &t->nodes[i];
+		check_kind(t, n);
+		if (n->kind == TOPO_HOST && n->stack == TOPO_STACK_NPP)
+			join_npps(t, n);
+	}
+	for (i = 0; i < t->n_nodes; i++)
+		if (t->nodes[i].kind == TOPO_NPP && t->nodes[i].n_hosts == 0)
+			npp_conf_error(t->conf, t->nodes[i].at, "NPP without a host: no host names it in 'npps'");
+}
+
+/* --name, else the key `name`, else the file's name without directory and ending. */
+static int choose_lab_name(struct topo *t, const char *file, const char *name)
+{
+	const char *base = strrchr(file, '/');
+	size_t len;
+
+	if (!name)
+		name = t->name;
+	base = base ? base + 1 : file;
+	len = name ? strlen(name) : strcspn(base, ".");
+	snprintf(t->lab, sizeof t->lab, "%.*s", (int)(len < sizeof t->lab ? len : sizeof t->lab - 1),
+		 name ? name : base);
+	if (len > TOPO_LAB_LEN || !npp_conf_name_ok(t->lab, 1, TOPO_LAB_LEN))
+		return npp_conf_error(t->conf, NULL, "'%.*s' is no name for a lab: 1 to %d letters, digits, "
+				      "'-', '_', '.'", (int)len, name ? name : base, TOPO_LAB_LEN);
+	return 0;
+}
+
+int topo_load(struct topo *t, const char *file, const char *name, char *const *sets, unsigned n_sets)
+{
+	struct npp_conf *c = NULL;
+	struct topo bound;
+	unsigned i;
+	int r;
+
+	memset(t, 0, sizeof *t);
+	r = npp_conf_load(&c, file);
+	t->conf = c;
+	if (r < 0)
+		return r;
+	for (i = 0; i < n_sets; i++)
+		topo_set(t, sets[i]);
+	if (npp_conf_bind(c, npp_conf_root(c), &topo_schema, &bound) < 0)
+		return -EINVAL;
+	t->name = bound.name;
+	t->nets = bound.nets;
+	t->n_nets = bound.n_nets;
+	t->nodes = bound.nodes;
+	t->n_nodes = bound.n_nodes;
+	choose_lab_name(t, file, name);
+	check_nets(t);
+	check_nodes(t);
+	topo_derive_addresses(t);
+	if (npp_conf_error_count(c) == 0)
+		topo_derive_routes(t);
+	return npp_conf_error_count(c) ? -EINVAL : 0;
+}
+
+void topo_free(struct topo *t)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n_overrides; i++)
+		npp_conf_free(t->overrides[i]);
+	free(t->overrides);
+	npp_conf_free(t->conf);
+	memset(t, 0, sizeof *t);
+}
+
+unsigned topo_errors(const struct topo *t)
+{
+	return t->conf ? npp_conf_error_count(t->conf) : 0;
+}
+
+const char *topo_error(const struct topo *t, unsigned i)
+{
+	return npp_conf_error_text(t->conf, i);
+}

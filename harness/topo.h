@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * topo.h - a topology: networks, nodes and how they are joined (npp-topology(5))
+ *
+ * topo_load() reads and checks a file; nothing is made. Strings live in the struct
+ * npp_conf that the topology keeps.
+ */
+#ifndef NPP_HARNESS_TOPO_H
+#define NPP_HARNESS_TOPO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/conf.h"
+#include "lib/log.h"
+#include "net/addr.h"
+
+#define TOPO_NAME_LEN 15	/* networks and nodes name links: IFNAMSIZ - 1 */
+#define TOPO_LAB_LEN 31
+#define TOPO_MAX_NETS 64
+#define TOPO_MAX_NODES 250
+#define TOPO_MAX_IFS 16		/* networks of one node */
+#define TOPO_MAX_NPPS 8		/* NPPs of one host */
+
+enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER };
+enum topo_stack { TOPO_STACK_KERNEL = 1, TOPO_STACK_NPP };
+
+struct topo_net {
+	const char *name;
+	struct npp_conf_prefix subnet;
+	uint32_t mtu;
+	const struct npp_conf_node *at;
+	/* derived */
+	uint32_t base, mask;	/* IPv4, host order */
+};
+
+struct topo_if {
+	uint32_t net;		/* index */
+	uint32_t addr;		/* IPv4, host order; 0: not yet given */
+	uint8_t mac[6];
+	bool mac_given;
+	const struct npp_conf_node *at;
+};
+
+struct topo_route {
+	struct npp_conf_prefix to;
+	union npp_addr via;
+	const struct npp_conf_node *at;	/* NULL: derived */
+};
+
+struct topo_node {
+	const char *name;
+	const struct npp_conf_node *at;
+	uint32_t kind, stack;
+	const char **npp_names;
+	uint32_t n_npp_names;
+	uint32_t iops;
+	uint64_t memory;
+	union npp_addr gateway;	/* all zero: none */
+	const struct npp_conf_node *networks_at, *options_at;
+	struct topo_route *given;
+	uint32_t n_given;
+	/* derived */
+	struct topo_if ifs[TOPO_MAX_IFS];
+	uint32_t n_ifs;
+	uint32_t npps[TOPO_MAX_NPPS];	/* host: indexes of its NPPs */
+	uint32_t n_npps;
+	uint32_t n_hosts;		/* NPP: hosts that name it */
+	struct topo_route *routes;	/* all but the default one */
+	uint32_t n_routes;
+};
+
+struct topo {
+	struct npp_conf *conf;
+	struct npp_conf **overrides;	/* of --set */
+	uint32_t n_overrides;
+	char lab[TOPO_LAB_LEN + 1];
+	const char *name;		/* key `name`, may be NULL */
+	struct topo_net *nets;
+	uint32_t n_nets;
+	struct topo_node *nodes;
+	uint32_t n_nodes;
+};
+
+/* Reads FILE, applies SETS ("nodes.acc1.iops=2"), names the lab NAME (NULL: by the file),
+ * checks everything and derives what is not given. Zeroes T first; topo_free() is needed
+ * also after an error. 0, or -errno with all errors to be had from topo_error(). */
+int topo_load(struct topo *t, const char *file, const char *name, char *const *sets, unsigned n_sets);
+void topo_free(struct topo *t);
+unsigned topo_errors(const struct topo *t);
+const char *topo_error(const struct topo *t, unsigned i);
+
+/* topo_derive.c: addresses, MACs, routes; errors into t->conf. */
+void topo_derive_addresses(struct topo *t);
+void topo_derive_routes(struct topo *t);
+/* topo_set.c: one override; 0 or -EINVAL (message in the conf). */
+int topo_set(struct topo *t, const char *assignment);
+
+const char *topo_kind_name(uint32_t kind);
+/* The node is a namespace of its own with links of the kernel (all but NPPs and the hosts
+ * that they serve). */
+static inline bool topo_is_kernel_node(const struct topo_node *n)
+{
+	return n->kind == TOPO_CLIENT || n->kind == TOPO_ROUTER ||
+	       (n->kind == TOPO_HOST && n->stack == TOPO_STACK_KERNEL);
+}
+/* Number of one-bits at the front of the net's IPv4 mask. */
+static inline unsigned topo_plen(const struct topo_net *n)
+{
+	return n->subnet.len - 96;
+}
+/* IPv4 in host order as text; BUF of NPP_ADDR_STRLEN. */
+const char *topo_addr_text(uint32_t addr, char *buf);
+
+#endif

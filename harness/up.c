@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * up.c - make a lab: namespaces, links, addresses, routes, names, processes
+ *
+ * The order: plan (lab.c), namespaces, bridges, links with addresses, routes, hosts
+ * files, carriers, then an nppd for each NPP and each host on NPPs, all at once, then
+ * their ports. On any failure everything is taken down again (down.c).
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/lab.h"
+#include "lib/self.h"
+
+#define CARRIER_MS 10000
+#ifdef NPP_SANITIZED
+#define READY_MS 120000
+#else
+#define READY_MS 60000
+#endif
+
+struct up {
+	struct lab lab;
+	struct topo topo;
+	struct nl_ns *nets, *nodes;	/* by index, as in the topology */
+	struct proc_start *starts;
+	bool verbose;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Each thing that is made begins here. For tests of sudden death, $NPP_LAB_DIE_AT ends
+ * npp-lab at the step with that number, as kill -9 would. */
+static int step(struct up *u, const char *what, const char *name, struct npp_err *e)
+{
+	static const char env[] = "NPP_LAB_DIE_AT";
+	const char *die = getenv(env);
+	char text[160], *copy;
+	uint64_t n, at;
+
+	if (interrupted)
+		return npp_err_set(e, -EINTR, "stopped by signal %d", (int)interrupted);
+	snprintf(text, sizeof text, "%s %s", what, name);
+	copy = npp_conf_strdup(u->lab.conf, text);
+	if (die && npp_conf_parse_u64(die, &n) == 0 && n > 0) {
+		at = n - 1;
+		snprintf(text, sizeof text, "%llu", (unsigned long long)at);
+		setenv(env, text, 1);
+		if (at == 0)
+			raise(SIGKILL);
+	}
+	npp_debug("%s", copy ? copy : what);
+	return lab_save(&u->lab, "starting", copy ? copy : what, e);
+}
+
+/* ---- namespaces and links ------------------------------------------------------------- */
+
+static int make_ns(struct up *u, struct nl_ns *nl, const char *ns, bool forward, struct npp_err *e)
+{
+	char path[NS_PATH_CAP];
+	int r = step(u, "namespace", ns, e);
+
+	if (r == 0)
+		r = ns_make(ns, forward, e);
+	return r < 0 ? r : nl_ns_open(nl, ns_path(ns, path), ns, e);
+}
+
+static int make_net(struct up *u, uint32_t i, struct npp_err *e)
+{
+	const struct topo_net *n = &u->topo.nets[i];
+	uint8_t mac[6] = { 0x02, (uint8_t)i, 0xff, 0xff, 0xff, 0xfe };
+	int r = make_ns(u, &u->nets[i], u->lab.nets[i].ns, false, e);
+
+	if (r == 0)
+		r = step(u, "bridge", n->name, e);
+	return r < 0 ? r : nl_add_bridge(&u->nets[i], n->name, mac, n->mtu, e);
+}
+
+static int make_if(struct up *u, uint32_t i, const struct topo_if *f, struct npp_err *e)
+{
+	const struct topo_net *net = &u->topo.nets[f->net];
+	struct nl_ns *n = &u->nodes[i];
+	int r = step(u, "link", u->topo.nodes[i].name, e);
+
+	if (r == 0)
+		r = nl_add_veth(n, net->name, f->mac, net->mtu, &u->nets[f->net], u->topo.nodes[i].name,
+				net->name, e);
+	return r < 0 ? r : nl_add_addr(n, net->name, f->addr, topo_plen(net), e);
+}
+
+static int make_routes(struct up *u, uint32_t i, struct npp_err *e)
+{
+	const struct topo_node *n = &u->topo.nodes[i];
+	uint32_t j;
+	int r = 0;
+
+	for (j = 0; r == 0 && j < n->n_routes; j++)
+		r = nl_add_route(&u->nodes[i], ntohl(npp_addr_get_v4(&n->routes[j].to.addr)),
+				 n->routes[j].to.len - 96, ntohl(npp_addr_get_v4(&n->routes[j].via)), e);
+	if (r == 0 && !npp_addr_is_any(&n->gateway))
+		r = nl_add_route(&u->nodes[i], 0, 0, ntohl(npp_addr_get_v4(&n->gateway)), e);
+	return r;
+}
+
+static int make_node(struct up *u, uint32_t i, struct npp_err *e)
+{
+	const struct topo_node *n = &u->topo.nodes[i];
+	uint32_t j;
+	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, n->kind == TOPO_ROUTER, e);
+
+	if (!topo_is_kernel_node(n))
+		return r;
+	for (j = 0; r == 0 && j < n->n_ifs; j++)
+		r = make_if(u, i, &n->ifs[j], e);
+	return r < 0 ? r : make_routes(u, i, e);
+}
+
+/* ---- names ------------------------------------------------------------------------------ */
+
+static void hosts_line(FILE *f, const struct topo_if *i, const char *name, const char *net)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	fprintf(f, "%s\t%s", topo_addr_text(i->addr, text), name);
+	if (net)
+		fprintf(f, " %s.%s", name, net);
+	fputc('\n', f);
+}
+
+/* One file for all nodes: a host on NPPs has the addresses of its NPPs. */
+static void hosts_text(const struct topo *t, FILE *f)
+{
+	uint32_t i, j, k;
+
+	fprintf(f, "# lab %s\n127.0.0.1\tlocalhost\n::1\tlocalhost\n", t->lab);
+	for (i = 0; i < t->n_nodes; i++) {
+		const struct topo_node *n = &t->nodes[i];
+
+		for (j = 0; j < n->n_ifs; j++)
+			hosts_line(f, &n->ifs[j], n->name, t->nets[n->ifs[j].net].name);
+		for (k = 0; k < n->n_npps; k++) {
+			const struct topo_node *p = &t->nodes[n->npps[k]];
+
+			for (j = 0; j < p->n_ifs; j++)
+				hosts_line(f, &p->ifs[j], n->name, NULL);
+		}
+	}
+}
+
+static int make_names(struct up *u, struct npp_err *e)
+{
+	static const char resolv[] = "# no name server in a lab: /etc/hosts has all names\n";
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	uint32_t i;
+	int r;
+
+	if (!f)
+		return npp_err_set(e, -ENOMEM, "out of memory");
+	hosts_text(&u->topo, f);
+	fclose(f);
+	r = step(u, "hosts files", u->lab.name, e);
+	for (i = 0; r == 0 && i < u->lab.n_nodes; i++) {
+		r = ns_etc_write(u->lab.nodes[i].ns, "hosts", text, len, e);
+		if (r == 0 && access("/etc/resolv.conf", F_OK) == 0)
+			r = ns_etc_write(u->lab.nodes[i].ns, "resolv.conf", resolv, sizeof resolv - 1, e);
+	}
+	free(text);
+	return r;
+}
+
+/* ---- carriers ----------------------------------------------------------------------------- */
+
+static int wait_carrier(struct nl_ns *n, const char *ifname, int64_t end, struct npp_err *e)
+{
+	int r;
+
+	while ((r = nl_carrier(n, ifname)) != 1) {
+		if (interrupted)
+			return npp_err_set(e, -EINTR, "stopped by signal %d", (int)interrupted);
+		if (now_ms() > end)
+			return npp_err_set(e, -ETIMEDOUT, "%s: link %s %s", n->name, ifname,
+					   r < 0 ? "is not there" : "has no carrier");
+		pause_ms(2);
+	}
+	return 0;
+}
+
+/* Of the links of kernel nodes, or of the ports of NPPs. */
+static int wait_carriers(struct up *u, bool kernel, struct npp_err *e)
+{
+	int64_t end = now_ms() + CARRIER_MS;
+	uint32_t i, j;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < u->topo.n_nodes; i++) {
+		const struct topo_node *n = &u->topo.nodes[i];
+
+		if (topo_is_kernel_node(n) != kernel)
+			continue;
+		for (j = 0; r == 0 && j < n->n_ifs; j++) {
+			r = wait_carrier(&u->nets[n->ifs[j].net], n->name, end, e);
+			if (r == 0 && kernel)
+				r = wait_carrier(&u->nodes[i], u->topo.nets[n->ifs[j].net].name, end, e);
+		}
+	}
+	return r;
+}
+
+/* ---- processes ------------------------------------------------------------------------------ */
+
+static bool has_nppd(const struct topo_node *n)
+{
+	return n->kind == TOPO_NPP || (n->kind == TOPO_HOST && n->stack == TOPO_STACK_NPP);
+}
+
+static int start_nppd(struct up *u, uint32_t i, const char *nppd, struct npp_err *e)
+{
+	struct lab *l = &u->lab;
+	char conf[LAB_PATH_CAP], log[LAB_PATH_CAP];
+	char prog[LAB_PATH_CAP], dir[LAB_DIR_CAP];
+	char *argv[] = { prog, (char[]){ "--rundir" }, dir, (char[]){ "--ready-fd" }, (char[]){ "3" }, conf, NULL };
+	struct lab_proc *p;
+	int r;
+
+	r = step(u, "nppd", l->nodes[i].name, e);
+	if (r == 0)
+		r = nppconf_write(l, &u->topo, i, conf, sizeof conf, e);
+	if (r < 0)
+		return r;
+	snprintf(prog, sizeof prog, "%s", nppd);
+	snprintf(dir, sizeof dir, "%s", l->dir);
+	snprintf(log, sizeof log, "%s/%s.log", l->dir, l->nodes[i].name);
+	r = proc_start(&u->starts[i], l->nodes[i].ns, log, argv, e);
+	if (r < 0)
+		return r;
+	p = &l->procs[l->n_procs++];
+	p->node = l->nodes[i].name;
+	p->pid = (uint32_t)u->starts[i].pid;
+	p->start = proc_start_time(u->starts[i].pid);
+	r = lab_save(l, "starting", "nppd", e);
+	if (r < 0)
+		return r;
+	proc_release(&u->starts[i]);
+	return 0;
+}
+
+/* The last lines of a log go to the user, who may find the log removed otherwise. */
+static void show_log(const struct lab *l, const char *node)
+{
+	char path[LAB_PATH_CAP], line[512];
+	long size;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s.log", l->dir, node);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	fseek(f, 0, SEEK_END);
+	size = ftell(f);
+	fseek(f, size > 3000 ? size - 3000 : 0, SEEK_SET);
+	while (fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = '\0';
+		npp_warnx("%s| %s", node, line);
+	}
+	fclose(f);
+}
+
+static int wait_ready(struct up *u, uint32_t i, int64_t end, struct npp_err *e)
+{
+	struct pollfd p = { .fd = u->starts[i].ready_fd, .events = POLLIN };
+	const char *name = u->lab.nodes[i].name;
+	int64_t left;
+	char c;
+	int r;
+
+	for (;;) {
+		left = end - now_ms();
+		r = poll(&p, 1, left > 200 ? 200 : left > 0 ? (int)left : 0);
+		if (interrupted)
+			return npp_err_set(e, -EINTR, "stopped by signal %d", (int)interrupted);
+		if (r > 0)
+			break;
+		if (left <= 0) {
+			show_log(&u->lab, name);
+			return npp_err_set(e, -ETIMEDOUT, "nppd of '%s' is not ready after %d s", name, READY_MS / 1000);
+		}
+	}
+	if (read(p.fd, &c, 1) == 1)
+		return 0;
+	show_log(&u->lab, name);
+	return npp_err_set(e, -ECHILD, "nppd of '%s' did not start", name);
+}
+
+static int start_nppds(struct up *u, struct npp_err *e)
+{
+	char nppd[LAB_PATH_CAP];
+	int64_t end = now_ms() + READY_MS;
+	bool any = false;
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; i < u->topo.n_nodes; i++)
+		any |= has_nppd(&u->topo.nodes[i]);
+	if (any && npp_self_find("nppd", nppd, sizeof nppd) < 0)
+		return npp_err_set(e, -ENOENT, "cannot find nppd (is npp built or installed whole?)");
+	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
+		if (has_nppd(&u->topo.nodes[i]))
+			r = start_nppd(u, i, nppd, e);
+	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
+		if (has_nppd(&u->topo.nodes[i]))
+			r = wait_ready(u, i, end, e);
+	return r;
+}
+
+/* ---- the verb --------------------------------------------------------------------------------- */
+
+static int make_all(struct up *u, struct npp_err *e)
+{
+	uint32_t i;
+	int r = ns_prepare(e);
+
+	for (i = 0; r == 0 && i < u->topo.n_nets; i++)
+		r = make_net(u, i, e);
+	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
+		r = make_node(u, i, e);
+	if (r == 0)
+		r = make_names(u, e);
+	if (r == 0)
+		r = wait_carriers(u, true, e);
+	if (r == 0)
+		r = start_nppds(u, e);
+	if (r == 0)
+		r = wait_carriers(u, false, e);
+	return r < 0 ? r : lab_save(&u->lab, "up", "", e);
+}
+
+static void close_all(struct up *u)
+{
+	uint32_t i;
+
+	for (i = 0; u->nets && i < u->topo.n_nets; i++)
+		nl_ns_close(&u->nets[i]);
+	for (i = 0; u->nodes && i < u->topo.n_nodes; i++)
+		nl_ns_close(&u->nodes[i]);
+	for (i = 0; u->starts && i < u->topo.n_nodes; i++) {
+		if (u->starts[i].pid <= 0)
+			continue;
+		if (u->starts[i].go_fd >= 0)
+			close(u->starts[i].go_fd);
+		close(u->starts[i].ready_fd);
+	}
+	free(u->nets);
+	free(u->nodes);
+	free(u->starts);
+}
+
+static int run_up(struct up *u, const char *file)
+{
+	struct npp_err e = { "" }, e2 = { "" };
+	int r = lab_create(&u->lab, &u->topo, file, &e);
+
+	if (r < 0) {
+		npp_warnx("%s", e.text);
+		return 1;
+	}
+	u->nets = calloc(u->topo.n_nets, sizeof *u->nets);
+	u->nodes = calloc(u->topo.n_nodes, sizeof *u->nodes);
+	u->starts = calloc(u->topo.n_nodes, sizeof *u->starts);
+	r = u->nets && u->nodes && u->starts ? make_all(u, &e) : npp_err_set(&e, -ENOMEM, "out of memory");
+	close_all(u);
+	if (r < 0) {
+		npp_warnx("lab '%s': %s", u->lab.name, e.text);
+		if (lab_teardown(&u->lab, &e2) < 0)
+			npp_warnx("lab '%s': taking it down again: %s", u->lab.name, e2.text);
+		else
+			npp_warnx("lab '%s' was taken down again", u->lab.name);
+	}
+	lab_unlock(&u->lab);
+	return r < 0 ? 1 : 0;
+}
+
+int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets)
+{
+	struct up u = { .lab = { .lock = -1 } };
+	unsigned i;
+	int r;
+
+	if (geteuid() != 0) {
+		npp_warnx("up needs to be root: it makes network namespaces");
+		return 1;
+	}
+	catch_signals();
+	r = topo_load(&u.topo, file, name, sets, n_sets);
+	for (i = 0; i < topo_errors(&u.topo); i++)
+		npp_warnx("%s", topo_error(&u.topo, i));
+	if (r == 0)
+		r = run_up(&u, file);
+	else
+		r = 1;
+	topo_free(&u.topo);
+	return r;
+}
