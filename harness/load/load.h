@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * load.h - npp-load: options, shared statistics, and the parts of the program
+ *
+ * npp-load puts load on a server and checks every byte that comes back, and can be that
+ * server itself. One process runs one event loop over its share of the connections;
+ * the parent only starts the workers, prints progress and adds up.
+ */
+#ifndef NPP_LOAD_H
+#define NPP_LOAD_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "harness/load/hist.h"
+
+enum load_mode { LOAD_HTTP, LOAD_ECHO, LOAD_SEND, LOAD_RECV, LOAD_CONNECT, LOAD_IDLE, LOAD_MODES };
+
+#define LOAD_MAX_WORKERS 64
+#define LOAD_MAX_SOURCES 64
+
+struct load_opts {
+	enum load_mode mode;
+	struct sockaddr_in target;
+	char host[256];
+	const char *path;		/* HTTP */
+	bool close_per_request;		/* HTTP: a connection for each request */
+	const uint8_t *body;		/* HTTP: what every response must hold; NULL: any */
+	size_t body_len;
+	unsigned conns, workers;
+	double duration_s;		/* 0: until `count` */
+	uint64_t count;			/* requests (or connections, by mode) in total; 0: until `duration_s` */
+	double rate;			/* requests per second in total; 0: closed loop */
+	uint64_t bytes;			/* echo: message size; send, recv: per connection, 0 unlimited */
+	uint64_t hold_s;		/* idle: seconds to hold before the connections are used */
+	unsigned timeout_ms;		/* a request or connect that takes longer is an error */
+	bool json, quiet;
+	unsigned n_sources;
+	struct in_addr source[LOAD_MAX_SOURCES];
+};
+
+/* Why something failed; one list makes enum and names. */
+#define LOAD_ERRORS(X) X(CONNECT, "connect") X(TIMEOUT, "timeout") X(RESET, "reset") X(CLOSED, "closed_early") \
+	X(CONTENT, "wrong_content") X(STATUS, "http_status") X(PROTOCOL, "protocol") X(LOCAL, "local")
+#define LOAD_ERROR_ENUM(id, name) LOAD_ERR_##id,
+enum load_error { LOAD_ERRORS(LOAD_ERROR_ENUM) LOAD_ERROR_COUNT };
+extern const char *const load_error_names[LOAD_ERROR_COUNT];
+
+/* One worker's figures; only it writes, the parent reads while it runs. */
+struct load_stats {
+	_Atomic uint64_t requests, connects, closes, bytes_in, bytes_out, open;
+	_Atomic uint64_t errors[LOAD_ERROR_COUNT];
+	struct load_hist latency;	/* of requests, from the time they were due */
+	struct load_hist connect;	/* of connects */
+	_Atomic uint32_t phase;		/* idle: 1 all open, 2 held, 3 used */
+};
+
+static inline void load_count(_Atomic uint64_t *c, uint64_t n)
+{
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+uint64_t load_now_ns(void);
+
+/* The pattern that bulk streams carry: the byte at OFFSET of a stream. Fills or checks
+ * LEN bytes (at most LOAD_CHUNK) from OFFSET on. */
+#define LOAD_CHUNK (256u << 10)
+const uint8_t *load_pattern(uint64_t offset);
+bool load_pattern_check(uint64_t offset, const uint8_t *data, size_t len);
+void load_pattern_init(void);
+
+/* Runs worker number INDEX of opts->workers to its end (duration, count or *STOP). */
+int load_worker(const struct load_opts *opts, unsigned index, struct load_stats *st,
+		const _Atomic uint32_t *stop);
+
+/* Progress and final report of N workers after SECONDS. */
+void load_progress(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds,
+		   uint64_t *last_requests, uint64_t *last_bytes, double interval);
+void load_report(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds);
+uint64_t load_total_errors(const struct load_stats *st, unsigned n);
+
+/* "npp-load serve": the trivial epoll server. Returns an exit code. */
+int load_serve(int argc, char **argv);
+
+#endif

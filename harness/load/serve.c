@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * serve.c - the trivial epoll server: as little as possible between socket and answer
+ *
+ * Level-triggered, one process per worker, all sharing one listener. It is what is
+ * compared on both sides when the stack is to be seen apart from nginx.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include "harness/load/load.h"
+
+enum serve_mode { SERVE_HTTP, SERVE_ECHO, SERVE_SINK, SERVE_SOURCE };
+
+struct peer {
+	int fd;
+	enum { PEER_OPEN, PEER_CLOSING } state;
+	uint64_t rx_off, tx_off, goal;
+	uint32_t matched;	/* HTTP: how much of "\r\n\r\n" was seen */
+	uint32_t seen_close;	/* HTTP: how much of "\nConnection: close" was seen */
+	bool close_after, bad, watching_out;
+	uint8_t *held;		/* echo: what the peer did not yet take; nothing is read meanwhile */
+	size_t held_len, held_off;
+};
+
+struct server {
+	enum serve_mode mode;
+	int epfd, listener;
+	char *response, *response_close;
+	size_t response_len, response_close_len;
+	uint8_t *buf;
+};
+
+static void peer_close(struct peer *p)
+{
+	close(p->fd);
+	free(p->held);
+	free(p);
+}
+
+static void peer_watch(struct server *s, struct peer *p, bool out)
+{
+	struct epoll_event ev = { .events = EPOLLIN | (out ? EPOLLOUT : 0u), .data.ptr = p };
+
+	if (p->watching_out != out)
+		epoll_ctl(s->epfd, EPOLL_CTL_MOD, p->fd, &ev);
+	p->watching_out = out;
+}
+
+/* Pattern up to p->goal; false if the peer is gone. */
+static bool peer_send_pattern(struct server *s, struct peer *p)
+{
+	while (p->tx_off < p->goal) {
+		size_t n = p->goal - p->tx_off < LOAD_CHUNK ? (size_t)(p->goal - p->tx_off) : LOAD_CHUNK;
+		ssize_t r = send(p->fd, load_pattern(p->tx_off), n, MSG_NOSIGNAL);
+
+		if (r < 0 && errno != EAGAIN)
+			return false;
+		if (r > 0)
+			p->tx_off += (uint64_t)r;
+		if (r < (ssize_t)n)
+			break;
+		if (s->mode == SERVE_SOURCE)
+			break; /* others have their turn */
+	}
+	peer_watch(s, p, p->tx_off < p->goal);
+	return true;
+}
+
+/* How many requests end in DATA; remembers a "Connection: close" on the way. */
+static unsigned http_requests(struct peer *p, const uint8_t *data, size_t len)
+{
+	static const char end[] = "\r\n\r\n", want[] = "\nconnection: close";
+	unsigned n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = (char)data[i];
+		char lower = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+
+		p->matched = c == end[p->matched] ? p->matched + 1 : c == '\r';
+		p->seen_close = lower == want[p->seen_close] ? p->seen_close + 1 : lower == '\n';
+		if (p->seen_close == sizeof want - 1) {
+			p->close_after = true;
+			p->seen_close = 0;
+		}
+		if (p->matched == 4) {
+			p->matched = 0;
+			n++;
+		}
+	}
+	return n;
+}
+
+static bool http_answer(struct server *s, struct peer *p, size_t len)
+{
+	unsigned n = http_requests(p, s->buf, len);
+
+	while (n-- > 0) {
+		const char *r = p->close_after ? s->response_close : s->response;
+		size_t rl = p->close_after ? s->response_close_len : s->response_len;
+
+		if (send(p->fd, r, rl, MSG_NOSIGNAL) != (ssize_t)rl)
+			return false;
+		if (p->close_after)
+			return false; /* closed by the caller */
+	}
+	return true;
+}
+
+static void echo_watch(struct server *s, struct peer *p)
+{
+	struct epoll_event ev = { .events = p->held ? EPOLLOUT : EPOLLIN, .data.ptr = p };
+
+	epoll_ctl(s->epfd, EPOLL_CTL_MOD, p->fd, &ev);
+}
+
+/* Sends back LEN bytes of s->buf; what does not fit is held and reading pauses. */
+static bool echo_answer(struct server *s, struct peer *p, size_t len)
+{
+	ssize_t r = send(p->fd, s->buf, len, MSG_NOSIGNAL);
+
+	if (r < 0 && errno != EAGAIN)
+		return false;
+	if (r < 0)
+		r = 0;
+	if ((size_t)r == len)
+		return true;
+	p->held_len = len - (size_t)r;
+	p->held_off = 0;
+	p->held = malloc(p->held_len);
+	if (!p->held)
+		return false;
+	memcpy(p->held, s->buf + r, p->held_len);
+	echo_watch(s, p);
+	return true;
+}
+
+static bool echo_continue(struct server *s, struct peer *p)
+{
+	ssize_t r = send(p->fd, p->held + p->held_off, p->held_len - p->held_off, MSG_NOSIGNAL);
+
+	if (r < 0)
+		return errno == EAGAIN;
+	p->held_off += (size_t)r;
+	if (p->held_off < p->held_len)
+		return true;
+	free(p->held);
+	p->held = NULL;
+	echo_watch(s, p);
+	return true;
+}
+
+/* End of file from the peer. */
+static void peer_eof(struct server *s, struct peer *p)
+{
+	if (s->mode == SERVE_SINK) {
+		uint64_t n = p->bad ? 0 : p->rx_off;
+		uint8_t answer[8];
+
+		for (int i = 0; i < 8; i++)
+			answer[i] = (uint8_t)(n >> (56 - 8 * i));
+		(void)!send(p->fd, answer, sizeof answer, MSG_NOSIGNAL);
+	}
+	peer_close(p);
+}
+
+static void peer_readable(struct server *s, struct peer *p)
+{
+	ssize_t r = recv(p->fd, s->buf, LOAD_CHUNK, 0);
+
+	if (r == 0) {
+		peer_eof(s, p);
+		return;
+	}
+	if (r < 0) {
+		if (errno != EAGAIN)
+			peer_close(p);
+		return;
+	}
+	switch (s->mode) {
+	case SERVE_HTTP:
+		if (!http_answer(s, p, (size_t)r))
+			peer_close(p);
+		break;
+	case SERVE_ECHO:
+		if (!echo_answer(s, p, (size_t)r))
+			peer_close(p);
+		break;
+	case SERVE_SINK:
+		if (!load_pattern_check(p->rx_off, s->buf, (size_t)r))
+			p->bad = true;
+		p->rx_off += (uint64_t)r;
+		break;
+	case SERVE_SOURCE:
+		break;
+	}
+}
+
+static void serve_accept(struct server *s)
+{
+	for (int i = 0; i < 64; i++) {
+		int one = 1, fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct epoll_event ev = { .events = EPOLLIN };
+		struct peer *p;
+
+		if (fd < 0)
+			return;
+		p = calloc(1, sizeof *p);
+		if (!p) {
+			close(fd);
+			return;
+		}
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		p->fd = fd;
+		ev.data.ptr = p;
+		if (s->mode == SERVE_SOURCE) {
+			p->goal = UINT64_MAX;
+			p->watching_out = true;
+			ev.events |= EPOLLOUT;
+		}
+		epoll_ctl(s->epfd, EPOLL_CTL_ADD, fd, &ev);
+	}
+}
+
+static void serve_loop(struct server *s)
+{
+	struct epoll_event ev[256];
+
+	for (;;) {
+		int n = epoll_wait(s->epfd, ev, 256, -1);
+
+		for (int i = 0; i < n; i++) {
+			struct peer *p = ev[i].data.ptr;
+
+			if (!p) {
+				serve_accept(s);
+				continue;
+			}
+			if (ev[i].events & EPOLLOUT) {
+				bool ok = s->mode == SERVE_ECHO ? !p->held || echo_continue(s, p)
+								: peer_send_pattern(s, p);
+
+				if (!ok) {
+					peer_close(p);
+					continue;
+				}
+			}
+			if (ev[i].events & ~(uint32_t)EPOLLOUT)
+				peer_readable(s, p);
+		}
+	}
+}
+
+static int serve_listen(const char *addr, int port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (inet_pton(AF_INET, addr, &sa.sin_addr) != 1) {
+		fprintf(stderr, "npp-load serve: '%s' is not an IPv4 address\n", addr);
+		return -1;
+	}
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+	    bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, 4096) < 0) {
+		fprintf(stderr, "npp-load serve: %s:%d: %s\n", addr, port, strerror(errno));
+		return -1;
+	}
+	return fd;
+}
+
+/* The two fixed HTTP answers over a body of SIZE pattern bytes. */
+static int serve_responses(struct server *s, size_t size)
+{
+	static const char fmt[] = "HTTP/1.1 200 OK\r\nServer: npp-load\r\nContent-Length: %zu\r\n%s\r\n";
+	char *both[2];
+	size_t len[2];
+
+	for (int i = 0; i < 2; i++) {
+		char head[256];
+		int n = snprintf(head, sizeof head, fmt, size, i ? "Connection: close\r\n" : "");
+
+		both[i] = malloc((size_t)n + size);
+		if (!both[i])
+			return -1;
+		memcpy(both[i], head, (size_t)n);
+		memcpy(both[i] + n, load_pattern(0), size);
+		len[i] = (size_t)n + size;
+	}
+	s->response = both[0];
+	s->response_len = len[0];
+	s->response_close = both[1];
+	s->response_close_len = len[1];
+	return 0;
+}
+
+static int serve_worker(struct server *s)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+
+	s->epfd = epoll_create1(EPOLL_CLOEXEC);
+	s->buf = malloc(LOAD_CHUNK);
+	if (s->epfd < 0 || !s->buf || epoll_ctl(s->epfd, EPOLL_CTL_ADD, s->listener, &ev) < 0) {
+		perror("npp-load serve");
+		return 1;
+	}
+	serve_loop(s);
+	return 0;
+}
+
+static int serve_usage(int code)
+{
+	fprintf(code ? stderr : stdout,
+		"usage: npp-load serve [-b ADDRESS] [-p PORT] [-w WORKERS] [-s BODY-BYTES] http|echo|sink|source\n");
+	return code;
+}
+
+int load_serve(int argc, char **argv)
+{
+	static const char *const names[] = { "http", "echo", "sink", "source" };
+	struct server s = { .mode = SERVE_HTTP };
+	const char *addr = "0.0.0.0";
+	int opt, port = 8080, workers = 1, mode = -1;
+	size_t body = 612;
+
+	while ((opt = getopt(argc, argv, "+b:p:w:s:h")) != -1) {
+		switch (opt) {
+		case 'b': addr = optarg; break;
+		case 'p': port = atoi(optarg); break;
+		case 'w': workers = atoi(optarg); break;
+		case 's': body = strtoull(optarg, NULL, 10); break;
+		case 'h': return serve_usage(0);
+		default: return serve_usage(2);
+		}
+	}
+	for (int i = 0; optind < argc && i < 4; i++)
+		if (strcmp(argv[optind], names[i]) == 0)
+			mode = i;
+	if (mode < 0 || port < 1 || port > 65535 || workers < 1 || workers > LOAD_MAX_WORKERS ||
+	    body > LOAD_CHUNK)
+		return serve_usage(2);
+	s.mode = (enum serve_mode)mode;
+	s.listener = serve_listen(addr, port);
+	if (s.listener < 0 || serve_responses(&s, body) < 0)
+		return 1;
+	fprintf(stderr, "npp-load serve: %s on %s:%d\n", names[mode], addr, port);
+	for (int i = 1; i < workers; i++) {
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			return serve_worker(&s);
+		}
+	}
+	return serve_worker(&s);
+}

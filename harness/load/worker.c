@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * worker.c - one event loop over a share of the connections
+ *
+ * A connection is always in one state; what a readable or writable socket means in it
+ * is the business of the mode (mode.c). In a closed loop the next request starts when
+ * the last one ended. In an open loop requests fall due at a fixed rate whatever the
+ * server does, wait for a free connection if there is none, and their latency counts
+ * from the time they were due, so a stalled server cannot hide its stall (no
+ * coordinated omission).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/load/mode.h"
+
+#define EVENTS 256
+#define SWEEP_NS 50000000ull	/* how often timeouts are looked for */
+#define CONNECTING_MAX 128	/* connects in flight per worker */
+
+uint64_t load_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static void watch(struct worker *w, struct conn *c, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = c };
+
+	if (c->watched == events)
+		return;
+	epoll_ctl(w->epfd, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev);
+	c->watched = events;
+}
+
+void worker_want_write(struct worker *w, struct conn *c, bool want)
+{
+	watch(w, c, EPOLLIN | (want ? EPOLLOUT : 0u));
+}
+
+/* A connection that waits for work ends: rare, so a walk will do. */
+static void idle_remove(struct worker *w, const struct conn *c)
+{
+	struct conn **p = &w->idle;
+
+	while (*p && *p != c)
+		p = &(*p)->next_free;
+	if (*p)
+		*p = c->next_free;
+}
+
+static void conn_release(struct worker *w, struct conn *c)
+{
+	if (c->state == CONN_IDLE)
+		idle_remove(w, c);
+	if (c->fd >= 0) {
+		close(c->fd);
+		load_count(&w->st->closes, 1);
+		if (c->state == CONN_CONNECTING)
+			w->connecting--;
+		else
+			atomic_store_explicit(&w->st->open, --w->open, memory_order_relaxed);
+	}
+	c->fd = -1;
+	c->watched = 0;
+	c->state = CONN_CLOSED;
+	c->deadline_ns = 0;
+	c->next_free = w->closed;
+	w->closed = c;
+}
+
+void worker_close(struct worker *w, struct conn *c)
+{
+	conn_release(w, c);
+}
+
+void worker_fail(struct worker *w, struct conn *c, enum load_error err)
+{
+	load_count(&w->st->errors[err], 1);
+	if (w->o->mode == LOAD_IDLE || w->o->mode == LOAD_SEND || w->o->mode == LOAD_RECV)
+		w->finished++; /* not tried again: the count of connections is the work */
+	else
+		w->started -= c->in_request ? 1 : 0;
+	c->in_request = false;
+	if (err == LOAD_ERR_CONNECT || err == LOAD_ERR_LOCAL)
+		w->backoff_ns = w->now_ns + 10000000ull;
+	conn_release(w, c);
+}
+
+void worker_done(struct worker *w, struct conn *c)
+{
+	load_hist_add(&w->st->latency, load_now_ns() - c->due_ns);
+	load_count(&w->st->requests, 1);
+	c->in_request = false;
+	c->deadline_ns = 0;
+	w->finished++;
+}
+
+/* May another request start? In an open loop also: is it due? */
+static bool request_available(struct worker *w, uint64_t *due)
+{
+	if (w->stopping || (w->quota && w->started >= w->quota))
+		return false;
+	*due = w->now_ns;
+	if (w->interval_ns > 0) {
+		if (w->next_due_ns > w->now_ns)
+			return false;
+		*due = (uint64_t)w->next_due_ns;
+		w->next_due_ns += w->interval_ns;
+	}
+	w->started++;
+	return true;
+}
+
+static void request_begin(struct worker *w, struct conn *c, uint64_t due)
+{
+	c->due_ns = due;
+	c->deadline_ns = w->now_ns + w->o->timeout_ms * 1000000ull;
+	c->in_request = true;
+	c->state = CONN_BUSY;
+	mode_start(w, c);
+}
+
+void worker_idle(struct worker *w, struct conn *c)
+{
+	uint64_t due;
+
+	w->now_ns = load_now_ns();
+	if (request_available(w, &due)) {
+		request_begin(w, c, due);
+		return;
+	}
+	c->state = CONN_IDLE;
+	c->deadline_ns = 0;
+	c->next_free = w->idle;
+	w->idle = c;
+}
+
+static void conn_established(struct worker *w, struct conn *c)
+{
+	int err = 0, one = 1;
+	socklen_t len = sizeof err;
+
+	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err) {
+		worker_fail(w, c, err == ETIMEDOUT ? LOAD_ERR_TIMEOUT : LOAD_ERR_CONNECT);
+		return;
+	}
+	w->connecting--;
+	c->state = CONN_BUSY;
+	atomic_store_explicit(&w->st->open, ++w->open, memory_order_relaxed);
+	load_hist_add(&w->st->connect, load_now_ns() - c->connect_ns);
+	load_count(&w->st->connects, 1);
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	watch(w, c, EPOLLIN);
+	mode_connected(w, c);
+}
+
+static void conn_open(struct worker *w, struct conn *c)
+{
+	const struct load_opts *o = w->o;
+	int rc;
+
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	c->rx_off = c->tx_off = 0;
+	c->head_len = 0;
+	if (c->fd < 0) {
+		worker_fail(w, c, LOAD_ERR_LOCAL);
+		return;
+	}
+	c->state = CONN_CONNECTING;
+	w->connecting++;
+	if (o->n_sources) {
+		struct sockaddr_in src = { .sin_family = AF_INET };
+		int one = 1;
+
+		src.sin_addr = o->source[w->next_source++ % o->n_sources];
+		setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+		if (bind(c->fd, (struct sockaddr *)&src, sizeof src) < 0) {
+			worker_fail(w, c, LOAD_ERR_LOCAL);
+			return;
+		}
+	}
+	if (o->mode == LOAD_CONNECT && o->close_per_request) {
+		struct linger rst = { .l_onoff = 1, .l_linger = 0 };
+
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &rst, sizeof rst);
+	}
+	c->connect_ns = load_now_ns();
+	c->deadline_ns = c->connect_ns + o->timeout_ms * 1000000ull;
+	rc = connect(c->fd, (const struct sockaddr *)&o->target, sizeof o->target);
+	if (rc < 0 && errno != EINPROGRESS) {
+		worker_fail(w, c, errno == EADDRNOTAVAIL ? LOAD_ERR_LOCAL : LOAD_ERR_CONNECT);
+		return;
+	}
+	if (rc == 0)
+		conn_established(w, c);
+	else
+		watch(w, c, EPOLLOUT);
+}
+
+/* Opens what may be opened and starts what is due. */
+static void pump(struct worker *w)
+{
+	uint64_t due;
+
+	w->now_ns = load_now_ns();
+	while (w->idle && request_available(w, &due)) {
+		struct conn *c = w->idle;
+
+		w->idle = c->next_free;
+		request_begin(w, c, due);
+	}
+	while (w->closed && w->connecting < CONNECTING_MAX && !w->stopping && w->now_ns >= w->backoff_ns) {
+		struct conn *c = w->closed;
+		bool per_connection = mode_counts_connections(w->o);
+
+		if (per_connection && !request_available(w, &due))
+			break;
+		if (!per_connection && w->quota && w->started >= w->quota)
+			break;
+		w->closed = c->next_free;
+		if (per_connection) {
+			c->due_ns = due;
+			c->in_request = true;
+		}
+		conn_open(w, c);
+		w->now_ns = load_now_ns();
+	}
+}
+
+static void sweep(struct worker *w)
+{
+	w->now_ns = load_now_ns();
+	for (unsigned i = 0; i < w->n_conns; i++) {
+		struct conn *c = &w->conn[i];
+
+		if (c->fd >= 0 && c->deadline_ns && w->now_ns > c->deadline_ns)
+			worker_fail(w, c, LOAD_ERR_TIMEOUT);
+	}
+}
+
+static int wait_ms(const struct worker *w)
+{
+	uint64_t now;
+
+	if (w->interval_ns <= 0 || !w->idle)
+		return 20;
+	now = load_now_ns();
+	if (w->next_due_ns <= (double)now)
+		return 0;
+	return w->next_due_ns - (double)now < 1e6 ? 0 : 1;
+}
+
+static void run(struct worker *w, const _Atomic uint32_t *stop, uint64_t end_ns)
+{
+	struct epoll_event ev[EVENTS];
+	uint64_t next_sweep = load_now_ns() + SWEEP_NS;
+
+	for (;;) {
+		uint64_t now;
+		int n;
+
+		pump(w);
+		if (mode_finished(w))
+			return;
+		n = epoll_wait(w->epfd, ev, EVENTS, wait_ms(w));
+		for (int i = 0; i < n; i++) {
+			struct conn *c = ev[i].data.ptr;
+
+			w->now_ns = load_now_ns();
+			if (c->fd < 0)
+				continue;
+			if (c->state == CONN_CONNECTING)
+				conn_established(w, c);
+			else
+				mode_event(w, c, ev[i].events);
+		}
+		now = load_now_ns();
+		if (now >= next_sweep) {
+			sweep(w);
+			mode_tick(w, now);
+			next_sweep = now + SWEEP_NS;
+		}
+		if (atomic_load_explicit(stop, memory_order_relaxed) || (end_ns && now >= end_ns))
+			return;
+	}
+}
+
+static uint64_t share(uint64_t total, unsigned n, unsigned i)
+{
+	return total / n + (i < total % n ? 1 : 0);
+}
+
+int load_worker(const struct load_opts *opts, unsigned index, struct load_stats *st,
+		const _Atomic uint32_t *stop)
+{
+	struct worker w = { .o = opts, .st = st };
+	uint64_t start = load_now_ns();
+
+	w.n_conns = (unsigned)share(opts->conns, opts->workers, index);
+	w.quota = share(opts->count, opts->workers, index);
+	if (opts->count && !w.quota)
+		return 0;
+	if (opts->rate > 0)
+		w.interval_ns = 1e9 * opts->workers / opts->rate;
+	w.next_due_ns = (double)start;
+	w.next_source = index;
+	w.epfd = epoll_create1(EPOLL_CLOEXEC);
+	w.conn = calloc(w.n_conns ? w.n_conns : 1, sizeof *w.conn);
+	if (w.epfd < 0 || !w.conn || mode_init(&w) < 0) {
+		perror("npp-load: worker");
+		free(w.conn);
+		return 1;
+	}
+	for (unsigned i = w.n_conns; i-- > 0;) {
+		w.conn[i].fd = -1;
+		w.conn[i].next_free = w.closed;
+		w.closed = &w.conn[i];
+	}
+	run(&w, stop, opts->duration_s > 0 ? start + (uint64_t)(opts->duration_s * 1e9) : 0);
+	for (unsigned i = 0; i < w.n_conns; i++)
+		if (w.conn[i].fd >= 0)
+			close(w.conn[i].fd);
+	mode_end(&w);
+	free(w.conn);
+	close(w.epfd);
+	return 0;
+}

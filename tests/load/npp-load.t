@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# npp-load.t - npp-load against its own server and against servers that lie, on loopback
+set -u
+load=$top_builddir/harness/load/npp-load
+dir=$(mktemp -d)
+pids=
+cleanup() { for p in $pids; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done; rm -rf "$dir"; }
+trap cleanup EXIT
+
+n=0
+ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi; }
+field() { python3 -c "import json,sys; d=json.load(open('$dir/out')); print(eval('d'+sys.argv[1]))" "$1"; }
+
+# A free port: bound by nobody a moment ago, and the server says when it is taken.
+serve() { # MODE -> sets $port
+	local try
+	for try in 1 2 3 4 5 6 7 8; do
+		port=$((20000 + RANDOM % 10000))
+		"$load" serve -b 127.0.0.1 -p $port "$@" 2>"$dir/serve.$port" &
+		local pid=$!
+		for _ in $(seq 500); do
+			grep -q ' on ' "$dir/serve.$port" && { pids="$pids $pid"; return; }
+			kill -0 $pid 2>/dev/null || break
+			sleep 0.01
+		done
+	done
+	echo "Bail out! no port for npp-load serve"; exit 1
+}
+
+echo 1..14
+serve http
+"$load" -q -j -n 2000 -c 8 "http://127.0.0.1:$port/x" >"$dir/out"; rc=$?
+ok $rc "keep-alive requests succeed"
+[ "$(field '["requests"]')" = 2000 ]; ok $? "exactly as many requests as asked for"
+[ "$(field '["connects"]')" = 8 ]; ok $? "on exactly as many connections"
+"$load" -q -j -k -n 500 -c 8 "http://127.0.0.1:$port/x" >"$dir/out"
+[ "$(field '["requests"]') $(field '["errors_total"]')" = "500 0" ]; ok $? "a connection for each request"
+head -c 612 /dev/zero >"$dir/zero"
+"$load" -q -j -d 0.2 -c 2 -B "$dir/zero" "http://127.0.0.1:$port/x" >"$dir/out"; rc=$?
+[ $rc = 1 ] && [ "$(field '["requests"]')" = 0 ] && [ "$(field '["errors"]["wrong_content"]')" -gt 0 ]
+ok $? "a body that differs from the file is an error each time"
+"$load" -q -j -d 1 -r 500 -c 4 "http://127.0.0.1:$port/x" >"$dir/out"
+[ "$(field '["requests"]')" -ge 400 ] && [ "$(field '["requests"]')" -le 502 ]; ok $? "an open loop keeps its rate"
+
+serve echo
+"$load" -q -j -n 1000 -c 3 -b 5000 echo 127.0.0.1 "$port" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["bytes_in"]')" = 5000000 ]; ok $? "echo returns every byte"
+"$load" -q -j -c 300 -H 0 idle 127.0.0.1 "$port" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["requests"]')" = 300 ]; ok $? "idle connections are held, then used"
+serve sink
+"$load" -q -j -n 3 -c 2 -b 10000000 send 127.0.0.1 "$port" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["bytes_out"]')" = 30000000 ]; ok $? "the sink confirms every byte"
+serve source
+"$load" -q -j -n 2 -c 2 -b 10000000 recv 127.0.0.1 "$port" >"$dir/out"; rc=$?
+ok $rc "the source's bytes are right"
+
+# Servers that lie, each for one connection after the other.
+cat >"$dir/liar.py" <<'PY'
+import socket, sys
+kind = sys.argv[1]
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(16)
+print(s.getsockname()[1], flush=True)
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    if kind == "short":
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+    elif kind == "flip":
+        c.sendall(b"\xff\xff\xff\xff")
+    elif kind == "status":
+        c.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+    c.close()
+PY
+liar() { python3 "$dir/liar.py" "$1" >"$dir/port.$1" & pids="$pids $!"
+	for _ in $(seq 1000); do [ -s "$dir/port.$1" ] && break; sleep 0.01; done; port=$(cat "$dir/port.$1"); }
+liar short; "$load" -q -j -d 0.2 -c 1 "http://127.0.0.1:$port/" >"$dir/out"
+[ "$(field '["errors"]["closed_early"]')" -gt 0 ] && [ "$(field '["requests"]')" = 0 ]; ok $? "a response cut short is an error"
+liar flip; "$load" -q -j -d 0.2 -c 1 -b 4 echo 127.0.0.1 "$port" >"$dir/out"
+[ "$(field '["errors"]["wrong_content"]')" -gt 0 ]; ok $? "an echo that differs is an error"
+liar status; "$load" -q -j -d 0.2 -c 1 "http://127.0.0.1:$port/" >"$dir/out"
+[ "$(field '["errors"]["http_status"]')" -gt 0 ]; ok $? "a status other than 200 is an error"
+"$load" -q -c nonsense http://127.0.0.1/ 2>"$dir/err"; rc=$?
+[ $rc = 2 ] && grep -q nonsense "$dir/err"; ok $? "bad arguments are named"
