@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lib.sh - for lab tests: TAP, labs that go away again, evidence that stays on failure
+#
+#   . "$(dirname "$0")/lib.sh"
+#   lab_begin fig4              # skip everything unless root; name the test
+#   lab_up "$topologies/fig4.yaml"
+#   ok 'client1 reaches web1' on client1 ping -c1 web1
+#   done_testing
+#
+# A lab's name holds the test's pid. Labs, background programs and files go away at the
+# end, however it comes; what they leave to look at is kept in $evidence if a case failed.
+# $bulk is the size of bulk transfers: less in builds with sanitizers.
+
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+: "${top_srcdir:=$(cd "$here/../.." && pwd)}" "${top_builddir:=$top_srcdir}"
+topologies=$top_srcdir/topologies
+npplab=$top_builddir/harness/npp-lab
+npp=$top_builddir/npp/npp
+sanitized=false
+grep -q '^#define NPP_SANITIZED' "$top_builddir/config.h" 2>/dev/null && sanitized=true
+bulk=$((1 << 30)) slow=1
+if $sanitized; then bulk=$((1 << 26)) slow=6; fi
+
+tap_n=0 tap_failed=0
+labs=() background=()
+test_name= lab= evidence= work=
+# Programs started before the preload library wants them must not carry ours.
+unset NPP_RUNDIR NPP_HOST_SOCK
+rundir=/run/npp
+
+# ---- TAP ---------------------------------------------------------------------------
+
+diag() { printf '# %s\n' "$*" | sed '2,$s/^/# /'; }
+
+pass() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1"; }
+
+fail()
+{
+  tap_n=$((tap_n + 1)) tap_failed=$((tap_failed + 1))
+  echo "not ok $tap_n - $1"
+  shift
+  [ $# = 0 ] || diag "$@"
+}
+
+# ok NAME COMMAND...: passes if the command succeeds; its output is shown if not.
+ok()
+{
+  local name=$1 out
+  shift
+  if out=$("$@" 2>&1 </dev/null); then
+    pass "$name"
+  else
+    fail "$name" "failed ($?): $*"
+    [ -z "$out" ] || printf '%s\n' "$out" | tail -n 25 | sed 's/^/# /'
+    return 1
+  fi
+}
+
+# not_ok NAME COMMAND...: passes if it fails.
+not_ok()
+{
+  local name=$1
+  shift
+  if "$@" >/dev/null 2>&1 </dev/null; then
+    fail "$name" "succeeded: $*"
+    return 1
+  fi
+  pass "$name"
+}
+
+# is NAME GOT WANTED
+is()
+{
+  if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got:    $2" "wanted: $3"; return 1; fi
+}
+
+# like NAME TEXT REGEX
+like()
+{
+  if printf '%s\n' "$2" | grep -Eq -- "$3"; then pass "$1"
+  else fail "$1" "wanted: $3"; printf '%s\n' "$2" | head -n 25 | sed 's/^/#   /'; return 1; fi
+}
+
+# cmp_num NAME A OP B, with OP as test(1) has it (-eq -ge ...)
+cmp_num()
+{
+  if [ -n "$2" ] && [ -n "$4" ] && [ "$2" "$3" "$4" ]; then pass "$1"
+  else fail "$1" "$2 $3 $4 does not hold"; return 1; fi
+}
+
+skip_all() { echo "1..0 # SKIP $*"; trap - EXIT; exit 0; }
+bail() { fail "$*"; done_testing; }
+
+done_testing()
+{
+  echo "1..$tap_n"
+  [ "$tap_failed" = 0 ]
+  exit
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds; fails after the deadline.
+wait_for()
+{
+  local end=$((SECONDS + $1 * slow))
+  shift
+  until "$@" >/dev/null 2>&1 </dev/null; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.05
+  done
+}
+
+# ---- labs ----------------------------------------------------------------------------
+
+lab_begin()
+{
+  test_name=$1
+  lab=t$$-$1
+  trap lab_end EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  [ "$(id -u)" = 0 ] || skip_all "needs root for network namespaces"
+  evidence=$top_builddir/tests/lab/evidence/$test_name.$$
+  mkdir -p "$evidence"
+  evidence=$(cd "$evidence" && pwd)
+  # Not below the build directory: servers that drop privileges must reach it.
+  work=$(mktemp -d "${TMPDIR:-/tmp}/npp-$lab.XXXXXX")
+  chmod 755 "$work"
+}
+
+need()
+{
+  local p
+  for p; do command -v "$p" >/dev/null || skip_all "needs $p"; done
+}
+
+# lab_up FILE [--set ...]: the test's lab; a failure ends the test.
+lab_up()
+{
+  local out
+  labs+=("$lab")
+  if ! out=$("$npplab" up "$@" --name "$lab" 2>&1 </dev/null); then
+    fail "lab comes up" "$out"
+    done_testing
+  fi
+  [ -z "$out" ] || diag "$out"
+}
+
+lab_down() { "$npplab" down "${1:-$lab}" </dev/null; }
+
+# on NODE COMMAND...
+on()
+{
+  local node=$1
+  shift
+  "$npplab" exec --lab "$lab" "$node" -- "$@"
+}
+
+# start NAME NODE COMMAND...: in the background, output to $evidence/NAME.log.
+# Sets $started to its pid.
+start()
+{
+  local name=$1 node=$2
+  shift 2
+  "$npplab" exec --lab "$lab" "$node" -- "$@" >"$evidence/$name.log" 2>&1 </dev/null &
+  started=$!
+  background+=($started)
+}
+
+# stop PID [SIGNAL]: and wait for its end.
+stop()
+{
+  kill "-${2:-TERM}" "$1" 2>/dev/null
+  wait "$1" 2>/dev/null
+  return 0
+}
+
+# What can be seen of the lab goes to $evidence.
+collect()
+{
+  local l node
+  for l in "${labs[@]}"; do
+    [ -e "$rundir/$l/lab.json" ] || continue
+    cp -r "$rundir/$l" "$evidence/rundir-$l" 2>/dev/null
+    find "$evidence/rundir-$l" -type s -delete 2>/dev/null
+    "$npplab" status "$l" --json >"$evidence/status-$l.json" 2>&1
+    for node in $(jq -r '.nodes[].name' "$evidence/status-$l.json" 2>/dev/null); do
+      {
+        ip netns exec "$l-$node" ip -s -d address
+        ip netns exec "$l-$node" ip route
+        ip netns exec "$l-$node" ip neighbour
+        ip netns exec "$l-$node" ss -anpemi
+      } >"$evidence/kernel-$l-$node" 2>&1
+    done
+    for node in $(jq -r '.nodes[] | select(.kind == "npp" or .stack == "npp").name' \
+      "$evidence/status-$l.json" 2>/dev/null); do
+      for what in stat conns listeners; do
+        timeout 10 "$npp" $what "$l/$node" --json >"$evidence/npp-$what-$l-$node.json" 2>&1
+      done
+    done
+  done
+  dmesg 2>/dev/null | tail -n 50 >"$evidence/dmesg"
+}
+
+lab_end()
+{
+  local status=$? p l
+  trap - EXIT
+  if [ "$status" != 0 ] || [ "$tap_failed" != 0 ]; then collect; fi
+  for p in "${background[@]}"; do kill "$p" 2>/dev/null; done
+  for l in "${labs[@]}"; do
+    "$npplab" down "$l" >"$evidence/down-$l" 2>&1 </dev/null || [ ! -e "$rundir/$l" ] || {
+      echo "# lab $l did not go down:"
+      sed 's/^/# /' "$evidence/down-$l"
+      status=1
+    }
+  done
+  wait 2>/dev/null
+  rm -rf "$work"
+  if [ "$status" = 0 ] && [ "$tap_failed" = 0 ]; then
+    rm -rf "$evidence"
+    rmdir "$(dirname "$evidence")" 2>/dev/null
+  else
+    echo "# evidence is in $evidence"
+  fi
+  exit "$status"
+}
+
+# Everything on the machine that carries the name of lab $1, one line each.
+leftovers()
+{
+  local l=$1
+  ls -d /run/netns/"$l"-* /etc/netns/"$l"-* "$rundir/$l" 2>/dev/null
+  grep -o "/run/netns/$l-[^ ]*" /proc/self/mountinfo
+  ps -eo pid,args | grep -F "$rundir/$l" | grep -v grep
+  return 0
+}
+
+# ---- nginx -------------------------------------------------------------------------------
+
+# nginx_start NODE [WORKERS]: serves $work/www-NODE on port 80 with an unmodified nginx;
+# index.html is 612 bytes. Returns when it listens.
+nginx_start()
+{
+  local node=$1 workers=${2:-2} dir=$work/nginx-$1
+  mkdir -p "$dir/www" "$dir/tmp"
+  chmod 755 "$dir" "$dir/www"
+  { printf 'This is %s.\n' "$node"; head -c 2000 /dev/zero | tr '\0' '.'; } | head -c 612 >"$dir/www/index.html"
+  cat >"$dir/nginx.conf" <<CONF
+daemon off;
+worker_processes $workers;
+pid $dir/nginx.pid;
+error_log $evidence/nginx-$node-error.log info;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 1000000;
+  sendfile on;
+  client_body_temp_path $dir/tmp; proxy_temp_path $dir/tmp; fastcgi_temp_path $dir/tmp;
+  uwsgi_temp_path $dir/tmp; scgi_temp_path $dir/tmp;
+  server { listen 80 backlog=1024; root $dir/www; }
+}
+CONF
+  start "nginx-$node" "$node" nginx -e "$evidence/nginx-$node-error.log" -c "$dir/nginx.conf"
+  nginx_pid=$started
+}

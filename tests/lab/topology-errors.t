@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# topology-errors.t - npp-lab check names file, line and key of everything that is wrong
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# check NAME REGEX < FILE
+check()
+{
+  local out
+  cat >"$work/t.yaml"
+  out=$("$npplab" check "$work/t.yaml" 2>&1) && { fail "$1" "accepted"; return; }
+  like "$1" "$out" "$2"
+}
+
+for f in "$topologies"/*.yaml; do ok "$(basename "$f") is right" "$npplab" check "$f"; done
+
+check 'unknown network' "t.yaml:5: .*nodes.c.networks.lam.*there is no network 'lam' \(did you mean 'lan'" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: client, networks: {lan: 10.0.0.2}}
+  c: {kind: client, networks: {lam: 10.0.0.3}}
+Y
+check 'address outside the subnet' 't.yaml:4: .*nodes.b.networks.lan.*10.9.0.2 lies outside' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: client, networks: {lan: 10.9.0.2}}
+Y
+check 'address given twice' "t.yaml:5: .*nodes.c.networks.lan.*10.0.0.2 is node 'b' already" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: client, networks: {lan: 10.0.0.2}}
+  c: {kind: client, networks: {lan: 10.0.0.2}}
+Y
+check 'broadcast address' 't.yaml:4: .*broadcast' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: client, networks: {lan: 10.0.0.255}}
+Y
+check 'NPP without a host' 't.yaml:4: .*nodes.acc.*NPP without a host' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, iops: 4, networks: {lan: 10.0.0.2}}
+Y
+check 'host on an NPP that is not there' "t.yaml:4: .*nodes.w.npps.*there is no node 'acc'" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  w: {kind: host, stack: npp, npps: [acc]}
+  c: {kind: client, networks: {lan: }}
+Y
+check 'no processors' 't.yaml:4: .*nodes.acc.iops.*0' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, iops: 0, networks: {lan: 10.0.0.2}}
+  w: {kind: host, stack: npp, npps: [acc]}
+Y
+check 'name too long for a link' 't.yaml:4: .*a-name-of-17-char' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  a-name-of-17-char: {kind: client, networks: {lan: }}
+Y
+check 'unknown kind' 't.yaml:4: .*nodes.b.kind' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: server, networks: {lan: }}
+Y
+check 'unknown key' 't.yaml:4: .*iop' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: npp, iop: 4, networks: {lan: }}
+Y
+check 'gateway on no network of the node' 't.yaml:4: .*nodes.b.gateway.*10.1.0.1 lies on none' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  b: {kind: client, networks: {lan: }, gateway: 10.1.0.1}
+Y
+check 'subnets that overlap' "t.yaml:3: .*networks.b.subnet.*overlaps that of network 'a'" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/16}
+  b: {subnet: 10.0.3.0/24}
+nodes:
+  c: {kind: client, networks: {a: }}
+Y
+check 'a network full' 't.yaml:6: .*no address is left' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/30}
+nodes:
+  a: {kind: client, networks: {lan: }}
+  b: {kind: client, networks: {lan: }}
+  c: {kind: client, networks: {lan: }}
+Y
+check 'no YAML' 't.yaml:' <<'Y'
+networks: {lan: [
+Y
+check 'an NPP with two networks' 't.yaml:5: .*nodes.acc.networks.*one port' <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+  b: {subnet: 10.0.1.0/24}
+nodes:
+  acc: {kind: npp, networks: [a, b]}
+  w: {kind: host, stack: npp, npps: [acc]}
+Y
+
+cat >"$work/many.yaml" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  a: {kind: client, networks: {lan: 10.9.0.1}}
+  b: {kind: client, networks: {lam: }}
+  c: {kind: router, iops: 3, networks: {lan: }}
+Y
+out=$("$npplab" check "$work/many.yaml" 2>&1)
+is 'all errors at once' "$(grep -c 'many.yaml:[456]:' <<<"$out")" 3
+
+like 'an override is checked as well' \
+  "$("$npplab" check "$topologies/pair.yaml" --set nodes.acc1.iops=33 2>&1)" 'nodes.acc1.iops.*33'
+like 'an override of a node that is not there' \
+  "$("$npplab" check "$topologies/pair.yaml" --set nodes.acc9.iops=3 2>&1)" "no map 'nodes.acc9'"
+ok 'a good override' "$npplab" check "$topologies/pair.yaml" --set nodes.acc1.iops=2 --set 'nodes.client1.networks={lan: 10.1.0.7}'
+done_testing

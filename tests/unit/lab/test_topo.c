@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_topo.c - what a topology says, and what is derived from it
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/suite.h"
+
+#include "harness/topo.h"
+
+static struct topo topo;
+static char path[64];
+
+/* Loads TEXT as a file; returns what topo_load() does. */
+static int load(const char *text, char *const *sets, unsigned n_sets)
+{
+	int fd, r;
+
+	snprintf(path, sizeof path, "/tmp/npp-topo-XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	r = topo_load(&topo, path, NULL, sets, n_sets);
+	unlink(path);
+	return r;
+}
+
+static void teardown(void)
+{
+	topo_free(&topo);
+}
+
+static const struct topo_node *node(const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < topo.n_nodes; i++)
+		if (strcmp(topo.nodes[i].name, name) == 0)
+			return &topo.nodes[i];
+	ck_abort_msg("no node %s", name);
+	return NULL;
+}
+
+static uint32_t ip(const char *text)
+{
+	struct in_addr a;
+
+	ck_assert_int_eq(inet_pton(AF_INET, text, &a), 1);
+	return ntohl(a.s_addr);
+}
+
+static uint32_t v4(const union npp_addr *a)
+{
+	return ntohl(npp_addr_get_v4(a));
+}
+
+/* Where NODE sends packets to ADDR: 0 = no route. */
+static uint32_t via(const char *name, const char *addr)
+{
+	const struct topo_node *n = node(name);
+	union npp_addr a = npp_addr_v4(htonl(ip(addr)));
+	uint32_t i;
+
+	for (i = 0; i < n->n_routes; i++)
+		if (npp_addr_in_prefix(&a, &n->routes[i].to.addr, n->routes[i].to.len))
+			return v4(&n->routes[i].via);
+	return npp_addr_is_any(&n->gateway) ? 0 : v4(&n->gateway);
+}
+
+static bool has_error(const char *part)
+{
+	unsigned i;
+
+	for (i = 0; i < topo_errors(&topo); i++)
+		if (strstr(topo_error(&topo, i), part))
+			return true;
+	return false;
+}
+
+#define CHAIN \
+	"name: chain\n" \
+	"networks: {a: {subnet: 10.0.1.0/24}, b: {subnet: 10.0.2.0/24}, c: {subnet: 10.0.3.0/24}, d: {subnet: 10.0.4.0/30}}\n" \
+	"nodes:\n" \
+	"  r1: {kind: router, networks: [a, b]}\n" \
+	"  r2: {kind: router, networks: {b: 10.0.2.77, c: }}\n" \
+	"  r3: {kind: router, networks: [c, d]}\n" \
+	"  one: {kind: client, networks: a}\n" \
+	"  two: {kind: host, networks: b}\n" \
+	"  end: {kind: client, networks: {d: {mac: '02:aa:bb:cc:dd:ee'}}}\n"
+
+START_TEST(addresses_are_derived_routers_first)
+{
+	ck_assert_int_eq(load(CHAIN, NULL, 0), 0);
+	ck_assert_str_eq(topo.lab, "chain");
+	ck_assert_uint_eq(node("r1")->ifs[0].addr, ip("10.0.1.1"));
+	ck_assert_uint_eq(node("r1")->ifs[1].addr, ip("10.0.2.1"));
+	ck_assert_uint_eq(node("r2")->ifs[0].addr, ip("10.0.2.77"));
+	ck_assert_uint_eq(node("one")->ifs[0].addr, ip("10.0.1.10"));
+	ck_assert_uint_eq(node("two")->ifs[0].addr, ip("10.0.2.10"));
+	ck_assert_uint_eq(node("r3")->ifs[1].addr, ip("10.0.4.1"));
+	ck_assert_uint_eq(node("end")->ifs[0].addr, ip("10.0.4.2"));
+}
+END_TEST
+
+START_TEST(macs_are_derived_and_differ)
+{
+	static const uint8_t given[6] = { 2, 0xaa, 0xbb, 0xcc, 0xdd, 0xee };
+	uint32_t i, j, k, l;
+
+	ck_assert_int_eq(load(CHAIN, NULL, 0), 0);
+	ck_assert_mem_eq(node("end")->ifs[0].mac, given, 6);
+	for (i = 0; i < topo.n_nodes; i++)
+		for (j = 0; j < topo.nodes[i].n_ifs; j++) {
+			const uint8_t *m = topo.nodes[i].ifs[j].mac;
+
+			ck_assert_uint_eq(m[0] & 3, 2);	/* local, not a group */
+			for (k = 0; k < i; k++)
+				for (l = 0; l < topo.nodes[k].n_ifs; l++)
+					ck_assert_mem_ne(m, topo.nodes[k].ifs[l].mac, 6);
+		}
+}
+END_TEST
+
+START_TEST(routes_follow_the_shortest_path)
+{
+	ck_assert_int_eq(load(CHAIN, NULL, 0), 0);
+	ck_assert_uint_eq(via("one", "10.0.4.2"), ip("10.0.1.1"));
+	ck_assert_uint_eq(node("one")->n_routes, 0);	/* the default leads everywhere */
+	ck_assert_uint_eq(via("r1", "10.0.4.2"), ip("10.0.2.77"));
+	ck_assert_uint_eq(via("r3", "10.0.1.10"), ip("10.0.3.1"));
+	/* Two routers stand on b: the first is the default, the other leads to c and d. */
+	ck_assert_uint_eq(via("two", "10.0.1.10"), ip("10.0.2.1"));
+	ck_assert_uint_eq(via("two", "10.0.4.2"), ip("10.0.2.77"));
+}
+END_TEST
+
+START_TEST(a_given_gateway_and_route_win)
+{
+	char *sets[] = { (char[]){ "nodes.two.gateway=10.0.2.77" },
+			 (char[]){ "nodes.two.routes=[{to: 10.0.1.0/24, via: 10.0.2.9}]" } };
+
+	ck_assert_int_eq(load(CHAIN, sets, 2), 0);
+	ck_assert_uint_eq(via("two", "10.0.4.2"), ip("10.0.2.77"));
+	ck_assert_uint_eq(via("two", "10.0.1.10"), ip("10.0.2.9"));
+	ck_assert_uint_eq(node("two")->n_routes, 1);
+}
+END_TEST
+
+START_TEST(a_loop_of_routers_is_no_trap)
+{
+	ck_assert_int_eq(load("networks: {a: {subnet: 10.0.1.0/24}, b: {subnet: 10.0.2.0/24}, c: {subnet: 10.0.3.0/24}}\n"
+			      "name: ring\n"
+			      "nodes: {x: {kind: router, networks: [a, b]}, y: {kind: router, networks: [b, c]},\n"
+			      "        z: {kind: router, networks: [c, a]}}\n", NULL, 0), 0);
+	ck_assert_uint_ne(via("x", "10.0.3.1"), 0);
+}
+END_TEST
+
+START_TEST(an_override_replaces_and_adds)
+{
+	char *sets[] = { (char[]){ "nodes.p.iops=3" }, (char[]){ "networks.n.mtu=9000" },
+			 (char[]){ "nodes.c={kind: client, networks: [n]}" } };
+
+	ck_assert_int_eq(load("name: o\nnetworks: {n: {subnet: 10.0.0.0/24}}\n"
+			      "nodes: {p: {kind: npp, iops: 1, networks: [n]}, h: {kind: host, stack: npp, npps: [p]}}\n",
+			      sets, 3), 0);
+	ck_assert_uint_eq(node("p")->iops, 3);
+	ck_assert_uint_eq(topo.nets[0].mtu, 9000);
+	ck_assert_uint_eq(node("c")->ifs[0].addr, ip("10.0.0.11"));	/* p has .10 */
+	ck_assert_uint_eq(node("h")->n_npps, 1);
+}
+END_TEST
+
+START_TEST(bad_overrides_are_errors)
+{
+	char *sets[] = { (char[]){ "nodes.nobody.iops=3" }, (char[]){ "nonsense" }, (char[]){ "=3" },
+			 (char[]){ "name=[" }, (char[]){ "name.x=1" }, (char[]){ "nodes.=1" } };
+	unsigned i;
+
+	for (i = 0; i < 6; i++) {
+		ck_assert_int_lt(load(CHAIN, &sets[i], 1), 0);
+		topo_free(&topo);
+	}
+}
+END_TEST
+
+START_TEST(keys_of_other_kinds_are_refused)
+{
+	ck_assert_int_lt(load("name: k\nnetworks: {n: {subnet: 10.0.0.0/24}}\nnodes:\n"
+			      "  c: {kind: client, iops: 3, networks: [n]}\n"
+			      "  h: {kind: host, stack: kernel, npps: [p], networks: [n]}\n"
+			      "  g: {kind: host, stack: npp, networks: [n]}\n"
+			      "  p: {kind: npp, stack: kernel, networks: [n]}\n"
+			      "  e: {kind: client}\n", NULL, 0), 0);
+	ck_assert(has_error("nodes.c.iops"));
+	ck_assert(has_error("nodes.h.npps"));
+	ck_assert(has_error("nodes.g.networks"));
+	ck_assert(has_error("needs 'npps'"));
+	ck_assert(has_error("nodes.p.stack"));
+	ck_assert(has_error("without a host"));
+	ck_assert(has_error("is on no network"));
+}
+END_TEST
+
+START_TEST(macs_and_networks_twice_are_refused)
+{
+	ck_assert_int_lt(load("name: k\nnetworks: {n: {subnet: 10.0.0.0/24}}\nnodes:\n"
+			      "  c: {kind: client, networks: {n: {mac: '02:00:00:00:00:01'}}}\n"
+			      "  d: {kind: client, networks: {n: {mac: '02:00:00:00:00:01'}}}\n"
+			      "  e: {kind: client, networks: {n: {mac: '03:00:00:00:00:01'}}}\n"
+			      "  f: {kind: client, networks: [n, n]}\n"
+			      "  n: {kind: client, networks: [n]}\n", NULL, 0), 0);
+	ck_assert(has_error("has this MAC already"));
+	ck_assert(has_error("group address"));
+	ck_assert(has_error("joins a network once"));
+	ck_assert(has_error("another name than its network"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("topo");
+	TCase *tc = tcase_create("topo");
+
+	tcase_add_checked_fixture(tc, NULL, teardown);
+	tcase_add_test(tc, addresses_are_derived_routers_first);
+	tcase_add_test(tc, macs_are_derived_and_differ);
+	tcase_add_test(tc, routes_follow_the_shortest_path);
+	tcase_add_test(tc, a_given_gateway_and_route_win);
+	tcase_add_test(tc, a_loop_of_routers_is_no_trap);
+	tcase_add_test(tc, an_override_replaces_and_adds);
+	tcase_add_test(tc, bad_overrides_are_errors);
+	tcase_add_test(tc, keys_of_other_kinds_are_refused);
+	tcase_add_test(tc, macs_and_networks_twice_are_refused);
+	suite_add_tcase(s, tc);
+	return npp_suite_run(s);
+}
