@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * ip_priv.h - inside IP: its part of the arena, and what its files ask of each other
+ *
+ * ip.c       life, timers, frames in by EtherType, frames to ourselves
+ * route.c    addresses and routes (a private copy of the global ones), struct ip_path
+ * neigh.c    the shared neighbour cache: everybody reads, the link role writes
+ * neigh_wait.c  frames that wait for a neighbour, and asking for it
+ * arp.c      ARP for the link role: packets, retries, announcements
+ * ip4_in.c, ip4_out.c, frag.c, icmp4.c, reass.c
+ *
+ * Only files with a 4 in their name, arp.c and frag.c know IPv4 headers; the rest deals in
+ * union npp_addr.
+ */
+#ifndef NPP_STACK_IP_PRIV_H
+#define NPP_STACK_IP_PRIV_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "net/checksum.h"
+#include "net/hash.h"
+#include "net/wire.h"
+#include "npp-ism/stack/priv.h"
+
+#define IP_PROTO_ICMP 1
+#define IP_PROTO_TCP 6
+#define IP_PROTO_UDP 17
+#define IP_TTL_DEFAULT 64
+#define IP4_MIN_PMTU 552	/* smaller next-hop MTUs are not believed */
+
+/* ---- addresses and routes: a copy of the global tables ------------------------------- */
+
+#define IP_NET_ROUTES (NPP_MAX_ROUTES + NPP_MAX_IF_ADDRS)
+struct ip_net {		/* derived from npp_global; longest prefix first, then metric */
+	uint32_t seq;	/* net_seq it was copied at; odd: never */
+	uint32_t n_addrs, n_routes, n_ports;
+	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
+	struct npp_route route[IP_NET_ROUTES];
+};
+
+enum ip_path_kind { IP_PATH_NONE = 0, IP_PATH_UNICAST, IP_PATH_LOCAL, IP_PATH_GROUP };
+enum ip_dst_kind { IP_DST_OTHER = 0, IP_DST_LOCAL, IP_DST_BROADCAST, IP_DST_MULTICAST };
+
+/* ---- neighbours ------------------------------------------------------------------------ */
+
+#define NEIGH_WAITS 32		/* neighbours waited for */
+#define NEIGH_WAIT_FRAMES 32	/* frames each: a 40 KB datagram in fragments */
+#define NEIGH_FRAMES 128	/* frames all together */
+#define NEIGH_FRAME_MAX 2048
+#define NEIGH_WORKS 64		/* resolutions under way (link role) */
+#define NEIGH_TRIES 3
+#define NEIGH_RETRY_US 1000000u
+#define NEIGH_WAIT_US 5000000u	/* a frame waits no longer */
+#define NEIGH_HOLD_US 3000000u	/* no new attempt so soon after a failure */
+#define NEIGH_FRESH_US 30000000u /* reconfirmed when older and in use */
+#define NEIGH_TICK_US 200000u
+#define NEIGH_ASKED 64
+
+struct neigh_frame {
+	uint32_t len;
+	struct vnet_hdr vnet;
+	uint8_t data[NEIGH_FRAME_MAX];
+};
+struct neigh_wait {
+	union npp_addr addr;
+	uint8_t used;		/* written last when filled, first when freed */
+	uint8_t port;
+	uint16_t n;
+	uint16_t frame[NEIGH_WAIT_FRAMES];
+	uint64_t born_us, asked_us;
+};
+struct neigh_work {	/* link role: a resolution or reconfirmation */
+	union npp_addr addr;
+	uint8_t used;
+	uint8_t port;
+	uint8_t tries;
+	uint8_t unicast;	/* tries left that go to the known address only */
+	uint32_t askers;	/* bitmap of IOPs to tell */
+	uint64_t due_us;
+};
+struct neigh_view {	/* a consistent copy of an entry */
+	enum npp_neigh_state state;
+	uint8_t mac[6];
+	uint16_t pmtu;
+	uint64_t updated_us, pmtu_us;
+};
+
+/* ---- reassembly -------------------------------------------------------------------------- */
+
+#define REASS_CHUNK 2048u
+#define REASS_CHUNKS_PER 32u	/* 65536 / REASS_CHUNK */
+#define REASS_NONE 0xffffu
+#define REASS_TIMEOUT_US 30000000u
+#define REASS_SRC_BUCKETS 256u
+enum reass_state { REASS_FREE = 0, REASS_LIVE, REASS_POISONED, REASS_CHANGING };
+
+struct reass_ent {
+	union npp_addr src, dst;
+	uint32_t id;
+	uint8_t proto;
+	uint8_t state;		/* enum reass_state; CHANGING while the record is worked on */
+	uint8_t port;
+	uint8_t tos, ttl;	/* of the first fragment */
+	uint8_t ecn;		/* bit 1 << ECN field for each fragment seen */
+	uint8_t l2_bcast;
+	uint8_t eth_src[6];
+	uint32_t total;		/* bytes of the whole, 0 unknown yet */
+	uint32_t units;		/* 8-byte units present */
+	uint32_t end;		/* highest byte seen */
+	uint32_t first_len;	/* bytes of the first fragment, 0 not seen */
+	uint32_t chunks;
+	uint32_t rx_us;
+	uint64_t born_us;
+	uint16_t chunk[REASS_CHUNKS_PER];
+	uint64_t bits[65536 / 8 / 64];	/* which units are present */
+	/* derived */
+	uint16_t hash_next, older, newer;
+};
+struct reass {
+	struct reass_ent *ent;
+	uint8_t *chunk_mem;
+	uint16_t *chunk_free, *hash_head;
+	uint32_t n_ents, n_chunks, n_hash;
+	/* derived */
+	uint32_t n_chunks_free;
+	uint16_t ent_free, oldest, newest;
+	uint16_t src_ents[REASS_SRC_BUCKETS], src_chunks[REASS_SRC_BUCKETS];
+};
+/* A fragment: bytes [off, off + len) of the payload of datagram (src, dst, proto, id). */
+struct reass_frag {
+	union npp_addr src, dst;
+	const uint8_t *data;
+	uint32_t id, off, len, rx_us;
+	uint8_t proto, tos, ttl, port;
+	bool more, l2_bcast;
+	const uint8_t *eth_src;
+};
+
+/* ---- IP's part of the arena ------------------------------------------------------------------ */
+
+enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_COUNT };
+#define IP_LOCAL_BYTES (256u * 1024)
+#define IP_LOCAL_BATCH 64	/* frames to ourselves per flush */
+#define IP_ID_SLOTS 256
+#define ICMP_RATE 200		/* errors per second ... */
+#define ICMP_BURST 50		/* ... and at once */
+
+struct ip_state {
+	struct ip_net net;
+	struct wheel_timer timer[IPT_COUNT];
+	uint8_t role;		/* we acted as the link role */
+	uint8_t announce_left;
+	uint16_t id_frag[IP_ID_SLOTS], id_df[IP_ID_SLOTS];
+	uint32_t icmp_tokens;
+	uint64_t icmp_us;
+	uint64_t conflict_us;	/* last defence of an address */
+	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
+	struct neigh_wait wait[NEIGH_WAITS];
+	struct neigh_work work[NEIGH_WORKS];
+	uint16_t frame_free[NEIGH_FRAMES]; /* derived */
+	uint32_t n_frames_free;
+	struct reass reass;
+	uint32_t local_head, local_tail; /* of the ring of frames to ourselves; bytes mod 2^32 */
+	uint32_t in_flush;
+	struct neigh_frame *frame;
+	uint8_t *local;		/* IP_LOCAL_BYTES */
+	uint8_t *reass_buf;	/* a datagram that was put together */
+	uint8_t *out_buf;	/* a frame in one piece for IPC */
+};
+
+/* A frame on its way in. */
+struct ip_in {
+	const uint8_t *frame;
+	uint32_t len;
+	uint32_t hash;		/* of the flow, 0 unknown */
+	uint32_t rx_us;
+	uint16_t gso_size;
+	uint8_t port;
+	bool csum_ok;
+	bool final;		/* handed on or sent by ourselves: ours whatever the hash says */
+	bool local;		/* did not come from the port */
+};
+
+/* Coarse time for rate limits and ages (units of 2^20 us). */
+static inline uint32_t ip_now_s(const struct stack *s)
+{
+	return (uint32_t)(s->now_us >> 20);
+}
+
+static inline uint64_t ip_align(uint64_t n)
+{
+	return (n + 63) & ~(uint64_t)63;
+}
+
+void ip_timer_arm(struct stack *s, enum ip_timer_arg which, uint64_t due_us);
+/* The frame of TX in one piece at BUF (NPP_FRAME_MAX); its length. */
+uint32_t ip_gather(const struct stack_tx *tx, uint8_t *buf);
+/* The IOP that owns the flow KEY by the running program. */
+unsigned ip_owner(struct stack *s, const struct npp_flow_key *key);
+void ip_flow_key(struct npp_flow_key *key, const union npp_addr *src, const union npp_addr *dst,
+		 uint8_t proto, const uint8_t *ports);
+/* Takes a whole frame for an address of our own; a copy is queued, or goes to its owner. */
+int ip_local_out(struct stack *s, const struct ip_path *p, uint8_t proto, const struct stack_tx *tx);
+void ip_hand_on(struct stack *s, unsigned iop, const struct ip_in *in, uint32_t len);
+
+/* ---- route.c */
+void route_sync(struct stack *s);	/* renews the copy when the global tables changed */
+enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a);
+/* Is A reached directly on PORT? */
+bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port);
+/* An address of ours to speak to PEER with on PORT; NULL: none. */
+const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port);
+int ip_path_refresh(struct stack *s, struct ip_path *p);
+static inline bool ip_path_fresh(const struct stack *s, const struct ip_path *p)
+{
+	return p->valid != IP_PATH_NONE && p->have_mac && p->net_seq == s->ip->net.seq &&
+	       p->net_seq == atomic_load_explicit(&s->env->global->net_seq, memory_order_acquire) &&
+	       (!s->env->neigh || p->neigh_changes ==
+		atomic_load_explicit(&s->env->neigh->changes, memory_order_acquire)) &&
+	       (int32_t)(ip_now_s(s) - p->check_s) < 0;
+}
+
+/* ---- neigh.c */
+bool neigh_lookup(struct stack *s, const union npp_addr *addr, uint8_t port, struct neigh_view *v);
+uint32_t neigh_tag(const struct npp_neigh_table *t, const union npp_addr *addr, uint8_t port);
+/* Writers: only with env->neigh_rw. */
+void neigh_take_role(struct stack *s);
+/* Entry for ADDR, made if MAKE (may evict); NULL: none. */
+struct npp_neigh *neigh_entry(struct stack *s, const union npp_addr *addr, uint8_t port, bool make);
+void neigh_set(struct stack *s, struct npp_neigh *e, enum npp_neigh_state state, const uint8_t *mac,
+	       bool used);
+void neigh_touch(struct stack *s, struct npp_neigh *e);	/* confirmed and in use */
+void neigh_set_pmtu(struct stack *s, const union npp_addr *dst, uint8_t port, uint16_t mtu);
+
+/* ---- neigh_wait.c */
+/* A copy of TX waits for P->next_hop. 0; -ENOBUFS; -EHOSTUNREACH: it failed lately. */
+int neigh_wait_add(struct stack *s, const struct ip_path *p, const struct stack_tx *tx);
+void neigh_wait_run(struct stack *s);	/* sends or drops what can be; asks again */
+/* Ask the link role (or be it) for ADDR. */
+void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port);
+/* As neigh_ask, for an entry that grows old: at most once a second. */
+void neigh_reconfirm(struct stack *s, const union npp_addr *addr, uint8_t port);
+void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_ipc_neigh *n);
+void neigh_attach(struct stack *s);
+void neigh_timer(struct stack *s);
+
+/* ---- arp.c (link role) */
+void arp_input(struct stack *s, const struct ip_in *in);
+/* Starts (or joins) resolving ADDR for IOP number ASKER. */
+void arp_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker);
+void arp_work_run(struct stack *s);
+void arp_announce(struct stack *s);
+void arp_drop_works(struct stack *s);
+
+/* ---- ip4_in.c */
+void ip4_input(struct stack *s, const struct ip_in *in);
+/* The datagram of the completed entry E, and E is freed. */
+void ip4_reassembled(struct stack *s, struct reass_ent *e);
+/* Writes an IPv4 header of 20 bytes with checksum at H. */
+void ip4_put_header(struct ip4_hdr *h, uint32_t total, uint16_t id, uint16_t frag, uint8_t tos,
+		    uint8_t ttl, uint8_t proto, const union npp_addr *src, const union npp_addr *dst);
+int ip4_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, bool df,
+	       struct stack_tx *tx);
+uint16_t ip4_next_id(struct stack *s, uint8_t slot);
+/* Puts the Ethernet header in front of tx->start and sends, or waits for the neighbour. */
+int ip_xmit(struct stack *s, struct ip_path *p, struct stack_tx *tx, uint16_t ethertype);
+
+/* ---- frag.c */
+int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl,
+		 struct stack_tx *tx);
+
+/* ---- icmp4.c */
+void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len);
+void icmp4_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t code, uint32_t rest);
+
+/* ---- reass.c */
+size_t reass_size(const struct stack_cfg *cfg);
+void reass_init(struct stack *s, uint8_t *mem);	/* sets pointers; then reass_rebuild() */
+void reass_rebuild(struct stack *s);
+/* Adds a fragment. The entry if the datagram is complete now (the caller frees it). */
+struct reass_ent *reass_add(struct stack *s, const struct reass_frag *f);
+void reass_copy(struct stack *s, const struct reass_ent *e, uint8_t *to, uint32_t len);
+void reass_free(struct stack *s, struct reass_ent *e);
+void reass_timer(struct stack *s);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * neigh_wait.c - asking for a neighbour, and the frames that wait for the answer
+ *
+ * Each IOP keeps copies of its own few waiting frames, however the question travels: the
+ * link role asks the network itself (arp.c), the others send it NPP_REC_RESOLVE, again
+ * every second, so a role that moved meanwhile does not matter. NPP_REC_RESOLVED
+ * says no more than 'look at the cache'.
+ */
+#include "config.h"
+
+#include "npp-ism/stack/ip_priv.h"
+
+static void tick(struct stack *s)
+{
+	if (!s->ip->timer[IPT_NEIGH].due_us)
+		ip_timer_arm(s, IPT_NEIGH, s->now_us + NEIGH_TICK_US);
+}
+
+static void tell_link(struct stack *s, enum npp_rec_kind kind, const union npp_addr *addr, uint8_t port)
+{
+	struct npp_ipc_neigh n = { .addr = *addr, .port = port, .from = (uint8_t)s->cfg.iop };
+	struct npp_frame_rec rec = { .len = sizeof n, .kind = (uint8_t)kind, .port = port };
+	uint32_t link = atomic_load_explicit(&s->env->global->link_iop, memory_order_relaxed);
+
+	if (link < s->cfg.n_iops && link != s->cfg.iop)
+		s->env->ops->ipc(s->env->arg, link, kind, &rec, &n, sizeof n);
+}
+
+void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port)
+{
+	if (s->env->neigh_rw)
+		arp_resolve(s, addr, port, s->cfg.iop);
+	else
+		tell_link(s, NPP_REC_RESOLVE, addr, port);
+	tick(s);
+}
+
+void neigh_reconfirm(struct stack *s, const union npp_addr *addr, uint8_t port)
+{
+	uint32_t tag = neigh_tag(s->env->neigh, addr, port);
+	uint32_t i = tag % NEIGH_ASKED;
+
+	if (s->ip->asked[i].tag == tag && ip_now_s(s) - s->ip->asked[i].at_s < 2)
+		return;
+	s->ip->asked[i].tag = tag;
+	s->ip->asked[i].at_s = ip_now_s(s);
+	neigh_ask(s, addr, port);
+}
+
+static struct neigh_wait *wait_find(struct ip_state *ip, const union npp_addr *addr, uint8_t port)
+{
+	struct neigh_wait *spare = NULL;
+
+	for (unsigned i = 0; i < NEIGH_WAITS; i++) {
+		struct neigh_wait *w = &ip->wait[i];
+
+		if (w->used && w->port == port && npp_addr_eq(&w->addr, addr))
+			return w;
+		if (!w->used && !spare)
+			spare = w;
+	}
+	return spare;
+}
+
+int neigh_wait_add(struct stack *s, const struct ip_path *p, const struct stack_tx *tx)
+{
+	struct ip_state *ip = s->ip;
+	uint32_t len = STACK_L4_OFF + tx->l4_len - tx->start + tx->payload_len;
+	struct neigh_wait *w;
+	struct neigh_view v;
+	uint16_t f;
+
+	if (neigh_lookup(s, &p->next_hop, p->port, &v) && v.state == NPP_NEIGH_FAILED &&
+	    s->now_us - v.updated_us < NEIGH_HOLD_US) {
+		STAT_INC(s, IS_DROP_NEIGH_FAILED);
+		return -EHOSTUNREACH;
+	}
+	w = wait_find(ip, &p->next_hop, p->port);
+	if (w && !w->used) {
+		w->addr = p->next_hop;
+		w->port = p->port;
+		w->n = 0;
+		w->born_us = w->asked_us = s->now_us;
+		w->used = 1;
+		neigh_ask(s, &p->next_hop, p->port);
+	}
+	if (!w || len > NEIGH_FRAME_MAX || w->n >= NEIGH_WAIT_FRAMES || !ip->n_frames_free) {
+		STAT_INC(s, IS_DROP_NEIGH_FULL);
+		return -ENOBUFS;
+	}
+	f = ip->frame_free[--ip->n_frames_free];
+	ip->frame[f].len = ip_gather(tx, ip->frame[f].data);
+	ip->frame[f].vnet = tx->vnet;
+	w->frame[w->n++] = f;
+	return 0;
+}
+
+static void wait_free(struct ip_state *ip, struct neigh_wait *w)
+{
+	uint16_t n = w->n;
+
+	w->used = 0;
+	w->n = 0;
+	for (uint16_t i = 0; i < n; i++)
+		ip->frame_free[ip->n_frames_free++] = w->frame[i];
+}
+
+static void frame_send(struct stack *s, uint8_t port, struct neigh_frame *f, const uint8_t *mac)
+{
+	struct stack_tx tx;
+	uint32_t head = f->len < 54 ? f->len : 54;
+
+	memcpy(f->data, mac, 6);
+	memset(&tx, 0, offsetof(struct stack_tx, head));
+	tx.vnet = f->vnet;
+	tx.start = 0;
+	tx.start = STACK_L4_OFF - ETH_HDR_LEN - IP4_HDR_MIN;
+	memcpy(tx.head + tx.start, f->data, head);
+	/* What stands behind the IP header counts as transport header, the rest as payload. */
+	tx.l4_len = (uint16_t)(tx.start + head - STACK_L4_OFF);
+	tx.gso_size = f->vnet.gso_size;
+	tx.csum_off = 0xffff;
+	tx.payload_len = f->len - head;
+	tx.n_slices = tx.payload_len ? 1 : 0;
+	tx.slice[0] = (struct stack_slice){ f->data + head, f->len - head };
+	s->env->ops->tx(s->env->arg, port, &tx);
+}
+
+static void wait_flush(struct stack *s, struct neigh_wait *w, const uint8_t *mac)
+{
+	for (uint16_t i = 0; i < w->n; i++)
+		frame_send(s, w->port, &s->ip->frame[w->frame[i]], mac);
+	wait_free(s->ip, w);
+}
+
+/* Decides about one neighbour's frames. */
+static void wait_look(struct stack *s, struct neigh_wait *w)
+{
+	struct neigh_view v;
+	bool known = neigh_lookup(s, &w->addr, w->port, &v);
+
+	if (known && (v.state == NPP_NEIGH_REACHABLE || v.state == NPP_NEIGH_STALE)) {
+		wait_flush(s, w, v.mac);
+		return;
+	}
+	if (s->now_us - w->born_us >= NEIGH_WAIT_US ||
+	    (known && v.state == NPP_NEIGH_FAILED && v.updated_us > w->born_us)) {
+		STAT_ADD(s, IS_DROP_NEIGH_FAILED, w->n);
+		wait_free(s->ip, w);
+		return;
+	}
+	if (s->now_us - w->asked_us >= NEIGH_RETRY_US) {
+		w->asked_us = s->now_us;
+		neigh_ask(s, &w->addr, w->port);
+	}
+}
+
+void neigh_wait_run(struct stack *s)
+{
+	for (unsigned i = 0; i < NEIGH_WAITS; i++)
+		if (s->ip->wait[i].used)
+			wait_look(s, &s->ip->wait[i]);
+}
+
+void neigh_timer(struct stack *s)
+{
+	bool busy = false;
+
+	if (s->env->neigh_rw)
+		arp_work_run(s);
+	neigh_wait_run(s);
+	for (unsigned i = 0; i < NEIGH_WAITS; i++)
+		busy |= s->ip->wait[i].used;
+	for (unsigned i = 0; i < NEIGH_WORKS; i++)
+		busy |= s->ip->work[i].used;
+	if (busy)
+		tick(s);
+}
+
+/* The peer behind N->addr was heard of by an IOP that had asked it something. */
+static void confirm(struct stack *s, const struct npp_ipc_neigh *n)
+{
+	struct npp_neigh *e = neigh_entry(s, &n->addr, (uint8_t)n->port, false);
+
+	if (e && (e->state == NPP_NEIGH_REACHABLE || e->state == NPP_NEIGH_STALE) &&
+	    memcmp(e->mac, n->mac, 6) == 0)
+		neigh_touch(s, e);
+}
+
+void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_ipc_neigh *n)
+{
+	if (kind == NPP_REC_RESOLVED) {
+		neigh_wait_run(s);
+		return;
+	}
+	/* To the link role. If it just moved away, the asker asks again. */
+	if (!s->env->neigh_rw || n->port >= s->ip->net.n_ports || n->from >= s->cfg.n_iops ||
+	    npp_addr_is_any(&n->addr))
+		return;
+	if (kind == NPP_REC_RESOLVE && !route_on_link(s, &n->addr, (uint8_t)n->port))
+		return;
+	if (kind == NPP_REC_RESOLVE)
+		arp_resolve(s, &n->addr, (uint8_t)n->port, n->from);
+	else if (kind == NPP_REC_CONFIRM)
+		confirm(s, n);
+	else if (kind == NPP_REC_PMTU && n->pmtu >= IP4_MIN_PMTU && n->pmtu <= 65535)
+		neigh_set_pmtu(s, &n->addr, (uint8_t)n->port, (uint16_t)n->pmtu);
+	tick(s);
+}
+
+/* Derived: which frames are free. A record that makes no sense is dropped. */
+void neigh_attach(struct stack *s)
+{
+	struct ip_state *ip = s->ip;
+	bool taken[NEIGH_FRAMES] = { false };
+
+	for (unsigned i = 0; i < NEIGH_WAITS; i++) {
+		struct neigh_wait *w = &ip->wait[i];
+		uint16_t n = 0;
+
+		if (!w->used || w->n > NEIGH_WAIT_FRAMES)
+			w->n = 0, w->used = 0;
+		for (uint16_t j = 0; j < w->n; j++) {
+			uint16_t f = w->frame[j];
+
+			if (f >= NEIGH_FRAMES || taken[f] || ip->frame[f].len < 34 || ip->frame[f].len > NEIGH_FRAME_MAX)
+				continue;
+			taken[f] = true;
+			w->frame[n++] = f;
+		}
+		w->n = n;
+	}
+	ip->n_frames_free = 0;
+	for (uint16_t f = NEIGH_FRAMES; f-- > 0;)
+		if (!taken[f])
+			ip->frame_free[ip->n_frames_free++] = f;
+}

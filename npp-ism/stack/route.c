@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * route.c - our addresses, the routing table, and the path to a peer
+ *
+ * The tables stand in the NPP's global region under the seqlock net_seq (A16). Each stack
+ * keeps a private copy, sorted so that the first match is the longest prefix, and
+ * renews it when net_seq moved. Networks that our addresses lie in are routes on link.
+ */
+#include "config.h"
+
+#include "npp-ism/stack/ip_priv.h"
+
+static union npp_addr mask_addr(union npp_addr a, unsigned bits)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned n = bits > 8 * i ? bits - 8 * i : 0;
+
+		if (n < 8)
+			a.b[i] &= (uint8_t)(0xff00u >> n);
+	}
+	return a;
+}
+
+static bool in_prefix(const union npp_addr *a, const union npp_addr *net, unsigned bits)
+{
+	union npp_addr m = mask_addr(*a, bits);
+
+	return npp_addr_eq(&m, net);
+}
+
+/* Keeps the order: longer prefix first, then smaller metric, then older. */
+static void net_add_route(struct ip_net *n, struct npp_route r)
+{
+	uint32_t i;
+
+	if (n->n_routes >= IP_NET_ROUTES || r.prefix_len > 128 || r.port >= n->n_ports)
+		return;
+	r.dst = mask_addr(r.dst, r.prefix_len);
+	for (i = n->n_routes; i > 0; i--) {
+		const struct npp_route *o = &n->route[i - 1];
+
+		if (o->prefix_len > r.prefix_len ||
+		    (o->prefix_len == r.prefix_len && o->metric <= r.metric))
+			break;
+		n->route[i] = *o;
+	}
+	n->route[i] = r;
+	n->n_routes++;
+}
+
+/* One try at a consistent copy; false: nppd was writing. */
+static bool net_copy(struct ip_net *n, const struct npp_global *g)
+{
+	uint32_t seq = atomic_load_explicit(&g->net_seq, memory_order_acquire); /* pairs with nppd's release of the even value */
+	struct npp_route raw;
+	uint32_t n_addrs, n_routes;
+
+	if (seq & 1)
+		return false;
+	n_addrs = g->n_addrs;
+	n_routes = g->n_routes;
+	n->n_addrs = n_addrs < NPP_MAX_IF_ADDRS ? n_addrs : NPP_MAX_IF_ADDRS;
+	n->n_ports = g->n_ports < NPP_MAX_PORTS ? g->n_ports : NPP_MAX_PORTS;
+	n->n_routes = 0;
+	memcpy(n->addr, g->addr, n->n_addrs * sizeof n->addr[0]);
+	for (uint32_t i = 0; i < n_routes && i < NPP_MAX_ROUTES; i++) {
+		raw = g->route[i];
+		net_add_route(n, raw);
+	}
+	for (uint32_t i = 0; i < n->n_addrs; i++) {
+		const struct npp_if_addr *a = &n->addr[i];
+
+		if (a->prefix_len < 128)
+			net_add_route(n, (struct npp_route){ .dst = a->addr, .prefix_len = a->prefix_len,
+					.port = a->port == 0xff ? 0 : a->port });
+	}
+	atomic_thread_fence(memory_order_acquire);
+	n->seq = seq;
+	return atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq;
+}
+
+void route_sync(struct stack *s)
+{
+	struct ip_net *n = &s->ip->net;
+	const struct npp_global *g = s->env->global;
+
+	if (n->seq == atomic_load_explicit(&g->net_seq, memory_order_acquire))
+		return;
+	/* A writer that takes its time or died: what was copied so far is tried again next time. */
+	for (unsigned tries = 0; tries < 100; tries++)
+		if (net_copy(n, g))
+			return;
+	n->seq = 1;
+}
+
+bool ip_is_local(struct stack *s, const union npp_addr *a)
+{
+	const struct ip_net *n = &s->ip->net;
+
+	route_sync(s);
+	for (uint32_t i = 0; i < n->n_addrs; i++)
+		if (npp_addr_eq(&n->addr[i].addr, a))
+			return true;
+	return false;
+}
+
+static bool is_directed_broadcast(const struct ip_net *n, const union npp_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_addrs; i++) {
+		unsigned bits = n->addr[i].prefix_len;
+		uint32_t host;
+
+		if (!npp_addr_is_v4(&n->addr[i].addr) || bits < 97 || bits > 126)
+			continue;
+		host = htonl(0xffffffffu >> (bits - 96));
+		if ((npp_addr_get_v4(&n->addr[i].addr) | host) == npp_addr_get_v4(a))
+			return true;
+	}
+	return false;
+}
+
+enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a)
+{
+	if (ip_is_local(s, a))
+		return IP_DST_LOCAL;
+	if (!npp_addr_is_v4(a))
+		return a->b[0] == 0xff ? IP_DST_MULTICAST : IP_DST_OTHER;
+	if (a->w[3] == 0xffffffffu || is_directed_broadcast(&s->ip->net, a))
+		return IP_DST_BROADCAST;
+	return (a->b[12] & 0xf0) == 0xe0 ? IP_DST_MULTICAST : IP_DST_OTHER;
+}
+
+static const struct npp_route *route_find(const struct ip_net *n, const union npp_addr *dst)
+{
+	for (uint32_t i = 0; i < n->n_routes; i++)
+		if (in_prefix(dst, &n->route[i].dst, n->route[i].prefix_len))
+			return &n->route[i];
+	return NULL;
+}
+
+bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port)
+{
+	const struct npp_route *r = route_find(&s->ip->net, a);
+
+	return r && r->port == port && npp_addr_is_any(&r->via);
+}
+
+const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port)
+{
+	const struct ip_net *n = &s->ip->net;
+	const union npp_addr *on_port = NULL, *any = NULL;
+
+	for (uint32_t i = 0; i < n->n_addrs; i++) {
+		const struct npp_if_addr *a = &n->addr[i];
+		union npp_addr net = mask_addr(a->addr, a->prefix_len);
+
+		if (npp_addr_is_v4(&a->addr) != npp_addr_is_v4(peer))
+			continue;
+		if ((a->port == port || a->port == 0xff) && in_prefix(peer, &net, a->prefix_len))
+			return &a->addr;
+		if (!on_port && (a->port == port || a->port == 0xff))
+			on_port = &a->addr;
+		if (!any)
+			any = &a->addr;
+	}
+	return on_port ? on_port : any;
+}
+
+static uint16_t port_mtu(struct stack *s, uint8_t port)
+{
+	uint16_t mtu = s->env->global->port[port].mtu;
+
+	return mtu >= 68 ? mtu : 1500;
+}
+
+static void path_group(struct ip_path *p, enum ip_dst_kind kind)
+{
+	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+	p->valid = IP_PATH_GROUP;
+	p->have_mac = 1;
+	p->next_hop = p->dst;
+	memcpy(p->mac, all, 6);
+	if (kind == IP_DST_MULTICAST && npp_addr_is_v4(&p->dst)) { /* RFC 1112, 6.4 */
+		const uint8_t m[6] = { 0x01, 0x00, 0x5e, p->dst.b[13] & 0x7f, p->dst.b[14], p->dst.b[15] };
+
+		memcpy(p->mac, m, 6);
+	}
+}
+
+/* Fills next hop, port, MTU and kind of P from the routes. */
+static int path_route(struct stack *s, struct ip_path *p)
+{
+	const struct ip_net *n = &s->ip->net;
+	enum ip_dst_kind kind = route_dst_kind(s, &p->dst);
+	const struct npp_route *r;
+
+	p->have_mac = 0;
+	p->valid = IP_PATH_NONE;
+	if (npp_addr_is_any(&p->dst))
+		return -ENETUNREACH;
+	if (kind == IP_DST_LOCAL) {
+		p->valid = IP_PATH_LOCAL;
+		p->have_mac = 1;
+		p->next_hop = p->dst;
+		p->port = 0;
+		p->mtu = 65535;
+		return 0;
+	}
+	r = route_find(n, &p->dst);
+	if (!r && kind == IP_DST_OTHER)
+		return -ENETUNREACH;
+	p->port = r ? r->port : 0;
+	p->mtu = r && r->mtu ? r->mtu : port_mtu(s, p->port);
+	if (kind != IP_DST_OTHER) {
+		path_group(p, kind);
+		return 0;
+	}
+	p->next_hop = npp_addr_is_any(&r->via) ? p->dst : r->via;
+	p->valid = IP_PATH_UNICAST;
+	return 0;
+}
+
+/* The path MTU that is known for the destination, for ten minutes (RFC 1191, 6.3). */
+static void path_pmtu(struct stack *s, struct ip_path *p)
+{
+	struct neigh_view v;
+
+	if (neigh_lookup(s, &p->dst, p->port, &v) && v.pmtu >= IP4_MIN_PMTU && v.pmtu < p->mtu &&
+	    s->now_us - v.pmtu_us < 600000000u)
+		p->mtu = v.pmtu;
+}
+
+static void path_mac(struct stack *s, struct ip_path *p)
+{
+	struct neigh_view v;
+
+	p->have_mac = 0;
+	if (!neigh_lookup(s, &p->next_hop, p->port, &v) ||
+	    (v.state != NPP_NEIGH_REACHABLE && v.state != NPP_NEIGH_STALE))
+		return;
+	memcpy(p->mac, v.mac, 6);
+	p->have_mac = 1;
+	/* In use and not heard of for long: ask, at different times on different IOPs. */
+	if ((int64_t)(s->now_us - v.updated_us) > (int64_t)NEIGH_FRESH_US + s->cfg.iop * 1000000)
+		neigh_reconfirm(s, &p->next_hop, p->port);
+}
+
+int ip_path_refresh(struct stack *s, struct ip_path *p)
+{
+	int err;
+
+	if (s->env->neigh)
+		p->neigh_changes = atomic_load_explicit(&s->env->neigh->changes, memory_order_acquire); /* pairs with neigh_end() */
+	route_sync(s);
+	err = path_route(s, p);
+	if (err)
+		return err;
+	p->net_seq = s->ip->net.seq;
+	p->check_s = ip_now_s(s) + 10;
+	if (p->valid != IP_PATH_UNICAST)
+		return 0;
+	path_pmtu(s, p);
+	path_mac(s, p);
+	return 0;
+}
+
+int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst)
+{
+	const union npp_addr *pick;
+	int err;
+
+	*p = (struct ip_path){ .dst = *dst };
+	p->confirm_s = ip_now_s(s) - 1000;
+	err = ip_path_refresh(s, p);
+	if (err)
+		return err;
+	if (!npp_addr_is_any(src)) {
+		if (!ip_is_local(s, src))
+			return -EADDRNOTAVAIL;
+		p->src = *src;
+	} else {
+		pick = p->valid == IP_PATH_LOCAL ? &p->dst : route_source(s, &p->next_hop, p->port);
+		if (!pick)
+			return -ENETUNREACH;
+		p->src = *pick;
+	}
+	if (npp_addr_is_v4(&p->src) != npp_addr_is_v4(&p->dst))
+		return -EADDRNOTAVAIL;
+	p->id_slot = (uint8_t)npp_siphash(s->cfg.hash_key, (const union npp_addr[2]){ p->src, p->dst },
+					  2 * sizeof p->src);
+	return 0;
+}
+
+void ip_pmtu(struct stack *s, struct ip_path *p, uint32_t mtu)
+{
+	struct npp_ipc_neigh n = { .addr = p->dst, .port = p->port, .from = (uint8_t)s->cfg.iop };
+	struct npp_frame_rec rec = { .len = sizeof n, .kind = NPP_REC_PMTU, .port = p->port };
+
+	if (p->valid != IP_PATH_UNICAST || mtu >= p->mtu)
+		return;
+	if (mtu < IP4_MIN_PMTU)
+		mtu = IP4_MIN_PMTU;
+	if (mtu >= p->mtu)
+		return;
+	p->mtu = (uint16_t)mtu;
+	n.pmtu = mtu;
+	if (s->env->neigh_rw)
+		neigh_set_pmtu(s, &p->dst, p->port, (uint16_t)mtu);
+	else
+		s->env->ops->ipc(s->env->arg, atomic_load_explicit(&s->env->global->link_iop, memory_order_relaxed),
+				 NPP_REC_PMTU, &rec, &n, sizeof n);
+}
+
+void ip_confirm(struct stack *s, struct ip_path *p)
+{
+	struct npp_ipc_neigh n;
+	struct npp_frame_rec rec = { .len = sizeof n, .kind = NPP_REC_CONFIRM, .port = p->port };
+	struct neigh_view v;
+	uint32_t now = ip_now_s(s);
+
+	if (p->valid != IP_PATH_UNICAST || !p->have_mac || now - p->confirm_s < 10)
+		return;
+	p->confirm_s = now;
+	if (!neigh_lookup(s, &p->next_hop, p->port, &v) || s->now_us - v.updated_us < NEIGH_FRESH_US / 2 ||
+	    memcmp(v.mac, p->mac, 6) != 0)
+		return;
+	n = (struct npp_ipc_neigh){ .addr = p->next_hop, .port = p->port, .from = (uint8_t)s->cfg.iop };
+	memcpy(n.mac, p->mac, 6);
+	if (s->env->neigh_rw)
+		neigh_ipc_input(s, NPP_REC_CONFIRM, &n);
+	else
+		s->env->ops->ipc(s->env->arg, atomic_load_explicit(&s->env->global->link_iop, memory_order_relaxed),
+				 NPP_REC_CONFIRM, &rec, &n, sizeof n);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * udp.c - UDP endpoints: a table, and a SipHash index over it that can be rebuilt
+ *
+ * One index for all: a connected endpoint is filed under its four-tuple, another with remote
+ * part zero. A lookup is at most three probes. Members of a reuseport group stand side by
+ * side in their chain, ordered by the user's handle, so every IOP sees the same list.
+ */
+#include "config.h"
+
+#include "npp-ism/stack/udp_priv.h"
+
+struct udp_key { union npp_addr laddr, raddr; uint16_t lport, rport; uint32_t zero; };
+
+/* ---- layout ---------------------------------------------------------------------------- */
+
+static uint32_t ep_count(const struct stack_cfg *cfg)
+{
+	return cfg->max_udp ? cfg->max_udp : 1;
+}
+
+static uint32_t head_count(const struct stack_cfg *cfg)
+{
+	uint32_t n = 16;
+
+	while (n < ep_count(cfg) && n < 1u << 20)
+		n *= 2;
+	return n;
+}
+
+static size_t eps_offset(void)
+{
+	return ip_align(sizeof(struct udp_state));
+}
+
+size_t udp_size(const struct stack_cfg *cfg)
+{
+	return eps_offset() + ip_align((size_t)ep_count(cfg) * sizeof(struct udp_ep)) +
+	       ip_align((size_t)head_count(cfg) * 4);
+}
+
+static void udp_layout(struct stack *s)
+{
+	struct udp_state *u = s->udp;
+	uint8_t *mem = (uint8_t *)u;
+
+	u->n_ep = ep_count(&s->cfg);
+	u->n_head = head_count(&s->cfg);
+	u->ep = (struct udp_ep *)(mem + eps_offset());
+	u->head = (uint32_t *)(mem + eps_offset() + ip_align((size_t)u->n_ep * sizeof(struct udp_ep)));
+}
+
+/* ---- index ------------------------------------------------------------------------------- */
+
+static union npp_addr norm(const union npp_addr *a)
+{
+	return npp_addr_is_any(a) ? (union npp_addr){ .q = { 0, 0 } } : *a;
+}
+
+static struct udp_key ep_key(const struct udp_endpoint *e)
+{
+	bool connected = !npp_addr_is_any(&e->raddr);
+
+	return (struct udp_key){ .laddr = norm(&e->laddr), .raddr = norm(&e->raddr), .lport = e->lport,
+				 .rport = connected ? e->rport : 0 };
+}
+
+static uint32_t *key_head(struct stack *s, const struct udp_key *k)
+{
+	return &s->udp->head[npp_siphash(s->cfg.hash_key, k, sizeof *k) & (s->udp->n_head - 1)];
+}
+
+static bool key_eq(const struct udp_key *a, const struct udp_key *b)
+{
+	return a->lport == b->lport && a->rport == b->rport && npp_addr_eq(&a->laddr, &b->laddr) &&
+	       npp_addr_eq(&a->raddr, &b->raddr);
+}
+
+static bool member_before(const struct udp_endpoint *a, const struct udp_endpoint *b)
+{
+	if (a->user_host != b->user_host)
+		return a->user_host < b->user_host;
+	return a->user_sock < b->user_sock;
+}
+
+static void ep_link(struct stack *s, struct udp_ep *ep)
+{
+	struct udp_state *u = s->udp;
+	struct udp_key k = ep_key(&ep->pub), o;
+	uint32_t *at = key_head(s, &k), *scan;
+
+	/* Before the first member of the group that comes later; else behind the group; else first. */
+	for (scan = at; *scan != UDP_NONE; scan = &u->ep[*scan].next) {
+		o = ep_key(&u->ep[*scan].pub);
+		if (!key_eq(&o, &k))
+			continue;
+		at = scan;
+		if (member_before(&ep->pub, &u->ep[*scan].pub))
+			break;
+		at = &u->ep[*scan].next;
+	}
+	ep->next = *at;
+	*at = (uint32_t)(ep - u->ep);
+}
+
+static void ep_unlink(struct stack *s, struct udp_ep *ep)
+{
+	struct udp_state *u = s->udp;
+	struct udp_key k = ep_key(&ep->pub);
+	uint32_t *at = key_head(s, &k), i = (uint32_t)(ep - u->ep);
+
+	while (*at != UDP_NONE && *at != i)
+		at = &u->ep[*at].next;
+	if (*at == i)
+		*at = ep->next;
+}
+
+static void udp_rebuild(struct stack *s)
+{
+	struct udp_state *u = s->udp;
+
+	u->free = UDP_NONE;
+	u->used = 0;
+	for (uint32_t i = 0; i < u->n_head; i++)
+		u->head[i] = UDP_NONE;
+	for (uint32_t i = u->n_ep; i-- > 0;) {
+		struct udp_ep *ep = &u->ep[i];
+
+		ep->pub.index = i;
+		if (ep->state == UDP_EP_LIVE) {
+			ep->path.valid = IP_PATH_NONE;
+			ep_link(s, ep);
+			u->used++;
+		} else {
+			ep->state = UDP_EP_FREE;
+			ep->next = u->free;
+			u->free = i;
+		}
+	}
+	STAT_SET(s, IS_UDP_EPS, u->used);
+}
+
+void udp_init(struct stack *s, void *mem)
+{
+	s->udp = mem;
+	udp_layout(s);
+	udp_rebuild(s);
+}
+
+int udp_attach(struct stack *s)
+{
+	udp_layout(s);
+	udp_rebuild(s);
+	return 0;
+}
+
+/* ---- lookup ------------------------------------------------------------------------------- */
+
+static struct udp_ep *chain_find(struct stack *s, uint32_t i, const struct udp_key *k)
+{
+	struct udp_state *u = s->udp;
+
+	for (; i != UDP_NONE; i = u->ep[i].next) {
+		struct udp_key o = ep_key(&u->ep[i].pub);
+
+		if (key_eq(&o, k))
+			return &u->ep[i];
+	}
+	return NULL;
+}
+
+struct udp_ep *udp_first(struct stack *s, const union npp_addr *laddr, uint16_t lport,
+			 const union npp_addr *raddr, uint16_t rport)
+{
+	struct udp_key k = { .laddr = norm(laddr), .raddr = norm(raddr), .lport = lport, .rport = rport };
+
+	return chain_find(s, *key_head(s, &k), &k);
+}
+
+struct udp_ep *udp_next(struct stack *s, const struct udp_ep *ep)
+{
+	struct udp_key k = ep_key(&ep->pub);
+
+	return chain_find(s, ep->next, &k);
+}
+
+/* Which member of FIRST's group serves the flow. */
+static struct udp_ep *group_pick(struct stack *s, struct udp_ep *first, const struct udp_key *flow)
+{
+	struct udp_ep *ep;
+	uint32_t n = 0, pick;
+
+	if (!first->pub.reuseport || !udp_next(s, first))
+		return first;
+	for (ep = first; ep; ep = udp_next(s, ep))
+		n++;
+	pick = (uint32_t)(npp_siphash(s->cfg.hash_key, flow, sizeof *flow) >> 32) % n;
+	for (ep = first; pick; pick--)
+		ep = udp_next(s, ep);
+	return ep;
+}
+
+struct udp_ep *udp_lookup(struct stack *s, const union npp_addr *laddr, uint16_t lport,
+			  const union npp_addr *raddr, uint16_t rport)
+{
+	static const union npp_addr any;
+	struct udp_key flow = { .laddr = *laddr, .raddr = *raddr, .lport = lport, .rport = rport };
+	struct udp_ep *ep;
+
+	if (!s->udp->used)
+		return NULL;
+	ep = udp_first(s, laddr, lport, raddr, rport);
+	if (!ep)
+		ep = udp_first(s, laddr, lport, &any, 0);
+	if (!ep)
+		ep = udp_first(s, &any, lport, &any, 0);
+	return ep ? group_pick(s, ep, &flow) : NULL;
+}
+
+/* ---- bind and unbind -------------------------------------------------------------------------- */
+
+/* May T have its address beside what is bound? A connected endpoint fixes its source first. */
+static int bind_check(struct stack *s, struct udp_endpoint *t)
+{
+	struct udp_key k;
+	struct udp_ep *ep;
+	struct ip_path p;
+	int err;
+
+	if (!t->lport)
+		return -EINVAL;
+	if (!npp_addr_is_any(&t->raddr) && npp_addr_is_any(&t->laddr)) {
+		err = ip_path_init(s, &p, &t->laddr, &t->raddr);
+		if (err)
+			return err;
+		t->laddr = p.src;
+	}
+	if (!npp_addr_is_any(&t->laddr) && route_dst_kind(s, &t->laddr) == IP_DST_OTHER)
+		return -EADDRNOTAVAIL;
+	k = ep_key(t);
+	for (ep = chain_find(s, *key_head(s, &k), &k); ep; ep = udp_next(s, ep))
+		if (!ep->pub.reuseport || !t->reuseport)
+			return -EADDRINUSE;
+	return 0;
+}
+
+struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *template, int *err)
+{
+	struct udp_state *u = s->udp;
+	struct udp_endpoint t = *template;
+	struct udp_ep *ep;
+
+	*err = bind_check(s, &t);
+	if (!*err && u->free == UDP_NONE)
+		*err = -ENOBUFS;
+	if (*err)
+		return NULL;
+	ep = &u->ep[u->free];
+	u->free = ep->next;
+	ep->state = UDP_EP_CHANGING;
+	t.index = (uint32_t)(ep - u->ep);
+	t.gen = (ep->pub.gen + 1) & 0xfff;
+	ep->pub = t;
+	ep->path = (struct ip_path){ .valid = IP_PATH_NONE };
+	ep_link(s, ep);
+	ep->state = UDP_EP_LIVE;
+	STAT_SET(s, IS_UDP_EPS, ++u->used);
+	return &ep->pub;
+}
+
+void stack_udp_unbind(struct stack *s, struct udp_endpoint *pub)
+{
+	struct udp_state *u = s->udp;
+	struct udp_ep *ep = (struct udp_ep *)pub;
+
+	if (ep->state != UDP_EP_LIVE)
+		return;
+	ep->state = UDP_EP_CHANGING;
+	ep_unlink(s, ep);
+	ep->next = u->free;
+	u->free = pub->index;
+	ep->state = UDP_EP_FREE;
+	STAT_SET(s, IS_UDP_EPS, --u->used);
+}
+
+struct udp_endpoint *stack_udp(struct stack *s, uint32_t index)
+{
+	struct udp_state *u = s->udp;
+
+	return index < u->n_ep && u->ep[index].state == UDP_EP_LIVE ? &u->ep[index].pub : NULL;
+}
+
+bool udp_inspect(const void *mem, size_t size, const struct stack_cfg *cfg, uint32_t *cursor,
+		 struct udp_endpoint *out)
+{
+	const struct udp_ep *ep = (const struct udp_ep *)((const uint8_t *)mem + eps_offset());
+
+	if (size < udp_size(cfg))
+		return false;
+	for (; *cursor < ep_count(cfg); ++*cursor)
+		if (ep[*cursor].state == UDP_EP_LIVE) {
+			*out = ep[*cursor].pub;
+			return true;
+		}
+	return false;
+}

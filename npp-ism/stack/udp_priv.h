@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * udp_priv.h - inside UDP: endpoints and how they are found
+ *
+ * udp.c     endpoints: bind, unbind, lookup; rebuild
+ * udp_io.c  datagrams in and out, ICMP errors
+ */
+#ifndef NPP_STACK_UDP_PRIV_H
+#define NPP_STACK_UDP_PRIV_H
+
+#include "npp-ism/stack/ip_priv.h"
+
+enum udp_ep_state { UDP_EP_FREE = 0, UDP_EP_LIVE, UDP_EP_CHANGING };
+#define UDP_NONE 0xffffffffu
+#define UDP_MAX_PAYLOAD 65507
+
+struct udp_ep {
+	struct udp_endpoint pub; /* first: what the user sees */
+	uint32_t state;		/* enum udp_ep_state; CHANGING: half made or half gone */
+	uint32_t next;		/* derived: hash chain, members of a reuseport group by user_sock; or free list */
+	struct ip_path path;	/* to the last destination */
+};
+struct udp_state {
+	struct udp_ep *ep;	/* derived: where they stand */
+	uint32_t *head;
+	uint32_t n_ep, n_head;
+	uint32_t free;		/* derived */
+	uint32_t used;
+};
+
+/* Endpoints that match (laddr, lport, raddr, rport) exactly; any addresses count as equal in
+ * both families. The first of the group, or NULL; udp_next() gives the others. */
+struct udp_ep *udp_first(struct stack *s, const union npp_addr *laddr, uint16_t lport,
+			 const union npp_addr *raddr, uint16_t rport);
+struct udp_ep *udp_next(struct stack *s, const struct udp_ep *ep);
+/* The endpoint that a unicast datagram belongs to: connected, then bound to the address, then
+ * wildcard; of a reuseport group the member that the seeded hash of the flow picks. */
+struct udp_ep *udp_lookup(struct stack *s, const union npp_addr *laddr, uint16_t lport,
+			  const union npp_addr *raddr, uint16_t rport);
+
+#endif
