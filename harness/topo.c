@@ -28,7 +28,7 @@ static const struct npp_conf_field net_fields[] = {
 	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_net, name) },
 	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_net, at) },
 	{ "subnet", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet), .flags = NPP_CONF_REQUIRED },
-	{ "mtu", NPP_CONF_U32, offsetof(struct topo_net, mtu), .min = 576, .max = 65535, .dflt = "1500" },
+	{ "mtu", NPP_CONF_U32, offsetof(struct topo_net, mtu), .min = 576, .max = 9216, .dflt = "1500" },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema net_schema = { sizeof(struct topo_net), net_fields, NULL };
