@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * dispatch.h - the dispatcher as a library
+ *
+ * classify.c decides about one frame, without system calls and without a trace left
+ * behind: what the unit tests, the fuzzer and a simulator call. place.c moves frames
+ * from the port to the rings by that decision.
+ */
+#ifndef NPP_DISPATCH_DISPATCH_H
+#define NPP_DISPATCH_DISPATCH_H
+
+#include <stdbool.h>
+
+#include "npp-dispatch/layout.h"
+#include "shm/fring.h"
+#include "shm/stats.h"
+
+/* What classification needs to know of the NPP: a copy of our own, since nppd may
+ * change the original at any time. */
+struct dispatch_net {
+	uint32_t seq;		/* of npp_global.net_seq when it was copied; odd: never */
+	uint32_t n_addrs;
+	uint8_t mac[6];
+	uint16_t mtu;
+	union npp_addr addr[NPP_MAX_IF_ADDRS];
+	uint32_t n_bcast;
+	uint32_t bcast[NPP_MAX_IF_ADDRS]; /* directed broadcasts of the IPv4 subnets, network order */
+};
+
+struct dispatch_ctx {
+	const struct npp_global *g;
+	const struct npp_hash_prog *prog; /* the one that runs; chosen once per batch */
+	uint32_t n_iops;
+	uint32_t port;		/* network port whose frames these are */
+	struct dispatch_net net;
+};
+
+struct dispatch_verdict {
+	uint16_t drop;		/* counter NPP_DS_DROP_*, or 0: goes to `iop` */
+	uint16_t cls;		/* counter NPP_DS_CLASS_*; 0 if dropped before it was known */
+	uint8_t iop;
+	uint8_t csum;		/* enum npp_rec_csum */
+	uint8_t l4_off;		/* as in struct npp_frame_rec */
+	uint32_t hash;
+};
+
+/* Over the NPP's global region G, whose n_iops was checked (1..32). 0 or -EINVAL. */
+int dispatch_ctx_init(struct dispatch_ctx *c, const struct npp_global *g, uint32_t port);
+/* Looks whether addresses or program have changed: once per batch. */
+void dispatch_ctx_refresh(struct dispatch_ctx *c);
+
+/* Decides about the LEN bytes at FRAME, in front of which came VNET. No system call, no
+ * store but to *V. Reads nothing outside FRAME..FRAME+LEN. True: deliver to v->iop. */
+bool dispatch_classify(const struct dispatch_ctx *c, const struct vnet_hdr *vnet, const uint8_t *frame,
+		       uint32_t len, struct dispatch_verdict *v);
+
+#define DISPATCH_BATCH_FRAMES 32u
+#define DISPATCH_BATCH_BYTES (256u << 10)
+#define DISPATCH_LARGE 2048u	/* from here on a frame counts for prediction */
+
+struct dispatch {
+	struct dispatch_ctx ctx;
+	struct dispatch_state *state;
+	struct npp_stats_page *page;
+	npp_counter_t *stats;
+	struct npp_fring_prod ring[NPP_MAX_IOPS];
+	int bell[NPP_MAX_IOPS];
+	int port_fd;
+	uint32_t dirty;		/* rings with records not yet published */
+	uint32_t now_us;
+	uint32_t spin_max_us;	/* 0: cores are scarce, never spin */
+};
+
+/* Reads what the port has, one batch at most, and hands it out. Number of frames read;
+ * 0: nothing there; or -errno. */
+int dispatch_batch(struct dispatch *d);
+
+/* Runs until a STOP message or the end of CTL_FD (0), or -errno. BELL_FD, if not -1,
+ * is a doorbell of the dispatcher itself. */
+int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * place.c - from the port into the rings
+ *
+ * A frame's owner is known only after it was read. So it is read into the ring that
+ * the last large frame went to: bulk flows come in runs, and a 64 KB frame that lands
+ * right is not copied. A frame that belongs elsewhere is copied to its ring and the
+ * space in the first one simply not committed. When the predicted ring has no room for
+ * the largest frame, scratch memory is read into instead; what then has no room in its
+ * own ring is dropped, after classification, so that the drop is charged to a reason.
+ *
+ * Records become visible, and doorbells are rung, once per batch and ring.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npp-dispatch/priv.h"
+#include "shm/bell.h"
+
+#define REC_MAX (sizeof(struct npp_frame_rec) + NPP_FRAME_MAX)
+#define WIRE_OFF offsetof(struct npp_frame_rec, vnet) /* what the port gives begins here */
+_Static_assert(WIRE_OFF + sizeof(struct vnet_hdr) == sizeof(struct npp_frame_rec),
+	       "the frame follows its virtio header, so that one read fills both");
+
+static inline void count(struct dispatch *d, unsigned id)
+{
+	npp_stat_inc(d->stats, id);
+}
+
+static unsigned predicted(const struct dispatch *d)
+{
+	uint32_t iop = d->state->last_large;
+
+	return iop < d->ctx.n_iops ? iop : 0;
+}
+
+static void count_frame(struct dispatch *d, const struct vnet_hdr *vnet, uint32_t len)
+{
+	count(d, NPP_DS_RX_FRAMES);
+	npp_stat_add(d->stats, NPP_DS_RX_BYTES, len);
+	if (vnet->gso_type != VNET_GSO_NONE)
+		count(d, NPP_DS_RX_GSO);
+}
+
+static void fill_record(const struct dispatch *d, struct npp_frame_rec *rec, uint32_t len,
+			const struct dispatch_verdict *v)
+{
+	rec->len = len;
+	rec->kind = NPP_REC_FRAME;
+	rec->csum = v->csum;
+	rec->port = (uint8_t)d->ctx.port;
+	rec->l4_off = v->l4_off;
+	rec->hash = v->hash;
+	rec->rx_us = d->now_us;
+	rec->reserved = 0;
+}
+
+/* The frame of LEN bytes at REC goes to v->iop. DIRECT: REC lies at the head of ring GUESS. */
+static void place(struct dispatch *d, struct npp_frame_rec *rec, uint32_t len,
+		  const struct dispatch_verdict *v, unsigned guess, bool direct)
+{
+	struct npp_fring_prod *ring = &d->ring[v->iop];
+	struct npp_frame_rec *to = rec;
+
+	if (len >= DISPATCH_LARGE) {
+		count(d, v->iop == guess && direct ? NPP_DS_PLACE_HIT : NPP_DS_PLACE_MISS);
+		d->state->last_large = v->iop;
+	}
+	if (!direct || v->iop != guess) {
+		to = npp_fring_reserve(ring, (uint32_t)sizeof *rec + len);
+		if (!to) {
+			count(d, NPP_DS_DROP_RING_FULL);
+			return;
+		}
+		memcpy((uint8_t *)to + WIRE_OFF, (const uint8_t *)rec + WIRE_OFF, sizeof rec->vnet + len);
+	}
+	fill_record(d, to, len, v);
+	npp_fring_commit(ring, to);
+	d->dirty |= 1u << v->iop;
+}
+
+/* One frame. Bytes of it, 0 if the port has none, or -errno. */
+static ssize_t take_frame(struct dispatch *d)
+{
+	unsigned guess = predicted(d);
+	struct npp_frame_rec *rec = npp_fring_reserve(&d->ring[guess], REC_MAX);
+	bool direct = rec != NULL;
+	struct dispatch_verdict v;
+	struct vnet_hdr vnet;
+	uint32_t len;
+	ssize_t n;
+
+	if (!direct)
+		rec = (struct npp_frame_rec *)d->state->scratch;
+	do
+		n = read(d->port_fd, (uint8_t *)rec + WIRE_OFF, REC_MAX - WIRE_OFF);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if (n == 0)
+		return -ENODEV;
+	if ((size_t)n < sizeof vnet) {
+		count(d, NPP_DS_RX_FRAMES);
+		count(d, NPP_DS_DROP_SHORT);
+		return n;
+	}
+	len = (uint32_t)((size_t)n - sizeof vnet);
+	vnet = rec->vnet;
+	count_frame(d, &vnet, len);
+	if (dispatch_classify(&d->ctx, &vnet, (const uint8_t *)(rec + 1), len, &v))
+		place(d, rec, len, &v, guess, direct);
+	else
+		count(d, v.drop);
+	if (v.cls)
+		count(d, v.cls);
+	return n;
+}
+
+static void publish(struct dispatch *d)
+{
+	uint32_t dirty = d->dirty;
+
+	d->dirty = 0;
+	for (; dirty; dirty &= dirty - 1) {
+		unsigned iop = (unsigned)__builtin_ctz(dirty);
+
+		if (npp_fring_publish(&d->ring[iop])) {
+			npp_bell_ring(d->bell[iop]);
+			count(d, NPP_DS_BELLS);
+		}
+	}
+}
+
+int dispatch_batch(struct dispatch *d)
+{
+	uint32_t bytes = 0;
+	ssize_t n = 0;
+	int frames = 0;
+
+	dispatch_ctx_refresh(&d->ctx);
+	while (frames < (int)DISPATCH_BATCH_FRAMES && bytes < DISPATCH_BATCH_BYTES) {
+		n = take_frame(d);
+		if (n <= 0)
+			break;
+		bytes += (uint32_t)n;
+		frames++;
+	}
+	if (frames == 0)
+		return (int)n;
+	publish(d);
+	count(d, NPP_DS_RX_BATCHES);
+	return frames;
+}

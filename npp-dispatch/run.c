@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * run.c - the dispatcher's loop: batches, sleep, the control socket
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include "lib/ctl.h"
+#include "lib/log.h"
+#include "lib/proto.h"
+#include "npp-dispatch/priv.h"
+#include "shm/bell.h"
+
+#define IDLE_MS 1000		/* look at the clock at least so often */
+#define ERROR_PAUSE_MS 100	/* when the port cannot be read */
+#define SPIN_PROBE 64		/* after so many sleeps without, spin once again */
+#define SPIN_MIN_US 5
+
+static uint64_t clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void see_clock(struct dispatch *d, uint64_t now)
+{
+	d->now_us = (uint32_t)now;
+	atomic_store_explicit(&d->page->now_us, now, memory_order_relaxed);
+}
+
+/* 1 go on, 0 stop, -errno. */
+static int control(int ctl_fd)
+{
+	struct npp_ctl_msg m;
+	uint8_t buf[256];
+	int rc = npp_ctl_recv(ctl_fd, &m, buf, sizeof buf, 0);
+
+	if (rc == -EAGAIN)
+		return 1;
+	if (rc <= 0)
+		return rc; /* 0: the supervisor is gone, and so are we */
+	npp_ctl_close_fds(&m);
+	if (m.hdr.type == NPP_CTL_STOP)
+		return 0;
+	npp_warnx("control message %u is not for a dispatcher", m.hdr.type);
+	return 1;
+}
+
+/* Looks for a while before going to sleep, if that has paid lately: half the time that
+ * it looks in vain is taken off each time. Frames read, 0, or -errno. */
+static int spin(struct dispatch *d, uint32_t sleeps)
+{
+	uint32_t *spin_us = &d->state->spin_us;
+	uint64_t start, now;
+	int n;
+
+	if (d->spin_max_us == 0)
+		return 0;
+	if (*spin_us > d->spin_max_us)
+		*spin_us = d->spin_max_us;
+	if (*spin_us < SPIN_MIN_US) {
+		if (sleeps % SPIN_PROBE != 0)
+			return 0;
+		*spin_us = SPIN_MIN_US;
+	}
+	start = now = clock_us();
+	do {
+		n = dispatch_batch(d);
+		if (n != 0) {
+			*spin_us = (uint32_t)(now - start) * 2 + SPIN_MIN_US;
+			return n;
+		}
+		now = clock_us();
+	} while (now - start < *spin_us);
+	*spin_us /= 2;
+	return 0;
+}
+
+/* Sleeps until there is something to do. AWAKE_US: since when it has been awake. */
+static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, bool port_broken, uint64_t *awake_us)
+{
+	struct pollfd pfd[3] = { { .fd = ctl_fd, .events = POLLIN },
+				 { .fd = bell_fd, .events = POLLIN },
+				 { .fd = port_broken ? -1 : d->port_fd, .events = POLLIN } };
+	uint64_t now = clock_us();
+	int rc;
+
+	npp_stat_add(d->stats, NPP_DS_BUSY_US, now - *awake_us);
+	npp_stat_inc(d->stats, NPP_DS_SLEEPS);
+	rc = poll(pfd, 3, port_broken ? ERROR_PAUSE_MS : IDLE_MS);
+	*awake_us = clock_us();
+	see_clock(d, *awake_us);
+	if (rc < 0)
+		return errno == EINTR ? 1 : -errno;
+	if (pfd[1].revents)
+		npp_bell_drain(bell_fd);
+	return pfd[0].revents ? control(ctl_fd) : 1;
+}
+
+int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
+{
+	uint64_t awake_us = clock_us();
+	uint32_t sleeps = 0, batches = 0;
+	int n, rc, last_error = 0;
+
+	see_clock(d, awake_us);
+	/* A predecessor may have published without ringing. */
+	for (uint32_t i = 0; i < d->ctx.n_iops; i++)
+		npp_bell_ring(d->bell[i]);
+	for (;;) {
+		n = dispatch_batch(d);
+		if (n == 0)
+			n = spin(d, sleeps);
+		if (n > 0) {
+			last_error = 0;
+			see_clock(d, clock_us());
+			if (++batches % 256 != 0)
+				continue;
+			rc = control(ctl_fd); /* also under load */
+		} else {
+			if (n < 0) {
+				npp_stat_inc(d->stats, NPP_DS_READ_ERRORS);
+				if (n != last_error)
+					npp_warnx("reading the port: error %d", -n);
+				last_error = n;
+			}
+			sleeps++;
+			rc = wait_for_work(d, ctl_fd, bell_fd, n < 0, &awake_us);
+		}
+		if (rc <= 0)
+			return rc;
+	}
+}
