@@ -141,7 +141,10 @@
 	X(OS_SOCKS_REAPED, "socks_reaped", "sockets closed for dead programs") \
 	X(OS_MSG_IN, "msg.in", "messages from ISMs") \
 	X(OS_MSG_OUT, "msg.out", "messages to ISMs") \
-	X(OS_PROTO_ERRORS, "protocol_errors", "messages that made no sense")
+	X(OS_PROTO_ERRORS, "protocol_errors", "messages that made no sense") \
+	X(OS_EXTENTS_REFUSED, "heap.extents_refused", "requests of ISMs for memory that were refused") \
+	X(OS_SOCKS_LOST, "socks_lost", "sessions whose ISM has forgotten them") \
+	X(OS_BINDS, "binds", "gauge: bound sockets, listening ones included")
 
 #define NPP_STAT_ENUM(id, name, help) NPP_##id,
 enum npp_dispatch_counter { NPP_DISPATCH_COUNTERS(NPP_STAT_ENUM) NPP_DS_COUNT };
