@@ -30,20 +30,32 @@ static int set_npp(const struct lab *l, const struct lab_node *n, struct npp_err
 	return 0;
 }
 
+/* The namespace of a network's bridge: a place for tcpdump. */
+static const char *net_ns(const struct lab *l, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < l->n_nets; i++)
+		if (strcmp(l->nets[i].name, name) == 0)
+			return l->nets[i].ns;
+	return NULL;
+}
+
 static int enter(struct lab *l, const char *node, struct npp_err *e)
 {
 	struct lab_node *n = lab_find_node(l, node);
+	const char *ns = n ? n->ns : net_ns(l, node);
 	int r;
 
-	if (!n)
-		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s'", l->name, node);
+	if (!ns)
+		return npp_err_set(e, -ENOENT, "lab '%s' has no node and no network '%s'", l->name, node);
 	if (strcmp(l->state, "up") != 0)
 		return npp_err_set(e, -EAGAIN, "lab '%s' is %s, not up", l->name, l->state);
-	r = ns_enter_all(n->ns, e);
+	r = ns_enter_all(ns, e);
 	if (r < 0)
 		return r;
 	setenv("NPP_RUNDIR", l->dir, 1);
-	if (strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0)
+	if (n && strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0)
 		return set_npp(l, n, e);
 	return 0;
 }

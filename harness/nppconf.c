@@ -33,11 +33,14 @@ static void write_value(FILE *f, const struct npp_conf_node *n)
 	fputc(map ? '}' : ']', f);
 }
 
-/* What stands in `options` goes in as it is: nppd checks it. */
-static void write_options(FILE *f, const struct topo_node *n)
+/* Hugepages are borrowed from the system for the life of the nppd. What stands in
+ * `options` goes in as it is: nppd checks it. */
+static void write_common(FILE *f, const struct topo_node *n)
 {
 	const struct npp_conf_node *c;
 
+	if (!npp_conf_get(n->options_at, "reserve"))
+		fputs("  reserve: yes\n", f);
 	if (!n->options_at || n->options_at->kind != NPP_CONF_MAP_NODE)
 		return;
 	for (c = n->options_at->first; c; c = c->next) {
@@ -69,7 +72,7 @@ static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32
 			n->routes[j].to.len - 96);
 		fprintf(f, "via: %s}\n", npp_addr_format(&n->routes[j].via, text));
 	}
-	write_options(f, n);
+	write_common(f, n);
 }
 
 static void write_host(FILE *f, const struct topo *t, uint32_t i)
@@ -81,7 +84,7 @@ static void write_host(FILE *f, const struct topo *t, uint32_t i)
 	for (j = 0; j < n->n_npps; j++)
 		fprintf(f, "%s%s", j ? ", " : "", t->nodes[n->npps[j]].name);
 	fprintf(f, "]\n  memory: %llu\n", (unsigned long long)n->memory);
-	write_options(f, n);
+	write_common(f, n);
 }
 
 int nppconf_write(const struct lab *l, const struct topo *t, uint32_t i, char *path, size_t cap,

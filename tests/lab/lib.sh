@@ -236,6 +236,44 @@ leftovers()
   return 0
 }
 
+# ---- what npp says of itself ---------------------------------------------------------
+
+# npp_do VERB NODE [ARGUMENT...]: npp stat, conns, listeners of a node of the lab.
+npp_do()
+{
+  local verb=$1 node=$2
+  shift 2
+  timeout $((20 * slow)) "$npp" "$verb" "$lab/$node" "$@" </dev/null
+}
+
+# iop_counters NPP COUNTER: its value in each IOP, one line each, in order.
+iop_counters()
+{
+  npp_do stat "$1" --json | jq -r --arg c "$2" "$iops_filter"' | .counters[$c]'
+}
+# iop_sum NPP COUNTER: over all IOPs.
+iop_sum() { iop_counters "$1" "$2" | awk '{n += $1} END {print n + 0}'; }
+# iop_min NPP COUNTER: of the IOP that has least.
+iop_min() { iop_counters "$1" "$2" | sort -n | head -n1; }
+# dispatch_counter NPP COUNTER; osm_counter HOST COUNTER
+dispatch_counter() { npp_do stat "$1" --json | jq -r --arg c "$2" "$dispatch_filter"' | .counters[$c]'; }
+osm_counter() { npp_do stat "$1" --json | jq -r --arg c "$2" "$osm_filter"' | .counters[$c]'; }
+# sum_is NPP COUNTER VALUE, for wait_for
+sum_is() { [ "$(iop_sum "$1" "$2")" = "$3" ]; }
+osm_is() { [ "$(osm_counter "$1" "$2")" = "$3" ]; }
+iops_filter='[.. | objects | select(.role? == "ism")] | sort_by(.index) | .[]'
+dispatch_filter='[.. | objects | select(.role? == "dispatch")] | .[0]'
+osm_filter='[.. | objects | select(.role? == "osm")] | .[0]'
+
+# listening NODE PORT [PROTO]: somebody listens there, on all replicas if it is npp's.
+listening()
+{
+  local state
+  state=$("$npplab" status "$lab" --json | jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .stack')
+  ip netns exec "$lab-$1" ss -Hltn "sport = :$2" | grep -q . || return 1
+  [ "$state" != npp ] || npp_do listeners "$1" | grep -Eq "[:.]$2( |\$)"
+}
+
 # ---- nginx -------------------------------------------------------------------------------
 
 # nginx_start NODE [WORKERS]: serves $work/www-NODE on port 80 with an unmodified nginx;

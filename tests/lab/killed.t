@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# killed.t - programs killed at any moment: npp cleans up, others do not notice
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin killed
+need nginx curl jq
+load=$top_builddir/harness/load/npp-load
+
+lab_up "$topologies/pair.yaml"
+start keep web1 "$load" serve -p 7001 echo
+ok 'a program that lives on' wait_for 10 listening web1 7001
+on client1 "$load" -q -j -c 4 -n 100 -b 100 echo web1 7001 >/dev/null
+procs=$(osm_counter web1 procs)
+live() { echo $(($(iop_sum acc1 tcp.conns) - $(iop_sum acc1 tcp.time_wait))); }
+live_is() { [ "$(live)" = "$1" ]; }
+quiet() { live_is 0 && osm_is web1 procs "$procs" && sum_is acc1 mem.rings 0; }
+ok 'it is quiet' wait_for 20 quiet
+
+# A conversation that must not be disturbed by what follows.
+start undisturbed client1 "$load" -q -j -c 4 -d $((20 * slow)) -b 200 echo web1 7001
+undisturbed=$started
+
+for round in 1 2 3; do
+  nginx_start web1
+  ok "$round: nginx listens" wait_for 15 listening web1 80
+  on client1 "$load" -q -j -c 32 -d 2 http://web1/index.html >"$evidence/load-$round" 2>&1 &
+  client=$!
+  wait_for 5 sh -c "[ \$(pgrep -c -P $nginx_pid) -ge 2 ]"
+  kids=$(pgrep -P "$nginx_pid" | xargs)
+  sleep 0.$round
+  kill -9 $nginx_pid $kids
+  wait $nginx_pid $client 2>/dev/null
+  ok "$round: its listener is gone" wait_for 10 sum_is acc1 tcp.listeners 4
+  ok "$round: its processes are forgotten" wait_for 10 osm_is web1 procs "$procs"
+  not_ok "$round: port 80 refuses" on client1 curl -sf -o /dev/null --max-time 3 http://web1/
+done
+
+# Killed while it sends, and while it receives.
+for mode in source sink; do
+  start $mode web1 "$load" serve -p 7002 $mode
+  victim=$started
+  wait_for 10 listening web1 7002
+  [ $mode = source ] && verb=recv || verb=send
+  on client1 timeout 30 "$load" -q -j -c 8 -d 5 -b 1000000000 $verb web1 7002 >"$evidence/load-$mode" 2>&1 &
+  client=$!
+  wait_for 5 sh -c "[ \$('$npp' stat '$lab/acc1' --json | jq '[.. | objects | select(.role? == \"ism\").counters[\"tcp.conns\"]] | add') -gt 8 ]"
+  kids=$(pgrep -P "$victim" | xargs)
+  kill -9 $victim $kids
+  wait $victim 2>/dev/null
+  pkill -9 -P $client 2>/dev/null
+  kill -9 $client 2>/dev/null
+  wait $client 2>/dev/null
+  ok "killed as a $mode: its listener is gone" wait_for 10 sum_is acc1 tcp.listeners 4
+done
+
+wait $undisturbed
+is 'the other conversation saw no error' $? 0
+ok 'connections, processes and ring bytes are back' wait_for 60 quiet
+is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
+ok 'the program that lives on still answers' on client1 "$load" -q -j -c 4 -n 100 -b 100 echo web1 7001
+st=$("$npplab" status "$lab" --json)
+is 'no process of npp has died' "$(jq -r '[.nodes[].state] | unique | join(" ")' <<<"$st")" up
+done_testing
