@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * replay.h - a fuzz target as an ordinary program
+ *
+ * A target defines LLVMFuzzerTestOneInput() and npp_fuzz_seed(). Linked with replay.c
+ * instead of libFuzzer it runs the files named on its command line and then mutations
+ * of its seeds, the same ones each time, for at most ten seconds.
+ */
+#ifndef NPP_TESTS_REPLAY_H
+#define NPP_TESTS_REPLAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* Writes seed I to BUF; its size, or 0 if there is none of that number. */
+size_t npp_fuzz_seed(unsigned i, uint8_t *buf, size_t cap);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_place.c - from a port into N rings, in one process
+ *
+ * One end of a packet socket pair stands for the TAP queue: a packet is a virtio
+ * header and a frame.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/ctl.h"
+#include "lib/proto.h"
+#include "npp-dispatch/dispatch.h"
+#include "shm/bell.h"
+#include "tests/unit/dispatch/frames.h"
+#include "tests/unit/suite.h"
+
+#define RING (512u << 10)
+
+static struct dispatch d;
+static struct npp_global *g;
+static struct npp_fring_cons cons[NPP_MAX_IOPS];
+static struct frame *f;
+static int port; /* the network's end */
+
+static void open_npp(uint32_t n)
+{
+	int sv[2], ctl, data, big = 4 << 20;
+
+	memset(&d, 0, sizeof d);
+	g = aligned_alloc(64, (sizeof *g + 63) / 64 * 64);
+	npp_fill(g, n);
+	ck_assert_int_eq(dispatch_ctx_init(&d.ctx, g, 0), 0);
+	d.state = aligned_alloc(64, (sizeof *d.state + 63) / 64 * 64);
+	memset(d.state, 0, sizeof *d.state);
+	d.page = aligned_alloc(64, (sizeof *d.page + 63) / 64 * 64);
+	memset(d.page, 0, sizeof *d.page);
+	d.stats = d.page->counter;
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_int_eq(npp_fring_create("npp-test", NPP_REGION_RX, i, RING, 0, &ctl, &data), 0);
+		ck_assert_int_eq(npp_fring_attach_prod(&d.ring[i], ctl, data, NPP_REGION_RX), 0);
+		ck_assert_int_eq(npp_fring_attach_cons(&cons[i], ctl, data, NPP_REGION_RX), 0);
+		close(ctl);
+		close(data);
+		d.bell[i] = npp_bell_create();
+	}
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
+	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof big);
+	port = sv[0];
+	d.port_fd = sv[1];
+	fcntl(sv[1], F_SETFL, O_NONBLOCK);
+	f = calloc(1, sizeof *f);
+}
+
+static void close_npp(void)
+{
+	for (uint32_t i = 0; i < d.ctx.n_iops; i++) {
+		npp_fring_detach(&d.ring[i].m);
+		npp_fring_detach(&cons[i].m);
+		close(d.bell[i]);
+	}
+	close(port);
+	close(d.port_fd);
+	free(d.state);
+	free(d.page);
+	free(g);
+	free(f);
+}
+
+static void send_frame(void)
+{
+	struct iovec iov[2] = { { &f->v, sizeof f->v }, { f->b, f->len } };
+
+	ck_assert_int_eq(writev(port, iov, 2), (ssize_t)(sizeof f->v + f->len));
+}
+
+static uint64_t stat_of(unsigned id)
+{
+	return d.stats[id];
+}
+
+static unsigned owner4(uint16_t sport)
+{
+	struct npp_flow_key k = { .src = frame_addr(PEER4), .dst = frame_addr(US4), .proto = 6 };
+
+	k.sport = htons(sport);
+	k.dport = htons(80);
+	return npp_hash_iop(&g->prog[0], &k);
+}
+
+/* The next record of ring IOP is the frame in F. */
+static void expect(unsigned iop)
+{
+	uint32_t len;
+	const struct npp_frame_rec *rec = npp_fring_peek(&cons[iop], &len);
+
+	ck_assert_ptr_nonnull(rec);
+	ck_assert_uint_eq(len, f->len);
+	ck_assert_mem_eq(rec + 1, f->b, len);
+	ck_assert_mem_eq(&rec->vnet, &f->v, sizeof f->v);
+	ck_assert(rec->kind == NPP_REC_FRAME && rec->csum == NPP_CSUM_OK && rec->l4_off == 34);
+	npp_fring_advance(&cons[iop], len);
+	npp_fring_release(&cons[iop]);
+}
+
+static void make(uint16_t sport, uint32_t payload)
+{
+	frame_flow4(f, 6, sport, 80, payload);
+	if (payload > 1460)
+		f->v = (struct vnet_hdr){ .flags = VNET_F_NEEDS_CSUM, .gso_type = VNET_GSO_TCPV4,
+					  .gso_size = 1460, .csum_start = 34, .csum_offset = 16 };
+}
+
+START_TEST(every_frame_reaches_its_owner_whole)
+{
+	static const uint32_t all[] = { 1, 2, 3, 4, 5, 7, 8, 32 };
+	uint32_t n = all[_i], got[NPP_MAX_IOPS] = { 0 }, len;
+
+	open_npp(n);
+	for (uint16_t i = 0; i < 300; i++) {
+		uint16_t sport = (uint16_t)(32768 + 2 * i);
+
+		make(sport, i % 5 == 0 ? 60000 : i % 3 == 0 ? 0 : 1000);
+		send_frame();
+		ck_assert_int_eq(dispatch_batch(&d), 1);
+		expect(owner4(sport));
+		got[owner4(sport)]++;
+	}
+	ck_assert_int_eq(dispatch_batch(&d), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_ptr_null(npp_fring_peek(&cons[i], &len));
+		ck_assert_uint_gt(got[i], 300 / (2 * n));
+		ck_assert_uint_eq(cons[i].errors, 0);
+	}
+	ck_assert(stat_of(NPP_DS_RX_FRAMES) == 300 && stat_of(NPP_DS_CLASS_TCP) == 300);
+	ck_assert(stat_of(NPP_DS_RX_GSO) == 60);
+	ck_assert(stat_of(NPP_DS_PLACE_HIT) + stat_of(NPP_DS_PLACE_MISS) == 60);
+	if (n == 1)
+		ck_assert(stat_of(NPP_DS_PLACE_HIT) == 60);
+	close_npp();
+}
+END_TEST
+
+START_TEST(a_run_of_large_frames_is_predicted)
+{
+	open_npp(4);
+	for (int run = 0; run < 4; run++) {
+		uint16_t sport = 32768;
+
+		while (owner4(sport) != (unsigned)(3 - run))
+			sport = (uint16_t)(sport + 2);
+		for (int i = 0; i < 10; i++) {
+			make(sport, 50000);
+			send_frame();
+			ck_assert_int_eq(dispatch_batch(&d), 1);
+			expect((unsigned)(3 - run));
+		}
+	}
+	ck_assert(stat_of(NPP_DS_PLACE_MISS) == 4 && stat_of(NPP_DS_PLACE_HIT) == 36);
+	close_npp();
+}
+END_TEST
+
+START_TEST(batches_are_bounded_and_ring_once)
+{
+	struct pollfd pfd;
+	uint64_t rung;
+
+	open_npp(1);
+	make(32768, 100);
+	for (int i = 0; i < 70; i++)
+		send_frame();
+	npp_bell_announce(&cons[0].m.ctl->sleeping);
+	ck_assert_int_eq(dispatch_batch(&d), DISPATCH_BATCH_FRAMES);
+	ck_assert_int_eq(dispatch_batch(&d), DISPATCH_BATCH_FRAMES);
+	ck_assert_int_eq(dispatch_batch(&d), 70 - 2 * DISPATCH_BATCH_FRAMES);
+	pfd = (struct pollfd){ .fd = d.bell[0], .events = POLLIN };
+	ck_assert_int_eq(poll(&pfd, 1, 0), 1);
+	ck_assert_int_eq(read(d.bell[0], &rung, sizeof rung), sizeof rung);
+	ck_assert_uint_eq(rung, 1);
+	ck_assert(stat_of(NPP_DS_BELLS) == 1 && stat_of(NPP_DS_RX_BATCHES) == 3);
+	for (int i = 0; i < 70; i++)
+		expect(0);
+	make(32768, 60000);
+	for (int i = 0; i < 6; i++)
+		send_frame();
+	ck_assert_int_eq(dispatch_batch(&d), 5); /* by bytes */
+	close_npp();
+}
+END_TEST
+
+START_TEST(a_full_ring_drops_and_the_others_go_on)
+{
+	uint16_t a = 32768, b = 32768;
+
+	open_npp(2);
+	while (owner4(a) != 0)
+		a = (uint16_t)(a + 2);
+	while (owner4(b) != 1)
+		b = (uint16_t)(b + 2);
+	for (int i = 0; i < 12; i++) {
+		make(a, 60000);
+		send_frame();
+		ck_assert_int_eq(dispatch_batch(&d), 1);
+	}
+	ck_assert(stat_of(NPP_DS_DROP_RING_FULL) == 4); /* eight fit in 512 KB */
+	for (int i = 0; i < 3; i++) { /* by way of scratch */
+		make(b, 60000);
+		send_frame();
+		ck_assert_int_eq(dispatch_batch(&d), 1);
+		expect(1);
+	}
+	make(a, 60000);
+	for (int i = 0; i < 8; i++)
+		expect(0);
+	send_frame();
+	ck_assert_int_eq(dispatch_batch(&d), 1);
+	expect(0);
+	ck_assert(stat_of(NPP_DS_DROP_RING_FULL) == 4);
+	close_npp();
+}
+END_TEST
+
+START_TEST(what_is_dropped_is_counted_and_leaves_no_record)
+{
+	uint32_t len;
+
+	open_npp(1);
+	make(32768, 10);
+	f->b[5] ^= 1;
+	send_frame();
+	make(32768, 10);
+	frame_ip4h(f)->csum ^= 1;
+	send_frame();
+	ck_assert_int_eq(write(port, "short", 5), 5);
+	ck_assert_int_eq(write(port, &f->v, 12), 12); /* no frame at all */
+	make(32768, 10);
+	g->iop_up = 0;
+	send_frame();
+	ck_assert_int_eq(dispatch_batch(&d), 5);
+	ck_assert_ptr_null(npp_fring_peek(&cons[0], &len));
+	ck_assert(stat_of(NPP_DS_DROP_MAC) == 1 && stat_of(NPP_DS_DROP_IP_CSUM) == 1);
+	ck_assert(stat_of(NPP_DS_DROP_SHORT) == 2 && stat_of(NPP_DS_DROP_IOP_DOWN) == 1);
+	close_npp();
+}
+END_TEST
+
+START_TEST(a_remembered_ring_that_is_not_there_does_no_harm)
+{
+	open_npp(2);
+	d.state->last_large = 0xffffffffu;
+	make(32768, 10);
+	send_frame();
+	ck_assert_int_eq(dispatch_batch(&d), 1);
+	expect(owner4(32768));
+	close_npp();
+}
+END_TEST
+
+START_TEST(a_port_that_is_gone_is_an_error)
+{
+	open_npp(1);
+	shutdown(port, SHUT_RDWR);
+	ck_assert_int_lt(dispatch_batch(&d), 0);
+	close_npp();
+}
+END_TEST
+
+static void *runner(void *arg)
+{
+	return (void *)(intptr_t)dispatch_run(&d, *(int *)arg, -1);
+}
+
+START_TEST(the_loop_wakes_for_frames_and_ends_when_told)
+{
+	struct pollfd pfd;
+	pthread_t t;
+	int ctl[2];
+	void *rc;
+
+	open_npp(1);
+	d.spin_max_us = (uint32_t)_i * 20;
+	ck_assert_int_eq(npp_ctl_pair(ctl), 0);
+	ck_assert_int_eq(pthread_create(&t, NULL, runner, &ctl[1]), 0);
+	pfd = (struct pollfd){ .fd = d.bell[0], .events = POLLIN };
+	ck_assert_int_eq(poll(&pfd, 1, 20000), 1); /* rung at the start */
+	npp_bell_drain(d.bell[0]);
+	for (uint16_t i = 0; i < 200; i++) {
+		make((uint16_t)(32768 + i), 100);
+		npp_bell_announce(&cons[0].m.ctl->sleeping);
+		send_frame();
+		ck_assert_int_eq(poll(&pfd, 1, 20000), 1);
+		npp_bell_drain(d.bell[0]);
+		expect(0);
+	}
+	npp_ctl_send(ctl[0], NPP_CTL_STOP, 0, 0, NULL, 0, NULL, 0);
+	pthread_join(t, &rc);
+	ck_assert_int_eq((intptr_t)rc, 0);
+	ck_assert(stat_of(NPP_DS_SLEEPS) > 0 && d.page->now_us > 0);
+	close(ctl[0]);
+	close(ctl[1]);
+	close_npp();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("dispatch/place");
+	TCase *t = tcase_create("place");
+
+	tcase_add_loop_test(t, every_frame_reaches_its_owner_whole, 0, 8);
+	tcase_add_test(t, a_run_of_large_frames_is_predicted);
+	tcase_add_test(t, batches_are_bounded_and_ring_once);
+	tcase_add_test(t, a_full_ring_drops_and_the_others_go_on);
+	tcase_add_test(t, what_is_dropped_is_counted_and_leaves_no_record);
+	tcase_add_test(t, a_remembered_ring_that_is_not_there_does_no_harm);
+	tcase_add_test(t, a_port_that_is_gone_is_an_error);
+	tcase_add_loop_test(t, the_loop_wakes_for_frames_and_ends_when_told, 0, 2);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+	return npp_suite_run(s);
+}
