@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * main.c - npp-ism: one IOP of a network protocol processor
+ *
+ * Started by nppd with a control socket as descriptor 3, over which come its regions,
+ * rings, doorbells and its queue of the port. Everything it does is in netkernel/, stack/
+ * and socket/.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "npp-ism/socket/ism.h"
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof set, &set) < 0)
+		npp_warn("cannot stay on CPU %d", cpu);
+}
+
+int main(int argc, char **argv)
+{
+	struct stat st;
+	struct ism *I;
+	int err;
+
+	if (argc > 1) {
+		fprintf(stderr, "usage: npp-ism (it is started by nppd, with a control socket as descriptor %d)\n",
+			NPP_CTL_FD);
+		return strcmp(argv[1], "--help") == 0 ? 0 : 2;
+	}
+	npp_log_init("npp-ism", 0);
+	if (fstat(NPP_CTL_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
+		npp_fatalx("no control socket on descriptor %d: npp-ism is started by nppd", NPP_CTL_FD);
+	I = ism_new();
+	if (!I)
+		npp_fatalx("no memory");
+	err = ism_control_start(I, NPP_CTL_FD);
+	if (err < 0)
+		npp_fatalx("start message: %s", strerror(-err));
+	if (I->verbose)
+		npp_log_init("npp-ism", 1);
+	pin(I->start.cpu);
+	err = ism_control_begin(I);
+	if (err < 0)
+		npp_fatalx("IOP %u: private region: %s", I->iop, strerror(-err));
+	npp_debug("IOP %u of %u runs", I->iop, I->n_iops);
+	err = ism_run(I);
+	ism_destroy(I);
+	return err < 0 ? 1 : 0;
+}

@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * conn.c - TCP sessions: accepted and opened, what moves between record and stack
+ *
+ * The stack tells of changes by event(); they are or-ed into the session, which goes on
+ * the dirty list, and published into the socket record at the end of the batch
+ * (ism_conn_settle). Only UP_FREED is settled at once, for it is the last look.
+ *
+ * Ends of a session:
+ *	TCB dies first	the record stays (unread data, SO_ERROR) until CLOSE
+ *	CLOSE first	rx ring goes at once; the tx ring and the record when everything and
+ *			the FIN are acknowledged (UP_TX_DONE) or the TCB is freed
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "npp-ism/socket/ism.h"
+
+#define BRIEF_US 10000	/* the TCP brief of a record is at most that old while data moves */
+
+struct tcp_conn *ism_conn_of(struct ism *I, const struct ism_sess *s)
+{
+	struct tcp_conn *c = s->tcb == ISM_NONE ? NULL : stack_conn(I->stack, s->tcb);
+
+	return c && c->gen == s->tcb_gen ? c : NULL;
+}
+
+static void bind_tcb(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	s->tcb = c->index;
+	s->tcb_gen = c->gen;
+	c->user_host = s->host;
+	c->user_sock = s->sock;
+	c->user_gen = s->sock_gen;
+	c->user_flags = ism_sess_index(I, s) + 1;
+}
+
+static void unbind_tcb(struct ism_sess *s, struct tcp_conn *c)
+{
+	s->tcb = ISM_NONE;
+	c->user_sock = 0;
+	c->user_flags = 0;
+	c->rx = c->tx = (struct stack_ring){ NULL, 0 };
+}
+
+static struct ism_sess *sess_of(struct ism *I, const struct tcp_conn *c)
+{
+	struct ism_sess *s;
+
+	if (c->user_flags == 0 || c->user_flags > I->r->lay.n_sess)
+		return NULL;
+	s = &I->sess[c->user_flags - 1];
+	return s->kind == ISM_STREAM && s->tcb == c->index && s->tcb_gen == c->gen ? s : NULL;
+}
+
+/* The session ends: rings, record, row. The TCB, if it lives on, is nobody's. */
+static void finish(struct ism *I, struct ism_sess *s)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+
+	ism_ring_drop_rx(I, s, c);
+	ism_ring_drop_tx(I, s, c);
+	if (c)
+		unbind_tcb(s, c);
+	ism_record_free(I, s);
+}
+
+void ism_conn_owe(struct ism *I, struct ism_sess *s, uint32_t up)
+{
+	s->up |= up;
+	if (s->flags & SESS_DIRTY)
+		return;
+	s->flags |= SESS_DIRTY;
+	s->dirty_next = I->r->dirty_head;
+	I->r->dirty_head = ism_sess_index(I, s);
+}
+
+/* ---- what the program moved ------------------------------------------------------------- */
+
+/* Takes HEAD over from the program; false: it lies. */
+static bool take_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t head)
+{
+	uint32_t used = head - c->tx_tail, known = c->tx_head - c->tx_tail;
+
+	if (used > ism_tx_size(s) || used < known)
+		return false;
+	if (used != known && !(s->flags & SESS_SHUT)) {
+		s->active_us = I->now_us;
+		stack_tcp_sent(I->stack, c, head);
+	}
+	return true;
+}
+
+static bool take_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, const struct npp_sock *rec)
+{
+	/* acquire: pairs with the program's release after its copy; the bytes are free */
+	uint32_t tail = atomic_load_explicit(&rec->rx_tail, memory_order_acquire);
+
+	if (tail - c->rx_tail > c->rx_head - c->rx_tail)
+		return false;
+	if (tail != c->rx_tail) {
+		s->active_us = I->now_us;
+		stack_tcp_read(I->stack, c, tail);
+	}
+	return true;
+}
+
+/* Publishes when a window update would be worth a message; false: the record lies. */
+static bool publish_wake(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
+{
+	for (int i = 0; i < 2; i++) {
+		bool want = false;
+		uint32_t wake = stack_tcp_rx_wake(I->stack, c, &want), tail;
+
+		if (!want) {
+			if (s->flags & SESS_WANT)
+				atomic_store_explicit(&rec->rx_want, 0, memory_order_relaxed);
+			s->flags &= ~SESS_WANT;
+			return true;
+		}
+		if ((s->flags & SESS_WANT) && s->rx_wake == wake)
+			return true;
+		s->rx_wake = wake;
+		s->flags |= SESS_WANT;
+		atomic_store_explicit(&rec->rx_wake, wake, memory_order_relaxed);
+		atomic_store_explicit(&rec->rx_want, 1, memory_order_relaxed);
+		/* pairs with the program's fence between its store of rx_tail and its look at
+		 * rx_want: one of the two sees the other */
+		atomic_thread_fence(memory_order_seq_cst);
+		tail = atomic_load_explicit(&rec->rx_tail, memory_order_acquire);
+		if ((int32_t)(tail - wake) < 0)
+			return true;
+		if (!take_rx(I, s, c, rec))
+			return false;
+	}
+	return true;
+}
+
+/* Does the program wait for room to write, and is there some? Grows a ring that it fills. */
+static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
+{
+	uint32_t size = ism_tx_size(s), used;
+
+	/* pairs with the program's seq_cst store of tx_want before it looks at tx_tail again */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&rec->tx_want, memory_order_relaxed) == 0)
+		return 0;
+	if (size && !(s->flags & SESS_SHUT) && ism_ring_grow_tx(I, s, c, 0))
+		size = ism_tx_size(s);
+	used = atomic_load_explicit(&rec->tx_head, memory_order_acquire) - c->tx_tail;
+	if (size == 0 || used > size || size - used < size / 3)
+		return 0;
+	atomic_store_explicit(&rec->tx_want, 0, memory_order_relaxed);
+	return NPP_OUT_TX;
+}
+
+static void take_options(struct ism *I, struct tcp_conn *c, const struct npp_sock *rec)
+{
+	struct tcp_options o;
+	uint32_t tos_ttl = atomic_load_explicit(&rec->tos_ttl, memory_order_relaxed);
+
+	o.opt_flags = atomic_load_explicit(&rec->opt_flags, memory_order_relaxed);
+	o.rcvbuf = atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed);
+	o.sndbuf = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
+	o.keep_idle_s = atomic_load_explicit(&rec->keep_idle, memory_order_relaxed);
+	o.keep_intvl_s = atomic_load_explicit(&rec->keep_intvl, memory_order_relaxed);
+	o.keep_cnt = atomic_load_explicit(&rec->keep_cnt, memory_order_relaxed);
+	o.user_timeout_ms = atomic_load_explicit(&rec->user_timeout_ms, memory_order_relaxed);
+	o.tos = (uint8_t)tos_ttl;
+	o.ttl = (uint8_t)(tos_ttl >> 8);
+	stack_tcp_options(I->stack, c, &o);
+}
+
+/* ---- what the stack told ---------------------------------------------------------------- */
+
+static void publish_brief(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
+{
+	if (I->now_us - s->brief_us < BRIEF_US)
+		return;
+	s->brief_us = I->now_us;
+	stack_tcp_brief(I->stack, c, &rec->brief);
+}
+
+/* Connection state and flags of the record; the bits that subscribers should hear. */
+static uint32_t publish_state(struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec, uint32_t up)
+{
+	uint32_t flags = 0, bits = 0;
+
+	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_release);
+	if (up & TCP_UP_FIN) {
+		flags |= NPP_RXF_FIN;
+		bits |= NPP_OUT_RX;
+	}
+	if (up & TCP_UP_CONNECTED) {
+		s->flags &= ~SESS_CONNECTING;
+		bits |= NPP_OUT_TX;
+	}
+	if (up & TCP_UP_ERROR) {
+		atomic_store_explicit(&rec->err, c->error ? c->error : ECONNRESET, memory_order_relaxed);
+		flags |= NPP_RXF_RESET | NPP_RXF_CLOSED;
+		bits |= NPP_OUT_RX | NPP_OUT_TX | NPP_OUT_ERR;
+	}
+	if (up & TCP_UP_FREED) {
+		atomic_store_explicit(&rec->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
+		flags |= NPP_RXF_CLOSED;
+		bits |= NPP_OUT_RX | NPP_OUT_TX;
+	}
+	if (flags) /* release: after rx_head, err and state; pairs with the program's acquire load */
+		atomic_fetch_or_explicit(&rec->rx_flags, flags, memory_order_release);
+	return bits;
+}
+
+/* Publishes UP of a session whose program still wants to know. False: the host lies. */
+static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t up)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	uint32_t bits = 0;
+
+	s->active_us = I->now_us;
+	if (up & (TCP_UP_RX | TCP_UP_FREED)) {
+		/* release: the bytes are there; pairs with the program's acquire load */
+		atomic_store_explicit(&rec->rx_head, c->rx_head, memory_order_release);
+		if (up & TCP_UP_RX)
+			bits |= NPP_OUT_RX;
+	}
+	if (up & (TCP_UP_TX | TCP_UP_FREED))
+		atomic_store_explicit(&rec->tx_tail, c->tx_tail, memory_order_release);
+	if (up & ~(TCP_UP_RX | TCP_UP_TX))
+		bits |= publish_state(s, c, rec, up);
+	if ((up & TCP_UP_CONNECTED) && s->want)
+		ism_ring_grow_tx(I, s, c, s->want);
+	if (up & TCP_UP_TX)
+		bits |= room_bits(I, s, c, rec);
+	if (bits)
+		ism_notify(I, s, bits, false);
+	if (up & (TCP_UP_FREED | TCP_UP_ERROR))
+		return true;
+	if (up & TCP_UP_RX) {
+		if (!take_rx(I, s, c, rec))
+			return false;
+		/* A server answers: have its ring ready. */
+		if (s->tx_blk == ISM_NONE && !(s->flags & SESS_SHUT))
+			ism_ring_grow_tx(I, s, c, 0);
+	}
+	publish_brief(I, s, c, rec);
+	return publish_wake(I, s, c, rec);
+}
+
+/* The stack has dropped the TCB without a word: it was being changed when a predecessor died. */
+static void lost(struct ism *I, struct ism_sess *s)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	if (s->tcb == ISM_NONE)
+		return;
+	s->tcb = ISM_NONE;
+	if (s->flags & SESS_CLOSED) {
+		finish(I, s);
+		return;
+	}
+	atomic_store_explicit(&rec->err, ECONNRESET, memory_order_relaxed);
+	atomic_store_explicit(&rec->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
+	/* release: after err; pairs with the program's acquire load of rx_flags */
+	atomic_fetch_or_explicit(&rec->rx_flags, NPP_RXF_RESET | NPP_RXF_CLOSED, memory_order_release);
+	ism_notify(I, s, NPP_OUT_RX | NPP_OUT_TX | NPP_OUT_ERR, false);
+}
+
+void ism_conn_settle(struct ism *I, struct ism_sess *s)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+	uint32_t up = s->up;
+
+	s->up = 0;
+	if (s->kind != ISM_STREAM || !I->host[s->host])
+		return;
+	if (!c) {
+		lost(I, s);
+		return;
+	}
+	if (s->flags & SESS_CLOSED) {
+		if (up & TCP_UP_TX_DONE)
+			finish(I, s);
+		return;
+	}
+	if (up & TCP_UP_TX_DONE)
+		s->flags |= SESS_DONE;
+	if (!publish(I, s, c, up))
+		ism_conn_lied(I, s);
+}
+
+void ism_conn_event(void *arg, struct tcp_conn *c, uint32_t up)
+{
+	struct ism *I = arg;
+	struct ism_sess *s = sess_of(I, c);
+
+	if (!s)
+		return;
+	if (!(up & TCP_UP_FREED)) {
+		ism_conn_owe(I, s, up);
+		return;
+	}
+	up |= s->up;
+	s->up = 0;
+	if (s->flags & SESS_CLOSED) {
+		finish(I, s);
+		return;
+	}
+	if (I->host[s->host])
+		publish(I, s, c, up);
+	unbind_tcb(s, c);
+}
+
+bool ism_conn_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
+{
+	struct ism *I = arg;
+	struct ism_sess *s = sess_of(I, c);
+
+	if (!s || (s->flags & SESS_CLOSED) || !I->host[s->host])
+		return false;
+	return ism_ring_grow_rx(I, s, c, end - c->rx_tail) && end - c->rx_tail <= c->rx.size;
+}
+
+/* ---- accept -------------------------------------------------------------------------------- */
+
+/* A record from those lent to us that is really free. */
+static uint32_t record_take(struct ism *I, unsigned h)
+{
+	for (;;) {
+		uint32_t i = ism_lent_get(I, h);
+
+		if (i == ISM_NONE || !ism_sess_find(I, h, i))
+			return i;
+		ism_proto_error(I, h);
+	}
+}
+
+static void record_zero_line1(struct npp_sock *rec)
+{
+	atomic_store_explicit(&rec->rx_head, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->rx_flags, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->rx_wake, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->rx_want, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->tx_tail, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->err, 0, memory_order_relaxed);
+	rec->rx_ring = rec->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+}
+
+/* What a fresh connection inherits from its listener (as on Linux); the rest is zero. */
+static bool record_inherit(struct npp_sock *rec, struct npp_sock *lrec)
+{
+	uint32_t any = 0, v;
+
+#define COPY(f) do { \
+	v = atomic_load_explicit(&lrec->f, memory_order_relaxed); \
+	atomic_store_explicit(&rec->f, v, memory_order_relaxed); \
+	any |= v; \
+} while (0)
+	COPY(opt_flags);
+	COPY(rcvbuf);
+	COPY(sndbuf);
+	COPY(linger);
+	COPY(keep_idle);
+	COPY(keep_intvl);
+	COPY(keep_cnt);
+	COPY(user_timeout_ms);
+	COPY(tos_ttl);
+	COPY(rcvlowat);
+	COPY(rcvtimeo_ms);
+	COPY(sndtimeo_ms);
+#undef COPY
+	atomic_store_explicit(&rec->rx_tail, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->tx_head, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->tx_want, 0, memory_order_relaxed);
+	return any != 0;
+}
+
+static void record_zero_line3(struct npp_sock *rec)
+{
+	atomic_store_explicit(&rec->pend_in, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->pend_out, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->rx_lock, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->tx_lock, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < NPP_SOCK_SUBS; i++)
+		atomic_store_explicit(&rec->sub[i], 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->sub_all, 0, memory_order_relaxed);
+	rec->sub_more_off64 = 0;
+	atomic_store_explicit(&rec->sub_next, 0, memory_order_relaxed);
+}
+
+/* Fills REC for connection C of session S. True: it has options of its own. */
+static bool record_fill(struct ism *I, struct npp_sock *rec, struct ism_sess *s, struct tcp_conn *c,
+			struct ism_sess *ls)
+{
+	struct npp_sock *lrec = ism_sess_rec(I, ls);
+	uint32_t slot = I->r->host[s->host].slot;
+
+	record_zero_line1(rec);
+	record_zero_line3(rec);
+	rec->type = NPP_SOCK_STREAM;
+	rec->family = npp_addr_is_v4(&c->laddr) ? 4 : 6;
+	rec->slot = (uint8_t)slot;
+	rec->ext_off64 = 0;
+	rec->listener = ls->sock;
+	rec->raddr = c->raddr;
+	rec->rport = c->rport;
+	rec->lport = c->lport;
+	rec->laddr = c->laddr;
+	rec->scope = 0;
+	rec->ifno = c->port;
+	atomic_store_explicit(&rec->refs, 0, memory_order_relaxed);
+	/* The program's view of addresses is that of its listener. */
+	atomic_store_explicit(&rec->fl, atomic_load_explicit(&lrec->fl, memory_order_relaxed) & NPP_FL_API6,
+			      memory_order_relaxed);
+	atomic_store_explicit(&rec->ism_handle, ism_sess_handle(I, s), memory_order_relaxed);
+	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_relaxed);
+	return record_inherit(rec, lrec);
+}
+
+int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
+{
+	struct ism *I = arg;
+	struct ism_sess *ls = ism_listener_sess(I, l), *s;
+	unsigned h = l->user_host;
+	struct npp_sock *rec;
+	uint32_t sock, gen;
+
+	if (!ls || !I->host[h] || !ism_lane_room(I, ls))
+		return -ENOBUFS;
+	sock = record_take(I, h);
+	if (sock == ISM_NONE)
+		return -ENOBUFS;
+	rec = ism_rec(I, h, sock);
+	gen = atomic_load_explicit(&rec->gen, memory_order_relaxed);
+	s = ism_sess_new(I, h, ISM_STREAM, sock, gen);
+	if (!s) {
+		I->lent[(size_t)h * I->lent_max + I->r->host[h].n_lent++] = sock;
+		return -ENOBUFS;
+	}
+	s->flags |= SESS_LENT;
+	bind_tcb(I, s, c);
+	if (record_fill(I, rec, s, c, ls))
+		take_options(I, c, rec);
+	/* release: whoever sees the owner sees the record */
+	atomic_store_explicit(&rec->owner, 0x10000 + I->r->host[h].slot, memory_order_release);
+	ism_lane_push(I, ls, sock, gen);
+	ism_notify(I, ls, NPP_OUT_RX, false);
+	npp_stat_inc(I->stats, NPP_IS_TCP_ACCEPTED);
+	return 0;
+}
+
+/* ---- connect ---------------------------------------------------------------------------------- */
+
+static void connect_failed(struct ism *I, struct ism_sess *s, struct npp_sock *rec, int err)
+{
+	atomic_store_explicit(&rec->err, -err, memory_order_relaxed);
+	atomic_store_explicit(&rec->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
+	/* release: after err; pairs with the program's acquire load of rx_flags */
+	atomic_fetch_or_explicit(&rec->rx_flags, NPP_RXF_RESET | NPP_RXF_CLOSED, memory_order_release);
+	ism_notify(I, s, NPP_OUT_ERR | NPP_OUT_TX | NPP_OUT_RX, false);
+}
+
+/* Is REC a program's record, made for us, in the generation that the message means? */
+static bool record_ours(struct ism *I, unsigned h, const struct npp_sock *rec, uint32_t gen)
+{
+	uint32_t owner = atomic_load_explicit(&rec->owner, memory_order_acquire);
+
+	return owner >= 1 && owner <= NPP_MAX_CTX && rec->type == NPP_SOCK_STREAM &&
+	       rec->slot == I->r->host[h].slot &&
+	       atomic_load_explicit(&rec->gen, memory_order_relaxed) == gen;
+}
+
+static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, uint32_t want)
+{
+	union npp_addr laddr = rec->laddr, raddr = rec->raddr;
+	uint16_t lport = *(volatile uint16_t *)&rec->lport, rport = *(volatile uint16_t *)&rec->rport;
+	struct tcp_conn *c;
+	int err = -ENOBUFS;
+
+	c = stack_connect(I->stack, &laddr, lport, &raddr, rport, NULL, &err);
+	if (!c) {
+		connect_failed(I, s, rec, err);
+		return;
+	}
+	bind_tcb(I, s, c);
+	s->flags |= SESS_CONNECTING;
+	s->want = want;
+	take_options(I, c, rec);
+	rec->laddr = c->laddr;
+	rec->lport = c->lport;
+	rec->ifno = c->port;
+	/* release: after the local address; pairs with the program's acquire load */
+	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_release);
+	npp_stat_inc(I->stats, NPP_IS_TCP_CONNECTED);
+}
+
+void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m)
+{
+	struct npp_sock *rec = ism_rec(I, h, m->sock);
+	struct ism_sess *s;
+
+	if (!rec || m->sock > I->r->host[h].prog_count || !record_ours(I, h, rec, m->sock_gen)) {
+		ism_proto_error(I, h);
+		return;
+	}
+	s = ism_sess_find(I, h, m->sock);
+	if (s && s->sock_gen == m->sock_gen)
+		return; /* seen before */
+	if (s) { /* an earlier generation that we were never told the end of */
+		ism_proto_error(I, h);
+		ism_conn_drop(I, s);
+	}
+	s = ism_sess_new(I, h, ISM_STREAM, m->sock, m->sock_gen);
+	if (!s) {
+		struct ism_sess none = { .host = (uint8_t)h, .sock = m->sock, .sock_gen = m->sock_gen };
+
+		connect_failed(I, &none, rec, -ENOBUFS);
+		return;
+	}
+	s->flags |= SESS_SEEN;
+	atomic_store_explicit(&rec->ism_handle, ism_sess_handle(I, s), memory_order_release);
+	open_conn(I, s, rec, m->arg);
+}
+
+/* ---- messages about a connection ------------------------------------------------------------------ */
+
+void ism_conn_look(struct ism *I, struct ism_sess *s)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	/* acq_rel: cleared before we look; pairs with the program's fetch_or after it published */
+	uint32_t pend = atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel), bits;
+	struct tcp_conn *c = ism_conn_of(I, s);
+
+	if (!c || (s->flags & SESS_CLOSED))
+		return;
+	s->flags |= SESS_SEEN;
+	if (pend & NPP_IN_OPT)
+		take_options(I, c, rec);
+	if ((pend & NPP_IN_TX) &&
+	    !take_tx(I, s, c, atomic_load_explicit(&rec->tx_head, memory_order_acquire))) {
+		ism_conn_lied(I, s);
+		return;
+	}
+	if (pend & NPP_IN_TX) {
+		bits = room_bits(I, s, c, rec);
+		if (bits)
+			ism_notify(I, s, bits, false);
+	}
+	if ((pend & NPP_IN_RX) && !(take_rx(I, s, c, rec) && publish_wake(I, s, c, rec)))
+		ism_conn_lied(I, s);
+}
+
+void ism_conn_shutdown(struct ism *I, struct ism_sess *s, uint32_t final)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+
+	s->flags |= SESS_SEEN;
+	if (!c || (s->flags & (SESS_CLOSED | SESS_SHUT)))
+		return;
+	if (!take_tx(I, s, c, final)) {
+		ism_conn_lied(I, s);
+		return;
+	}
+	s->flags |= SESS_SHUT;
+	stack_tcp_shutdown(I->stack, c, final);
+}
+
+void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned flags)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+	uint32_t gen = s->gen;
+
+	if (s->flags & SESS_CLOSED)
+		return;
+	if (c && !(flags & NPP_CLOSE_ABORT) && !take_tx(I, s, c, final)) {
+		if (!(s->flags & SESS_SHUT))
+			ism_proto_error(I, s->host);
+		flags |= s->flags & SESS_SHUT ? 0 : NPP_CLOSE_ABORT;
+		final = c->tx_head;
+	}
+	s->flags |= SESS_CLOSED;
+	if (!c) {
+		finish(I, s);
+		return;
+	}
+	/* Either may free the TCB and with it the session. */
+	if (flags & NPP_CLOSE_ABORT)
+		stack_tcp_abort(I->stack, c);
+	else
+		stack_tcp_close(I->stack, c, s->flags & SESS_SHUT ? c->tx_head : final);
+	if (s->kind != ISM_STREAM || s->gen != gen)
+		return;
+	if (s->flags & SESS_DONE)
+		finish(I, s);
+	else
+		ism_ring_drop_rx(I, s, ism_conn_of(I, s));
+}
+
+void ism_conn_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+	uint32_t have = ism_tx_size(s);
+
+	if (!c || (s->flags & (SESS_CLOSED | SESS_SHUT)))
+		return;
+	s->flags |= SESS_SEEN;
+	if (c->state == TCP_ST_SYN_SENT || c->state == TCP_ST_SYN_RECEIVED) {
+		s->want = want ? want : 1; /* made when it is connected */
+		return;
+	}
+	if (have >= want && have)
+		;
+	else if (!ism_ring_grow_tx(I, s, c, want) && !have)
+		ism_ring_wait(I, s, want);
+	if (s->tx_blk != ISM_NONE)
+		ism_notify(I, s, NPP_OUT_TX, false);
+}
+
+/* ---- ends that nobody asked for ---------------------------------------------------------------------- */
+
+void ism_conn_lied(struct ism *I, struct ism_sess *s)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	ism_proto_error(I, s->host);
+	if (!c)
+		return;
+	atomic_store_explicit(&rec->err, EPROTO, memory_order_relaxed);
+	atomic_fetch_or_explicit(&rec->rx_flags, NPP_RXF_RESET | NPP_RXF_CLOSED, memory_order_release);
+	stack_tcp_abort(I->stack, c); /* UP_FREED comes from within; the record stays until CLOSE */
+}
+
+void ism_conn_drop(struct ism *I, struct ism_sess *s)
+{
+	struct tcp_conn *c = ism_conn_of(I, s);
+
+	s->flags |= SESS_CLOSED;
+	if (c)
+		stack_tcp_abort(I->stack, c); /* finishes the session by UP_FREED */
+	else
+		finish(I, s);
+}

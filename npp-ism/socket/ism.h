@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * ism.h - the socket ISM from inside: its region, its process, and who does what
+ *
+ * A session is one row of the association table (A21): socket record of a host (OSM
+ * handle), own handle (ISM handle), and the TCB, listener or endpoint of the stack. It
+ * lives from accept, CONNECT, LISTEN or UDP_BIND until the host has let go of it and
+ * nothing remains to be sent; the TCB may die earlier (the program has not closed yet)
+ * or later (TIME_WAIT).
+ *
+ *   program ──CONNECT, LOOK, CLOSE...──> msg.c ──> conn.c, listen.c, udp.c ──> stack
+ *   stack ──event()──> dirty list ──ism_flush()──> conn.c: publish into the record,
+ *                                                  event.c: tell subscribers
+ *
+ * Trust: everything in host memory is written by the host. Each word is read once and
+ * checked against private copies (struct ism_host, struct ism_sess, the TCB). A record
+ * or message that lies costs the host that connection and counts as host.protocol_errors.
+ * Bounds of host memory are copied at attach and never read again.
+ */
+#ifndef NPP_ISM_SOCKET_ISM_H
+#define NPP_ISM_SOCKET_ISM_H
+
+#include "npp-ism/netkernel/nk.h"
+#include "npp-ism/socket/layout.h"
+#include "npp-ism/socket/mem.h"
+#include "npp-ism/stack/stack.h"
+#include "shm/fring.h"
+#include "shm/i2oq.h"
+#include "shm/pool.h"
+#include "shm/region.h"
+
+#define ISM_NONE 0xffffffffu
+#define ISM_MAX_SOCKS (1u << 20)	/* records of a host that an ISM can name */
+#define ISM_RING_FIRST (16u << 10)	/* of a session with data */
+#define ISM_RING_MAX (1u << 20)		/* of its own accord */
+#define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
+#define ISM_UDP_RING (128u << 10)	/* holds the largest datagram twice */
+#define ISM_IDLE_US 2000000		/* then empty rings are given back */
+#define ISM_OWED 64			/* messages to the OSM that wait for a free frame */
+
+/* ---- private region -------------------------------------------------------------- */
+
+enum ism_kind { ISM_FREE = 0, ISM_STREAM, ISM_LISTENER, ISM_DGRAM };
+
+#define SESS_LENT 1u		/* the record is from the range lent to us */
+#define SESS_CLOSED 2u		/* the program is done with it */
+#define SESS_WANT 4u		/* rx_want is published */
+#define SESS_DIRTY 8u		/* on the dirty list */
+#define SESS_WAITING 16u	/* on the list of those that wait for a transmit ring */
+#define SESS_SEEN 32u		/* a program has spoken of it, so refs 0 means closed */
+#define SESS_SHUT 64u		/* SHUTDOWN was passed on */
+#define SESS_CONNECTING 128u	/* active open, not yet told */
+#define SESS_DONE 256u		/* everything and the FIN were acknowledged */
+
+struct ism_sess {	/* a row of the association table */
+	uint8_t kind;		/* enum ism_kind */
+	uint8_t host;
+	uint8_t marked;		/* being made or unmade: a successor drops it */
+	uint8_t rx_order, tx_order;
+	uint8_t pad0[3];
+	uint32_t flags;		/* SESS_* */
+	uint32_t gen;		/* of the handle; 12 bits */
+	uint32_t sock, sock_gen;	/* OSM handle */
+	uint32_t tcb, tcb_gen;	/* TCB, listener or endpoint; ISM_NONE */
+	uint32_t hash_next;
+	uint32_t dirty_next, wait_next;
+	uint32_t up;		/* TCP_UP_* not yet published */
+	uint32_t rx_blk, tx_blk;	/* ISM_NONE: no ring */
+	uint32_t rx_wake;	/* as published */
+	uint32_t want;		/* bytes of transmit ring asked for */
+	uint32_t tx_tail;	/* datagrams: consumed */
+	uint32_t rx_head;	/* datagrams: produced; listener: entries pushed */
+	uint32_t lane_mask, backlog;
+	uint64_t off;		/* npp_accept_lane or npp_udp in host memory, checked */
+	uint64_t active_us;	/* data moved */
+	uint64_t brief_us;	/* TCP brief was written */
+	uint8_t pad1[24];
+};
+_Static_assert(sizeof(struct ism_sess) == 2 * NPP_LINE, "session");
+
+enum ism_host_state { ISM_HOST_NONE = 0, ISM_HOST_MAPPED, ISM_HOST_GREETED, ISM_HOST_UP };
+
+struct ism_host {	/* what we know of a host */
+	uint32_t state;		/* enum ism_host_state */
+	uint32_t attach, slot;
+	uint32_t fresh;		/* nothing is remembered of it from an earlier life */
+	/* Copies of npp_host, checked at attach. */
+	uint64_t size, ctx_off, sock_off, heap_off, heap_end;
+	uint32_t sock_count, prog_count;
+	uint32_t n_sess, n_listeners, n_udp;
+	uint32_t n_lent;	/* records on the stack of free ones */
+	struct ism_heap heap;
+	uint64_t asked_us;	/* NEED_EXTENT was posted and not answered */
+	uint32_t ask_backoff_us;
+	uint32_t wait_head, wait_tail;	/* sessions that wait for a transmit ring */
+	uint32_t n_owed;
+	uint64_t errors;	/* its protocol errors */
+	struct npp_msg owed[ISM_OWED];
+};
+
+struct ism_region {
+	struct ism_layout lay;	/* off[]: below */
+	struct nk_state nk;
+	uint32_t dirty_head, settle_head; /* sessions with something to publish */
+	uint32_t n_hash, zero;
+	uint64_t hash_seed;
+	struct npp_pool pool;	/* free sessions */
+	struct ism_host host[NPP_MAX_HOSTS];
+};
+enum ism_table { ISM_T_POOL, ISM_T_HASH, ISM_T_CHUNKS, ISM_T_LENT, ISM_T_KNOWN, ISM_TABLES };
+
+/* ---- process ------------------------------------------------------------------------ */
+
+struct ism_host_map {	/* process-local half of a host */
+	struct npp_region mem, in;
+	uint8_t *base;			/* NULL: not mapped */
+	struct npp_inbound *inbound;
+	struct npp_i2oq_cons cons[NPP_MAX_CTX];	/* q NULL: not yet attached */
+	struct npp_i2oq_prod prod[NPP_MAX_CTX];
+	uint32_t prod_off64[NPP_MAX_CTX];	/* the lane that prod is attached to; 0 none */
+	uint64_t carry[NPP_MAX_CTX / 64];	/* inbound lanes with messages left */
+	uint64_t bell_due[NPP_MAX_CTX / 64];	/* posted to in this round */
+	bool carry_any, bell_any, scan_due;
+	unsigned turn;				/* word of lanes that comes next */
+	int bell[NPP_MAX_CTX];
+};
+
+struct ism_ipc {	/* rings to and from one other IOP */
+	bool open, dirty;
+	struct npp_fring_prod out;
+	struct npp_fring_cons in;
+	uint64_t failed_us;
+};
+
+struct ism_deferred;
+
+struct ism {	/* the process */
+	struct ism_region *r;
+	struct ism_sess *sess;
+	uint32_t *hash;
+	struct ism_chunk *chunks;
+	uint32_t *lent;			/* per host: stack of free records */
+	uint32_t lent_max;
+	uint64_t *known;		/* per host: bitmap of records that we were lent */
+	struct stack *stack;
+	struct stack_env env;
+	npp_counter_t *stats;
+	struct npp_stats_page *page;
+	uint32_t iop, n_iops;
+	uint64_t now_us;
+	uint64_t rnd_key[2], rnd_count;
+	struct nk nk;
+	int th_house, th_scan, th_sweep;
+	bool urgent;			/* housekeeping has something to try again soon */
+	bool flushing;
+	uint32_t sweep_at;
+	struct ism_host_map *host[NPP_MAX_HOSTS];
+	/* around it; unused in unit tests */
+	struct npp_fring_cons rx;
+	bool have_rx;
+	int tap, ctl;
+	uint32_t ctl_seq;
+	struct npp_ctl_start_ism start;
+	int bells[NPP_MAX_IOPS];
+	struct ism_ipc ipc[NPP_MAX_IOPS];
+	struct ism_deferred *deferred, **deferred_tail;
+	struct npp_region global, neigh, neigh_rw, stats_region, locks, priv;
+	uint8_t *ctl_buf;
+	bool verbose, broken;
+};
+
+/* ---- life.c: the region ---------------------------------------------------------------- */
+
+/* Lays the fresh, zeroed REGION out for START and starts the stack in it. ENV's ops and arg
+ * are set here unless given. */
+int ism_init(struct ism *I, void *region, size_t size, const struct npp_ctl_start_ism *start,
+	     const struct stack_env *env);
+/* Takes over what a predecessor left. */
+int ism_attach(struct ism *I, void *region, size_t size, const struct npp_ctl_start_ism *start,
+	       const struct stack_env *env, uint64_t now_us);
+extern const struct stack_ops ism_stack_ops;
+void ism_set_now(struct ism *I, uint64_t now_us);
+/* End of a batch: the stack's output, what it told us, messages and doorbells. */
+void ism_flush(struct ism *I);
+/* Every millisecond or so: greetings, owed messages, waiting sessions, gauges. True: call again
+ * in a millisecond. */
+bool ism_housekeeping(struct ism *I);
+/* Checks that everything derived equals its rebuild and nothing leaked; text of the first
+ * fault, or NULL. For tests. */
+const char *ism_audit(struct ism *I);
+
+/* ---- sess.c -------------------------------------------------------------------------------- */
+
+/* A session for record SOCK of host H; NULL: none left for this host. */
+struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uint32_t sock, uint32_t gen);
+/* The row only; rings and record are the caller's business. */
+void ism_sess_free(struct ism *I, struct ism_sess *s);
+struct ism_sess *ism_sess_find(struct ism *I, unsigned h, uint32_t sock);
+/* The session that MSG names by handle, or by socket and generation. */
+struct ism_sess *ism_sess_of_msg(struct ism *I, unsigned h, const struct npp_msg *m);
+void ism_sess_rebuild(struct ism *I);
+
+static inline uint32_t ism_sess_index(const struct ism *I, const struct ism_sess *s)
+{
+	return (uint32_t)(s - I->sess);
+}
+
+static inline uint32_t ism_sess_handle(const struct ism *I, const struct ism_sess *s)
+{
+	return NPP_ISM_HANDLE(ism_sess_index(I, s), s->gen);
+}
+
+/* ---- host.c ---------------------------------------------------------------------------------- */
+
+/* Host memory and the inbound region of host H; the descriptors stay the caller's. */
+int ism_host_attach(struct ism *I, unsigned h, unsigned attach, unsigned slot, int mem_fd, int in_fd);
+void ism_host_bell(struct ism *I, unsigned h, unsigned ctx, int fd);	/* takes FD */
+/* All its sessions are reset, everything is forgotten and unmapped. */
+void ism_host_detach(struct ism *I, unsigned h);
+/* Closes what the process holds of H; the region remembers. */
+void ism_host_unmap(struct ism *I, unsigned h);
+bool ism_host_greet(struct ism *I, unsigned h);	/* true: done */
+void ism_host_lend(struct ism *I, unsigned h, uint32_t first, uint32_t count);
+uint32_t ism_lent_get(struct ism *I, unsigned h);	/* a record index, or ISM_NONE */
+bool ism_lent_any(const struct ism *I, unsigned h);
+void ism_proto_error(struct ism *I, unsigned h);
+/* Frees the record of S (and posts FREED if it was a program's), then S. No ring is left. */
+void ism_record_free(struct ism *I, struct ism_sess *s);
+
+static inline struct ism_host *ism_hst(struct ism *I, unsigned h)
+{
+	return &I->r->host[h];
+}
+
+/* LEN bytes at OFF of the host's heap, aligned to a line; NULL if they are not. */
+static inline void *ism_heap_at(struct ism *I, unsigned h, uint64_t off, uint64_t len)
+{
+	const struct ism_host *hs = &I->r->host[h];
+
+	if (off % NPP_LINE || off < hs->heap_off || off >= hs->heap_end || len > hs->heap_end - off)
+		return NULL;
+	return I->host[h]->base + off;
+}
+
+/* Record INDEX of host H; NULL if there is none. */
+static inline struct npp_sock *ism_rec(struct ism *I, unsigned h, uint32_t index)
+{
+	const struct ism_host *hs = &I->r->host[h];
+
+	if (index == 0 || index >= hs->sock_count)
+		return NULL;
+	return (struct npp_sock *)(I->host[h]->base + hs->sock_off) + index;
+}
+
+static inline struct npp_sock *ism_sess_rec(struct ism *I, const struct ism_sess *s)
+{
+	const struct ism_host *hs = &I->r->host[s->host];
+
+	return (struct npp_sock *)(I->host[s->host]->base + hs->sock_off) + s->sock;
+}
+
+/* ---- event.c --------------------------------------------------------------------------------- */
+
+/* Posts M to context CTX of host H; its doorbell is rung at the end of the round. -ENOTCONN: it
+ * has no lane; -ENOBUFS: the lane is full (it will look at everything). */
+int ism_post(struct ism *I, unsigned h, unsigned ctx, struct npp_msg *m);
+/* To the OSM; kept and tried again if it must be. */
+void ism_post_osm(struct ism *I, unsigned h, struct npp_msg *m);
+bool ism_owed_retry(struct ism *I, unsigned h);	/* true: some are left */
+/* Sets BITS in pend_out of S and tells subscribers about those that were clear (ALWAYS: all). */
+void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always);
+void ism_ctx_forget(struct ism *I, unsigned h, unsigned ctx);
+void ism_bells(struct ism *I);
+
+/* ---- msg.c --------------------------------------------------------------------------------------- */
+
+bool ism_host_pending(const struct ism *I);
+/* Handles up to BUDGET messages of all hosts; returns how many. */
+unsigned ism_host_run(struct ism *I, unsigned budget);
+void ism_msg(struct ism *I, unsigned h, unsigned ctx, const struct npp_msg *m);
+
+/* ---- ring.c ---------------------------------------------------------------------------------------- */
+
+bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need);
+/* Makes or grows the transmit ring to hold WANT bytes (0: a first one). False: not now. */
+bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want);
+void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+/* Gives back rings that are empty; under the locks. */
+void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+/* Puts S on the list of those that wait for a transmit ring of WANT bytes. */
+void ism_ring_wait(struct ism *I, struct ism_sess *s, uint32_t want);
+bool ism_ring_retry(struct ism *I, unsigned h);	/* true: some still wait */
+/* A block of 2^ORDER pages, asking for more memory when it runs low; ISM_NONE. */
+uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order);
+void ism_block_put(struct ism *I, unsigned h, uint32_t blk, unsigned order);
+
+static inline uint32_t ism_rx_size(const struct ism_sess *s)
+{
+	return s->rx_blk == ISM_NONE ? 0 : (uint32_t)ISM_PAGE << s->rx_order;
+}
+
+static inline uint32_t ism_tx_size(const struct ism_sess *s)
+{
+	return s->tx_blk == ISM_NONE ? 0 : (uint32_t)ISM_PAGE << s->tx_order;
+}
+
+/* ---- conn.c: TCP ------------------------------------------------------------------------------------- */
+
+int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c);
+void ism_conn_event(void *arg, struct tcp_conn *c, uint32_t up);
+bool ism_conn_rx_grow(void *arg, struct tcp_conn *c, uint32_t end);
+struct tcp_conn *ism_conn_of(struct ism *I, const struct ism_sess *s);	/* NULL: TCB is gone */
+void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m);
+void ism_conn_look(struct ism *I, struct ism_sess *s);
+void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned flags);
+void ism_conn_shutdown(struct ism *I, struct ism_sess *s, uint32_t final);
+void ism_conn_need_ring(struct ism *I, struct ism_sess *s, uint32_t want);
+/* The host has lied about S: reset it, tell the program. */
+void ism_conn_lied(struct ism *I, struct ism_sess *s);
+/* Publishes what the stack told about S. */
+void ism_conn_settle(struct ism *I, struct ism_sess *s);
+void ism_conn_owe(struct ism *I, struct ism_sess *s, uint32_t up);	/* put on the dirty list */
+/* Reset, rings and record freed; no word to the program. */
+void ism_conn_drop(struct ism *I, struct ism_sess *s);
+
+/* ---- listen.c ---------------------------------------------------------------------------------------------- */
+
+void ism_listen(struct ism *I, unsigned h, const struct npp_msg *m);
+void ism_unlisten(struct ism *I, unsigned h, const struct npp_msg *m);
+void ism_listener_drop(struct ism *I, struct ism_sess *s, bool reset);
+void ism_listener_look(struct ism *I, struct ism_sess *s);
+bool ism_accept_room(void *arg, struct tcp_listener *l);
+struct ism_sess *ism_listener_sess(struct ism *I, const struct tcp_listener *l);
+/* Is there room in S's accept lane? */
+bool ism_lane_room(struct ism *I, struct ism_sess *s);
+void ism_lane_push(struct ism *I, struct ism_sess *s, uint32_t sock, uint32_t gen);
+
+/* ---- udp.c ---------------------------------------------------------------------------------------------------- */
+
+void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m);
+void ism_udp_unbind(struct ism *I, unsigned h, const struct npp_msg *m);
+void ism_udp_drop(struct ism *I, struct ism_sess *s);
+void ism_udp_look(struct ism *I, struct ism_sess *s);
+void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want);
+void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);
+
+/* ---- scan.c ------------------------------------------------------------------------------------------------------ */
+
+void ism_scan_thread(struct nk *nk, void *arg);	/* normal: after an overflow, looks at everything of a host */
+void ism_sweep_thread(struct nk *nk, void *arg);	/* low: gives idle rings back */
+
+/* ---- port.c, ipc.c, control.c, run.c: the process around it --------------------------------------------------------- */
+
+void ism_port_tx(void *arg, unsigned port, const struct stack_tx *tx);
+void ism_ipc_send(void *arg, unsigned iop, enum npp_rec_kind kind, const struct npp_frame_rec *rec,
+		  const void *data, uint32_t len);
+int ism_ipc_attach(struct ism *I, unsigned peer, const int fds[4]);
+void ism_ipc_flush(struct ism *I);
+bool ism_ipc_pending(void *arg);
+unsigned ism_ipc_run(void *arg, unsigned budget);
+void ism_ipc_announce(void *arg, bool asleep);
+/* Reads the start message and maps what comes with it; 0 or -errno. */
+int ism_control_start(struct ism *I, int ctl);
+/* Makes or takes over the private region, sets the net kernel up, says READY. */
+int ism_control_begin(struct ism *I);
+unsigned ism_control_run(void *arg, unsigned budget);
+/* Waits up to a second for the rings to PEER; other messages are kept for later. */
+int ism_control_ipc_open(struct ism *I, unsigned peer);
+void ism_control_free(struct ism *I);
+struct ism *ism_new(void);	/* nothing mapped, no descriptor */
+void ism_run_setup(struct ism *I);
+int ism_run(struct ism *I);	/* until STOP (0), or the control socket ended (-1) */
+void ism_destroy(struct ism *I); /* unmaps everything; the caller frees I */
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * ring.c - the sockets' byte rings: made, grown, given back
+ *
+ * A ring is a block of lent host memory. A program reads a ring's place only while it
+ * holds the lock of that direction, so a ring is moved or taken away under the lock; we
+ * only try, for a program may hold it for as long as it is off the processor. Where there
+ * was no ring nobody can be using it: a receive ring is published by the rx_head that
+ * follows (programs load rx_head before the ring's place).
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "npp-ism/socket/ism.h"
+#include "shm/lock.h"
+
+#define LOCK_SPINS 400	/* some microseconds: about one copy of a small read */
+#define ASK_MIN (1u << 20)
+#define ASK_MAX (16u << 20)
+#define ASK_BACKOFF_US 20000
+#define ASK_BACKOFF_MAX_US 1000000
+#define RETRIES 64	/* waiting sessions looked at in one go */
+
+static uint32_t lock_name(const struct ism *I)
+{
+	return 0x8000 + I->iop + 1;
+}
+
+static unsigned order_of(uint32_t bytes)
+{
+	unsigned o = 0;
+
+	while (o + 1 < ISM_ORDERS && (ISM_PAGE << o) < bytes)
+		o++;
+	return o;
+}
+
+static bool take(struct ism *I, npp_lock_t *l, unsigned spins)
+{
+	for (unsigned i = 0; i <= spins; i++) {
+		if (npp_lock_try(l, lock_name(I)))
+			return true;
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#endif
+	}
+	return false;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------- */
+
+/* Asks the OSM for more, not before it had time to answer the last time. */
+static void ask(struct ism *I, unsigned h, uint32_t bytes)
+{
+	struct ism_host *hs = ism_hst(I, h);
+	uint64_t want = hs->heap.lent / 2;
+	struct npp_msg m = { .type = NPP_MSG_NEED_EXTENT };
+
+	if (hs->state < ISM_HOST_GREETED || (hs->asked_us && I->now_us - hs->asked_us < hs->ask_backoff_us))
+		return;
+	want = want < ASK_MIN ? ASK_MIN : want > ASK_MAX ? ASK_MAX : want;
+	m.arg = (uint32_t)(want > bytes ? want : bytes);
+	hs->ask_backoff_us = hs->asked_us == 0 ? ASK_BACKOFF_US : 2 * hs->ask_backoff_us;
+	if (hs->ask_backoff_us > ASK_BACKOFF_MAX_US)
+		hs->ask_backoff_us = ASK_BACKOFF_MAX_US;
+	hs->asked_us = I->now_us ? I->now_us : 1;
+	ism_post_osm(I, h, &m);
+}
+
+uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order)
+{
+	struct ism_heap *hp = &ism_hst(I, h)->heap;
+	uint32_t blk = ism_mem_get(I->chunks, hp, order);
+
+	/* Hysteresis: more is asked for below an eighth, and what comes is half as much again. */
+	if (blk == ISM_BLK_NONE || hp->free < hp->lent / 8)
+		ask(I, h, ISM_PAGE << order);
+	return blk;
+}
+
+void ism_block_put(struct ism *I, unsigned h, uint32_t blk, unsigned order)
+{
+	ism_mem_put(I->chunks, &ism_hst(I, h)->heap, blk, order);
+}
+
+/* May this host have a ring of BYTES now? Large ones only while a quarter is free. */
+static bool affordable(struct ism *I, unsigned h, uint32_t bytes)
+{
+	const struct ism_heap *hp = &ism_hst(I, h)->heap;
+
+	if (bytes <= ISM_RING_PLENTY || hp->free >= hp->lent / 4 + bytes)
+		return true;
+	ask(I, h, bytes);
+	return false;
+}
+
+/* The largest affordable block of at most WISH and at least NEED bytes. */
+static uint32_t block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order)
+{
+	for (unsigned o = order_of(wish), lo = order_of(need);; o--) {
+		if (affordable(I, h, ISM_PAGE << o)) {
+			uint32_t blk = ism_block_get(I, h, o);
+
+			if (blk != ISM_BLK_NONE) {
+				*order = o;
+				return blk;
+			}
+		}
+		if (o == lo)
+			return ISM_BLK_NONE;
+	}
+}
+
+static uint8_t *block_base(struct ism *I, unsigned h, uint32_t blk)
+{
+	return I->host[h]->base + ism_mem_off(I->chunks, blk);
+}
+
+/* Copies stream offsets [FROM, TO) from one ring to another. */
+static void ring_copy(uint8_t *to, uint32_t to_size, const uint8_t *from, uint32_t from_size, uint32_t begin,
+		      uint32_t end)
+{
+	while (begin != end) {
+		uint32_t a = begin & (from_size - 1), b = begin & (to_size - 1), n = end - begin;
+
+		n = n < from_size - a ? n : from_size - a;
+		n = n < to_size - b ? n : to_size - b;
+		memcpy(to + b, from + a, n);
+		begin += n;
+	}
+}
+
+static struct npp_ring_desc desc(struct ism *I, uint32_t blk, unsigned order)
+{
+	return (struct npp_ring_desc){ .off = ism_mem_off(I->chunks, blk), .size = ISM_PAGE << order };
+}
+
+/* ---- receive --------------------------------------------------------------------------- */
+
+static uint32_t rx_limit(const struct npp_sock *rec)
+{
+	uint32_t set = atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed);
+
+	if (set == 0)
+		return ISM_RING_MAX;
+	return set < ISM_PAGE ? ISM_PAGE : set > ISM_CHUNK_BYTES ? ISM_CHUNK_BYTES : set;
+}
+
+static void rx_install(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec,
+		       uint32_t blk, unsigned order)
+{
+	s->rx_blk = blk;
+	s->rx_order = (uint8_t)order;
+	rec->rx_ring = desc(I, blk, order);
+	c->rx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
+}
+
+bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	uint32_t have = ism_rx_size(s), limit = rx_limit(rec), wish, old = s->rx_blk, blk;
+	unsigned order, old_order = s->rx_order;
+
+	need = need > limit ? limit : need;
+	if (need <= have)
+		return true;
+	wish = have ? 4 * have : ISM_RING_FIRST;
+	wish = wish > limit ? limit : wish;
+	wish = wish < need ? need : wish;
+	blk = block_between(I, s->host, need, wish, &order);
+	if (blk == ISM_BLK_NONE)
+		return false;
+	if (!have) {
+		rx_install(I, s, c, rec, blk, order);
+		return true;
+	}
+	if (!take(I, &rec->rx_lock, LOCK_SPINS)) {
+		ism_block_put(I, s->host, blk, order);
+		return false;
+	}
+	ring_copy(block_base(I, s->host, blk), ISM_PAGE << order, c->rx.base, have, c->rx_tail,
+		  c->rx_tail + have);
+	rx_install(I, s, c, rec, blk, order);
+	npp_lock_drop(&rec->rx_lock, lock_name(I));
+	ism_block_put(I, s->host, old, old_order);
+	return true;
+}
+
+void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	if (c)
+		c->rx = (struct stack_ring){ NULL, 0 };
+	if (s->rx_blk == ISM_NONE)
+		return;
+	if (I->host[s->host])
+		ism_sess_rec(I, s)->rx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+	ism_block_put(I, s->host, s->rx_blk, s->rx_order);
+	s->rx_blk = ISM_NONE;
+}
+
+/* ---- transmit ---------------------------------------------------------------------------- */
+
+static uint32_t tx_limit(const struct npp_sock *rec)
+{
+	uint32_t set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
+
+	if (set == 0)
+		return ISM_RING_MAX;
+	return set < ISM_PAGE ? ISM_PAGE : set > ISM_CHUNK_BYTES ? ISM_CHUNK_BYTES : set;
+}
+
+bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	uint32_t have = ism_tx_size(s), limit = tx_limit(rec), wish, old = s->tx_blk, blk, head;
+	unsigned order, old_order = s->tx_order;
+	bool ok = true;
+
+	wish = have ? 4 * have : ISM_RING_FIRST;
+	if (want > ISM_RING_PLENTY && !have)
+		want = ISM_RING_PLENTY; /* more when it has shown that it fills it */
+	wish = wish < want ? want : wish;
+	wish = wish > limit ? limit : wish;
+	if (order_of(wish) <= s->tx_order && have)
+		return false;
+	blk = block_between(I, s->host, have ? 2 * have : ISM_PAGE, wish, &order);
+	if (blk == ISM_BLK_NONE)
+		return false;
+	if (!take(I, &rec->tx_lock, have ? 0 : LOCK_SPINS)) {
+		ism_block_put(I, s->host, blk, order);
+		return false;
+	}
+	if (have) {
+		/* The program stands still: what it wrote and nobody has acknowledged moves along. */
+		head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
+		ok = head - c->tx_tail <= have;
+		if (ok)
+			ring_copy(block_base(I, s->host, blk), ISM_PAGE << order, c->tx.base, have, c->tx_tail,
+				  head);
+	}
+	if (ok) {
+		s->tx_blk = blk;
+		s->tx_order = (uint8_t)order;
+		rec->tx_ring = desc(I, blk, order);
+		c->tx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
+	}
+	npp_lock_drop(&rec->tx_lock, lock_name(I));
+	if (!ok)
+		ism_block_put(I, s->host, blk, order);
+	else if (have)
+		ism_block_put(I, s->host, old, old_order);
+	return ok;
+}
+
+void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	if (c)
+		c->tx = (struct stack_ring){ NULL, 0 };
+	if (s->tx_blk == ISM_NONE)
+		return;
+	if (I->host[s->host])
+		ism_sess_rec(I, s)->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+	ism_block_put(I, s->host, s->tx_blk, s->tx_order);
+	s->tx_blk = ISM_NONE;
+}
+
+/* ---- waiting for memory or a lock -------------------------------------------------------- */
+
+void ism_ring_wait(struct ism *I, struct ism_sess *s, uint32_t want)
+{
+	struct ism_host *hs = ism_hst(I, s->host);
+	uint32_t i = ism_sess_index(I, s);
+
+	s->want = want;
+	I->urgent = true;
+	if (s->flags & SESS_WAITING)
+		return;
+	s->flags |= SESS_WAITING;
+	s->wait_next = ISM_NONE;
+	if (hs->wait_head == ISM_NONE)
+		hs->wait_head = i;
+	else
+		I->sess[hs->wait_tail].wait_next = i;
+	hs->wait_tail = i;
+}
+
+bool ism_ring_retry(struct ism *I, unsigned h)
+{
+	struct ism_host *hs = ism_hst(I, h);
+	uint32_t last = hs->wait_tail, i = ISM_NONE;
+
+	for (unsigned n = 0; n < RETRIES && hs->wait_head != ISM_NONE && i != last; n++) {
+		struct ism_sess *s = &I->sess[i = hs->wait_head];
+
+		hs->wait_head = s->wait_next;
+		if (hs->wait_head == ISM_NONE)
+			hs->wait_tail = ISM_NONE;
+		s->flags &= ~SESS_WAITING;
+		if (s->kind == ISM_DGRAM)
+			ism_udp_need_ring(I, s, s->want); /* queues it again if it must */
+		else
+			ism_conn_need_ring(I, s, s->want);
+	}
+	return hs->wait_head != ISM_NONE;
+}
+
+/* ---- idle ---------------------------------------------------------------------------------- */
+
+static void idle_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
+{
+	if (!take(I, &rec->rx_lock, 0))
+		return;
+	/* The program has read everything, and nothing waits out of order. */
+	if (atomic_load_explicit(&rec->rx_tail, memory_order_acquire) == c->rx_head &&
+	    stack_tcp_rx_empty(I->stack, c))
+		ism_ring_drop_rx(I, s, c);
+	npp_lock_drop(&rec->rx_lock, lock_name(I));
+}
+
+static void idle_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
+{
+	if (!take(I, &rec->tx_lock, 0))
+		return;
+	if (atomic_load_explicit(&rec->tx_head, memory_order_acquire) == c->tx_tail && c->tx_head == c->tx_tail)
+		ism_ring_drop_tx(I, s, c);
+	npp_lock_drop(&rec->tx_lock, lock_name(I));
+}
+
+void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	if (s->rx_blk != ISM_NONE && c->rx_head == c->rx_tail)
+		idle_rx(I, s, c, rec);
+	if (s->tx_blk != ISM_NONE && c->tx_head == c->tx_tail)
+		idle_tx(I, s, c, rec);
+}

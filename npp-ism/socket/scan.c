@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * scan.c - threads that walk all sessions: after an overflow, and to give idle rings back
+ *
+ * Both yield at preemption points every few dozen sessions.
+ */
+#include "config.h"
+
+#include "npp-ism/socket/ism.h"
+
+#define STRIDE 64		/* sessions between two preemption points */
+#define SWEEP_SLICE 4096	/* sessions looked at in one run of the sweep */
+
+/* A message of this session may have been lost: do what it would have asked for. */
+static void scan_session(struct ism *I, struct ism_sess *s)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	uint32_t refs = atomic_load_explicit(&rec->refs, memory_order_acquire);
+	uint32_t fl = atomic_load_explicit(&rec->fl, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
+
+	if (s->kind == ISM_DGRAM) {
+		ism_udp_look(I, s);
+		return;
+	}
+	if (s->kind != ISM_STREAM || (s->flags & SESS_CLOSED))
+		return;
+	if (refs)
+		s->flags |= SESS_SEEN;
+	/* A program has held it and nobody does now. The CLOSE, should it still come, finds
+	 * another generation. */
+	if (refs == 0 && (s->flags & SESS_SEEN)) {
+		uint32_t unread = atomic_load_explicit(&rec->rx_head, memory_order_relaxed) -
+				  atomic_load_explicit(&rec->rx_tail, memory_order_relaxed);
+
+		ism_conn_close(I, s, head, unread ? NPP_CLOSE_ABORT : 0);
+		return;
+	}
+	if (atomic_load_explicit(&rec->pend_in, memory_order_relaxed)) {
+		uint32_t gen = s->gen;
+
+		ism_conn_look(I, s);
+		if (s->kind != ISM_STREAM || s->gen != gen)
+			return;
+	}
+	if (fl & NPP_FL_SHUT_WR)
+		ism_conn_shutdown(I, s, head);
+	else if (s->tx_blk == ISM_NONE && atomic_load_explicit(&rec->tx_want, memory_order_relaxed))
+		ism_conn_need_ring(I, s, 0);
+}
+
+/* A lost CONNECT: a program's record for us that has no handle yet. */
+static void scan_record(struct ism *I, unsigned h, uint32_t i)
+{
+	struct npp_sock *rec = ism_rec(I, h, i);
+	struct npp_msg m = { .type = NPP_MSG_CONNECT, .sock = i };
+
+	if (atomic_load_explicit(&rec->owner, memory_order_acquire) == 0 || rec->type != NPP_SOCK_STREAM ||
+	    rec->slot != I->r->host[h].slot ||
+	    atomic_load_explicit(&rec->ism_handle, memory_order_relaxed) != ISM_NONE ||
+	    !(atomic_load_explicit(&rec->fl, memory_order_relaxed) & NPP_FL_CONNECTING) ||
+	    atomic_load_explicit(&rec->refs, memory_order_relaxed) == 0 || ism_sess_find(I, h, i))
+		return;
+	m.sock_gen = atomic_load_explicit(&rec->gen, memory_order_relaxed);
+	ism_conn_connect(I, h, &m);
+}
+
+static void scan_host(struct nk *nk, struct ism *I, unsigned h)
+{
+	for (uint32_t i = 0; i < I->r->lay.n_sess && I->host[h]; i++) {
+		if (I->sess[i].kind && I->sess[i].host == h)
+			scan_session(I, &I->sess[i]);
+		if (i % STRIDE == STRIDE - 1)
+			nk_preempt_point(nk);
+	}
+	for (uint32_t i = 1; I->host[h] && i <= I->r->host[h].prog_count; i++) {
+		scan_record(I, h, i);
+		if (i % STRIDE == STRIDE - 1)
+			nk_preempt_point(nk);
+	}
+}
+
+void ism_scan_thread(struct nk *nk, void *arg)
+{
+	struct ism *I = arg;
+
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+		if (!I->host[h] || !I->host[h]->scan_due)
+			continue;
+		I->host[h]->scan_due = false;
+		scan_host(nk, I, h);
+	}
+	ism_flush(I);
+}
+
+static bool idle(const struct ism *I, const struct ism_sess *s)
+{
+	return s->kind == ISM_STREAM && !(s->flags & SESS_CLOSED) &&
+	       (s->rx_blk != ISM_NONE || s->tx_blk != ISM_NONE) && I->now_us - s->active_us >= ISM_IDLE_US;
+}
+
+void ism_sweep_thread(struct nk *nk, void *arg)
+{
+	struct ism *I = arg;
+	uint32_t n = I->r->lay.n_sess < SWEEP_SLICE ? I->r->lay.n_sess : SWEEP_SLICE;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct ism_sess *s = &I->sess[I->sweep_at++ % I->r->lay.n_sess];
+
+		if (idle(I, s) && I->host[s->host]) {
+			struct tcp_conn *c = ism_conn_of(I, s);
+
+			if (c)
+				ism_ring_idle(I, s, c);
+		}
+		if (i % STRIDE == STRIDE - 1)
+			nk_preempt_point(nk);
+	}
+}

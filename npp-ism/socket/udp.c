@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * udp.c - datagram sockets: one receive lane per ISM, one transmit ring at the home ISM
+ *
+ * Records do not wrap: one that would is preceded by a header with NPP_DGRAM_SKIP that
+ * sends the reader to the start of the ring. The transmit ring's records are written by
+ * programs: each header is read once and checked against what lies before the end.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "npp-ism/socket/ism.h"
+#include "shm/lock.h"
+
+#define HDR ((uint32_t)sizeof(struct npp_dgram))
+#define LEN_MAX 65507u
+#define TX_BUDGET 64	/* datagrams sent in one look; the rest in the next round */
+#define ROUND32(n) (((n) + 31u) & ~31u)
+
+static struct npp_udp_lane *lane_of(struct ism *I, const struct ism_sess *s)
+{
+	struct npp_udp *u = (struct npp_udp *)(I->host[s->host]->base + s->off);
+
+	return &u->lane[I->r->host[s->host].slot];
+}
+
+static struct udp_endpoint *ep_of(struct ism *I, const struct ism_sess *s)
+{
+	struct udp_endpoint *ep = s->tcb == ISM_NONE ? NULL : stack_udp(I->stack, s->tcb);
+
+	return ep && ep->gen == s->tcb_gen ? ep : NULL;
+}
+
+static struct ism_sess *sess_of(struct ism *I, const struct udp_endpoint *ep)
+{
+	struct ism_sess *s;
+
+	if (ep->user_off == 0 || ep->user_off > I->r->lay.n_sess)
+		return NULL;
+	s = &I->sess[ep->user_off - 1];
+	return s->kind == ISM_DGRAM && s->tcb == ep->index && s->tcb_gen == ep->gen && I->host[s->host] ? s : NULL;
+}
+
+static void answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned type, uint32_t handle, int err)
+{
+	struct npp_msg m = {
+		.type = (uint8_t)type,
+		.sock = q->sock,
+		.sock_gen = q->sock_gen,
+		.ism_handle = handle,
+		.error = err,
+		.arg = I->iop,
+		.cookie = q->cookie,
+		.off = q->off,
+	};
+
+	ism_post_osm(I, h, &m);
+}
+
+/* ---- bind and unbind ---------------------------------------------------------------------- */
+
+static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct ism_sess **out)
+{
+	struct udp_endpoint t = {
+		.laddr = m->addr,
+		.lport = m->port,
+		.user_host = (uint8_t)h,
+		.reuseport = (m->flags & NPP_LISTEN_REUSEPORT) != 0,
+		.user_sock = m->sock,
+		.user_gen = m->sock_gen,
+	}, *ep;
+	struct ism_sess *s;
+	int err = -ENOBUFS;
+
+	if (I->r->host[h].n_udp >= ISM_MAX_UDP / 2)
+		return -ENOBUFS;
+	s = ism_sess_new(I, h, ISM_DGRAM, m->sock, m->sock_gen);
+	if (!s)
+		return -ENOBUFS;
+	s->off = m->off;
+	t.user_off = (uint64_t)ism_sess_index(I, s) + 1;
+	ep = stack_udp_bind(I->stack, &t, &err);
+	if (!ep) {
+		ism_sess_free(I, s);
+		return err;
+	}
+	s->tcb = ep->index;
+	s->tcb_gen = ep->gen;
+	I->r->host[h].n_udp++;
+	*out = s;
+	return 0;
+}
+
+static bool is_home(struct ism *I, const struct ism_sess *s)
+{
+	return *(volatile uint8_t *)&ism_sess_rec(I, s)->slot == I->r->host[s->host].slot;
+}
+
+void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
+{
+	struct ism_sess *s = ism_sess_find(I, h, m->sock);
+	int err = 0;
+
+	if (!ism_rec(I, h, m->sock) || !ism_heap_at(I, h, m->off, sizeof(struct npp_udp)))
+		err = -EPROTO;
+	if (err == 0 && s && (s->kind != ISM_DGRAM || s->sock_gen != m->sock_gen || s->off != m->off)) {
+		if (s->kind == ISM_DGRAM)
+			ism_udp_drop(I, s), s = NULL; /* an earlier life of the record */
+		else
+			err = -EPROTO;
+	}
+	if (err == 0 && !s) {
+		err = bind_new(I, h, m, &s);
+		if (err == 0 && is_home(I, s)) {
+			atomic_store_explicit(&ism_sess_rec(I, s)->ism_handle, ism_sess_handle(I, s),
+					      memory_order_release);
+			ism_udp_need_ring(I, s, 0);
+		}
+	}
+	if (err == -EPROTO)
+		ism_proto_error(I, h);
+	answer(I, h, m, NPP_MSG_UDP_BOUND, err ? ISM_NONE : ism_sess_handle(I, s), err);
+}
+
+void ism_udp_drop(struct ism *I, struct ism_sess *s)
+{
+	struct udp_endpoint *ep = ep_of(I, s);
+
+	if (ep)
+		stack_udp_unbind(I->stack, ep);
+	if (I->host[s->host] && s->rx_blk != ISM_NONE)
+		lane_of(I, s)->rx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+	if (s->rx_blk != ISM_NONE)
+		ism_block_put(I, s->host, s->rx_blk, s->rx_order);
+	s->rx_blk = ISM_NONE;
+	ism_ring_drop_tx(I, s, NULL);
+	I->r->host[s->host].n_udp--;
+	ism_sess_free(I, s);
+}
+
+void ism_udp_unbind(struct ism *I, unsigned h, const struct npp_msg *m)
+{
+	struct ism_sess *s = ism_sess_of_msg(I, h, m);
+	uint32_t handle = s ? ism_sess_handle(I, s) : m->ism_handle;
+
+	if (s && s->kind == ISM_DGRAM) {
+		ism_udp_look(I, s); /* what was written before the close still goes out */
+		ism_udp_drop(I, s);
+	}
+	answer(I, h, m, NPP_MSG_UDP_UNBOUND, handle, 0);
+}
+
+/* ---- receive --------------------------------------------------------------------------------- */
+
+static unsigned ring_order(uint32_t set, uint32_t least)
+{
+	uint32_t bytes = set ? set : ISM_UDP_RING;
+	unsigned o = 0;
+
+	bytes = bytes < least ? least : bytes;
+	while (o + 1 < ISM_ORDERS && (ISM_PAGE << o) < bytes)
+		o++;
+	return o;
+}
+
+/* Our receive ring: made at the first datagram. */
+static uint8_t *rx_ring(struct ism *I, struct ism_sess *s, struct npp_udp_lane *lane)
+{
+	if (s->rx_blk == ISM_NONE) {
+		uint32_t set = atomic_load_explicit(&ism_sess_rec(I, s)->rcvbuf, memory_order_relaxed);
+		unsigned order = ring_order(set, ISM_UDP_RING);
+
+		s->rx_blk = ism_block_get(I, s->host, order);
+		if (s->rx_blk == ISM_NONE)
+			return NULL;
+		s->rx_order = (uint8_t)order;
+		/* Offsets begin where the lane stands, which is 0 but for a reader that lies. */
+		s->rx_head = atomic_load_explicit(&lane->rx_tail, memory_order_acquire) & ~31u;
+		lane->rx_ring = (struct npp_ring_desc){ .off = ism_mem_off(I->chunks, s->rx_blk),
+							.size = ISM_PAGE << order };
+	}
+	return I->host[s->host]->base + ism_mem_off(I->chunks, s->rx_blk);
+}
+
+/* Where the next record of NEED bytes goes; skips the rest of the ring if it must. NULL: full. */
+static struct npp_dgram *rx_place(struct ism *I, struct ism_sess *s, struct npp_udp_lane *lane, uint32_t need)
+{
+	uint8_t *base = rx_ring(I, s, lane);
+	uint32_t size = ism_rx_size(s), used, left;
+
+	if (!base)
+		return NULL;
+	/* acquire: pairs with the reader's release after its copy */
+	used = s->rx_head - atomic_load_explicit(&lane->rx_tail, memory_order_acquire);
+	if (used > size || used % 32) {
+		ism_proto_error(I, s->host);
+		return NULL;
+	}
+	left = size - (s->rx_head & (size - 1));
+	if (need <= left)
+		return need <= size - used ? (struct npp_dgram *)(base + (s->rx_head & (size - 1))) : NULL;
+	if (left + need > size - used)
+		return NULL;
+	((struct npp_dgram *)(base + (s->rx_head & (size - 1))))->len = NPP_DGRAM_SKIP;
+	s->rx_head += left;
+	return (struct npp_dgram *)base;
+}
+
+void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload)
+{
+	struct ism *I = arg;
+	struct ism_sess *s = sess_of(I, ep);
+	uint32_t need = HDR + ROUND32(d->len);
+	struct npp_udp_lane *lane;
+	struct npp_dgram *to;
+
+	if (!s || d->len > LEN_MAX)
+		return;
+	lane = lane_of(I, s);
+	to = rx_place(I, s, lane, need);
+	if (!to) {
+		atomic_fetch_add_explicit(&lane->drops, 1, memory_order_relaxed);
+		npp_stat_inc(I->stats, NPP_IS_DROP_UDP_FULL);
+		return;
+	}
+	*to = *d;
+	memcpy(to + 1, payload, d->len);
+	s->rx_head += need;
+	s->active_us = I->now_us;
+	/* release: pairs with the reader's acquire */
+	atomic_store_explicit(&lane->rx_head, s->rx_head, memory_order_release);
+	ism_notify(I, s, NPP_OUT_RX, false);
+}
+
+void ism_udp_error(void *arg, struct udp_endpoint *ep, int err)
+{
+	struct ism *I = arg;
+	struct ism_sess *s = sess_of(I, ep);
+	struct npp_sock *rec;
+
+	if (!s)
+		return;
+	rec = ism_sess_rec(I, s);
+	/* As elsewhere, only connected datagram sockets hear of ICMP errors. */
+	if (!(atomic_load_explicit(&rec->fl, memory_order_relaxed) & NPP_FL_CONNECTED))
+		return;
+	atomic_store_explicit(&rec->err, err, memory_order_relaxed);
+	ism_notify(I, s, NPP_OUT_ERR, false);
+}
+
+/* ---- transmit ---------------------------------------------------------------------------------- */
+
+static void send_failed(struct ism *I, struct ism_sess *s, struct npp_sock *rec, int err)
+{
+	if (err == -ENOBUFS || err == -EAGAIN)
+		return; /* datagrams may be lost */
+	atomic_store_explicit(&rec->err, -err, memory_order_relaxed);
+	ism_notify(I, s, NPP_OUT_ERR, false);
+}
+
+/* Sends the record at the tail; bytes that it takes in the ring, 0: it makes no sense. */
+static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec, struct udp_endpoint *ep,
+			 const uint8_t *base, uint32_t avail)
+{
+	uint32_t size = ism_tx_size(s), at = s->tx_tail & (size - 1), left = size - at;
+	struct npp_dgram d;
+	struct stack_slice slice;
+	int err;
+
+	if (avail < HDR)
+		return 0;
+	memcpy(&d, base + at, sizeof d);
+	if (d.len == NPP_DGRAM_SKIP)
+		return left <= avail ? left : 0;
+	if (d.len > LEN_MAX || HDR + ROUND32(d.len) > left || HDR + ROUND32(d.len) > avail)
+		return 0;
+	slice = (struct stack_slice){ base + at + HDR, d.len };
+	err = stack_udp_send(I->stack, ep, &d, &slice, d.len ? 1 : 0,
+			     atomic_load_explicit(&rec->opt_flags, memory_order_relaxed));
+	if (err < 0)
+		send_failed(I, s, rec, err);
+	return HDR + ROUND32(d.len);
+}
+
+void ism_udp_look(struct ism *I, struct ism_sess *s)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	struct udp_endpoint *ep = ep_of(I, s);
+	uint32_t head, n = 0, size = ism_tx_size(s);
+	const uint8_t *base;
+
+	atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel);
+	if (!ep || !size)
+		return;
+	base = I->host[s->host]->base + ism_mem_off(I->chunks, s->tx_blk);
+	/* acquire: pairs with the writer's release; the records are whole */
+	head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
+	while (head != s->tx_tail && n++ < TX_BUDGET) {
+		uint32_t avail = head - s->tx_tail, took = 0;
+
+		if (avail <= size && head % 32 == 0)
+			took = send_one(I, s, rec, ep, base, avail);
+		if (!took) { /* everything that stands there is given up */
+			ism_proto_error(I, s->host);
+			took = avail;
+		}
+		s->tx_tail += took;
+	}
+	s->tx_tail &= ~31u;
+	s->active_us = I->now_us;
+	atomic_store_explicit(&rec->tx_tail, s->tx_tail, memory_order_release);
+	/* pairs with the writer's seq_cst store of tx_want before it looks at tx_tail again */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&rec->tx_want, memory_order_relaxed)) {
+		atomic_store_explicit(&rec->tx_want, 0, memory_order_relaxed);
+		ism_notify(I, s, NPP_OUT_TX, false);
+	}
+	if (n > TX_BUDGET)
+		ism_conn_owe(I, s, TCP_UP_TX); /* the rest in the next round */
+}
+
+void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	unsigned order;
+
+	if (!is_home(I, s)) {
+		ism_proto_error(I, s->host);
+		return;
+	}
+	if (s->tx_blk == ISM_NONE) {
+		order = ring_order(atomic_load_explicit(&rec->sndbuf, memory_order_relaxed), ISM_UDP_RING);
+		s->tx_blk = ism_block_get(I, s->host, order);
+		if (s->tx_blk == ISM_NONE) {
+			ism_ring_wait(I, s, want);
+			return;
+		}
+		s->tx_order = (uint8_t)order;
+		/* Records begin where the writer stands: 0, unless a ring was taken back before. */
+		s->tx_tail = atomic_load_explicit(&rec->tx_head, memory_order_relaxed) & ~31u;
+		atomic_store_explicit(&rec->tx_tail, s->tx_tail, memory_order_relaxed);
+		rec->tx_ring = (struct npp_ring_desc){ .off = ism_mem_off(I->chunks, s->tx_blk),
+						       .size = ISM_PAGE << order };
+	}
+	ism_notify(I, s, NPP_OUT_TX, false);
+}
