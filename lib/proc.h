@@ -37,7 +37,8 @@ uint64_t npp_proc_raise_nofile(void);
 /* "exited with status 1", "was killed by signal 9 (Killed)", from a wait(2) status. */
 const char *npp_proc_describe_exit(int status, char *buf, size_t cap);
 
-/* Start time of PID (field 22 of /proc/PID/stat); 0: there is no such process. */
+/* Start time of PID (field 22 of /proc/PID/stat); 0: there is no such process, or it is
+ * a zombie. */
 uint64_t npp_proc_start_time(pid_t pid);
 
 #endif
