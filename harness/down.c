@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "harness/lab.h"
+#include "lib/hugepages.h"
 
 #define MAX_PIDS 8192
 #define TERM_MS 3000
@@ -119,6 +120,8 @@ static int stop_all(const struct lab *l, struct npp_err *e)
 		stop_programs(l, s, pids);
 		stop_nppds(l, pids);
 		r = kill_rest(s, pids, e);
+		/* Whoever comes to the ledger gives back what dead nppds had borrowed. */
+		npp_hugepages_release(l->name, NULL);
 	}
 	free(s);
 	free(pids);

@@ -161,22 +161,22 @@ int lab_load(struct lab *l, const char *name, struct npp_err *e)
 {
 	char path[LAB_PATH_CAP], dir[LAB_DIR_CAP];
 	int lock = l->lock, r;
+	struct npp_conf *c = NULL;
 
 	snprintf(dir, sizeof dir, "%s/%s", lab_rundir(), name);
 	snprintf(path, sizeof path, "%s/" STATE_FILE, dir);
 	if (access(path, F_OK) < 0)
 		return npp_err_set(e, -ENOENT, "there is no lab '%s'", name);
-	struct npp_conf *c = NULL;
 	r = npp_conf_load(&c, path);
 	if (r == 0)
 		r = npp_conf_bind(c, npp_conf_root(c), &lab_schema, l);
+	snprintf(l->dir, sizeof l->dir, "%s", dir);	/* binding has zeroed it all */
+	l->lock = lock;
 	if (r < 0) {
 		npp_err_set(e, r, "%s", c && npp_conf_error_count(c) ? npp_conf_error_text(c, 0) : strerror(-r));
 		npp_conf_free(c);
 		return r;
 	}
-	snprintf(l->dir, sizeof l->dir, "%s", dir);
-	l->lock = lock;
 	l->conf = c;
 	l->own_conf = true;
 	return 0;
@@ -336,7 +336,7 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 	l->file = keep(l, "%s", file);
 	l->boot_id = boot_id(l);
 	l->owner_pid = (uint32_t)getpid();
-	l->owner_start = proc_start_time(getpid());
+	l->owner_start = npp_proc_start_time(getpid());
 	l->n_nets = t->n_nets;
 	l->nets = keep_array(l, t->n_nets, sizeof *l->nets);
 	for (i = 0; i < t->n_nets; i++) {
@@ -463,8 +463,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Directories of RUNDIR with a lab.json, or with nothing at all: a lab that was killed
- * before it wrote one. */
+/* Directories of RUNDIR with a lab.json. */
 char **lab_list(void)
 {
 	char **names = calloc(1, sizeof *names), **more, path[LAB_PATH_CAP];

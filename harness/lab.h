@@ -20,6 +20,7 @@
 #include "harness/topo.h"
 #include "lib/conf.h"
 #include "lib/log.h"
+#include "lib/proc.h"
 
 #define LAB_STATE_VERSION 1
 #define LAB_DIR_CAP 160
@@ -82,10 +83,9 @@ struct lab_proc *lab_find_proc(struct lab *l, const char *node);
 bool lab_other_boot(const struct lab *l);
 
 /* proc.c */
-uint64_t proc_start_time(pid_t pid);	/* 0: there is no such process, or it is a zombie */
 static inline bool proc_alive(const struct lab_proc *p)
 {
-	return p->pid && proc_start_time((pid_t)p->pid) == p->start;
+	return p->pid && npp_proc_start_time((pid_t)p->pid) == p->start;
 }
 /* Starts ARGV in namespace NS with output to LOG; *READY_FD is the read end of what it
  * gets as descriptor 3. It waits for proc_release() before it does anything, so that its

@@ -37,30 +37,6 @@ void pause_ms(int ms)
 	poll(NULL, 0, ms);
 }
 
-uint64_t proc_start_time(pid_t pid)
-{
-	char path[64], text[1024], *p;
-	unsigned long long start;
-	ssize_t n;
-	int fd, field;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	p = strrchr(text, ')');		/* the name may hold anything */
-	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
-		return 0;
-	for (field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	return p && sscanf(p, "%llu", &start) == 1 ? start : 0;
-}
-
 /* ---- start ------------------------------------------------------------------------------ */
 
 /* In the child: waits for the word, then becomes the program. */
@@ -174,11 +150,11 @@ unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms)
 	int fd;
 
 	for (i = 0; start && i < n; i++) {
-		start[i] = proc_start_time(pids[i]);
+		start[i] = npp_proc_start_time(pids[i]);
 		fd = (int)syscall(SYS_pidfd_open, pids[i], 0);
 		if (fd < 0)
 			continue;
-		if (start[i] && proc_start_time(pids[i]) == start[i])
+		if (start[i] && npp_proc_start_time(pids[i]) == start[i])
 			syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
 		close(fd);
 	}
@@ -187,7 +163,7 @@ unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms)
 		while (waitpid(-1, NULL, WNOHANG) > 0)	/* children of a failed `up` */
 			;
 		for (i = 0; i < n; i++)
-			left += start[i] && proc_start_time(pids[i]) == start[i];
+			left += start[i] && npp_proc_start_time(pids[i]) == start[i];
 		if (!left || now_ms() >= end)
 			break;
 		pause_ms(left ? 5 : 0);

@@ -261,7 +261,7 @@ static int start_nppd(struct up *u, uint32_t i, const char *nppd, struct npp_err
 	p = &l->procs[l->n_procs++];
 	p->node = l->nodes[i].name;
 	p->pid = (uint32_t)u->starts[i].pid;
-	p->start = proc_start_time(u->starts[i].pid);
+	p->start = npp_proc_start_time(u->starts[i].pid);
 	r = lab_save(l, "starting", "nppd", e);
 	if (r < 0)
 		return r;

@@ -13,10 +13,12 @@
 
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ -n "${BASH_VERSION:-}" ] || { echo 'Bail out! needs bash'; exit 1; }
 : "${top_srcdir:=$(cd "$here/../.." && pwd)}" "${top_builddir:=$top_srcdir}"
 topologies=$top_srcdir/topologies
 npplab=$top_builddir/harness/npp-lab
 npp=$top_builddir/npp/npp
+[ -x "$npplab" ] || { echo "Bail out! $npplab is not built"; exit 1; }
 sanitized=false
 grep -q '^#define NPP_SANITIZED' "$top_builddir/config.h" 2>/dev/null && sanitized=true
 bulk=$((1 << 30)) slow=1
@@ -26,6 +28,7 @@ tap_n=0 tap_failed=0
 labs=() background=()
 test_name= lab= evidence= work=
 # Programs started before the preload library wants them must not carry ours.
+PATH=$PATH:/usr/sbin:/sbin
 unset NPP_RUNDIR NPP_HOST_SOCK
 rundir=/run/npp
 
