@@ -153,14 +153,18 @@ bool osm_slot_passed(struct npp_osm *o, unsigned s, uint32_t mark)
 	return (int32_t)(sl->queued - sl->q_len - open - mark) >= 0;
 }
 
+/* Is there anything to take? A position that makes no sense is nothing: it must not keep
+ * us awake. */
 bool osm_lanes_pending(struct npp_osm *o)
 {
 	for (unsigned s = 0; s < o->n_slots; s++) {
 		const struct osm_slot *sl = &o->slot[s];
+		uint32_t n;
 
-		if (sl->mapped &&
-		    (atomic_load_explicit(&sl->cons.q->post_head, memory_order_acquire) != sl->cons.post_tail ||
-		     atomic_load_explicit(&sl->cons.q->overflow, memory_order_relaxed)))
+		if (!sl->mapped)
+			continue;
+		n = atomic_load_explicit(&sl->cons.q->post_head, memory_order_acquire) - sl->cons.post_tail;
+		if (n - 1 < NPP_I2OQ_DEPTH || atomic_load_explicit(&sl->cons.q->overflow, memory_order_relaxed))
 			return true;
 	}
 	return false;

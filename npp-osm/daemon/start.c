@@ -87,17 +87,15 @@ static int recv_bells(struct npp_osm *o, struct npp_err *e)
 
 		if (r != 1)
 			return npp_err_set(e, r < 0 ? r : -EPIPE, "%u of %u doorbells came", have, NPP_MAX_CTX);
-		if (o->msg.hdr.type == NPP_CTL_BELLS && o->msg.hdr.len == sizeof b) {
+		memset(&b, 0xff, sizeof b);
+		if (o->msg.hdr.type == NPP_CTL_BELLS && o->msg.hdr.len == sizeof b)
 			memcpy(&b, o->msg.body, sizeof b);
-			for (unsigned i = 0; b.first == have && i < b.count && i < o->msg.hdr.nfds && have < NPP_MAX_CTX; i++)
-				o->bell[have++] = npp_ctl_take_fd(&o->msg, i);
-			b.first += b.count;
-		} else {
-			b.first = NPP_MAX_CTX + 1;
-		}
-		npp_ctl_close_fds(&o->msg);
-		if (b.first != have)
+		if (b.first != have || b.count != o->msg.hdr.nfds || b.count == 0 || b.count > NPP_MAX_CTX - have) {
+			npp_ctl_close_fds(&o->msg);
 			return npp_err_set(e, -EPROTO, "the doorbells come in disorder");
+		}
+		for (unsigned i = 0; i < b.count; i++)
+			o->bell[have++] = npp_ctl_take_fd(&o->msg, i);
 	}
 	return 0;
 }
