@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * api.c - the socket calls as programs know them
+ *
+ * Each looks up the descriptor, hands on to the real call if it is not ours, and turns
+ * negative errnos into the C library's manners. errno is left alone on success.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+
+static inline ssize_t done(ssize_t r, int saved)
+{
+	if (r < 0) {
+		errno = (int)-r;
+		return -1;
+	}
+	errno = saved;
+	return r;
+}
+
+/* ---- opening ---------------------------------------------------------------------- */
+
+int npp_socket(int domain, int type, int protocol)
+{
+	int t = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), fd, saved = errno;
+	bool candidate = (domain == AF_INET || domain == AF_INET6) &&
+			 ((t == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP)) ||
+			  (t == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP)));
+	struct so *so;
+
+	fd = R->socket(domain, type, protocol);
+	if (fd < 0 || !candidate || !lib_on())
+		return fd;
+	fd_lock();
+	so = so_new(SO_KERNEL_YET);
+	if (so) {
+		so->domain = (uint8_t)domain;
+		so->dgram = t == SOCK_DGRAM;
+		fd_install(fd, so);
+	}
+	fd_unlock();
+	errno = saved;
+	return fd;
+}
+
+/* The object for a call that may make FD ours: known, or a kernel socket from elsewhere. */
+static struct so *candidate(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct so *so = fd_get(fd);
+
+	if (so || !sa || len < sizeof sa->sa_family || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
+	    !lib_on())
+		return so && (so->kind == SO_OURS || so->kind == SO_KERNEL_YET) ? so : NULL;
+	fd_lock();
+	so = sock_adopt(fd, sa->sa_family);
+	fd_unlock();
+	return so;
+}
+
+int npp_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct so *so = candidate(fd, addr, len);
+	int saved = errno, r = 1;
+
+	if (so) {
+		fd_lock();
+		r = sock_do_bind(so, fd, addr, len);
+		fd_unlock();
+	}
+	return r == 1 ? R->bind(fd, addr, len) : (int)done(r, saved);
+}
+
+int npp_listen(int fd, int backlog)
+{
+	struct so *so = fd_get(fd);
+	int saved = errno, r = 1;
+
+	if (so && (so->kind == SO_OURS || so->kind == SO_KERNEL_YET)) {
+		fd_lock();
+		r = sock_do_listen(so, fd, backlog);
+		fd_unlock();
+	}
+	return r == 1 ? R->listen(fd, backlog) : (int)done(r, saved);
+}
+
+int npp_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct so *so = fd_ours(fd);
+	int saved = errno;
+
+	if (!so)
+		return R->accept4(fd, addr, len, flags);
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return (int)done(-EINVAL, saved);
+	return (int)done(sock_do_accept(so, fd, addr, len, flags), saved);
+}
+
+int npp_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct so *so = candidate(fd, addr, len);
+	int saved = errno, r = 1;
+
+	if (so && npp_thr.inside == 0)
+		r = so->dgram ? dgram_do_connect(so, fd, addr, len) : sock_do_connect(so, fd, addr, len);
+	return r == 1 ? R->connect(fd, addr, len) : (int)done(r, saved);
+}
+
+int npp_shutdown(int fd, int how)
+{
+	struct so *so = fd_ours(fd);
+	int saved = errno;
+
+	return so ? (int)done(sock_do_shutdown(so, fd, how), saved) : R->shutdown(fd, how);
+}
+
+/* ---- closing ------------------------------------------------------------------------------ */
+
+/* Takes FD out of the tables; *GONE is the object to drop if this was its last descriptor. */
+static bool remove_fd(int fd, struct so *gone)
+{
+	struct so *so = fd_get(fd);
+
+	if (!so)
+		return false;
+	*gone = (struct so){ .idx = so->idx, .gen = so->gen, .sk = so->sk, .kind = SO_OURS, .dgram = so->dgram };
+	return fd_remove(fd);
+}
+
+int npp_close(int fd)
+{
+	struct so *so = fd_get(fd), gone;
+	int r, saved = errno;
+	bool last;
+
+	if (!so || npp_thr.inside || vfork_child())
+		return R->close(fd);
+	if (so->kind == SO_INTERNAL)
+		return (int)done(-EBADF, saved);
+	fd_lock();
+	last = remove_fd(fd, &gone);
+	r = R->close(fd) < 0 ? -errno : 0;
+	fd_unlock();
+	if (last)
+		sock_drop(&gone, true);
+	return (int)done(r, saved);
+}
+
+int npp_close_range(unsigned first, unsigned last, int flags)
+{
+	int saved = errno, r = 0;
+	unsigned from = first;
+
+	if (first > last || npp_thr.inside)
+		return (int)done(npp_real_close_range(first, last, (unsigned)flags), saved);
+	if (flags & ~(int)CLOSE_RANGE_CLOEXEC || vfork_child()) {
+		/* unsharing, or a child of vfork that is about to exec: ours are close-on-exec */
+		return (int)done(npp_real_close_range(first, last, (unsigned)flags), saved);
+	}
+	for (unsigned fd = first; fd <= last && fd < FD_MAX && r == 0; fd++) {
+		struct so *so = fd_get((int)fd);
+
+		if (!so)
+			continue;
+		if (fd > from)
+			r = npp_real_close_range(from, fd - 1, (unsigned)flags);
+		if (so->kind != SO_INTERNAL) {
+			if (flags & CLOSE_RANGE_CLOEXEC)
+				R->fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+			else
+				npp_close((int)fd);
+		}
+		from = fd + 1;
+	}
+	if (r == 0 && from <= last)
+		r = npp_real_close_range(from, last, (unsigned)flags);
+	return (int)done(r, saved);
+}
+
+/* ---- dup -------------------------------------------------------------------------------------- */
+
+/* dup() and F_DUPFD; MIN the lowest number wanted. */
+static int dup_any(int fd, int min, bool cloexec)
+{
+	struct so *so = fd_get(fd);
+	int to, r, saved = errno;
+
+	if (!so || so->kind == SO_INTERNAL || vfork_child())
+		return so && so->kind == SO_INTERNAL && !npp_thr.inside
+			       ? (int)done(-EBADF, saved)
+			       : R->fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
+	fd_lock();
+	to = R->fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
+	r = to < 0 ? -errno : fd_install(to, so);
+	if (r < 0 && to >= 0)
+		R->close(to);
+	fd_unlock();
+	return (int)done(r < 0 ? r : to, saved);
+}
+
+int npp_dup(int fd)
+{
+	return fd_get(fd) ? dup_any(fd, 0, false) : R->dup(fd);
+}
+
+static int dup_onto(int fd, int to, int flags)
+{
+	struct so *so = fd_get(fd), *old = fd_get(to), gone;
+	bool last = false;
+	int r = 0;
+
+	if (so && so->kind == SO_INTERNAL)
+		return -EBADF;
+	fd_lock();
+	if (R->fcntl(fd, F_GETFD) < 0)
+		r = -EBADF;
+	if (r == 0 && old && old->kind == SO_INTERNAL)
+		r = fd_evict(to);
+	else if (r == 0 && old)
+		last = remove_fd(to, &gone);
+	if (r == 0 && R->dup3(fd, to, flags) < 0)
+		r = -errno;
+	if (r == 0 && so) {
+		r = fd_install(to, so);
+		if (r < 0)
+			R->close(to);
+	}
+	fd_unlock();
+	if (last)
+		sock_drop(&gone, true);
+	return r < 0 ? r : to;
+}
+
+/* A child of vfork puts sockets where the program it will start wants them: remembered
+ * until exec, since the table is its parent's. */
+static int dup_in_vfork(int fd, int to, int flags)
+{
+	int r = R->dup3(fd, to, flags);
+
+	if (r >= 0 && fd_ours(fd))
+		vfork_note(fd, to);
+	return r;
+}
+
+int npp_dup3(int fd, int to, int flags)
+{
+	int saved = errno;
+
+	if ((!fd_get(fd) && !fd_get(to)) || fd == to || npp_thr.inside)
+		return R->dup3(fd, to, flags);
+	if (vfork_child())
+		return dup_in_vfork(fd, to, flags);
+	return (int)done(dup_onto(fd, to, flags), saved);
+}
+
+int npp_dup2(int fd, int to)
+{
+	if ((!fd_get(fd) && !fd_get(to)) || fd == to || npp_thr.inside)
+		return R->dup2(fd, to);
+	return npp_dup3(fd, to, 0);
+}
+
+int npp_fcntl(int fd, int cmd, unsigned long arg)
+{
+	struct so *so = fd_get(fd);
+	int saved = errno;
+
+	if (!so)
+		return R->fcntl(fd, cmd, arg);
+	switch (cmd) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		return dup_any(fd, (int)arg, cmd == F_DUPFD_CLOEXEC);
+	case F_GETFL:
+		return so->kind == SO_OURS ? (int)done(sock_getfl(so, fd), saved) : R->fcntl(fd, cmd, arg);
+	case F_SETFL:
+		return so->kind == SO_OURS ? (int)done(sock_setfl(so, fd, (int)arg), saved) : R->fcntl(fd, cmd, arg);
+	default:
+		return R->fcntl(fd, cmd, arg);
+	}
+}
+
+/* ---- receiving ------------------------------------------------------------------------------------ */
+
+static ssize_t recv_iov(struct so *so, int fd, const struct iovec *iov, int n, int flags)
+{
+	struct msghdr mh = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+
+	return so->dgram ? dgram_recv(so, fd, &mh, flags) : stream_recv(so, fd, iov, n, flags);
+}
+
+ssize_t npp_read(int fd, void *buf, size_t n)
+{
+	struct so *so = fd_ours(fd);
+	struct iovec iov = { buf, n };
+	int saved = errno;
+
+	return so ? done(recv_iov(so, fd, &iov, 1, 0), saved) : R->read(fd, buf, n);
+}
+
+ssize_t npp_readv(int fd, const struct iovec *iov, int n)
+{
+	struct so *so = fd_ours(fd);
+	int saved = errno;
+
+	return so ? done(recv_iov(so, fd, iov, n, 0), saved) : R->readv(fd, iov, n);
+}
+
+ssize_t npp_recv(int fd, void *buf, size_t n, int flags)
+{
+	struct so *so = fd_ours(fd);
+	struct iovec iov = { buf, n };
+	int saved = errno;
+
+	return so ? done(recv_iov(so, fd, &iov, 1, flags), saved) : R->recv(fd, buf, n, flags);
+}
+
+static ssize_t recv_msg(struct so *so, int fd, struct msghdr *mh, int flags)
+{
+	ssize_t r;
+
+	if (mh->msg_iovlen > 1024)
+		return -EMSGSIZE;
+	if (so->dgram)
+		return dgram_recv(so, fd, mh, flags);
+	r = stream_recv(so, fd, mh->msg_iov, (int)mh->msg_iovlen, flags);
+	if (r >= 0) {
+		mh->msg_namelen = 0;
+		mh->msg_controllen = 0;
+		mh->msg_flags = 0;
+	}
+	return r;
+}
+
+ssize_t npp_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len)
+{
+	struct so *so = fd_ours(fd);
+	struct iovec iov = { buf, n };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = addr, .msg_namelen = addr && len ? *len : 0 };
+	int saved = errno;
+	ssize_t r;
+
+	if (!so)
+		return R->recvfrom(fd, buf, n, flags, addr, len);
+	r = recv_msg(so, fd, &mh, flags);
+	if (r >= 0 && addr && len)
+		*len = mh.msg_namelen;
+	return done(r, saved);
+}
+
+ssize_t npp_recvmsg(int fd, struct msghdr *mh, int flags)
+{
+	struct so *so = fd_ours(fd);
+	int saved = errno;
+
+	return so ? done(recv_msg(so, fd, mh, flags), saved) : R->recvmsg(fd, mh, flags);
+}
+
+int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct timespec *timeout)
+{
+	struct so *so = fd_ours(fd);
+	uint64_t end = timeout ? lib_now_us() + (uint64_t)timeout->tv_sec * 1000000 + (uint64_t)timeout->tv_nsec / 1000
+			       : UINT64_MAX;
+	int saved = errno;
+	ssize_t r = 0;
+	unsigned i;
+
+	if (!so)
+		return R->recvmmsg(fd, mm, n, flags, timeout);
+	for (i = 0; i < n && i < 1024; i++) {
+		r = recv_msg(so, fd, &mm[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (r < 0)
+			break;
+		mm[i].msg_len = (unsigned)r;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (lib_now_us() >= end) { /* looked at after each one, as the kernel does */
+			i++;
+			break;
+		}
+	}
+	return (int)done(i ? (ssize_t)i : r, saved);
+}
+
+/* ---- sending ---------------------------------------------------------------------------------------- */
+
+static ssize_t send_kernel(int fd, const struct msghdr *mh, int flags)
+{
+	ssize_t r = R->sendmsg(fd, mh, flags);
+
+	return r < 0 ? -errno : r;
+}
+
+static ssize_t send_msg(struct so *so, int fd, const struct msghdr *mh, int flags)
+{
+	ssize_t r;
+
+	if (mh->msg_iovlen > 1024)
+		return -EMSGSIZE;
+	if (!so->dgram) {
+		if (so->kind != SO_OURS)
+			return send_kernel(fd, mh, flags);
+		if (mh->msg_name && so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP)
+			return -EISCONN;
+		return stream_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, flags);
+	}
+	r = dgram_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, mh->msg_name, mh->msg_namelen, flags);
+	return r == INT32_MIN ? send_kernel(fd, mh, flags) : r;
+}
+
+/* Sockets whose data we carry, and datagram sockets that a destination may make ours. */
+static struct so *sender(int fd)
+{
+	struct so *so = fd_get(fd);
+
+	return so && (so->kind == SO_OURS || (so->kind == SO_KERNEL_YET && so->dgram)) ? so : NULL;
+}
+
+ssize_t npp_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len)
+{
+	struct so *so = sender(fd);
+	struct iovec iov = { (void *)(uintptr_t)buf, n };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = (void *)(uintptr_t)addr,
+			     .msg_namelen = addr ? len : 0 };
+	int saved = errno;
+
+	return so ? done(send_msg(so, fd, &mh, flags), saved) : R->sendto(fd, buf, n, flags, addr, len);
+}
+
+ssize_t npp_send(int fd, const void *buf, size_t n, int flags)
+{
+	return sender(fd) ? npp_sendto(fd, buf, n, flags, NULL, 0) : R->send(fd, buf, n, flags);
+}
+
+ssize_t npp_write(int fd, const void *buf, size_t n)
+{
+	return fd_ours(fd) ? npp_sendto(fd, buf, n, 0, NULL, 0) : R->write(fd, buf, n);
+}
+
+ssize_t npp_writev(int fd, const struct iovec *iov, int n)
+{
+	struct so *so = fd_ours(fd);
+	struct msghdr mh = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+	int saved = errno;
+
+	if (!so)
+		return R->writev(fd, iov, n);
+	return done(n < 0 || n > 1024 ? -EINVAL : send_msg(so, fd, &mh, 0), saved);
+}
+
+/* Does MH carry a descriptor of ours to another process? It would arrive as a place-holder. */
+static bool passes_ours(const struct msghdr *mh)
+{
+	struct msghdr copy = *mh;
+
+	if (!mh->msg_control || !mh->msg_controllen)
+		return false;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
+		size_t n = c->cmsg_len > CMSG_LEN(0) ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+			if (fd_ours(fd) || (fd_get(fd) == &npp_lib.internal && !npp_thr.inside))
+				return true;
+		}
+	}
+	return false;
+}
+
+ssize_t npp_sendmsg(int fd, const struct msghdr *mh, int flags)
+{
+	struct so *so = sender(fd);
+	int saved = errno;
+
+	if (so)
+		return done(send_msg(so, fd, mh, flags), saved);
+	if (unlikely(passes_ours(mh))) {
+		lib_say(ONCE_SCM, "sockets of npp cannot be passed to other processes by SCM_RIGHTS (EINVAL)");
+		return done(-EINVAL, saved);
+	}
+	return R->sendmsg(fd, mh, flags);
+}
+
+int npp_sendmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags)
+{
+	struct so *so = sender(fd);
+	int saved = errno;
+	ssize_t r = 0;
+	unsigned i;
+
+	if (!so)
+		return R->sendmmsg(fd, mm, n, flags);
+	for (i = 0; i < n && i < 1024; i++) {
+		r = send_msg(so, fd, &mm[i].msg_hdr, flags);
+		if (r < 0)
+			break;
+		mm[i].msg_len = (unsigned)r;
+	}
+	return (int)done(i ? (ssize_t)i : r, saved);
+}
+
+/* Into a datagram socket or from one of ours: through a buffer, one piece. */
+static ssize_t sendfile_copy(struct so *so, int out, int in, off_t *off, size_t n)
+{
+	uint8_t buf[65536];
+	struct iovec iov = { buf, 0 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t want = n < sizeof buf ? n : sizeof buf;
+	ssize_t k = off ? R->pread(in, buf, want, *off) : npp_read(in, buf, want);
+
+	if (k <= 0)
+		return k < 0 ? -errno : 0;
+	iov.iov_len = (size_t)k;
+	k = so ? send_msg(so, out, &mh, 0) : npp_write(out, buf, (size_t)k);
+	if (k > 0 && off)
+		*off += k;
+	return k < 0 && !so ? -errno : k;
+}
+
+ssize_t npp_sendfile(int out, int in, off_t *off, size_t n)
+{
+	struct so *so = fd_ours(out);
+	int saved = errno;
+
+	if (!so && !fd_ours(in))
+		return R->sendfile(out, in, off, n);
+	if (so && !so->dgram && !fd_ours(in))
+		return done(stream_sendfile(so, out, in, off, n), saved);
+	return done(sendfile_copy(so, out, in, off, n), saved);
+}
+
+ssize_t npp_splice(int in, off64_t *off_in, int out, off64_t *off_out, size_t n, unsigned flags)
+{
+	if (!fd_ours(in) && !fd_ours(out))
+		return R->splice(in, off_in, out, off_out, n, flags);
+	lib_say(ONCE_SPLICE, "splice() with a socket of npp is refused (EINVAL)");
+	errno = EINVAL;
+	return -1;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * connect.c - opening a connection, and shutting half of it
+ *
+ * The route to the destination picks the NPP (or the kernel). An unbound socket goes to
+ * the next live ISM in turn, which then chooses a source port whose answers hash home. A
+ * bound one goes where the answers of its port hash.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/hash.h"
+#include "npp-osm/libnpp/priv.h"
+#include "shm/lock.h"
+
+#define TX_RING_FIRST 16384	/* asked for with the connection: who opens one mostly speaks first */
+
+/* The ISM that the answers to a bound port will reach. */
+static int slot_for_bound(struct npp_sock *sk, int att)
+{
+	const struct npp_global *g = npp_lib.att[att].global;
+	struct npp_flow_key key = { .src = sk->raddr, .dst = sk->laddr, .sport = htons(sk->rport),
+				    .dport = htons(sk->lport), .proto = IPPROTO_TCP };
+	uint32_t active = atomic_load_explicit(&g->prog_active, memory_order_acquire);
+	unsigned iop = npp_hash_iop(&g->prog[active & 1], &key);
+
+	if (iop >= npp_lib.att[att].n_iops ||
+	    !(atomic_load_explicit(&npp_lib.host->attach[att].iop_up, memory_order_acquire) >> iop & 1))
+		return -ENETUNREACH;
+	return att * NPP_MAX_IOPS + (int)iop;
+}
+
+/* A connection attempt has failed and was reported: a new record for a new attempt. */
+static int renew(struct so *so, int fd)
+{
+	struct so old = { .idx = so->idx, .gen = so->gen, .sk = so->sk, .kind = SO_OURS };
+	struct lctx *c = ctx_self();
+	uint32_t idx, fl = sock_fl(so);
+	struct npp_sock *sk;
+	int r;
+
+	if (so->nfds != 1 || atomic_load_explicit(&old.sk->refs, memory_order_relaxed) != 1 || fl & NPP_FL_BOUND)
+		return -ECONNABORTED;
+	sk = c ? sock_claim(c, &idx) : NULL;
+	if (!sk)
+		return -ENOBUFS;
+	memcpy((void *)&sk->opt_flags, (void *)&old.sk->opt_flags,
+	       offsetof(struct npp_sock, busy) - offsetof(struct npp_sock, opt_flags));
+	sk->type = NPP_SOCK_STREAM;
+	sk->family = 4;
+	atomic_store_explicit(&sk->fl, fl & (NPP_FL_NONBLOCK | NPP_FL_API6), memory_order_relaxed);
+	so->idx = idx;
+	so->gen = atomic_load_explicit(&sk->gen, memory_order_relaxed);
+	so->sk = sk;
+	r = fd_word_set(fd, so);
+	fd_count_drop(1);
+	if (r < 0)
+		return r;
+	if (atomic_fetch_sub_explicit(&old.sk->refs, 1, memory_order_acq_rel) == 1)
+		sock_drop(&old, true);
+	ep_fd_changed(fd, so);
+	return 0;
+}
+
+/* What connect() says while an earlier attempt is under way or done. 1: none is. */
+static int earlier(struct so *so, int fd)
+{
+	int err;
+
+	if (so->sk->type == NPP_SOCK_LISTENER)
+		return -EISCONN;
+	switch (stream_state(so)) {
+	case ST_IDLE:
+		return 1;
+	case ST_CONNECTING:
+		return -EALREADY;
+	case ST_UP:
+		if (!(sock_fl(so) & NPP_FL_CONNECTING))
+			return -EISCONN;
+		atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
+		return 0;
+	case ST_FAILED:
+		break;
+	}
+	err = sock_error(so);
+	if (err)
+		return -err;
+	err = renew(so, fd);
+	return err < 0 ? err : 1;
+}
+
+/* Fills the record and posts CONNECT. Under fd_lock. */
+static int begin(struct so *so, int fd, int att, const union npp_addr *addr, uint16_t port, const union npp_addr *src)
+{
+	struct npp_sock *sk;
+	int slot, r = sock_make(so, fd);
+
+	if (r < 0)
+		return r;
+	sk = so->sk;
+	sk->raddr = *addr;
+	sk->rport = port;
+	if (sock_fl(so) & NPP_FL_BOUND) {
+		if (npp_addr_is_any(&sk->laddr))
+			sk->laddr = *src;
+		slot = slot_for_bound(sk, att);
+	} else {
+		slot = sock_pick_iop(att);
+	}
+	if (slot < 0 || !lib_slot((uint32_t)slot))
+		r = -ENETUNREACH;
+	if (r == 0 && so->kpart)
+		r = sock_all_placeholder(so, fd);
+	if (r < 0) {
+		if (so->kpart && !(sock_fl(so) & NPP_FL_BOUND))
+			sock_unmake(so, fd);
+		return r;
+	}
+	sk->slot = (uint8_t)slot;
+	atomic_fetch_or_explicit(&sk->fl, NPP_FL_CONNECTING, memory_order_relaxed);
+	r = sock_post(so, NPP_MSG_CONNECT, 0, TX_RING_FIRST);
+	if (r < 0)
+		atomic_fetch_and_explicit(&sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
+	ep_fd_changed(fd, so);
+	return r;
+}
+
+/* A wildcard-bound socket connects to a kernel address: gives its record back. */
+static int back_to_kernel(struct so *so, int fd)
+{
+	if (so->kind == SO_OURS) {
+		if (!so->kpart)
+			return -ENETUNREACH;
+		sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
+		sock_unmake(so, fd);
+	}
+	sock_to_kernel(so, fd);
+	return 1;
+}
+
+/* Waits for the end of the attempt. */
+static int finish(struct so *so, int fd)
+{
+	uint64_t deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
+	int r;
+
+	for (;;) {
+		switch (stream_state(so)) {
+		case ST_UP:
+		case ST_IDLE:
+			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
+			return 0;
+		case ST_FAILED:
+			r = sock_error(so);
+			return r ? -r : -ECONNABORTED;
+		case ST_CONNECTING:
+			break;
+		}
+		r = sock_wait(so, fd, WANT_STATE, deadline);
+		if (r < 0)
+			return r == -EAGAIN ? -EINPROGRESS : r;
+	}
+}
+
+/**
+ * sock_do_connect() - connect() on a stream socket that may become ours
+ *
+ * Return: 0, 1 (it is the kernel's: call the real one), or -errno
+ */
+int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	union npp_addr addr, src;
+	uint16_t port;
+	int att, r = 1;
+
+	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
+		return so->kind == SO_OURS ? (sa && sa->sa_family == AF_UNSPEC ? -EOPNOTSUPP : -EAFNOSUPPORT) : 1;
+	fd_lock();
+	if (so->kind == SO_OURS)
+		r = earlier(so, fd);
+	if (r == 1) {
+		att = sock_route(&addr, &src);
+		r = att < 0 ? back_to_kernel(so, fd) : begin(so, fd, att, &addr, port, &src);
+		if (r == 0)
+			r = sock_fl(so) & NPP_FL_NONBLOCK ? -EINPROGRESS : -EALREADY;
+	}
+	fd_unlock();
+	if (r == -EALREADY && !(sock_fl(so) & NPP_FL_NONBLOCK))
+		r = finish(so, fd);
+	return r;
+}
+
+/* No more sending: after the bytes that are in the ring now. */
+static int shut_write(struct so *so)
+{
+	struct npp_sock *sk = so->sk;
+	int r = sock_lock_take(&sk->tx_lock);
+	uint32_t old;
+
+	if (r < 0)
+		return r;
+	old = atomic_fetch_or_explicit(&sk->fl, NPP_FL_SHUT_WR, memory_order_relaxed);
+	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+	if (!(old & NPP_FL_SHUT_WR))
+		sock_post(so, NPP_MSG_SHUTDOWN, 0, atomic_load_explicit(&sk->tx_head, memory_order_acquire));
+	return 0;
+}
+
+int sock_do_shutdown(struct so *so, int fd, int how)
+{
+	int r = 0;
+
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	if (so->sk->type == NPP_SOCK_LISTENER) {
+		if (how != SHUT_WR)
+			atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_SHUT_RD, memory_order_relaxed);
+		return so->kpart && R->shutdown(fd, how) < 0 ? -errno : 0;
+	}
+	if (so->dgram ? !(sock_fl(so) & NPP_FL_CONNECTED) : stream_state(so) == ST_IDLE)
+		return -ENOTCONN;
+	if (how != SHUT_WR)
+		atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_SHUT_RD, memory_order_relaxed);
+	if (how != SHUT_RD) {
+		if (so->dgram)
+			atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_SHUT_WR, memory_order_relaxed);
+		else
+			r = shut_write(so);
+	}
+	return r;
+}

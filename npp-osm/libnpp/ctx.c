@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * ctx.c - contexts: a thread's or an epoll instance's lanes and doorbell
+ *
+ * A context is the producer of one inbound lane per ISM and the consumer of one
+ * outbound lane per ISM, which is why every thread that talks to ISMs needs its own. A
+ * thread gets it with its first socket call that needs one and gives it back when it
+ * ends (pthread key). Blocked threads look at the socket's state, not at messages: an
+ * EVENT for a thread only has to wake it, so its lanes are merely emptied. An epoll
+ * instance wants to know which sockets to look at and reads them.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+#include "shm/bell.h"
+#include "shm/lock.h"
+
+static struct lctx *lctx_alloc(void)
+{
+	struct lctx *c;
+
+	pthread_mutex_lock(&npp_lib.rpc_lock);
+	c = npp_lib.ctx_free;
+	if (c)
+		npp_lib.ctx_free = c->next;
+	pthread_mutex_unlock(&npp_lib.rpc_lock);
+	if (!c)
+		c = lib_pages(sizeof *c);
+	if (c)
+		memset(c, 0, sizeof *c);
+	return c;
+}
+
+static void lctx_free(struct lctx *c)
+{
+	pthread_mutex_lock(&npp_lib.rpc_lock);
+	c->next = npp_lib.ctx_free;
+	npp_lib.ctx_free = c;
+	pthread_mutex_unlock(&npp_lib.rpc_lock);
+}
+
+/**
+ * ctx_open() - borrow a context from the OSM
+ * @kind: 0 thread, 1 epoll instance
+ *
+ * A thread's doorbell is made blocking: a wait without a deadline is then a read(),
+ * which the kernel restarts after a handler with SA_RESTART, as recv() would be.
+ * Return: the context, or NULL
+ */
+struct lctx *ctx_open(uint32_t kind)
+{
+	struct npp_ctl_ctx q = { .kind = kind }, a;
+	struct lctx *c = lctx_alloc();
+	int r, fl;
+
+	if (!c)
+		return NULL;
+	r = lib_rpc(NPP_CTL_CTX_OPEN, &q, sizeof q, &a, sizeof a, &c->bell);
+	if (r < 0 || a.ctx == 0 || a.ctx >= NPP_MAX_CTX) {
+		if (r >= 0)
+			R->close(c->bell);
+		lctx_free(c);
+		lib_say(ONCE_CTX, "no context left on this host: calls on its sockets fail with ENOBUFS");
+		return NULL;
+	}
+	c->no = a.ctx;
+	c->kind = kind;
+	c->sh = &npp_lib.ctx[a.ctx];
+	c->bell = fd_high(c->bell);
+	fl = R->fcntl(c->bell, F_GETFL);
+	if (fl >= 0)
+		R->fcntl(c->bell, F_SETFL, kind == 0 ? fl & ~O_NONBLOCK : fl | O_NONBLOCK);
+	npp_bell_awake(&c->sh->sleeping);
+	fd_lock();
+	fd_own(&c->bell);
+	fd_unlock();
+	return c;
+}
+
+void ctx_close(struct lctx *c)
+{
+	struct npp_ctl_ctx q = { .ctx = c->no, .kind = c->kind };
+
+	lib_rpc(NPP_CTL_CTX_CLOSE, &q, sizeof q, NULL, 0, NULL);
+	fd_lock();
+	fd_disown(&c->bell);
+	R->close(c->bell);
+	fd_unlock();
+	lctx_free(c);
+}
+
+struct lctx *ctx_thread(void)
+{
+	int saved = errno;
+	struct lctx *c = ctx_open(0);
+
+	errno = saved;
+	if (c) {
+		npp_thr.ctx = c;
+		if (npp_lib.have_key)
+			pthread_setspecific(npp_lib.key, c);
+	}
+	return c;
+}
+
+/* ---- messages to an ISM -------------------------------------------------------- */
+
+static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
+{
+	/* acquire: pairs with the release in map_iops() */
+	struct npp_inbound *in = atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire);
+
+	if (unlikely(!in))
+		return -ENETUNREACH;
+	if (unlikely(c->in[slot].q != &in->lane[c->no])) {
+		int r = npp_i2oq_attach_prod(&c->in[slot], &in->lane[c->no]);
+
+		if (r < 0) {
+			c->in[slot].q = NULL;
+			return r;
+		}
+	}
+	npp_i2oq_post(&c->in[slot], msg); /* no room: overflow is set and the ISM looks at everything */
+	if (npp_inbound_mark(in, c->no)) {
+		static const uint64_t one = 1;
+		int saved = errno;
+
+		if (R->write(npp_lib.slot[slot].bell, &one, sizeof one) < 0)
+			errno = saved;
+	}
+	return 0;
+}
+
+/**
+ * ctx_post() - post a message to the ISM of SLOT and ring if it sleeps
+ *
+ * A signal handler that interrupts a post must not touch the same lane: its message
+ * waits until the interrupted post is done.
+ * Return: 0, -ENETUNREACH (no such ISM), -EPROTO (the lane makes no sense), -ENOBUFS
+ */
+int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
+{
+	int r;
+
+	if (unlikely(slot >= NPP_MAX_SLOTS))
+		return -ENETUNREACH;
+	if (unlikely(c->busy)) {
+		if (c->n_deferred == sizeof c->deferred / sizeof *c->deferred)
+			return -ENOBUFS;
+		c->deferred[c->n_deferred].slot = slot;
+		c->deferred[c->n_deferred++].msg = *msg;
+		return 0;
+	}
+	if (unlikely(!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_relaxed)) && !lib_slot(slot))
+		return -ENETUNREACH;
+	c->busy = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	r = lane_out(c, slot, msg);
+	while (unlikely(c->n_deferred)) {
+		c->n_deferred--;
+		lane_out(c, c->deferred[c->n_deferred].slot, &c->deferred[c->n_deferred].msg);
+	}
+	atomic_signal_fence(memory_order_seq_cst);
+	c->busy = false;
+	return r;
+}
+
+int sock_post(struct so *so, uint8_t type, uint8_t flags, uint32_t arg)
+{
+	struct lctx *c = ctx_self();
+	struct npp_msg m = {
+		.type = type, .flags = flags, .sock = so->idx, .sock_gen = so->gen, .arg = arg,
+		.ism_handle = atomic_load_explicit(&so->sk->ism_handle, memory_order_relaxed),
+	};
+
+	if (unlikely(!c))
+		return -ENOBUFS;
+	m.ctx = (uint16_t)c->no;
+	return ctx_post(c, so->sk->slot, &m);
+}
+
+void sock_look(struct so *so, uint32_t bits)
+{
+	/* acq_rel: pairs with the ISM's exchange before it looks at what we wrote */
+	if ((atomic_fetch_or_explicit(&so->sk->pend_in, bits, memory_order_acq_rel) & bits) != bits)
+		sock_post(so, NPP_MSG_LOOK, 0, 0);
+}
+
+/* ---- messages from ISMs ------------------------------------------------------------ */
+
+static bool lane_fresh(struct lctx *c, uint32_t slot)
+{
+	uint32_t off64 = *(volatile uint32_t *)&c->sh->lane_off64[slot];
+	struct npp_i2oq *q;
+
+	if (off64 == 0)
+		return false;
+	q = lib_at((uint64_t)off64 * 64, sizeof *q);
+	if (c->out[slot].q == q)
+		return q != NULL;
+	if (!q || npp_i2oq_attach_cons(&c->out[slot], q) < 0) {
+		c->out[slot].q = NULL;
+		return false;
+	}
+	return true;
+}
+
+bool ctx_drain(struct lctx *c, void (*fn)(void *arg, const struct npp_msg *msg), void *arg)
+{
+	bool overflow = false;
+
+	for (uint32_t a = 0; a < NPP_MAX_ATTACH; a++) {
+		/* acquire: pairs with the release in map_attach() */
+		if (!atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire))
+			continue;
+		for (uint32_t i = 0; i < npp_lib.att[a].n_iops; i++) {
+			uint32_t slot = a * NPP_MAX_IOPS + i;
+			struct npp_msg m;
+
+			if (!lane_fresh(c, slot))
+				continue;
+			while (npp_i2oq_poll(&c->out[slot], &m) == 1)
+				if (fn && m.type == NPP_MSG_EVENT)
+					fn(arg, &m);
+			if (unlikely(atomic_load_explicit(&c->out[slot].q->overflow, memory_order_relaxed) != 0))
+				overflow |= npp_i2oq_overflowed(&c->out[slot]);
+		}
+	}
+	return overflow;
+}
+
+/* Wakes whoever waits on C, from another thread of this process. */
+void ctx_wake(struct lctx *c)
+{
+	static const uint64_t one = 1;
+	int saved = errno;
+
+	if (npp_bell_claim(&c->sh->sleeping) && R->write(c->bell, &one, sizeof one) < 0)
+		errno = saved;
+}
+
+/* ---- subscribers of a socket ----------------------------------------------------------- */
+
+static bool sub_is_stale(uint32_t w)
+{
+	uint32_t no = NPP_SUB_CTX(w) - 1;
+
+	return no >= NPP_MAX_CTX ||
+	       atomic_load_explicit(&npp_lib.ctx[no].state, memory_order_relaxed) == NPP_CTX_FREE;
+}
+
+static int subscribe_more(struct so *so, struct lctx *c)
+{
+	struct npp_ctl_bind q = { .sock = so->idx, .gen = so->gen };
+	_Atomic uint64_t *map;
+	int r = 0;
+
+	if (*(volatile uint32_t *)&so->sk->sub_more_off64 == 0)
+		r = lib_rpc(NPP_CTL_SUB_MORE, &q, sizeof q, NULL, 0, NULL);
+	map = lib_at((uint64_t)*(volatile uint32_t *)&so->sk->sub_more_off64 * 64, NPP_MAX_CTX / 8);
+	if (r < 0 || !map)
+		return r < 0 ? r : -ENOBUFS;
+	atomic_fetch_or_explicit(&map[c->no / 64], 1ull << c->no % 64, memory_order_release);
+	atomic_store_explicit(&so->sk->sub_all, 1, memory_order_release);
+	return 0;
+}
+
+/**
+ * sock_subscribe() - have EVENTs of SO sent to context C
+ * @flags: NPP_SUB_*
+ *
+ * Pairs with the ISM's loads of sub[] after it set a bit of pend_out: the caller looks
+ * at the socket's state after this.
+ * Return: 0 or -errno
+ */
+int sock_subscribe(struct so *so, struct lctx *c, uint32_t flags)
+{
+	struct npp_sock *sk = so->sk;
+	uint32_t want = (c->no + 1) | flags;
+
+	for (int i = 0; i < NPP_SOCK_SUBS; i++) {
+		uint32_t w = atomic_load_explicit(&sk->sub[i], memory_order_relaxed);
+
+		while (w && NPP_SUB_CTX(w) == c->no + 1) {
+			uint32_t to = c->kind ? want : w | flags;
+
+			if (w == to || atomic_compare_exchange_weak_explicit(&sk->sub[i], &w, to, memory_order_seq_cst,
+									     memory_order_relaxed))
+				return 0;
+		}
+	}
+	for (int i = 0; i < NPP_SOCK_SUBS; i++) {
+		uint32_t w = atomic_load_explicit(&sk->sub[i], memory_order_relaxed);
+
+		while (w == 0 || sub_is_stale(w))
+			if (atomic_compare_exchange_weak_explicit(&sk->sub[i], &w, want, memory_order_seq_cst,
+								  memory_order_relaxed))
+				return 0;
+	}
+	return subscribe_more(so, c);
+}
+
+void sock_unsubscribe(struct so *so, struct lctx *c)
+{
+	_Atomic uint64_t *map;
+
+	for (int i = 0; i < NPP_SOCK_SUBS; i++) {
+		uint32_t w = atomic_load_explicit(&so->sk->sub[i], memory_order_relaxed);
+
+		while (w && NPP_SUB_CTX(w) == c->no + 1)
+			if (atomic_compare_exchange_weak_explicit(&so->sk->sub[i], &w, 0, memory_order_seq_cst,
+								  memory_order_relaxed))
+				break;
+	}
+	map = lib_at((uint64_t)*(volatile uint32_t *)&so->sk->sub_more_off64 * 64, NPP_MAX_CTX / 8);
+	if (map)
+		atomic_fetch_and_explicit(&map[c->no / 64], ~(1ull << c->no % 64), memory_order_relaxed);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+uint64_t deadline_of(uint32_t timeo_ms)
+{
+	return timeo_ms ? lib_now_us() + (uint64_t)timeo_ms * 1000 : UINT64_MAX;
+}
+
+/* Clears what may be pending before a look, so that the next change posts anew. */
+void sock_clear(struct so *so, uint32_t mask)
+{
+	uint32_t bits = NPP_OUT_ERR | (mask & EPOLLIN ? NPP_OUT_RX : 0) | (mask & (EPOLLOUT | WANT_STATE) ? NPP_OUT_TX : 0);
+
+	/* acquire side of the ISM's acq_rel fetch_or */
+	if (atomic_load_explicit(&so->sk->pend_out, memory_order_acquire) & bits)
+		atomic_fetch_and_explicit(&so->sk->pend_out, ~bits, memory_order_acq_rel);
+}
+
+static bool spin(struct so *so, uint32_t mask)
+{
+	uint64_t end = lib_now_us() + npp_lib.spin_us;
+
+	do {
+		for (int i = 0; i < 50; i++) {
+			if (so_ready(so, mask) & (mask | EPOLLERR | EPOLLHUP))
+				return true;
+#if defined(__x86_64__)
+			__builtin_ia32_pause();
+#endif
+		}
+	} while (lib_now_us() < end);
+	return false;
+}
+
+/* One sleep on the doorbell and, for a socket with a kernel part, its descriptor. */
+static int sleep_on(struct lctx *c, int kfd, uint32_t mask, uint64_t deadline)
+{
+	struct pollfd p[2] = { { .fd = c->bell, .events = POLLIN },
+			       { .fd = kfd, .events = (short)(mask & (EPOLLIN | EPOLLOUT)) } };
+	uint64_t v, now;
+	struct timespec ts;
+	int r;
+
+	if (kfd < 0 && deadline == UINT64_MAX) {
+		if (R->read(c->bell, &v, sizeof v) > 0)
+			return 0;
+		if (errno != EAGAIN)
+			return -errno;
+	}
+	if (deadline != UINT64_MAX) {
+		now = lib_now_us();
+		if (now >= deadline)
+			return -EAGAIN;
+		ts.tv_sec = (time_t)((deadline - now) / 1000000);
+		ts.tv_nsec = (long)((deadline - now) % 1000000) * 1000;
+	}
+	r = R->ppoll(p, kfd < 0 ? 1 : 2, deadline == UINT64_MAX ? NULL : &ts, NULL);
+	if (r < 0)
+		return -errno;
+	if (p[0].revents & POLLIN && R->read(c->bell, &v, sizeof v) < 0)
+		return -errno;
+	return r ? 0 : -EAGAIN;
+}
+
+int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
+{
+	struct lctx *c = ctx_self();
+	uint32_t stop = mask | EPOLLERR | EPOLLHUP;
+	int r, saved = errno;
+
+	if (!c)
+		return -ENOBUFS;
+	r = sock_subscribe(so, c, (mask & EPOLLIN ? NPP_SUB_RX : 0) |
+				  (mask & (EPOLLOUT | WANT_STATE) ? NPP_SUB_TX : 0));
+	if (r < 0)
+		return r;
+	sock_clear(so, mask);
+	if (so_ready(so, mask) & stop || (npp_lib.spin_us && spin(so, mask)))
+		return 0;
+	npp_bell_announce(&c->sh->sleeping);
+	if (!(so_ready(so, mask) & stop) && sock_alive(so)) /* as the ISM would see it now */
+		r = sleep_on(c, atomic_load_explicit(&so->kpart, memory_order_relaxed) ? fd : -1, mask, deadline);
+	npp_bell_awake(&c->sh->sleeping);
+	ctx_drain(c, NULL, NULL);
+	if (r >= 0)
+		errno = saved;
+	if (!sock_alive(so))
+		return -EBADF;
+	return r;
+}
+
+int sock_wait_ring(struct so *so, uint64_t deadline)
+{
+	struct lctx *c = ctx_self();
+	int r, saved = errno;
+
+	if (!c)
+		return -ENOBUFS;
+	r = sock_subscribe(so, c, NPP_SUB_TX);
+	if (r < 0)
+		return r;
+	sock_clear(so, EPOLLOUT);
+	npp_bell_announce(&c->sh->sleeping);
+	if (*(volatile uint64_t *)&so->sk->tx_ring.off == 0)
+		r = sleep_on(c, -1, 0, deadline);
+	npp_bell_awake(&c->sh->sleeping);
+	ctx_drain(c, NULL, NULL);
+	errno = saved;
+	return r;
+}
+
+int sock_lock_take(npp_lock_t *l)
+{
+	struct lctx *c = ctx_self();
+	int r;
+
+	if (unlikely(!c))
+		return -ENOBUFS;
+	if (npp_lock_try(l, c->no + 1))
+		return 0;
+	do {
+		r = npp_lock_take(l, c->no + 1, 1000000);
+	} while (r == -ETIMEDOUT); /* a dead holder's lock is broken by the OSM */
+	return r == -EDEADLK ? -EAGAIN : r;
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * dgram.c - datagram sockets
+ *
+ * Receive: one ring per ISM, merged by arrival time; a wildcard socket's kernel part is
+ * read when no ring has anything (and now and then before). Send: one ring to the home
+ * ISM. A record in a ring is a header and its payload, and never wraps: a header with
+ * NPP_DGRAM_SKIP leads to the start of the ring.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+#include "shm/lock.h"
+
+#define DGRAM_MAX 65507u
+#define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u)
+#define RING_WAIT_US 500000	/* a first send waits that long for its ring, blocking or not */
+
+static struct npp_udp *udp_of(const struct so *so)
+{
+	uint32_t off64 = *(const volatile uint32_t *)&so->sk->ext_off64;
+
+	return off64 ? lib_at((uint64_t)off64 * 64, sizeof(struct npp_udp)) : NULL;
+}
+
+int dgram_att(const union npp_addr *laddr)
+{
+	union npp_addr src;
+
+	if (!npp_addr_is_any(laddr))
+		return sock_route(laddr, &src);
+	for (int a = 0; a < NPP_MAX_ATTACH; a++)
+		if (atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire))
+			return a;
+	return -1;
+}
+
+/* ---- receive --------------------------------------------------------------------- */
+
+struct found { struct npp_udp_lane *lane; uint32_t tail; const struct npp_dgram *d; uint32_t len, next; };
+
+/* The first record of LANE, its header checked. False: empty (or nonsense, then drained). */
+static bool lane_first(struct npp_udp_lane *lane, struct found *f)
+{
+	uint32_t head = atomic_load_explicit(&lane->rx_head, memory_order_acquire), size, len, at;
+	uint32_t tail = atomic_load_explicit(&lane->rx_tail, memory_order_relaxed);
+	uint8_t *base;
+
+	if (head == tail)
+		return false;
+	if (!ring_ok(&lane->rx_ring, &base, &size) || size < 64 || head - tail > size || tail & 31)
+		goto nonsense;
+	for (int hop = 0; hop < 2 && tail != head; hop++) {
+		at = tail & (size - 1);
+		f->d = (const struct npp_dgram *)(base + at);
+		len = *(const volatile uint32_t *)&f->d->len;
+		if (len == NPP_DGRAM_SKIP) {
+			tail += size - at;
+			if (head - tail > size)
+				goto nonsense;
+			continue;
+		}
+		if (len > DGRAM_MAX || RECORD(len) > size - at || RECORD(len) > head - tail)
+			goto nonsense;
+		f->lane = lane;
+		f->tail = tail;
+		f->len = len;
+		f->next = tail + RECORD(len);
+		return true;
+	}
+	return false;
+nonsense:
+	atomic_store_explicit(&lane->rx_tail, head, memory_order_release);
+	return false;
+}
+
+static bool oldest(const struct so *so, struct found *best)
+{
+	struct npp_udp *u = udp_of(so);
+	bool any = false;
+
+	for (uint32_t s = slot_next((uint32_t)-1); u && s < NPP_MAX_SLOTS; s = slot_next(s)) {
+		struct found f;
+
+		if (lane_first(&u->lane[s], &f) && (!any || (int32_t)(f.d->seq - best->d->seq) < 0)) {
+			*best = f;
+			any = true;
+		}
+	}
+	return any;
+}
+
+bool dgram_readable(const struct so *so, uint32_t *len)
+{
+	struct found f;
+
+	if (!oldest(so, &f))
+		return false;
+	if (len)
+		*len = f.len;
+	return true;
+}
+
+static size_t scatter(const struct iovec *iov, size_t n, const uint8_t *from, size_t len)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < n && done < len; i++) {
+		size_t k = len - done < iov[i].iov_len ? len - done : iov[i].iov_len;
+
+		memcpy(iov[i].iov_base, from + done, k);
+		done += k;
+	}
+	return done;
+}
+
+/* Is F from the peer that a connected socket wants to hear? */
+static bool wanted(const struct so *so, const struct found *f)
+{
+	return !(sock_fl(so) & NPP_FL_CONNECTED) ||
+	       (npp_addr_eq(&f->d->addr, &so->sk->raddr) && f->d->port == so->sk->rport);
+}
+
+/* One datagram from the rings. -EAGAIN: none. */
+static ssize_t take(struct so *so, struct msghdr *mh, int flags)
+{
+	struct npp_sock *sk = so->sk;
+	union npp_addr from;
+	struct found f;
+	ssize_t r = sock_lock_take(&sk->rx_lock);
+
+	if (r < 0)
+		return r;
+	while ((r = oldest(so, &f) ? 0 : -EAGAIN) == 0) {
+		if (wanted(so, &f))
+			break;
+		atomic_store_explicit(&f.lane->rx_tail, f.next, memory_order_release);
+	}
+	if (r == 0) {
+		size_t k = scatter(mh->msg_iov, mh->msg_iovlen, (const uint8_t *)(f.d + 1), f.len);
+
+		from = f.d->addr;
+		addr_out(so, &from, f.d->port, mh->msg_name, &mh->msg_namelen);
+		mh->msg_controllen = 0;
+		mh->msg_flags = k < f.len ? MSG_TRUNC : 0;
+		r = flags & MSG_TRUNC ? (ssize_t)f.len : (ssize_t)k;
+		if (!(flags & MSG_PEEK)) /* release: pairs with the ISM's acquire of rx_tail */
+			atomic_store_explicit(&f.lane->rx_tail, f.next, memory_order_release);
+	}
+	npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+	return r;
+}
+
+static ssize_t take_kernel(struct so *so, int fd, struct msghdr *mh, int flags)
+{
+	ssize_t r;
+
+	if (!so->kpart)
+		return -EAGAIN;
+	r = R->recvmsg(fd, mh, flags | MSG_DONTWAIT);
+	return r < 0 ? -errno : r;
+}
+
+ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
+{
+	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false;
+	socklen_t namelen = mh->msg_namelen;
+	size_t controllen = mh->msg_controllen;
+	uint64_t deadline = 0;
+	ssize_t r;
+
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	for (;;) {
+		bool kernel_first = so->kpart && (++so->turn & 15) == 15;
+		int err = sock_error(so);
+
+		if (err)
+			return -err;
+		r = kernel_first ? take_kernel(so, fd, mh, flags) : -EAGAIN;
+		if (r == -EAGAIN) {
+			mh->msg_namelen = namelen;
+			r = take(so, mh, flags);
+		}
+		if (r == -EAGAIN && !kernel_first) {
+			mh->msg_namelen = namelen;
+			mh->msg_controllen = controllen;
+			r = take_kernel(so, fd, mh, flags);
+		}
+		if (r != -EAGAIN)
+			return r;
+		if (sock_fl(so) & NPP_FL_SHUT_RD)
+			return 0;
+		if (!block)
+			return -EAGAIN;
+		if (!timed) {
+			deadline = deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed));
+			timed = true;
+		}
+		r = sock_wait(so, fd, EPOLLIN, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* ---- send ---------------------------------------------------------------------------- */
+
+static void want_room(struct so *so)
+{
+	struct npp_sock *sk = so->sk;
+	bool none = *(volatile uint64_t *)&sk->tx_ring.off == 0;
+
+	/* seq_cst: pairs with the ISM's exchange after it moved tx_tail or made a ring */
+	if (atomic_exchange_explicit(&sk->tx_want, 1, memory_order_seq_cst) == 0 && none)
+		sock_post(so, NPP_MSG_NEED_RING, 0, 2 * DGRAM_MAX);
+}
+
+static uint32_t room_of(struct npp_sock *sk, uint32_t size)
+{
+	uint32_t used = atomic_load_explicit(&sk->tx_head, memory_order_relaxed) -
+			atomic_load_explicit(&sk->tx_tail, memory_order_acquire);
+
+	return used > size ? 0 : size - used;
+}
+
+bool dgram_writable(struct so *so)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		uint32_t size = *(volatile uint32_t *)&so->sk->tx_ring.size;
+
+		/* without a ring: the first send makes one and waits for it */
+		if (*(volatile uint64_t *)&so->sk->tx_ring.off == 0 || room_of(so->sk, size) >= size / 2)
+			return true;
+		want_room(so);
+	}
+	return false;
+}
+
+struct outgoing { struct npp_dgram d; const struct iovec *iov; int n; };
+
+static void gather(uint8_t *to, const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++) {
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
+}
+
+/* One record into the ring. 0; -EAGAIN no room; -ENOBUFS no ring yet. */
+static int put(struct so *so, const struct outgoing *o)
+{
+	struct npp_sock *sk = so->sk;
+	uint32_t need = RECORD(o->d.len), size, head, at, skip;
+	uint8_t *base;
+	int r = sock_lock_take(&sk->tx_lock);
+
+	if (r < 0)
+		return r;
+	if (!ring_ok(&sk->tx_ring, &base, &size)) {
+		r = *(volatile uint64_t *)&sk->tx_ring.off ? -EIO : -ENOBUFS;
+	} else {
+		head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
+		at = head & (size - 1);
+		skip = size - at < need ? size - at : 0;
+		if (need > size / 2)
+			r = -EMSGSIZE;
+		else if (room_of(sk, size) < need + skip)
+			r = -EAGAIN;
+	}
+	if (r == 0) {
+		if (skip) {
+			((struct npp_dgram *)(base + at))->len = NPP_DGRAM_SKIP;
+			head += skip;
+			at = 0;
+		}
+		memcpy(base + at, &o->d, sizeof o->d);
+		gather(base + at + sizeof o->d, o->iov, o->n);
+		/* release: pairs with the ISM's acquire of tx_head */
+		atomic_store_explicit(&sk->tx_head, head + need, memory_order_release);
+	}
+	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+	if (r == 0)
+		sock_look(so, NPP_IN_TX);
+	return r;
+}
+
+static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int flags)
+{
+	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK);
+	uint64_t deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
+	uint64_t ring_by = 0;
+	int r;
+
+	for (;;) {
+		r = put(so, o);
+		if (r != -EAGAIN && r != -ENOBUFS)
+			return r < 0 ? r : (ssize_t)o->d.len;
+		if (r == -ENOBUFS && !ring_by)
+			ring_by = lib_now_us() + RING_WAIT_US;
+		want_room(so);
+		if (r == -ENOBUFS) {
+			uint64_t soon = lib_now_us() + 20000; /* so_ready() takes no ring for ready */
+
+			r = sock_wait_ring(so, soon < ring_by ? soon : ring_by);
+			if (r == -EINTR)
+				return r;
+			if (lib_now_us() >= ring_by)
+				return -ENOBUFS;
+			continue;
+		}
+		if (!block)
+			return -EAGAIN;
+		r = sock_wait(so, fd, EPOLLOUT, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Makes a datagram socket that has no port yet one of ours. Under fd_lock. */
+int dgram_autobind(struct so *so, int fd, int att)
+{
+	int r = sock_make(so, fd), slot;
+
+	if (r < 0 || sock_fl(so) & NPP_FL_BOUND)
+		return r;
+	slot = sock_pick_iop(att);
+	if (slot >= 0) {
+		so->sk->slot = (uint8_t)slot;
+		so->sk->laddr = npp_addr_v4(0);
+		so->sk->lport = 0;
+		slot = sock_bind_rpc(so, NPP_CTL_BIND, 0);
+	}
+	if (slot < 0) {
+		sock_unmake(so, fd);
+		return slot;
+	}
+	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
+	ep_fd_changed(fd, so);
+	return 0;
+}
+
+static int ensure_ours(struct so *so, int fd, int att)
+{
+	int r = 0;
+
+	if (so->kind == SO_OURS)
+		return 0;
+	fd_lock();
+	if (so->kind == SO_KERNEL_YET)
+		r = dgram_autobind(so, fd, att);
+	fd_unlock();
+	return r;
+}
+
+/* Where does it go? 0: ours, peer in O; 1: the kernel's; -errno. */
+static int destination(struct so *so, int fd, const struct sockaddr *to, socklen_t tolen, struct outgoing *o)
+{
+	union npp_addr src;
+	int att, r;
+
+	if (!to) {
+		if (so->kind != SO_OURS || !(sock_fl(so) & NPP_FL_CONNECTED))
+			return 1;
+		o->d.addr = so->sk->raddr;
+		o->d.port = so->sk->rport;
+		return 0;
+	}
+	if (to->sa_family != so->domain)
+		return 1;
+	r = addr_in(to, tolen, &o->d.addr, &o->d.port);
+	if (r < 0)
+		return 1;
+	att = sock_route(&o->d.addr, &src);
+	if (att < 0)
+		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
+	return ensure_ours(so, fd, att);
+}
+
+/**
+ * dgram_send() - one datagram
+ *
+ * Return: its length; -EAGAIN; another -errno; or INT_MIN: it is for the kernel
+ */
+ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const struct sockaddr *to, socklen_t tolen,
+		   int flags)
+{
+	struct outgoing o = { .iov = iov, .n = n };
+	ssize_t len = iov_total(iov, n);
+	uint32_t tt;
+	int r, err;
+
+	if (len < 0)
+		return len;
+	r = destination(so, fd, to, tolen, &o);
+	if (r != 0)
+		return r == 1 ? INT32_MIN : r;
+	if (len > DGRAM_MAX)
+		return -EMSGSIZE;
+	if (sock_fl(so) & NPP_FL_SHUT_WR)
+		return -EPIPE;
+	err = sock_error(so);
+	if (err)
+		return -err;
+	tt = atomic_load_explicit(&so->sk->tos_ttl, memory_order_relaxed);
+	o.d.len = (uint32_t)len;
+	o.d.tos = (uint8_t)tt;
+	o.d.ttl = (uint8_t)(tt >> 8);
+	return send_ours(so, fd, &o, flags);
+}
+
+/* ---- connect ------------------------------------------------------------------------------ */
+
+/* As sock_do_connect(). The peer may be changed and taken away again. */
+int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	union npp_addr addr, src;
+	uint16_t port;
+	int att, r;
+
+	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC) {
+		if (so->kind == SO_OURS)
+			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_relaxed);
+		return so->kind == SO_OURS && !so->kpart ? 0 : 1;
+	}
+	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
+		return so->kind == SO_OURS && !so->kpart ? -EAFNOSUPPORT : 1;
+	att = sock_route(&addr, &src);
+	if (att < 0) { /* the kernel checks the peer itself then */
+		if (so->kind == SO_OURS)
+			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_relaxed);
+		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
+	}
+	r = ensure_ours(so, fd, att);
+	if (r < 0)
+		return r;
+	so->sk->raddr = addr;
+	so->sk->rport = port;
+	if (npp_addr_is_any(&so->sk->laddr)) /* what getsockname() shows; the OSM has its own copy */
+		so->sk->laddr = src;
+	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_CONNECTED, memory_order_release);
+	return 0;
+}

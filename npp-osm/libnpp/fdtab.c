@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * fdtab.c - which number is which socket
+ *
+ * Two tables say the same: a local array of objects for fast look-up, and for every
+ * descriptor with a socket record a word in host memory, by which the OSM cleans up
+ * after our death and a new image after exec finds its sockets. A number changes its
+ * meaning only under fd_lock, together with the kernel's descriptor, so both tables and
+ * the kernel agree whenever the lock is free.
+ *
+ * The library's own descriptors live at high numbers. A program that closes all numbers
+ * does not close them, and one that wants such a number itself makes us move away.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+
+void fd_lock(void)
+{
+	if (npp_thr.fd_depth++ == 0)
+		pthread_mutex_lock(&npp_lib.fd_lock);
+}
+
+void fd_unlock(void)
+{
+	if (--npp_thr.fd_depth == 0)
+		pthread_mutex_unlock(&npp_lib.fd_lock);
+}
+
+/* A child of vfork shares our memory but has its own descriptors: what it does to them
+ * must not change the tables. */
+bool vfork_child(void)
+{
+	return getpid() != npp_lib.pid;
+}
+
+struct so *so_new(enum so_kind kind)
+{
+	struct so *so = npp_lib.so_free;
+
+	if (!so) {
+		size_t n = 65536 / sizeof *so;
+		struct so *page = lib_pages(n * sizeof *so);
+
+		if (!page)
+			return NULL;
+		for (size_t i = 0; i < n; i++) {
+			page[i].next = npp_lib.so_free;
+			npp_lib.so_free = &page[i];
+		}
+		so = npp_lib.so_free;
+	}
+	npp_lib.so_free = so->next;
+	memset(so, 0, sizeof *so);
+	atomic_store_explicit(&so->kind, (uint8_t)kind, memory_order_relaxed);
+	return so;
+}
+
+static void so_free(struct so *so)
+{
+	so->next = npp_lib.so_free;
+	npp_lib.so_free = so;
+}
+
+/* ---- words in host memory ---------------------------------------------------------- */
+
+static npp_fdword_t *word_at(int fd, bool make)
+{
+	struct npp_proc *p = &npp_lib.procs[npp_lib.proc];
+	uint32_t chunk = (uint32_t)fd / NPP_FDTAB_CHUNK;
+	struct npp_ctl_chunk q = { .proc = npp_lib.proc, .chunk = chunk };
+	uint32_t off64;
+	npp_fdword_t *w;
+
+	if ((unsigned)fd >= FD_MAX)
+		return NULL;
+	off64 = atomic_load_explicit(&p->chunk_off64[chunk], memory_order_acquire);
+	if (off64 == 0 && make && lib_rpc(NPP_CTL_FD_CHUNK, &q, sizeof q, NULL, 0, NULL) == 0)
+		off64 = atomic_load_explicit(&p->chunk_off64[chunk], memory_order_acquire);
+	if (off64 == 0)
+		return NULL;
+	w = lib_at((uint64_t)off64 * 64, sizeof(*w) * NPP_FDTAB_CHUNK);
+	return w ? w + (uint32_t)fd % NPP_FDTAB_CHUNK : NULL;
+}
+
+int fd_word_set(int fd, struct so *so)
+{
+	npp_fdword_t *w = word_at(fd, true);
+
+	if (!w) {
+		lib_say(ONCE_TABLE, "host memory has no room for the descriptor table");
+		return -ENOBUFS;
+	}
+	atomic_fetch_add_explicit(&so->sk->refs, 1, memory_order_relaxed);
+	/* release: the OSM that reads the word after our death sees the reference */
+	atomic_store_explicit(w, (uint64_t)(so->idx + 1) | (uint64_t)so->gen << 32, memory_order_release);
+	atomic_fetch_add_explicit(&npp_lib.n_ours, 1, memory_order_relaxed);
+	return 0;
+}
+
+void fd_count_drop(uint32_t n)
+{
+	atomic_fetch_sub_explicit(&npp_lib.n_ours, n, memory_order_relaxed);
+}
+
+bool fd_word_clear(int fd, struct npp_sock *sk)
+{
+	npp_fdword_t *w = word_at(fd, false);
+
+	if (w)
+		atomic_store_explicit(w, 0, memory_order_release);
+	atomic_fetch_sub_explicit(&npp_lib.n_ours, 1, memory_order_relaxed);
+	return atomic_fetch_sub_explicit(&sk->refs, 1, memory_order_acq_rel) == 1;
+}
+
+/* ---- the local table ------------------------------------------------------------------ */
+
+int fd_install(int fd, struct so *so)
+{
+	if ((unsigned)fd >= FD_MAX)
+		return -EMFILE;
+	if (so->sk) {
+		int r = fd_word_set(fd, so);
+
+		if (r < 0)
+			return r;
+	}
+	atomic_fetch_add_explicit(&so->nfds, 1, memory_order_relaxed);
+	/* release: pairs with the acquire in fd_get() */
+	atomic_store_explicit(&npp_lib.tab[fd], so, memory_order_release);
+	return 0;
+}
+
+/**
+ * fd_remove() - FD means nothing any more
+ *
+ * If it was the last descriptor of its object anywhere, the caller must sock_drop() it
+ * (the object is still readable: so_free() only puts it on a list, and the record is
+ * ours until the drop). Does not touch the kernel's descriptor.
+ */
+bool fd_remove(int fd)
+{
+	struct so *so = fd_get(fd);
+	bool last = false;
+
+	if (!so)
+		return false;
+	if (atomic_load_explicit(&so->items, memory_order_relaxed))
+		ep_fd_closed(fd, so);
+	atomic_store_explicit(&npp_lib.tab[fd], NULL, memory_order_relaxed);
+	if (so->sk)
+		last = fd_word_clear(fd, so->sk);
+	if (atomic_fetch_sub_explicit(&so->nfds, 1, memory_order_relaxed) == 1) {
+		if (so->kind == SO_EPOLL)
+			ep_free(so);
+		so_free(so);
+	}
+	return last;
+}
+
+/* ---- place-holders ------------------------------------------------------------------------ */
+
+/* One unbound, unconnected socket per process; dups of it stand for npp's sockets. */
+static int placeholder(void)
+{
+	if (unlikely(npp_lib.placeholder < 0)) {
+		int fd = R->socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			return -errno;
+		npp_lib.placeholder = fd_high(fd);
+		fd_mark(npp_lib.placeholder, true);
+	}
+	return npp_lib.placeholder;
+}
+
+int fd_new_placeholder(bool cloexec)
+{
+	int ph = placeholder(), fd;
+
+	if (ph < 0)
+		return ph;
+	fd = R->fcntl(ph, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int fd_placeholder(int fd)
+{
+	int ph = placeholder(), fl;
+
+	if (ph < 0)
+		return ph;
+	fl = R->fcntl(fd, F_GETFD);
+	if (fl < 0)
+		return -errno;
+	return R->dup3(ph, fd, fl & FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
+}
+
+/* ---- descriptors of the library ---------------------------------------------------------------- */
+
+int fd_high(int fd)
+{
+	struct rlimit rl;
+	rlim_t top = 1024;
+	int base, to = -1;
+
+	if (fd < 0)
+		return fd;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0)
+		top = rl.rlim_cur > FD_MAX ? FD_MAX : rl.rlim_cur;
+	base = (int)(top - top / 4);
+	if (fd < base)
+		to = R->fcntl(fd, F_DUPFD_CLOEXEC, base);
+	if (to < 0)
+		return fd;
+	R->close(fd);
+	return to;
+}
+
+void fd_mark(int fd, bool ours)
+{
+	if ((unsigned)fd < FD_MAX)
+		atomic_store_explicit(&npp_lib.tab[fd], ours ? &npp_lib.internal : NULL, memory_order_release);
+}
+
+void fd_own(int *where)
+{
+	fd_mark(*where, true);
+	if (npp_lib.n_internal < sizeof npp_lib.internal_at / sizeof *npp_lib.internal_at)
+		npp_lib.internal_at[npp_lib.n_internal++] = where;
+}
+
+void fd_disown(int *where)
+{
+	fd_mark(*where, false);
+	for (uint32_t i = 0; i < npp_lib.n_internal; i++)
+		if (npp_lib.internal_at[i] == where) {
+			npp_lib.internal_at[i] = npp_lib.internal_at[--npp_lib.n_internal];
+			return;
+		}
+}
+
+/* A program is about to put something of its own on number FD, which is ours. */
+int fd_evict(int fd)
+{
+	for (uint32_t i = 0; i < npp_lib.n_internal; i++) {
+		int *where = npp_lib.internal_at[i], to;
+
+		if (*where != fd)
+			continue;
+		to = R->fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+		if (to < 0)
+			to = R->fcntl(fd, F_DUPFD_CLOEXEC, 64);
+		if (to < 0)
+			return -errno;
+		*where = to;
+		fd_mark(to, true);
+		break;
+	}
+	fd_mark(fd, false);
+	return 0;
+}
+
+/* ---- after exec -------------------------------------------------------------------------------------- */
+
+static bool is_kernel_socket(int fd, int opt, int want)
+{
+	int v = 0;
+	socklen_t len = sizeof v;
+
+	return R->getsockopt(fd, SOL_SOCKET, opt, &v, &len) == 0 && v == want;
+}
+
+static struct so *adopt_record(int fd, uint32_t idx, uint32_t gen)
+{
+	struct npp_sock *sk = &npp_lib.sock[idx];
+	struct so *so = so_new(SO_OURS);
+
+	if (!so)
+		return NULL;
+	so->idx = idx;
+	so->gen = gen;
+	so->sk = sk;
+	so->dgram = sk->type == NPP_SOCK_DGRAM;
+	so->domain = sock_fl(so) & NPP_FL_API6 ? AF_INET6 : AF_INET;
+	so->kpart = is_kernel_socket(fd, SO_ACCEPTCONN, 1) ||
+		    (so->dgram && (is_kernel_socket(fd, SO_DOMAIN, AF_INET) || is_kernel_socket(fd, SO_DOMAIN, AF_INET6)));
+	return so;
+}
+
+static struct so *adopted_already(uint32_t idx, uint32_t gen, int below)
+{
+	for (int fd = 0; fd < below; fd++) {
+		struct so *so = fd_ours(fd);
+
+		if (so && so->idx == idx && so->gen == gen)
+			return so;
+	}
+	return NULL;
+}
+
+/* A word that an earlier image of this process left: an object again, or nothing if the
+ * descriptor was close-on-exec. The word already counts as one reference. */
+static void adopt_word(int fd, npp_fdword_t *w)
+{
+	uint64_t v = atomic_load_explicit(w, memory_order_acquire);
+	uint32_t idx = (uint32_t)v - 1, gen = (uint32_t)(v >> 32);
+	struct so gone = { .kind = SO_OURS }, *so;
+
+	if (v == 0)
+		return;
+	if (idx == 0 || idx >= npp_lib.sock_count ||
+	    atomic_load_explicit(&npp_lib.sock[idx].gen, memory_order_acquire) != gen) {
+		atomic_store_explicit(w, 0, memory_order_release);
+		return;
+	}
+	if (R->fcntl(fd, F_GETFD) >= 0) {
+		so = adopted_already(idx, gen, fd);
+		if (!so)
+			so = adopt_record(fd, idx, gen);
+		if (so) {
+			atomic_fetch_add_explicit(&so->nfds, 1, memory_order_relaxed);
+			atomic_fetch_add_explicit(&npp_lib.n_ours, 1, memory_order_relaxed);
+			atomic_store_explicit(&npp_lib.tab[fd], so, memory_order_release);
+			return;
+		}
+	}
+	gone.idx = idx;
+	gone.gen = gen;
+	gone.sk = &npp_lib.sock[idx];
+	gone.dgram = gone.sk->type == NPP_SOCK_DGRAM;
+	atomic_store_explicit(w, 0, memory_order_release);
+	if (atomic_fetch_sub_explicit(&gone.sk->refs, 1, memory_order_acq_rel) == 1)
+		sock_drop(&gone, true);
+}
+
+void fd_adopt_table(void)
+{
+	struct npp_proc *p = &npp_lib.procs[npp_lib.proc];
+	bool mapped = false;
+
+	fd_lock();
+	for (int c = 0; c < NPP_FDTAB_CHUNKS; c++) {
+		npp_fdword_t *w;
+
+		if (atomic_load_explicit(&p->chunk_off64[c], memory_order_acquire) == 0)
+			continue;
+		w = word_at(c * NPP_FDTAB_CHUNK, false);
+		for (int i = 0; w && i < NPP_FDTAB_CHUNK; i++) {
+			if (atomic_load_explicit(&w[i], memory_order_relaxed) && !mapped)
+				mapped = lib_refresh() || true;
+			adopt_word(c * NPP_FDTAB_CHUNK + i, &w[i]);
+		}
+	}
+	fd_unlock();
+}

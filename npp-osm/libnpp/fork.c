@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * fork.c - fork, vfork, exec
+ *
+ * fork: before it the OSM makes an embryo, a process record with a copy of our table and
+ * the references raised; the child finds it in its memory, writes its pid there and says
+ * hello at once, while it still has the rights to (a worker of nginx gives them up a
+ * moment later). All this is done by pthread_atfork handlers, so it holds for every way
+ * into the C library's fork; npp_fork() only adds that the parent tells the OSM the
+ * child's pid, for a child that dies before its hello.
+ *
+ * exec keeps pid and table; the new image sweeps out what was close-on-exec. A child of
+ * vfork has its parent's memory but its own descriptors: it changes no table, notes what
+ * it dup'ed, and gets an embryo right before exec.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+
+static uint32_t make_embryo(void)
+{
+	struct npp_ctl_fork q = { .proc = npp_lib.proc }, a;
+
+	if (lib_rpc(NPP_CTL_FORK, &q, sizeof q, &a, sizeof a, NULL) < 0 || a.proc >= NPP_MAX_PROCS) {
+		lib_say(ONCE_RPC, "the host's OSM did not prepare a fork: the child has no sockets of npp");
+		return 0;
+	}
+	return a.proc + 1;
+}
+
+static void embryo_done(uint32_t embryo, int pid)
+{
+	struct npp_ctl_fork q = { .proc = embryo - 1, .pid = pid };
+
+	lib_rpc(NPP_CTL_FORK_DONE, &q, sizeof q, NULL, 0, NULL);
+}
+
+static bool forks_ours(void)
+{
+	return npp_lib.pid == getpid() && npp_lib.state == LIB_ON &&
+	       atomic_load_explicit(&npp_lib.n_ours, memory_order_relaxed) != 0;
+}
+
+static void before(void)
+{
+	int saved = errno;
+
+	if (npp_lib.state != LIB_ON)
+		return;
+	fd_lock();
+	npp_lib.embryo = forks_ours() ? make_embryo() : 0;
+	pthread_mutex_lock(&npp_lib.rpc_lock);
+	errno = saved;
+}
+
+static void in_parent(void)
+{
+	uint32_t embryo = npp_lib.embryo;
+	int saved = errno;
+
+	if (npp_lib.state != LIB_ON)
+		return;
+	pthread_mutex_unlock(&npp_lib.rpc_lock);
+	if (!npp_lib.fork_wrapped) {
+		npp_lib.embryo = 0;
+		fd_unlock();
+		if (embryo) { /* the child writes its pid first of all */
+			struct timespec nap = { .tv_nsec = 200000 };
+			uint32_t pid = 0;
+
+			for (int i = 0; i < 500 && !pid; i++) {
+				pid = atomic_load_explicit(&npp_lib.procs[embryo - 1].pid, memory_order_acquire);
+				if (!pid)
+					nanosleep(&nap, NULL);
+			}
+			embryo_done(embryo, (int)pid);
+		}
+	}
+	errno = saved;
+}
+
+/* What belongs to the parent is let go; nothing of it may be used by two processes. */
+static void let_go(void)
+{
+	pthread_mutex_init(&npp_lib.start_lock, NULL);
+	pthread_mutex_init(&npp_lib.rpc_lock, NULL);
+	pthread_mutex_init(&npp_lib.fd_lock, NULL);
+	npp_thr.fd_depth = 0;
+	npp_thr.inside = 0;
+	npp_lib.pid = getpid();
+	if (npp_thr.ctx) {
+		npp_thr.ctx = NULL;
+		pthread_setspecific(npp_lib.key, NULL);
+	}
+	if (npp_lib.rpc >= 0) {
+		fd_mark(npp_lib.rpc, false);
+		R->close(npp_lib.rpc);
+		npp_lib.rpc = -1;
+	}
+	/* the parent's doorbells: their numbers stay closed to us, their contexts are not ours */
+	for (uint32_t i = npp_lib.n_internal; i-- > 0;) {
+		int *where = npp_lib.internal_at[i];
+
+		if (where >= (int *)npp_lib.slot && where < (int *)(npp_lib.slot + NPP_MAX_SLOTS))
+			continue;
+		if (where == &npp_lib.rpc || where == &npp_lib.placeholder)
+			continue;
+		R->close(*where);
+		fd_disown(where);
+	}
+	ep_forked();
+}
+
+/* The child of a fork that nobody prepared: its copies of our sockets are not counted. */
+static void forget_sockets(void)
+{
+	for (int fd = 0; fd < FD_MAX; fd++)
+		if (fd_ours(fd))
+			atomic_store_explicit(&npp_lib.tab[fd], NULL, memory_order_relaxed);
+	atomic_store_explicit(&npp_lib.n_ours, 0, memory_order_relaxed);
+}
+
+static void in_child(void)
+{
+	uint32_t embryo = npp_lib.embryo, proc;
+	int saved = errno;
+
+	if (npp_lib.state != LIB_ON)
+		return;
+	let_go();
+	npp_lib.embryo = 0;
+	if (embryo) {
+		npp_lib.proc = embryo - 1;
+		/* release: pairs with the OSM's acquire when the hello comes */
+		atomic_store_explicit(&npp_lib.procs[embryo - 1].pid, (uint32_t)npp_lib.pid, memory_order_release);
+		if (lib_reconnect(&proc) == 0) {
+			fd_mark(npp_lib.rpc, true);
+			npp_lib.proc = proc;
+		}
+	} else {
+		forget_sockets();
+	}
+	errno = saved;
+}
+
+void fork_init(void)
+{
+	if (npp_lib.atfork)
+		return;
+	npp_lib.atfork = true;
+	pthread_atfork(before, in_parent, in_child);
+}
+
+pid_t npp_fork(void)
+{
+	uint32_t embryo;
+	int saved;
+	pid_t pid;
+
+	if (npp_lib.state != LIB_ON || vfork_child())
+		return R->fork();
+	fd_lock();
+	npp_lib.fork_wrapped = true;
+	pid = R->fork();
+	saved = errno;
+	npp_lib.fork_wrapped = false;
+	if (pid == 0) {
+		npp_thr.fd_depth = 0;
+		return 0;
+	}
+	embryo = npp_lib.embryo;
+	npp_lib.embryo = 0;
+	fd_unlock(); /* that of before() */
+	fd_unlock();
+	if (embryo)
+		embryo_done(embryo, pid < 0 ? 0 : pid);
+	errno = saved;
+	return pid;
+}
+
+/* The C library's daemon() forks past us only as far as telling the pid goes; ours does not. */
+int npp_daemon(int nochdir, int noclose)
+{
+	pid_t pid = npp_fork();
+	int fd;
+
+	if (pid < 0)
+		return -1;
+	if (pid > 0)
+		_exit(0);
+	if (setsid() < 0)
+		return -1;
+	if (!nochdir && chdir("/") < 0)
+		return -1;
+	if (noclose)
+		return 0;
+	fd = open("/dev/null", O_RDWR);
+	if (fd < 0)
+		return -1;
+	for (int i = 0; i < 3; i++)
+		npp_dup2(fd, i);
+	if (fd > 2)
+		R->close(fd);
+	return 0;
+}
+
+/* ---- exec ------------------------------------------------------------------------------- */
+
+void vfork_note(int from, int to)
+{
+	int pid = getpid();
+
+	for (size_t i = 0; i < sizeof npp_lib.vfork_dup / sizeof *npp_lib.vfork_dup; i++)
+		if (npp_lib.vfork_dup[i].pid == 0 || npp_lib.vfork_dup[i].pid == pid) {
+			if (npp_lib.vfork_dup[i].pid == pid && npp_lib.vfork_dup[i].to != to)
+				continue;
+			npp_lib.vfork_dup[i].pid = pid;
+			npp_lib.vfork_dup[i].from = from;
+			npp_lib.vfork_dup[i].to = to;
+			return;
+		}
+}
+
+/* A child of vfork: its embryo becomes its own table by the noted dups. The new image says
+ * hello with the pid in the embryo and sweeps out what the child closed. */
+static void prepare_vfork_exec(void)
+{
+	uint32_t parent = npp_lib.proc, embryo;
+	int pid = getpid();
+
+	if (npp_lib.state != LIB_ON || pid == npp_lib.pid || npp_lib.n_ours == 0)
+		return;
+	fd_lock();
+	embryo = make_embryo();
+	if (embryo) {
+		atomic_store_explicit(&npp_lib.procs[embryo - 1].pid, (uint32_t)pid, memory_order_release);
+		npp_lib.proc = embryo - 1;
+		for (size_t i = 0; i < sizeof npp_lib.vfork_dup / sizeof *npp_lib.vfork_dup; i++) {
+			struct so *so = npp_lib.vfork_dup[i].pid == pid ? fd_ours(npp_lib.vfork_dup[i].from) : NULL;
+
+			if (so && fd_word_set(npp_lib.vfork_dup[i].to, so) == 0)
+				fd_count_drop(1); /* not a descriptor of ours */
+			if (npp_lib.vfork_dup[i].pid == pid)
+				npp_lib.vfork_dup[i].pid = 0;
+		}
+		npp_lib.proc = parent;
+		embryo_done(embryo, pid);
+	}
+	fd_unlock();
+}
+
+int npp_execve(const char *path, char *const argv[], char *const envp[])
+{
+	prepare_vfork_exec();
+	return R->execve(path, argv, envp);
+}
+
+int npp_execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	prepare_vfork_exec();
+	return R->execvpe(file, argv, envp);
+}
+
+int npp_fexecve(int fd, char *const argv[], char *const envp[])
+{
+	prepare_vfork_exec();
+	return R->fexecve(fd, argv, envp);
+}
+
+/* ---- stdio on our sockets ---------------------------------------------------------------------- */
+
+static int cookie_fd(void *c)
+{
+	return (int)(intptr_t)c;
+}
+
+static ssize_t cookie_read(void *c, char *buf, size_t n)
+{
+	return npp_read(cookie_fd(c), buf, n);
+}
+
+static ssize_t cookie_write(void *c, const char *buf, size_t n)
+{
+	ssize_t r = npp_write(cookie_fd(c), buf, n);
+
+	return r < 0 ? 0 : r; /* what fopencookie(3) wants for an error */
+}
+
+static int cookie_close(void *c)
+{
+	return npp_close(cookie_fd(c));
+}
+
+/* The C library reads and writes a FILE past its own read(): give it functions instead. */
+FILE *npp_fdopen(int fd, const char *mode)
+{
+	static const cookie_io_functions_t io = { cookie_read, cookie_write, NULL, cookie_close };
+
+	if (!fd_ours(fd))
+		return R->fdopen(fd, mode);
+	return fopencookie((void *)(intptr_t)fd, mode, io);
+}

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * listen.c - bind, listen, accept
+ *
+ * A wildcard address means npp and the kernel: the descriptor stays a kernel socket that
+ * is bound and listens, too (loopback reaches it), and accept() takes from both. An
+ * address of the NPP means npp only: the descriptor becomes a place-holder. Anything else
+ * is the kernel's.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+
+#define EPHEMERAL_TRIES 16
+
+/* ---- bind ------------------------------------------------------------------------ */
+
+int sock_all_placeholder(struct so *so, int fd)
+{
+	uint32_t left = so->nfds;
+	int r = 0;
+
+	if (left == 1)
+		r = fd_placeholder(fd);
+	for (int i = 0; left > 1 && i < FD_MAX && r == 0; i++)
+		if (fd_get(i) == so)
+			r = fd_placeholder(i);
+	if (r == 0)
+		so->kpart = 0;
+	return r;
+}
+
+void sock_unmake(struct so *so, int fd)
+{
+	uint32_t left = so->nfds;
+	struct npp_sock *sk = so->sk;
+
+	so->sk = NULL;
+	atomic_store_explicit(&so->kind, SO_KERNEL_YET, memory_order_relaxed);
+	for (int i = left == 1 ? fd : 0; i < FD_MAX && left; i++)
+		if (fd_get(i) == so) {
+			fd_word_clear(i, sk);
+			left--;
+		}
+	sock_unclaim(sk);
+}
+
+static int kernel_bind(int fd, const struct sockaddr *sa, socklen_t len, uint16_t port)
+{
+	struct sockaddr_storage ss = { .ss_family = 0 };
+
+	memcpy(&ss, sa, len < sizeof ss ? len : sizeof ss);
+	if (ss.ss_family == AF_INET)
+		((struct sockaddr_in *)&ss)->sin_port = htons(port);
+	else
+		((struct sockaddr_in6 *)&ss)->sin6_port = htons(port);
+	return R->bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+/* The port at the OSM first, then at the kernel: the kernel's bind cannot be undone. */
+static int bind_both(struct so *so, int fd, const struct sockaddr *sa, socklen_t len, uint16_t port)
+{
+	int r = 0;
+
+	for (int i = 0; i < EPHEMERAL_TRIES; i++) {
+		so->sk->lport = port;
+		r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
+		if (r < 0)
+			return r;
+		r = kernel_bind(fd, sa, len, so->sk->lport);
+		if (r == 0)
+			return 0;
+		sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
+		if (port != 0 || r != -EADDRINUSE)
+			return r;
+	}
+	return r;
+}
+
+static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t len, const union npp_addr *addr,
+		     uint16_t port)
+{
+	bool any = npp_addr_is_any(addr);
+	int r = sock_make(so, fd);
+
+	if (r < 0)
+		return r;
+	so->sk->laddr = any ? npp_addr_v4(0) : *addr;
+	so->sk->lport = port;
+	if (so->dgram) {
+		r = sock_pick_iop(dgram_att(addr));
+		if (r >= 0)
+			so->sk->slot = (uint8_t)r;
+	}
+	if (r >= 0)
+		r = any ? bind_both(so, fd, sa, len, port) : sock_bind_rpc(so, NPP_CTL_BIND, 0);
+	if (r == 0 && !any) {
+		r = sock_all_placeholder(so, fd);
+		if (r < 0)
+			sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
+	}
+	if (r < 0) {
+		sock_unmake(so, fd);
+		return r;
+	}
+	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
+	ep_fd_changed(fd, so);
+	return 0;
+}
+
+/**
+ * sock_do_bind() - bind() on a socket that may become ours
+ *
+ * Under fd_lock. Return: 0, 1 (it is the kernel's: call the real one), or -errno
+ */
+int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	union npp_addr addr;
+	uint16_t port;
+	bool any;
+
+	if (so->kind == SO_OURS)
+		return sock_fl(so) & NPP_FL_BOUND || so->dgram || stream_state(so) != ST_IDLE ? -EINVAL : 1;
+	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
+		return 1;
+	any = npp_addr_is_any(&addr);
+	if ((so->domain == AF_INET6 && so->v6only) || !lib_refresh())
+		return 1;
+	if (any || sock_is_ours_addr(&addr))
+		return bind_ours(so, fd, sa, len, &addr, port);
+	sock_to_kernel(so, fd);
+	return 1;
+}
+
+/* ---- listen ----------------------------------------------------------------------------- */
+
+/* listen() on a socket that was bound while no NPP was there, or never bound. 0: has a
+ * record and a port now; 1: the kernel's. */
+static int late_bind(struct so *so, int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	union npp_addr addr;
+	uint16_t port;
+	int r;
+
+	if (R->getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
+	    addr_in((struct sockaddr *)&ss, len, &addr, &port) < 0 || !npp_addr_is_any(&addr))
+		return 1;
+	if (port == 0)
+		return sock_do_bind(so, fd, (struct sockaddr *)&ss, len);
+	if (so->v6only || !lib_refresh())
+		return 1;
+	r = sock_make(so, fd);
+	if (r < 0)
+		return r;
+	so->sk->laddr = npp_addr_v4(0);
+	so->sk->lport = port;
+	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
+	if (r < 0) {
+		sock_unmake(so, fd);
+		return r;
+	}
+	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
+	ep_fd_changed(fd, so);
+	return 0;
+}
+
+/**
+ * sock_do_listen() - as sock_do_bind()
+ *
+ * The kernel's socket is made non-blocking for good, since accept() must be able to look
+ * there without being caught; the program's own flag stands in the record.
+ */
+int sock_do_listen(struct so *so, int fd, int backlog)
+{
+	int r, fl;
+
+	if (so->dgram)
+		return -EOPNOTSUPP;
+	if (so->kind == SO_KERNEL_YET) {
+		r = late_bind(so, fd);
+		if (r != 0)
+			return r;
+	}
+	if (so->sk->type == NPP_SOCK_LISTENER)
+		return so->kpart ? 1 : 0; /* a new backlog: only the kernel's is changed */
+	if (stream_state(so) != ST_IDLE)
+		return -EINVAL;
+	if (!(sock_fl(so) & NPP_FL_BOUND))
+		return 1;
+	if (so->kpart) {
+		if (R->listen(fd, backlog) < 0)
+			return -errno;
+		fl = R->fcntl(fd, F_GETFL);
+		if (fl >= 0)
+			R->fcntl(fd, F_SETFL, fl | O_NONBLOCK);
+	}
+	if (backlog < 1)
+		backlog = 1;
+	so->sk->type = NPP_SOCK_LISTENER;
+	atomic_store_explicit(&so->sk->tcp_state, TCP_ST_LISTEN, memory_order_release);
+	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog > 4096 ? 4096 : (uint32_t)backlog);
+	if (r < 0) {
+		so->sk->type = NPP_SOCK_STREAM;
+		atomic_store_explicit(&so->sk->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
+		return r;
+	}
+	ep_fd_changed(fd, so);
+	return 0;
+}
+
+/* ---- accept ------------------------------------------------------------------------------- */
+
+static struct npp_listener *listener_of(const struct so *so)
+{
+	uint32_t off64 = *(const volatile uint32_t *)&so->sk->ext_off64;
+
+	return off64 ? lib_at((uint64_t)off64 * 64, sizeof(struct npp_listener)) : NULL;
+}
+
+static struct npp_accept_lane *lane_at(struct npp_listener *l, uint32_t slot, uint32_t *mask)
+{
+	uint32_t off64 = atomic_load_explicit(&l->lane_off64[slot], memory_order_acquire);
+	struct npp_accept_lane *lane = off64 ? lib_at((uint64_t)off64 * 64, sizeof *lane) : NULL;
+
+	if (!lane)
+		return NULL;
+	*mask = *(volatile uint32_t *)&lane->mask;
+	if (*mask & (*mask + 1) || *mask > 65535 ||
+	    !lib_at((uint64_t)off64 * 64, sizeof *lane + ((uint64_t)*mask + 1) * sizeof lane->entry[0]))
+		return NULL;
+	return lane;
+}
+
+/* The first entry of LANE that nobody has claimed. False: none. */
+static bool lane_next(struct npp_accept_lane *lane, uint32_t mask, uint32_t *pos, uint64_t *entry)
+{
+	/* acquire: pairs with the ISM's release of head after the entry */
+	uint32_t head = atomic_load_explicit(&lane->head, memory_order_acquire);
+	uint32_t at = atomic_load_explicit(&lane->tail, memory_order_acquire);
+
+	if (head - at > mask + 1)
+		return false;
+	for (; at != head; at++) {
+		uint64_t e = atomic_load_explicit(&lane->entry[at & mask], memory_order_acquire);
+		uint32_t expect = at;
+
+		if (e == 0) { /* done with: let the tail pass it */
+			atomic_compare_exchange_strong_explicit(&lane->tail, &expect, at + 1, memory_order_release,
+								memory_order_relaxed);
+		} else if (NPP_ACCEPT_OWNER(e) == NPP_ACCEPT_READY) {
+			*pos = at;
+			*entry = e;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool accept_waiting(const struct so *so)
+{
+	struct npp_listener *l = listener_of(so);
+	uint32_t mask, pos;
+	uint64_t e;
+
+	for (uint32_t s = slot_next((uint32_t)-1); l && s < NPP_MAX_SLOTS; s = slot_next(s)) {
+		struct npp_accept_lane *lane = lane_at(l, s, &mask);
+
+		if (lane && lane_next(lane, mask, &pos, &e))
+			return true;
+	}
+	return false;
+}
+
+/* An exclusive subscriber that was told of connections leaves without taking them all:
+ * the ISMs that have some tell another one. */
+void accept_hand_on(struct so *so)
+{
+	struct npp_listener *l = listener_of(so);
+	struct lctx *c = ctx_self();
+	uint32_t mask, pos;
+	uint64_t e;
+
+	sock_clear(so, EPOLLIN);
+	for (uint32_t s = slot_next((uint32_t)-1); l && c && s < NPP_MAX_SLOTS; s = slot_next(s)) {
+		struct npp_accept_lane *lane = lane_at(l, s, &mask);
+		struct npp_msg m = { .type = NPP_MSG_LOOK, .ctx = (uint16_t)c->no, .sock = so->idx, .sock_gen = so->gen };
+
+		if (!lane || !lane_next(lane, mask, &pos, &e))
+			continue;
+		m.ism_handle = atomic_load_explicit(&l->replica[s], memory_order_relaxed) - 1;
+		atomic_fetch_or_explicit(&so->sk->pend_in, NPP_IN_RX, memory_order_acq_rel);
+		ctx_post(c, s, &m);
+	}
+}
+
+struct taken { struct npp_accept_lane *lane; uint32_t pos, mask, idx, gen; uint64_t entry; };
+
+static bool entry_ok(struct taken *t)
+{
+	t->idx = NPP_ACCEPT_SOCK(t->entry);
+	if (t->idx == 0 || t->idx >= npp_lib.sock_count)
+		return false;
+	t->gen = atomic_load_explicit(&npp_lib.sock[t->idx].gen, memory_order_acquire);
+	return (t->gen & 0xffff) == NPP_ACCEPT_GEN(t->entry) && npp_lib.sock[t->idx].type == NPP_SOCK_STREAM;
+}
+
+static void entry_done(struct taken *t)
+{
+	uint32_t expect = t->pos;
+
+	/* release: the descriptor word is stored before; the ISM may use the place again */
+	atomic_store_explicit(&t->lane->entry[t->pos & t->mask], 0, memory_order_release);
+	atomic_compare_exchange_strong_explicit(&t->lane->tail, &expect, t->pos + 1, memory_order_release,
+						memory_order_relaxed);
+}
+
+/* Claims a connection of LANE for context C. */
+static bool claim_in(struct npp_accept_lane *lane, uint32_t mask, struct lctx *c, struct taken *t)
+{
+	t->lane = lane;
+	t->mask = mask;
+	while (lane_next(lane, mask, &t->pos, &t->entry)) {
+		uint64_t e = t->entry;
+
+		t->entry = NPP_ACCEPT_ENTRY(NPP_ACCEPT_SOCK(e), NPP_ACCEPT_GEN(e), c->no + 1);
+		/* acq_rel: pairs with the ISM's release store and with other claimers */
+		if (!atomic_compare_exchange_strong_explicit(&lane->entry[t->pos & mask], &e, t->entry,
+							     memory_order_acq_rel, memory_order_relaxed))
+			continue;
+		if (entry_ok(t))
+			return true;
+		entry_done(t);
+	}
+	return false;
+}
+
+static bool claim(struct so *so, struct lctx *c, struct taken *t)
+{
+	struct npp_listener *l = listener_of(so);
+	uint32_t slots[NPP_MAX_SLOTS], n = 0, turn, mask;
+
+	for (uint32_t s = slot_next((uint32_t)-1); s < NPP_MAX_SLOTS; s = slot_next(s))
+		slots[n++] = s;
+	turn = atomic_fetch_add_explicit(&so->turn, 1, memory_order_relaxed);
+	for (uint32_t i = 0; l && i < n; i++) {
+		struct npp_accept_lane *lane = lane_at(l, slots[(turn + i) % n], &mask);
+
+		if (lane && claim_in(lane, mask, c, t))
+			return true;
+	}
+	return false;
+}
+
+/* What Linux lets an accepted socket inherit. */
+static void inherit_options(struct npp_sock *from, struct so *so)
+{
+	struct npp_sock *to = so->sk;
+	uint32_t flags = atomic_load_explicit(&from->opt_flags, memory_order_relaxed) &
+			 (NPP_OPT_NODELAY | NPP_OPT_CORK | NPP_OPT_KEEPALIVE | NPP_OPT_QUICKACK | NPP_OPT_RCVBUF |
+			  NPP_OPT_SNDBUF);
+	bool any = flags != 0;
+	uint32_t v;
+
+#define TAKE(f) \
+	do { \
+		v = atomic_load_explicit(&from->f, memory_order_relaxed); \
+		if (v) { \
+			atomic_store_explicit(&to->f, v, memory_order_relaxed); \
+			any = true; \
+		} \
+	} while (0)
+	TAKE(rcvbuf);
+	TAKE(sndbuf);
+	TAKE(linger);
+	TAKE(keep_idle);
+	TAKE(keep_intvl);
+	TAKE(keep_cnt);
+	TAKE(user_timeout_ms);
+	TAKE(tos_ttl);
+	TAKE(rcvlowat);
+	TAKE(rcvtimeo_ms);
+	TAKE(sndtimeo_ms);
+#undef TAKE
+	if (flags)
+		atomic_fetch_or_explicit(&to->opt_flags, flags, memory_order_relaxed);
+	if (any)
+		sock_look(so, NPP_IN_OPT);
+}
+
+static int install_taken(struct so *so, struct taken *t, int flags)
+{
+	struct npp_sock *sk = &npp_lib.sock[t->idx];
+	struct so *n;
+	int fd, r = -ENOMEM;
+
+	fd_lock();
+	fd = fd_new_placeholder(flags & SOCK_CLOEXEC);
+	n = fd < 0 ? NULL : so_new(SO_OURS);
+	if (n) {
+		n->domain = so->domain;
+		n->idx = t->idx;
+		n->gen = t->gen;
+		n->sk = sk;
+		atomic_store_explicit(&sk->fl, (flags & SOCK_NONBLOCK ? NPP_FL_NONBLOCK : 0) |
+						       (so->domain == AF_INET6 ? NPP_FL_API6 : 0), memory_order_relaxed);
+		r = fd_install(fd, n);
+	}
+	if (r < 0) { /* leave the connection for another try */
+		uint64_t e = t->entry;
+
+		if (fd >= 0)
+			R->close(fd);
+		atomic_compare_exchange_strong_explicit(
+			&t->lane->entry[t->pos & t->mask], &e,
+			NPP_ACCEPT_ENTRY(t->idx, NPP_ACCEPT_GEN(e), NPP_ACCEPT_READY), memory_order_release,
+			memory_order_relaxed);
+		fd_unlock();
+		return fd < 0 ? fd : r;
+	}
+	entry_done(t);
+	fd_unlock();
+	inherit_options(so->sk, n);
+	return fd;
+}
+
+static int accept_kernel(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	int r;
+
+	if (!so->kpart)
+		return -EAGAIN;
+	r = R->accept4(fd, sa, len, flags);
+	return r < 0 ? -errno : r;
+}
+
+static int accept_npp(struct so *so, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	struct lctx *c = ctx_self();
+	struct taken t;
+	int r;
+
+	if (!c)
+		return -ENOBUFS;
+	if (!claim(so, c, &t))
+		return -EAGAIN;
+	r = install_taken(so, &t, flags);
+	if (r >= 0 && sa && len)
+		addr_out(so, &npp_lib.sock[t.idx].raddr, npp_lib.sock[t.idx].rport, sa, len);
+	return r;
+}
+
+/**
+ * sock_do_accept() - accept4() on a listener of ours
+ *
+ * npp's connections first, but every 16th call looks at the kernel first, so that
+ * neither can starve the other.
+ * Return: the descriptor, or -errno
+ */
+int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	uint64_t deadline = 0;
+	bool timed = false;
+	int r;
+
+	if (so->dgram)
+		return -EOPNOTSUPP;
+	if (so->sk->type != NPP_SOCK_LISTENER)
+		return -EINVAL;
+	for (;;) {
+		bool kernel_first = so->kpart && (so->turn & 15) == 15;
+
+		if (sock_fl(so) & NPP_FL_SHUT_RD)
+			return -EINVAL;
+		r = kernel_first ? accept_kernel(so, fd, sa, len, flags) : -EAGAIN;
+		if (r == -EAGAIN)
+			r = accept_npp(so, sa, len, flags);
+		if (r == -EAGAIN && !kernel_first)
+			r = accept_kernel(so, fd, sa, len, flags);
+		if (r != -EAGAIN || sock_fl(so) & NPP_FL_NONBLOCK)
+			return r;
+		if (!timed) {
+			deadline = deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed));
+			timed = true;
+		}
+		r = sock_wait(so, fd, EPOLLIN, deadline);
+		if (r < 0)
+			return r;
+	}
+}

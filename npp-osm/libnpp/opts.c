@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * opts.c - socket options, names, ioctl
+ *
+ * Until a socket has a record its options are the kernel's; those that a record can hold
+ * are noted beside and copied into it. With a record they are read and written there
+ * (and, for a socket with a kernel part, told to the kernel, too).
+ */
+#include "config.h"
+
+#include <asm/socket.h>
+#include <asm/sockios.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "npp-osm/libnpp/priv.h"
+
+#define RCVBUF_DEFAULT 131072
+#define SNDBUF_DEFAULT 131072
+#define BUF_MAX (8u << 20)
+#define BUF_MIN 2304u
+
+/* One value as the table below sees it: in the record, or noted before there is one. */
+enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_LOWAT, P_TOS, P_TTL,
+	     P_CONST, P_IGNORE, P_REFUSE };
+
+static const struct opt {
+	int level, name;
+	enum place place;
+	uint32_t arg;		/* P_FLAG: NPP_OPT_*; P_CONST: what get says */
+	uint32_t dflt;		/* what get says for 0 */
+	bool tell;		/* the ISM acts on it */
+} options[] = {
+	{ SOL_SOCKET, SO_REUSEADDR, P_FLAG, NPP_OPT_REUSEADDR, 0, false },
+	{ SOL_SOCKET, SO_REUSEPORT, P_FLAG, NPP_OPT_REUSEPORT, 0, false },
+	{ SOL_SOCKET, SO_KEEPALIVE, P_FLAG, NPP_OPT_KEEPALIVE, 0, true },
+	{ SOL_SOCKET, SO_BROADCAST, P_FLAG, NPP_OPT_BROADCAST, 0, true },
+	{ SOL_SOCKET, SO_RCVBUF, P_RCVBUF, 0, RCVBUF_DEFAULT, true },
+	{ SOL_SOCKET, SO_SNDBUF, P_SNDBUF, 0, SNDBUF_DEFAULT, true },
+	{ SOL_SOCKET, SO_RCVBUFFORCE, P_RCVBUF, 0, RCVBUF_DEFAULT, true },
+	{ SOL_SOCKET, SO_SNDBUFFORCE, P_SNDBUF, 0, SNDBUF_DEFAULT, true },
+	{ SOL_SOCKET, SO_RCVLOWAT, P_LOWAT, 0, 1, false },
+	{ SOL_SOCKET, SO_SNDLOWAT, P_CONST, 1, 0, false },
+	{ SOL_SOCKET, SO_OOBINLINE, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_PRIORITY, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_DONTROUTE, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMP, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_TIMESTAMPNS, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_MARK, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_BUSY_POLL, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_INCOMING_CPU, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_ZEROCOPY, P_REFUSE, EOPNOTSUPP, 0, false },
+	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ IPPROTO_TCP, TCP_NODELAY, P_FLAG, NPP_OPT_NODELAY, 0, true },
+	{ IPPROTO_TCP, TCP_CORK, P_FLAG, NPP_OPT_CORK, 0, true },
+	{ IPPROTO_TCP, TCP_QUICKACK, P_FLAG, NPP_OPT_QUICKACK, 0, true },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, P_KEEP_IDLE, 0, 7200, true },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, P_KEEP_INTVL, 0, 75, true },
+	{ IPPROTO_TCP, TCP_KEEPCNT, P_KEEP_CNT, 0, 9, true },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT, P_USER_TIMEOUT, 0, 0, true },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_SYNCNT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_LINGER2, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_TIMESTAMP, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, P_REFUSE, EOPNOTSUPP, 0, false },
+	{ IPPROTO_TCP, TCP_ULP, P_REFUSE, ENOENT, 0, false },
+	{ IPPROTO_TCP, TCP_MD5SIG, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ IPPROTO_TCP, TCP_REPAIR, P_REFUSE, EPERM, 0, false },
+	{ IPPROTO_IP, IP_TOS, P_TOS, 0, 0, true },
+	{ IPPROTO_IP, IP_TTL, P_TTL, 0, 64, true },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, P_CONST, IP_PMTUDISC_WANT, 0, false },
+	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IP, IP_FREEBIND, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IP, IP_TRANSPARENT, P_REFUSE, EPERM, 0, false },
+	{ IPPROTO_IP, IP_RECVERR, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IP, IP_RECVTOS, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IP, IP_RECVTTL, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_TTL, P_IGNORE, 1, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_LOOP, P_IGNORE, 1, 0, false },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, P_CONST, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_TCLASS, P_TOS, 0, 0, true },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, P_TTL, 0, 64, true },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, P_CONST, IP_PMTUDISC_WANT, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVERR, P_IGNORE, 0, 0, false },
+};
+
+static const struct opt *find(int level, int name)
+{
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (options[i].level == level && options[i].name == name)
+			return &options[i];
+	return NULL;
+}
+
+/* ---- where a value stands ---------------------------------------------------------- */
+
+static uint32_t load_word(const struct so *so, _Atomic uint32_t *w, uint32_t noted)
+{
+	return so->sk ? atomic_load_explicit(w, memory_order_relaxed) : noted;
+}
+
+#define WORD(so, field, note) load_word(so, (so)->sk ? &(so)->sk->field : NULL, (so)->opt.note)
+#define SET_WORD(so, field, note, v) \
+	do { \
+		if ((so)->sk) \
+			atomic_store_explicit(&(so)->sk->field, (v), memory_order_relaxed); \
+		else \
+			(so)->opt.note = (v); \
+	} while (0)
+
+static void set_flags(struct so *so, uint32_t bits, bool on)
+{
+	if (!so->sk)
+		so->opt.flags = on ? so->opt.flags | bits : so->opt.flags & ~bits;
+	else if (on)
+		atomic_fetch_or_explicit(&so->sk->opt_flags, bits, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&so->sk->opt_flags, ~bits, memory_order_relaxed);
+}
+
+static uint32_t buffer_size(int v)
+{
+	uint32_t n = v < 0 ? 0 : (uint32_t)v;
+
+	n = n > BUF_MAX / 2 ? BUF_MAX : n * 2; /* Linux doubles it and shows the double */
+	return n < BUF_MIN ? BUF_MIN : n;
+}
+
+static int set_value(struct so *so, const struct opt *o, int v)
+{
+	uint32_t u = (uint32_t)v, tt;
+
+	switch (o->place) {
+	case P_FLAG:
+		set_flags(so, o->arg, v != 0);
+		return 0;
+	case P_RCVBUF:
+		SET_WORD(so, rcvbuf, rcvbuf, buffer_size(v));
+		set_flags(so, NPP_OPT_RCVBUF, true);
+		return 0;
+	case P_SNDBUF:
+		SET_WORD(so, sndbuf, sndbuf, buffer_size(v));
+		set_flags(so, NPP_OPT_SNDBUF, true);
+		return 0;
+	case P_KEEP_IDLE:
+	case P_KEEP_INTVL:
+		if (v < 1 || v > 32767)
+			return -EINVAL;
+		if (o->place == P_KEEP_IDLE)
+			SET_WORD(so, keep_idle, keep_idle, u);
+		else
+			SET_WORD(so, keep_intvl, keep_intvl, u);
+		return 0;
+	case P_KEEP_CNT:
+		if (v < 1 || v > 127)
+			return -EINVAL;
+		SET_WORD(so, keep_cnt, keep_cnt, u);
+		return 0;
+	case P_USER_TIMEOUT:
+		if (v < 0)
+			return -EINVAL;
+		SET_WORD(so, user_timeout_ms, user_timeout_ms, u);
+		return 0;
+	case P_LOWAT:
+		SET_WORD(so, rcvlowat, rcvlowat, v < 0 ? INT32_MAX : v ? u : 1);
+		return 0;
+	case P_TOS:
+		tt = WORD(so, tos_ttl, tos_ttl);
+		SET_WORD(so, tos_ttl, tos_ttl, (tt & ~0xffu) | (v < 0 ? 0 : u & 0xff));
+		return 0;
+	case P_TTL:
+		if (v != -1 && (v < 1 || v > 255))
+			return -EINVAL;
+		tt = WORD(so, tos_ttl, tos_ttl);
+		SET_WORD(so, tos_ttl, tos_ttl, (tt & ~0xff00u) | (v < 0 ? 0 : u << 8));
+		return 0;
+	case P_REFUSE:
+		return -(int)o->arg;
+	case P_CONST:
+	case P_IGNORE:
+		break;
+	}
+	return 0;
+}
+
+static int get_value(struct so *so, const struct opt *o)
+{
+	uint32_t v = 0;
+
+	switch (o->place) {
+	case P_FLAG:
+		return (WORD(so, opt_flags, flags) & o->arg) != 0;
+	case P_RCVBUF:
+		v = WORD(so, rcvbuf, rcvbuf);
+		break;
+	case P_SNDBUF:
+		v = WORD(so, sndbuf, sndbuf);
+		break;
+	case P_KEEP_IDLE:
+		v = WORD(so, keep_idle, keep_idle);
+		break;
+	case P_KEEP_INTVL:
+		v = WORD(so, keep_intvl, keep_intvl);
+		break;
+	case P_KEEP_CNT:
+		v = WORD(so, keep_cnt, keep_cnt);
+		break;
+	case P_USER_TIMEOUT:
+		v = WORD(so, user_timeout_ms, user_timeout_ms);
+		break;
+	case P_LOWAT:
+		v = WORD(so, rcvlowat, rcvlowat);
+		break;
+	case P_TOS:
+		v = WORD(so, tos_ttl, tos_ttl) & 0xff;
+		break;
+	case P_TTL:
+		v = WORD(so, tos_ttl, tos_ttl) >> 8 & 0xff;
+		break;
+	case P_CONST:
+	case P_IGNORE:
+		return (int)o->arg;
+	case P_REFUSE:
+		return 0;
+	}
+	return (int)(v ? v : o->dflt);
+}
+
+/* ---- options that are not one int ---------------------------------------------------------- */
+
+static int set_timeout(struct so *so, bool receive, const void *val, socklen_t len)
+{
+	struct timeval tv;
+	uint64_t ms;
+
+	if (len < sizeof tv)
+		return -EINVAL;
+	memcpy(&tv, val, sizeof tv);
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	ms = tv.tv_sec < 0 ? 0 : (uint64_t)tv.tv_sec * 1000 + ((uint64_t)tv.tv_usec + 999) / 1000;
+	if (ms > UINT32_MAX)
+		ms = 0;
+	if (receive)
+		SET_WORD(so, rcvtimeo_ms, rcvtimeo_ms, (uint32_t)ms);
+	else
+		SET_WORD(so, sndtimeo_ms, sndtimeo_ms, (uint32_t)ms);
+	return 0;
+}
+
+static int set_linger(struct so *so, const void *val, socklen_t len)
+{
+	struct linger l;
+	uint32_t v;
+
+	if (len < sizeof l)
+		return -EINVAL;
+	memcpy(&l, val, sizeof l);
+	v = l.l_onoff ? (l.l_linger < 0 ? 0 : (uint32_t)l.l_linger) + 1 : 0;
+	SET_WORD(so, linger, linger, v);
+	return 0;
+}
+
+static int set_congestion(const char *val, socklen_t len)
+{
+	size_t n = strnlen(val, len);
+
+	return (n == 5 && memcmp(val, "cubic", 5) == 0) || (n == 4 && memcmp(val, "reno", 4) == 0) ? 0 : -ENOENT;
+}
+
+/* Into the record, or noted. 0, -ENOPROTOOPT unknown, or -errno. */
+static int set_option(struct so *so, int level, int name, const void *val, socklen_t len)
+{
+	const struct opt *o;
+	int v = 0, r;
+
+	if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
+		return set_timeout(so, name == SO_RCVTIMEO, val, len);
+	if (level == SOL_SOCKET && name == SO_LINGER)
+		return set_linger(so, val, len);
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return set_congestion(val, len);
+	if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
+		return 0;
+	if (level == IPPROTO_TCP && name == TCP_MAXSEG)
+		return len < sizeof v ? -EINVAL : 0;
+	o = find(level, name);
+	if (!o)
+		return -ENOPROTOOPT;
+	if (len >= sizeof v)
+		memcpy(&v, val, sizeof v);
+	else if (len >= 1 && level == IPPROTO_IP)
+		v = *(const uint8_t *)val;
+	else
+		return -EINVAL;
+	r = set_value(so, o, v);
+	if (r == 0 && o->tell && so->sk && so->sk->type != NPP_SOCK_LISTENER &&
+	    (so->dgram || stream_state(so) == ST_UP || stream_state(so) == ST_CONNECTING))
+		sock_look(so, NPP_IN_OPT);
+	return r;
+}
+
+int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	struct so *so = fd_get(fd);
+	int saved = errno, r;
+
+	if (!so || so->kind == SO_EPOLL || so->kind == SO_INTERNAL)
+		return R->setsockopt(fd, level, name, val, len);
+	if (so->kind == SO_KERNEL_YET || so->kpart) {
+		r = R->setsockopt(fd, level, name, val, len);
+		if (r < 0)
+			return r;
+		if (so->kind == SO_KERNEL_YET && level == IPPROTO_IPV6 && name == IPV6_V6ONLY && len >= sizeof(int))
+			so->v6only = *(const int *)val != 0;
+		set_option(so, level, name, val, len);
+		errno = saved;
+		return 0;
+	}
+	if (!val && len)
+		r = -EFAULT;
+	else
+		r = set_option(so, level, name, val, len);
+	if (r == -ENOPROTOOPT && !find(level, name))
+		lib_say(ONCE_OPT, "a socket option that npp does not know was refused (ENOPROTOOPT)");
+	errno = r < 0 ? -r : saved;
+	return r < 0 ? -1 : 0;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+/* SO_ERROR: fetched, and gone then. */
+int sock_error(struct so *so)
+{
+	if (atomic_load_explicit(&so->sk->err, memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(&so->sk->err, 0, memory_order_acq_rel);
+}
+
+static const uint8_t linux_state[TCP_ST_COUNT] = {
+	[TCP_ST_CLOSED] = 7, [TCP_ST_LISTEN] = 10, [TCP_ST_SYN_SENT] = 2, [TCP_ST_SYN_RECEIVED] = 3,
+	[TCP_ST_ESTABLISHED] = 1, [TCP_ST_FIN_WAIT_1] = 4, [TCP_ST_FIN_WAIT_2] = 5, [TCP_ST_CLOSE_WAIT] = 8,
+	[TCP_ST_CLOSING] = 11, [TCP_ST_LAST_ACK] = 9, [TCP_ST_TIME_WAIT] = 6,
+};
+
+static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
+{
+	const volatile struct npp_tcp_brief *b = &so->sk->brief;
+	uint32_t st = atomic_load_explicit(&so->sk->tcp_state, memory_order_relaxed);
+
+	memset(ti, 0, sizeof *ti);
+	ti->tcpi_state = st < TCP_ST_COUNT ? linux_state[st] : 7;
+	ti->tcpi_ca_state = (uint8_t)b->ca_state;
+	ti->tcpi_options = (uint8_t)b->options;
+	ti->tcpi_rto = b->rto_us;
+	ti->tcpi_rtt = b->rtt_us;
+	ti->tcpi_rttvar = b->rttvar_us;
+	ti->tcpi_snd_mss = b->snd_mss;
+	ti->tcpi_rcv_mss = b->rcv_mss;
+	ti->tcpi_advmss = b->rcv_mss;
+	ti->tcpi_snd_cwnd = b->snd_mss && b->cwnd >= b->snd_mss ? b->cwnd / b->snd_mss : b->cwnd;
+	ti->tcpi_snd_ssthresh = b->ssthresh;
+	ti->tcpi_rcv_space = b->rcv_wnd;
+	ti->tcpi_total_retrans = b->retrans;
+	ti->tcpi_lost = b->lost;
+	ti->tcpi_unacked = b->unacked;
+	ti->tcpi_pmtu = b->pmtu;
+	ti->tcpi_last_data_recv = b->last_rx_ms;
+	ti->tcpi_snd_wnd = b->snd_wnd;
+	ti->tcpi_bytes_acked = atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed);
+	ti->tcpi_bytes_received = atomic_load_explicit(&so->sk->rx_head, memory_order_relaxed);
+}
+
+static int give(void *val, socklen_t *len, const void *from, size_t n)
+{
+	if (*len > n)
+		*len = (socklen_t)n;
+	memcpy(val, from, *len);
+	return 0;
+}
+
+static int give_timeout(uint32_t ms, void *val, socklen_t *len)
+{
+	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
+
+	return give(val, len, &tv, sizeof tv);
+}
+
+static int get_socket_level(struct so *so, int name, void *val, socklen_t *len)
+{
+	struct npp_sock *sk = so->sk;
+	uint32_t lg = atomic_load_explicit(&sk->linger, memory_order_relaxed);
+	struct linger l = { lg != 0, lg ? (int)lg - 1 : 0 };
+	int v;
+
+	switch (name) {
+	case SO_ERROR:
+		v = sock_error(so);
+		break;
+	case SO_TYPE:
+		v = so->dgram ? SOCK_DGRAM : SOCK_STREAM;
+		break;
+	case SO_DOMAIN:
+		v = so->domain;
+		break;
+	case SO_PROTOCOL:
+		v = so->dgram ? IPPROTO_UDP : IPPROTO_TCP;
+		break;
+	case SO_ACCEPTCONN:
+		v = sk->type == NPP_SOCK_LISTENER;
+		break;
+	case SO_LINGER:
+		return give(val, len, &l, sizeof l);
+	case SO_RCVTIMEO:
+		return give_timeout(atomic_load_explicit(&sk->rcvtimeo_ms, memory_order_relaxed), val, len);
+	case SO_SNDTIMEO:
+		return give_timeout(atomic_load_explicit(&sk->sndtimeo_ms, memory_order_relaxed), val, len);
+	default:
+		return -ENOPROTOOPT;
+	}
+	return give(val, len, &v, sizeof v);
+}
+
+static int get_option(struct so *so, int level, int name, void *val, socklen_t *len)
+{
+	const struct opt *o = find(level, name);
+	struct tcp_info ti;
+	int v, r;
+
+	if (level == SOL_SOCKET) {
+		r = get_socket_level(so, name, val, len);
+		if (r != -ENOPROTOOPT)
+			return r;
+	}
+	if (level == IPPROTO_TCP && so->dgram)
+		return -EOPNOTSUPP;
+	if (level == IPPROTO_TCP && name == TCP_INFO) {
+		fill_tcp_info(so, &ti);
+		return give(val, len, &ti, sizeof ti);
+	}
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return give(val, len, "cubic\0\0\0\0\0\0\0\0\0\0", 16);
+	if (level == IPPROTO_TCP && name == TCP_MAXSEG) {
+		v = (int)*(volatile uint32_t *)&so->sk->brief.snd_mss;
+		v = v ? v : 536;
+	} else if (level == IPPROTO_IP && name == IP_MTU) {
+		v = (int)*(volatile uint32_t *)&so->sk->brief.pmtu;
+		v = v ? v : 1500;
+	} else if (o && o->place != P_REFUSE) {
+		v = get_value(so, o);
+	} else {
+		return -ENOPROTOOPT;
+	}
+	return give(val, len, &v, sizeof v);
+}
+
+int npp_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	struct so *so = fd_ours(fd);
+	int saved = errno, r;
+
+	if (!so)
+		return R->getsockopt(fd, level, name, val, len);
+	r = !val || !len ? -EFAULT : get_option(so, level, name, val, len);
+	if (r == -ENOPROTOOPT && so->kpart)
+		return R->getsockopt(fd, level, name, val, len);
+	errno = r < 0 ? -r : saved;
+	return r < 0 ? -1 : 0;
+}
+
+/* ---- names -------------------------------------------------------------------------------------------- */
+
+int npp_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct so *so = fd_ours(fd);
+	struct timespec nap = { .tv_nsec = 100000 };
+	int saved = errno;
+
+	if (!so)
+		return R->getsockname(fd, addr, len);
+	/* The ISM picks the port of an unbound connection. It does so at once. */
+	for (int i = 0; i < 1000 && so->sk->lport == 0 && stream_state(so) == ST_CONNECTING; i++)
+		nanosleep(&nap, NULL);
+	addr_out(so, &so->sk->laddr, so->sk->lport, addr, len);
+	errno = saved;
+	return 0;
+}
+
+int npp_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct so *so = fd_ours(fd);
+	bool connected;
+
+	if (!so)
+		return R->getpeername(fd, addr, len);
+	connected = so->dgram ? sock_fl(so) & NPP_FL_CONNECTED
+			      : so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP;
+	if (!connected) {
+		errno = ENOTCONN;
+		return -1;
+	}
+	addr_out(so, &so->sk->raddr, so->sk->rport, addr, len);
+	return 0;
+}
+
+/* ---- ioctl, fcntl ------------------------------------------------------------------------------------------ */
+
+static void set_nonblock(struct so *so, bool on)
+{
+	if (on)
+		atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_NONBLOCK, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_NONBLOCK, memory_order_relaxed);
+}
+
+int npp_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct so *so = fd_ours(fd);
+	uint32_t n = 0;
+
+	if (!so)
+		return R->ioctl(fd, request, arg);
+	switch (request) {
+	case FIONBIO:
+		set_nonblock(so, *(int *)arg != 0);
+		return 0;
+	case FIONREAD: /* SIOCINQ */
+		if (so->dgram)
+			dgram_readable(so, &n);
+		else if (so->sk->type == NPP_SOCK_LISTENER) {
+			errno = EINVAL;
+			return -1;
+		} else {
+			n = stream_readable(so);
+		}
+		if (n == 0 && so->dgram && so->kpart)
+			return R->ioctl(fd, request, arg);
+		*(int *)arg = (int)n;
+		return 0;
+	case SIOCOUTQ:
+		*(int *)arg = (int)(atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
+				    atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed));
+		return 0;
+	case SIOCATMARK:
+		*(int *)arg = 0;
+		return 0;
+	case FIOCLEX:
+	case FIONCLEX:
+	case FIOASYNC:
+	default: /* interface requests and the like: any socket will do */
+		return R->ioctl(fd, request, arg);
+	}
+}
+
+/* F_GETFL and F_SETFL: the place-holders of a process share one open file description,
+ * and a listener's kernel part is always non-blocking, so O_NONBLOCK is the record's. */
+int sock_getfl(struct so *so, int fd)
+{
+	int fl = R->fcntl(fd, F_GETFL);
+
+	if (fl < 0)
+		return -errno;
+	return sock_fl(so) & NPP_FL_NONBLOCK ? fl | O_NONBLOCK : fl & ~O_NONBLOCK;
+}
+
+int sock_setfl(struct so *so, int fd, int fl)
+{
+	(void)fd;
+	set_nonblock(so, fl & O_NONBLOCK);
+	return 0;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * priv.h - what the files of libnpp share
+ *
+ * We live in somebody else's process: no fatal, no log but one line per thing we cannot
+ * do, no malloc, no errno touched on success. Internal functions return 0 or more, or
+ * a negative errno; api.c turns that into the C library's manners.
+ *
+ * Locks, taken in this order: fd_lock (which number is which object), an epoll
+ * instance's lock, rpc_lock (the connection to the OSM). The locks of a socket record
+ * (rx_lock, tx_lock) are innermost; nobody waits for an RPC under them.
+ */
+#ifndef NPP_LIBNPP_PRIV_H
+#define NPP_LIBNPP_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/proto.h"
+#include "npp-osm/libnpp/libnpp.h"
+#include "npp-osm/libnpp/real.h"
+#include "shm/abi.h"
+#include "shm/i2oq.h"
+#include "shm/region.h"
+
+#define R (npp_real_get())
+#define FD_MAX (NPP_FDTAB_CHUNK * NPP_FDTAB_CHUNKS)
+#define NO_HANDLE 0xffffffffu
+#define SPAN_MAX 0x7ffff000ul	/* what Linux moves at most in one call */
+
+static inline bool unlikely(bool x) { return __builtin_expect(x, 0); }
+
+/* ---- objects: open file descriptions as this process knows them --------------------- */
+
+enum so_kind {
+	SO_KERNEL_YET = 1,	/* a kernel socket that may still become ours */
+	SO_OURS,		/* has a socket record */
+	SO_EPOLL,
+	SO_INTERNAL,		/* a descriptor of the library itself */
+};
+
+/* Options set before there is a record; copied into it. */
+struct so_opts {
+	uint32_t flags;		/* NPP_OPT_* */
+	uint32_t rcvbuf, sndbuf, linger, keep_idle, keep_intvl, keep_cnt, user_timeout_ms, tos_ttl;
+	uint32_t rcvlowat, rcvtimeo_ms, sndtimeo_ms;
+};
+
+/* Type-stable: freed objects are used again as objects, never as anything else, so that
+ * a program that closes a descriptor under another thread's feet hurts only itself. */
+struct so {
+	_Atomic uint8_t kind;	/* enum so_kind */
+	uint8_t dgram;		/* SOCK_DGRAM */
+	uint8_t domain;		/* AF_INET or AF_INET6 */
+	_Atomic uint8_t kpart;	/* SO_OURS: the descriptor is a kernel socket that receives, too */
+	uint8_t v6only;
+	uint32_t idx, gen;	/* of the record */
+	struct npp_sock *sk;
+	_Atomic uint32_t nfds;	/* descriptors of this process */
+	_Atomic uint32_t items;	/* epoll instances that hold it */
+	_Atomic uint32_t turn;	/* fairness between npp and the kernel part */
+	struct so_opts opt;
+	struct ep *ep;		/* SO_EPOLL */
+	struct so *next;	/* free list */
+};
+
+/* ---- contexts -------------------------------------------------------------------------- */
+
+struct lctx {
+	uint32_t no;
+	uint32_t kind;		/* 0 thread, 1 epoll */
+	int bell;
+	bool busy;		/* in the middle of a post: a signal handler must not post too */
+	uint8_t n_deferred;
+	struct { uint32_t slot; struct npp_msg msg; } deferred[4];
+	struct npp_ctx *sh;
+	struct npp_i2oq_prod in[NPP_MAX_SLOTS];
+	struct npp_i2oq_cons out[NPP_MAX_SLOTS];
+	struct lctx *next;	/* free list */
+};
+
+struct thr {
+	struct lctx *ctx;
+	uint32_t inside;	/* in attach or fork: our own calls go straight to the kernel */
+	uint32_t fd_depth;	/* holds fd_lock; more than 1 in a signal handler */
+};
+extern _Thread_local struct thr npp_thr __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* ---- the library's context ---------------------------------------------------------------- */
+
+enum lib_state { LIB_NEW = 0, LIB_OFF, LIB_ON };
+
+struct slot {		/* one ISM */
+	struct npp_inbound *_Atomic in;
+	int bell;
+};
+struct attachment {	/* one NPP */
+	_Atomic uint32_t mapped;
+	uint32_t n_iops;
+	const struct npp_global *global;
+};
+
+struct once { _Atomic uint32_t said[4]; };
+#define KADDR_MAX 32
+
+struct lib {
+	_Atomic int state;		/* enum lib_state */
+	int pid;
+	char path[108];
+	int rpc;			/* connection to the OSM, -1 none */
+	int placeholder;
+	uint32_t proc;
+	uint32_t spin_us;
+	pthread_key_t key;
+	bool have_key, atfork;
+	pthread_mutex_t start_lock, rpc_lock, fd_lock;
+	struct npp_host *host;
+	uint8_t *base;
+	uint64_t size;
+	struct npp_ctx *ctx;
+	struct npp_proc *procs;
+	struct npp_sock *sock;
+	uint32_t sock_count, sock_prog_count;
+	_Atomic uint32_t claim_next;
+	struct attachment att[NPP_MAX_ATTACH];
+	struct slot slot[NPP_MAX_SLOTS];
+	_Atomic uint32_t n_ours;	/* descriptors that have a record */
+	struct so internal;
+	struct ep *eps;			/* all instances, under fd_lock; only grows */
+	struct so *so_free;		/* under fd_lock */
+	struct lctx *ctx_free;		/* under rpc_lock */
+	int *internal_at[NPP_MAX_CTX + NPP_MAX_SLOTS + 8]; /* where the library keeps its descriptors; under fd_lock */
+	uint32_t n_internal;
+	struct { int pid; int from, to; } vfork_dup[32];
+	struct once once;
+	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint32_t addr[KADDR_MAX]; } kaddr;
+	uint64_t bell_cookie;		/* epoll data of our doorbells */
+	uint32_t embryo;		/* during fork: proc index + 1 */
+	bool fork_wrapped;		/* npp_fork() tells the OSM the child's pid */
+	struct so *_Atomic tab[FD_MAX];
+};
+extern struct lib npp_lib __attribute__((visibility("hidden")));
+
+/* The object behind FD, or NULL: a descriptor that is none of our business. */
+static inline struct so *fd_get(int fd)
+{
+	if (unlikely((unsigned)fd >= FD_MAX))
+		return NULL;
+	/* acquire: pairs with the release in fd_install() */
+	return atomic_load_explicit(&npp_lib.tab[fd], memory_order_acquire);
+}
+/* As above, but only sockets with a record. */
+static inline struct so *fd_ours(int fd)
+{
+	struct so *so = fd_get(fd);
+
+	return so && atomic_load_explicit(&so->kind, memory_order_relaxed) == SO_OURS ? so : NULL;
+}
+
+/* ---- attach.c: the way in ---------------------------------------------------------------------- */
+bool lib_on(void);			/* joined, or joins now; false: kernel only */
+bool lib_slot(uint32_t slot);		/* the ISM can be spoken to; maps its NPP if need be */
+bool lib_refresh(void);			/* maps NPPs that have come up since; true if any is there */
+int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t cap, int *fd);
+int lib_reconnect(uint32_t *proc);	/* new connection and hello: start, and child of fork */
+void *lib_at(uint64_t off, uint64_t len);	/* checked pointer into host memory, or NULL */
+void lib_forget(void);
+void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
+void lib_pages_free(void *p, size_t size);
+uint64_t lib_now_us(void);
+enum { ONCE_NO_HOST, ONCE_SCM, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_SPAWN, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE };
+void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
+
+/* The next slot after S whose NPP is mapped; NPP_MAX_SLOTS: none. S = -1: the first. */
+static inline uint32_t slot_next(uint32_t s)
+{
+	for (s++; s < NPP_MAX_SLOTS; s = (s / NPP_MAX_IOPS + 1) * NPP_MAX_IOPS) {
+		const struct attachment *a = &npp_lib.att[s / NPP_MAX_IOPS];
+
+		if (atomic_load_explicit(&a->mapped, memory_order_acquire) && s % NPP_MAX_IOPS < a->n_iops)
+			return s;
+	}
+	return NPP_MAX_SLOTS;
+}
+
+/* ---- ctx.c: contexts, messages, waiting ------------------------------------------------------------ */
+struct lctx *ctx_open(uint32_t kind);
+void ctx_close(struct lctx *c);
+struct lctx *ctx_thread(void);
+static inline struct lctx *ctx_self(void)
+{
+	return npp_thr.ctx ? npp_thr.ctx : ctx_thread();
+}
+int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg);
+/* Empties the outbound lanes of C; FN (may be NULL) sees each EVENT. True if a lane overflowed. */
+bool ctx_drain(struct lctx *c, void (*fn)(void *arg, const struct npp_msg *msg), void *arg);
+void ctx_wake(struct lctx *c);
+int sock_subscribe(struct so *so, struct lctx *c, uint32_t flags);
+void sock_unsubscribe(struct so *so, struct lctx *c);
+/* Sets BITS in pend_in and posts LOOK if they were clear. */
+void sock_look(struct so *so, uint32_t bits);
+int sock_post(struct so *so, uint8_t type, uint8_t flags, uint32_t arg);
+/* Sleeps until SO may be ready for MASK (EPOLLIN, EPOLLOUT); FD: its descriptor, for the
+ * kernel part. 0 look again; -EAGAIN deadline (monotonic us, UINT64_MAX none); -EINTR. */
+int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline);
+void sock_clear(struct so *so, uint32_t mask);
+int sock_wait_ring(struct so *so, uint64_t deadline);	/* a datagram socket's first transmit ring */
+uint64_t deadline_of(uint32_t timeo_ms);
+
+/* ---- fdtab.c ------------------------------------------------------------------------------------------ */
+struct so *so_new(enum so_kind kind);		/* under fd_lock */
+int fd_install(int fd, struct so *so);		/* under fd_lock; FD must be free in the table */
+bool fd_remove(int fd);				/* under fd_lock; true: last descriptor anywhere */
+int fd_word_set(int fd, struct so *so);		/* under fd_lock; raises refs */
+void fd_count_drop(uint32_t n);			/* that many fewer descriptors have a record */
+bool fd_word_clear(int fd, struct npp_sock *sk);	/* under fd_lock; lowers refs; true: was the last */
+int fd_placeholder(int fd);			/* puts the place-holder over FD, close-on-exec kept */
+int fd_new_placeholder(bool cloexec);
+int fd_high(int fd);				/* moves a new descriptor of ours out of the way; -1 stays */
+void fd_own(int *where);			/* under fd_lock: *WHERE is ours, protect it */
+void fd_disown(int *where);
+void fd_mark(int fd, bool ours);	/* the same for one whose place is registered already */
+int fd_evict(int fd);				/* under fd_lock: a program wants this number */
+bool vfork_child(void);
+void fd_lock(void);
+void fd_unlock(void);
+void fd_adopt_table(void);			/* after exec */
+
+/* ---- sock.c: records --------------------------------------------------------------------------------- */
+struct npp_sock *sock_claim(struct lctx *c, uint32_t *idx);
+void sock_unclaim(struct npp_sock *sk);
+int sock_make(struct so *so, int fd);		/* gives a kernel-yet object its record; under fd_lock */
+void sock_drop(struct so *so, bool last_fd);	/* after the last descriptor anywhere: tells ISM or OSM */
+struct so *sock_adopt(int fd, int domain);	/* an unknown kernel socket; under fd_lock */
+void sock_to_kernel(struct so *so, int fd);	/* it will never be ours: forget it; under fd_lock */
+uint32_t sock_fl(const struct so *so);
+bool sock_alive(const struct so *so);		/* the record is still the one we mean */
+int addr_in(const struct sockaddr *sa, socklen_t len, union npp_addr *addr, uint16_t *port);
+void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, struct sockaddr *sa, socklen_t *len);
+int sock_error(struct so *so);			/* SO_ERROR: positive errno, fetched */
+int sock_getfl(struct so *so, int fd);
+int sock_setfl(struct so *so, int fd, int fl);
+bool sock_is_ours_addr(const union npp_addr *addr);
+/* Which NPP leads to ADDR: attachment number, or -1: the kernel. *SRC the address to send from. */
+int sock_route(const union npp_addr *addr, union npp_addr *src);
+int sock_pick_iop(int att);			/* slot of the next live ISM, or -ENETUNREACH */
+int sock_bind_rpc(struct so *so, uint16_t rpc, uint32_t backlog);
+
+/* ---- kaddr.c */
+bool kaddr_is_local(const union npp_addr *addr);
+
+/* ---- poll.c: readiness ----------------------------------------------------------------------------------- */
+enum stream_state { ST_IDLE, ST_CONNECTING, ST_UP, ST_FAILED };
+enum stream_state stream_state(const struct so *so);
+#define WANT_STATE (1u << 27)	/* beside EPOLL* in a mask: connecting has come to its end */
+uint32_t so_ready(struct so *so, uint32_t want);	/* EPOLL* that hold now; arms what is missing of WANT */
+
+/* ---- stream.c, dgram.c: data --------------------------------------------------------------------------------- */
+/* All of these: FD only for waiting on the kernel part. Bytes, or -errno. */
+ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int flags);
+ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int flags);
+ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n);
+bool stream_writable(struct so *so);
+uint32_t stream_readable(const struct so *so);
+ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
+ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const struct sockaddr *to, socklen_t tolen,
+		   int flags);
+int dgram_att(const union npp_addr *laddr);	/* the NPP that a datagram socket bound to LADDR speaks through */
+bool dgram_readable(const struct so *so, uint32_t *len);
+bool dgram_writable(struct so *so);
+bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
+ssize_t iov_total(const struct iovec *iov, int n);
+int sock_lock_take(npp_lock_t *l);
+
+/* ---- listen.c, connect.c ------------------------------------------------------------------------------------- */
+int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
+int sock_do_listen(struct so *so, int fd, int backlog);
+int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, int flags);
+int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
+int sock_do_shutdown(struct so *so, int fd, int how);
+int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
+int dgram_autobind(struct so *so, int fd, int att);
+void sock_unmake(struct so *so, int fd);	/* back to a kernel-yet socket; under fd_lock */
+int sock_all_placeholder(struct so *so, int fd);	/* every descriptor of SO; under fd_lock */
+bool accept_waiting(const struct so *so);
+void accept_hand_on(struct so *so);
+
+/* ---- epoll.c ---------------------------------------------------------------------------------------------------- */
+struct ep;
+void ep_fd_closed(int fd, struct so *so);	/* under fd_lock */
+void ep_fd_changed(int fd, struct so *so);	/* kernel-yet became ours; under fd_lock */
+void ep_free(struct so *so);
+void ep_forked(void);
+uint32_t ep_poll_prepare(struct so *so);	/* inside poll(): EPOLLIN if it has npp events; its doorbell is armed */
+uint32_t ep_ready(struct so *so);
+
+/* ---- fork.c --------------------------------------------------------------------------------------------------------- */
+void fork_init(void);
+void vfork_note(int from, int to);
+
+#endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * stream.c - bytes of a connected socket
+ *
+ * Two byte rings in host memory. The ISM moves rx_head and tx_tail, programs move
+ * rx_tail and tx_head, each direction under its lock, since several threads and
+ * processes may hold the same socket. The ring of a direction may be replaced by a
+ * larger one or taken away when empty, by the ISM, also under that lock: so a ring
+ * descriptor is read under the lock, checked, used, and forgotten with the lock.
+ *
+ * On the way without waiting there is no system call: copy, store, one atomic or, and a
+ * doorbell only for an ISM that sleeps.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "npp-osm/libnpp/priv.h"
+#include "shm/lock.h"
+
+#define TX_RING_ASK 16384u	/* what we ask for at least */
+
+bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
+{
+	uint64_t off = *(const volatile uint64_t *)&d->off;
+	uint32_t n = *(const volatile uint32_t *)&d->size;
+
+	if (off == 0 || n == 0 || n & (n - 1))
+		return false;
+	*base = lib_at(off, n);
+	*size = n;
+	return *base != NULL;
+}
+
+/* Sum of the lengths, cut to what Linux moves in one call; -EINVAL. */
+ssize_t iov_total(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	if (n < 0 || n > 1024)
+		return -EINVAL;
+	for (int i = 0; i < n; i++) {
+		if (iov[i].iov_len > (size_t)SSIZE_MAX - sum)
+			return -EINVAL;
+		sum += iov[i].iov_len;
+	}
+	return sum > SPAN_MAX ? (ssize_t)SPAN_MAX : (ssize_t)sum;
+}
+
+/* Walks an iovec from byte SKIP on. */
+struct cursor { const struct iovec *iov; int n; size_t off; };
+
+static struct cursor cursor_at(const struct iovec *iov, int n, size_t skip)
+{
+	struct cursor c = { iov, n, 0 };
+
+	while (c.n && skip >= c.iov->iov_len) {
+		skip -= c.iov->iov_len;
+		c.iov++;
+		c.n--;
+	}
+	c.off = skip;
+	return c;
+}
+
+/* The next piece of at most MAX bytes; 0: the end. */
+static size_t cursor_take(struct cursor *c, size_t max, uint8_t **p)
+{
+	size_t k;
+
+	while (c->n && c->off >= c->iov->iov_len) {
+		c->iov++;
+		c->n--;
+		c->off = 0;
+	}
+	if (!c->n)
+		return 0;
+	k = c->iov->iov_len - c->off;
+	if (k > max)
+		k = max;
+	*p = (uint8_t *)c->iov->iov_base + c->off;
+	c->off += k;
+	return k;
+}
+
+/* ---- receive -------------------------------------------------------------------- */
+
+uint32_t stream_readable(const struct so *so)
+{
+	/* acquire: pairs with the ISM's release after it copied the bytes */
+	return atomic_load_explicit(&so->sk->rx_head, memory_order_acquire) -
+	       atomic_load_explicit(&so->sk->rx_tail, memory_order_relaxed);
+}
+
+static void ring_out(const uint8_t *base, uint32_t size, uint32_t from, size_t n, struct cursor *c)
+{
+	while (n) {
+		uint32_t at = from & (size - 1);
+		size_t k = size - at < n ? size - at : n;
+		uint8_t *p;
+
+		k = cursor_take(c, k, &p);
+		if (k == 0)
+			return;
+		memcpy(p, base + at, k);
+		from += (uint32_t)k;
+		n -= k;
+	}
+}
+
+/* rx_tail moved: does the ISM want to hear of it? */
+static void told_read(struct so *so, uint32_t tail)
+{
+	struct npp_sock *sk = so->sk;
+
+	atomic_thread_fence(memory_order_seq_cst); /* pairs with the ISM's fence after it set rx_want */
+	if (atomic_load_explicit(&sk->rx_want, memory_order_relaxed) &&
+	    (int32_t)(tail - atomic_load_explicit(&sk->rx_wake, memory_order_relaxed)) >= 0)
+		sock_look(so, NPP_IN_RX);
+}
+
+/* What is there now, at most WANT from SKIP bytes into the iovec. 0: nothing. */
+static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, size_t want, int flags)
+{
+	struct npp_sock *sk = so->sk;
+	struct cursor c = cursor_at(iov, n, skip);
+	uint32_t tail, avail, size;
+	uint8_t *base;
+	int r;
+
+	if (stream_readable(so) == 0)
+		return 0;
+	r = sock_lock_take(&sk->rx_lock);
+	if (r < 0)
+		return r;
+	tail = atomic_load_explicit(&sk->rx_tail, memory_order_relaxed);
+	avail = stream_readable(so);
+	if (avail > want)
+		avail = (uint32_t)want;
+	if (!sock_alive(so)) {
+		avail = 0;
+	} else if (avail && (!ring_ok(&sk->rx_ring, &base, &size) || stream_readable(so) > size)) {
+		npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+		return -EIO; /* the ISM's offsets make no sense */
+	}
+	if (avail && !(flags & MSG_TRUNC))
+		ring_out(base, size, tail, avail, &c);
+	if (avail && !(flags & MSG_PEEK)) {
+		tail += avail;
+		/* release: the ISM that sees the new tail may overwrite what was copied */
+		atomic_store_explicit(&sk->rx_tail, tail, memory_order_release);
+	}
+	npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+	if (avail && !(flags & MSG_PEEK))
+		told_read(so, tail);
+	return avail;
+}
+
+/* Nothing to read: why? 0 end of file, -EAGAIN, or the error. */
+static int why_empty(struct so *so)
+{
+	struct npp_sock *sk = so->sk;
+	uint32_t rxf;
+	int err;
+
+	switch (stream_state(so)) {
+	case ST_IDLE:
+		return -ENOTCONN;
+	case ST_CONNECTING:
+		return -EAGAIN;
+	case ST_FAILED:
+	case ST_UP:
+		break;
+	}
+	rxf = atomic_load_explicit(&sk->rx_flags, memory_order_acquire);
+	if (stream_readable(so) && sock_alive(so))
+		return -EAGAIN; /* came after the look; the flags come after the bytes */
+	err = sock_error(so);
+	if (err)
+		return -err;
+	if (!sock_alive(so))
+		return -EBADF;
+	return rxf || sock_fl(so) & NPP_FL_SHUT_RD ? 0 : -EAGAIN;
+}
+
+/**
+ * stream_recv() - read(), recv() and their family
+ * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC (discard)
+ *
+ * Return: bytes, 0 at the end of the stream, or -errno
+ */
+ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int flags)
+{
+	struct npp_sock *sk = so->sk;
+	ssize_t want = iov_total(iov, n), got = 0, r;
+	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false;
+	uint64_t deadline = 0;
+
+	if (want < 0)
+		return want;
+	if (flags & MSG_OOB)
+		return -EINVAL;
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	if (want == 0)
+		return stream_state(so) == ST_IDLE ? -ENOTCONN : 0;
+	for (;;) {
+		r = take(so, iov, n, flags & MSG_PEEK ? 0 : (size_t)got, (size_t)(flags & MSG_PEEK ? want : want - got),
+			 flags);
+		if (r > 0)
+			got = flags & MSG_PEEK ? r : got + r;
+		if (r < 0 || got == want || (got && (!(flags & MSG_WAITALL) || !block)))
+			break;
+		r = why_empty(so);
+		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK))
+			continue;
+		if (r != -EAGAIN || !block)
+			break;
+		if (!timed) {
+			deadline = deadline_of(atomic_load_explicit(&sk->rcvtimeo_ms, memory_order_relaxed));
+			timed = true;
+		}
+		if (flags & MSG_PEEK && got) { /* wait for more than there is: look at times */
+			uint64_t soon = lib_now_us() + 1000;
+
+			r = sock_wait(so, fd, EPOLLPRI, soon < deadline ? soon : deadline);
+			if (r == -EAGAIN && soon < deadline)
+				r = 0;
+		} else {
+			r = sock_wait(so, fd, EPOLLIN, deadline);
+		}
+		if (r < 0)
+			break;
+	}
+	return got ? got : r;
+}
+
+/* ---- send -------------------------------------------------------------------------- */
+
+static ssize_t broken_pipe(int flags)
+{
+	if (!(flags & MSG_NOSIGNAL))
+		syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGPIPE);
+	return -EPIPE;
+}
+
+/* May SO send? 0, -EAGAIN (not yet connected), or the error. */
+static int may_send(struct so *so, int flags)
+{
+	int err;
+
+	switch (stream_state(so)) {
+	case ST_IDLE:
+		return (int)broken_pipe(flags);
+	case ST_CONNECTING:
+		return -EAGAIN;
+	case ST_FAILED:
+	case ST_UP:
+		break;
+	}
+	err = sock_error(so);
+	if (err)
+		return -err;
+	if (sock_fl(so) & NPP_FL_SHUT_WR ||
+	    atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) & (NPP_RXF_RESET | NPP_RXF_CLOSED))
+		return (int)broken_pipe(flags);
+	return sock_alive(so) ? 0 : -EBADF;
+}
+
+/* Asks for NPP_OUT_TX; the caller looks once more afterwards. True: had not been asked yet. */
+static bool want_room(struct npp_sock *sk)
+{
+	/* seq_cst: pairs with the ISM's exchange after it moved tx_tail or made a ring */
+	return atomic_exchange_explicit(&sk->tx_want, 1, memory_order_seq_cst) == 0;
+}
+
+static bool need_ring(struct so *so, size_t bytes)
+{
+	uint32_t ask = bytes < TX_RING_ASK ? TX_RING_ASK : bytes > (1u << 30) ? 1u << 30 : (uint32_t)bytes;
+
+	if (want_room(so->sk))
+		sock_post(so, NPP_MSG_NEED_RING, 0, ask);
+	return *(volatile uint64_t *)&so->sk->tx_ring.off != 0;
+}
+
+static uint32_t tx_room(struct npp_sock *sk, uint32_t size)
+{
+	uint32_t used = atomic_load_explicit(&sk->tx_head, memory_order_relaxed) -
+			/* acquire: pairs with the ISM's release; what was acknowledged may be overwritten */
+			atomic_load_explicit(&sk->tx_tail, memory_order_acquire);
+
+	return used > size ? 0 : size - used;
+}
+
+/**
+ * stream_writable() - would a send find room?
+ *
+ * A connection without a ring is writable if the peer opened it (most answer at once,
+ * and the ring will be there by then); for one that we opened we ask for a ring first,
+ * since its program is about to send. Arms tx_want if the answer is no.
+ */
+bool stream_writable(struct so *so)
+{
+	struct npp_sock *sk = so->sk;
+
+	for (int pass = 0; pass < 2; pass++) {
+		uint32_t size = *(volatile uint32_t *)&sk->tx_ring.size;
+
+		if (*(volatile uint64_t *)&sk->tx_ring.off == 0) {
+			if (atomic_load_explicit(&sk->owner, memory_order_relaxed) >= 0x10000 &&
+			    atomic_load_explicit(&sk->tx_want, memory_order_relaxed) == 0)
+				return true;
+			need_ring(so, TX_RING_ASK);
+		} else {
+			if (tx_room(sk, size) >= size / 4)
+				return true;
+			want_room(sk);
+		}
+	}
+	return false;
+}
+
+/* Fills the ring by FILL under tx_lock. Bytes; 0: FILL has come to its end; -ENOBUFS: no room
+ * now (tx_want is armed); -ESTALE: look again; or -errno. */
+typedef ssize_t (*fill_fn)(void *arg, uint8_t *at, size_t room);
+
+static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg)
+{
+	struct npp_sock *sk = so->sk;
+	uint32_t size, room, head, done = 0;
+	uint8_t *base;
+	ssize_t k = 0;
+	int r = sock_lock_take(&sk->tx_lock);
+
+	if (r < 0)
+		return r;
+	if (sock_fl(so) & NPP_FL_SHUT_WR || !sock_alive(so)) {
+		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		return -ESTALE;
+	}
+	if (!ring_ok(&sk->tx_ring, &base, &size)) {
+		bool none = *(volatile uint64_t *)&sk->tx_ring.off == 0;
+
+		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		if (!none)
+			return -EIO; /* the ISM's ring makes no sense */
+		return need_ring(so, want) ? -ESTALE : -ENOBUFS;
+	}
+	head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
+	room = tx_room(sk, size);
+	if (room < want) {
+		want_room(sk); /* also what makes the ISM think of a larger ring */
+		room = tx_room(sk, size);
+	}
+	if (room == 0) {
+		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		return -ENOBUFS;
+	}
+	while (done < room && done < want) {
+		uint32_t at = (head + done) & (size - 1), part = size - at;
+
+		if (part > room - done)
+			part = room - done;
+		if (part > want - done)
+			part = (uint32_t)(want - done);
+		k = fill(arg, base + at, part);
+		if (k <= 0)
+			break;
+		done += (uint32_t)k;
+		if ((uint32_t)k < part)
+			break;
+	}
+	if (done) /* release: pairs with the ISM's acquire of tx_head */
+		atomic_store_explicit(&sk->tx_head, head + done, memory_order_release);
+	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+	if (done)
+		sock_look(so, NPP_IN_TX);
+	return done ? (ssize_t)done : k;
+}
+
+static ssize_t fill_iov(void *arg, uint8_t *at, size_t room)
+{
+	size_t done = 0, k;
+	uint8_t *p;
+
+	while (done < room && (k = cursor_take(arg, room - done, &p)) != 0) {
+		memcpy(at + done, p, k);
+		done += k;
+	}
+	return (ssize_t)done;
+}
+
+/* The common loop of send and sendfile. */
+static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void *arg, int flags)
+{
+	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false;
+	uint64_t deadline = 0;
+	ssize_t sent = 0, r;
+
+	for (;;) {
+		r = may_send(so, sent ? flags | MSG_NOSIGNAL : flags);
+		if (r == 0) {
+			r = put(so, want - (size_t)sent, fill, arg);
+			if (r > 0) {
+				sent += r;
+				if ((size_t)sent == want)
+					break;
+				continue; /* room may have come, or the next turn says why not */
+			}
+			if (r == -ESTALE)
+				continue; /* shut or freed between the looks: may_send() will say */
+			if (r != -ENOBUFS)
+				break;
+		} else if (r != -EAGAIN) {
+			break;
+		}
+		r = -EAGAIN;
+		if (!block)
+			break;
+		if (!timed) {
+			deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
+			timed = true;
+		}
+		r = sock_wait(so, fd, EPOLLOUT, deadline);
+		if (r < 0)
+			break;
+	}
+	return sent ? sent : r;
+}
+
+/**
+ * stream_send() - write(), send() and their family
+ *
+ * A blocking call returns when everything is in the ring. MSG_MORE is only a hint and
+ * is not taken.
+ * Return: bytes, or -errno (-EPIPE after SIGPIPE was raised, as Linux does)
+ */
+ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int flags)
+{
+	ssize_t want = iov_total(iov, n);
+	struct cursor c = { iov, n, 0 };
+
+	if (want < 0)
+		return want;
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (want == 0) {
+		int r = may_send(so, flags);
+
+		return r == -EAGAIN ? 0 : r;
+	}
+	return send_loop(so, fd, (size_t)want, fill_iov, &c, flags);
+}
+
+struct file_source { int fd; bool at; off_t off; };
+
+static ssize_t fill_file(void *arg, uint8_t *at, size_t room)
+{
+	struct file_source *f = arg;
+	ssize_t k = f->at ? R->pread(f->fd, at, room, f->off) : R->read(f->fd, at, room);
+
+	if (k < 0)
+		return -errno;
+	f->off += k;
+	return k;
+}
+
+/**
+ * stream_sendfile() - from a file straight into the ring
+ * @off: as in sendfile(2); NULL: from the file's own position, which moves
+ */
+ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n)
+{
+	struct file_source f = { .fd = in, .at = off != NULL, .off = off ? *off : 0 };
+	ssize_t r;
+
+	if (off && *off < 0)
+		return -EINVAL;
+	if (n == 0)
+		return 0;
+	r = send_loop(so, fd, n > SPAN_MAX ? SPAN_MAX : n, fill_file, &f, 0);
+	if (off && r > 0)
+		*off = f.off;
+	return r;
+}
