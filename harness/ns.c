@@ -55,12 +55,18 @@ static int write_sysctl(const char *path, const char *value, struct npp_err *e)
  * bind to [::]. */
 static int set_sysctls(bool forward, struct npp_err *e)
 {
+	const struct { const char *path, *value; } set[] = {
+		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1" },
+		/* ways may differ by direction, whatever the machine's own setting is */
+		{ "/proc/sys/net/ipv4/conf/all/rp_filter", "0" },
+		{ "/proc/sys/net/ipv4/conf/default/rp_filter", "0" },
+		{ "/proc/sys/net/ipv4/ip_forward", forward ? "1" : "0" },
+	};
+	size_t i = access("/proc/sys/net/ipv6", F_OK) == 0 ? 0 : 1;
 	int r = 0;
 
-	if (access("/proc/sys/net/ipv6", F_OK) == 0)
-		r = write_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1", e);
-	if (r == 0)
-		r = write_sysctl("/proc/sys/net/ipv4/ip_forward", forward ? "1" : "0", e);
+	for (; r == 0 && i < sizeof set / sizeof *set; i++)
+		r = write_sysctl(set[i].path, set[i].value, e);
 	return r;
 }
 
