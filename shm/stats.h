@@ -57,7 +57,7 @@
 	X(IS_BUSY_US, "busy_us", "microseconds not asleep") \
 	X(IS_TIMERS, "timers", "timers that fired") \
 	X(IS_RX_DEPTH, "rx.depth", "gauge: bytes waiting in the receive ring") \
-	X(IS_CONNS, "tcp.conns", "gauge: connections that hold a TCB, TIME_WAIT included") \
+	X(IS_CONNS, "tcp.conns", "gauge: connections, TIME_WAIT included") \
 	X(IS_TIME_WAIT, "tcp.time_wait", "gauge: of them in TIME_WAIT") \
 	X(IS_HALF_OPEN, "tcp.half_open", "gauge: entries of the SYN cache") \
 	X(IS_LISTENERS, "tcp.listeners", "gauge: listener replicas") \
@@ -78,6 +78,13 @@
 	X(IS_TCP_RST_IN, "tcp.rst_in", "resets accepted") \
 	X(IS_TCP_RST_OUT, "tcp.rst_out", "resets sent") \
 	X(IS_TCP_CHALLENGE, "tcp.challenge_ack", "challenge ACKs sent") \
+	X(IS_TCP_UNDO, "tcp.undo", "loss recoveries that turned out to be needless") \
+	X(IS_TCP_TLP, "tcp.tlp", "tail loss probes sent") \
+	X(IS_TCP_DSACK_IN, "tcp.dsack_in", "segments that the peer says it received twice") \
+	X(IS_TCP_COOKIES_OUT, "tcp.cookies_out", "SYN cookies sent") \
+	X(IS_TCP_COOKIES_OK, "tcp.cookies_ok", "connections opened by a SYN cookie") \
+	X(IS_TCP_TW_RECYCLED, "tcp.tw_recycled", "TIME_WAIT records given up early") \
+	X(IS_TCP_PROBES, "tcp.probes", "window and keep-alive probes sent") \
 	X(IS_UDP_IN, "udp.in", "datagrams delivered") \
 	X(IS_UDP_OUT, "udp.out", "datagrams sent") \
 	X(IS_ICMP_IN, "icmp.in", "ICMP messages received") \
@@ -105,6 +112,10 @@
 	X(IS_DROP_TCP_PAWS, "drop.tcp_paws", "timestamp too old (RFC 7323)") \
 	X(IS_DROP_TCP_NO_ROOM, "drop.tcp_no_room", "no ring memory for the data") \
 	X(IS_DROP_TCP_MEM, "drop.tcp_mem", "no TCB or socket record left") \
+	X(IS_DROP_TCP_STATE, "drop.tcp_state", "segment that means nothing in the connection's state") \
+	X(IS_DROP_TCP_DUP, "drop.tcp_dup", "data that was received before") \
+	X(IS_DROP_TCP_RANGES, "drop.tcp_ranges", "too many gaps in the data received") \
+	X(IS_DROP_TCP_DST, "drop.tcp_dst", "segment to or from an address that TCP does not speak to") \
 	X(IS_DROP_SYN_FULL, "drop.syn_full", "SYN cache full") \
 	X(IS_DROP_ACCEPT_FULL, "drop.accept_full", "accept queue full") \
 	X(IS_DROP_UDP_NO_PORT, "drop.udp_no_port", "datagram for no socket (answered by ICMP)") \

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp.c - TCP's records: where they stand, how they are made, changed and given up
+ *
+ * A connection's last moments. Whoever ends a connection calls tcp_kill() (tcp_reset()
+ * with a RST, tcp_tw_enter() if a small record goes on for it): the TCB leaves the hash
+ * table at once, so that its addresses are free, but stays until the next tcp_flush(),
+ * which tells the user (TCP_UP_FREED, always the last event) and frees it. So no caller
+ * of input or timer code loses the TCB under its hands, and the user is never called
+ * from the middle of a segment, except to accept a connection or grow a ring.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "npp-ism/stack/tcp.h"
+
+/* ---- layout -------------------------------------------------------------------------- */
+
+#define TW_MIN 1024u
+
+struct tcp_layout {
+	uint32_t n_conns, n_syns, n_tws, n_lsns, n_blocks, n_buckets;
+	uint64_t conns, syns, tws, lsns, blocks, buckets, size;
+};
+
+static uint64_t round64(uint64_t n)
+{
+	return (n + 63) & ~63ull;
+}
+
+static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
+{
+	uint64_t off = round64(sizeof(struct tcp_state));
+
+	l->n_conns = cfg->max_conns;
+	l->n_syns = u32_max(u32_min(cfg->max_conns, TCP_SYN_MAX), 1);
+	l->n_tws = u32_max(cfg->max_conns, TW_MIN);
+	l->n_lsns = cfg->max_listeners;
+	l->n_blocks = cfg->max_conns / 4 + 64;
+	l->n_buckets = 1024;
+	while (l->n_buckets < l->n_conns + l->n_tws && l->n_buckets < 1u << 24)
+		l->n_buckets *= 2;
+	l->conns = off;
+	off += round64((uint64_t)l->n_conns * sizeof(struct tcb));
+	l->syns = off;
+	off += round64((uint64_t)l->n_syns * sizeof(struct tcp_syn));
+	l->tws = off;
+	off += round64((uint64_t)l->n_tws * sizeof(struct tcp_tw));
+	l->lsns = off;
+	off += round64((uint64_t)l->n_lsns * sizeof(struct tcp_lsn));
+	l->blocks = off;
+	off += round64((uint64_t)l->n_blocks * sizeof(struct tcp_block));
+	l->buckets = off;
+	off += round64((uint64_t)l->n_buckets * sizeof(uint32_t));
+	l->size = off;
+}
+
+size_t tcp_size(const struct stack_cfg *cfg)
+{
+	struct tcp_layout l;
+
+	tcp_lay_out(cfg, &l);
+	return l.size;
+}
+
+uint64_t tcp_layout_hash(void)
+{
+	uint64_t h = 1;
+
+	h = NPP_ABI_MIX(h, sizeof(struct tcp_state));
+	h = NPP_ABI_MIX(h, sizeof(struct tcb));
+	h = NPP_ABI_MIX(h, offsetof(struct tcb, iss));
+	h = NPP_ABI_MIX(h, offsetof(struct tcb, irs));
+	h = NPP_ABI_MIX(h, offsetof(struct tcb, timer));
+	h = NPP_ABI_MIX(h, sizeof(struct tcp_syn));
+	h = NPP_ABI_MIX(h, sizeof(struct tcp_tw));
+	h = NPP_ABI_MIX(h, sizeof(struct tcp_lsn));
+	h = NPP_ABI_MIX(h, sizeof(struct tcp_block));
+	return h;
+}
+
+static void tcp_place(struct stack *s, struct tcp_state *tcp)
+{
+	struct tcp_layout l;
+	char *base = (char *)tcp;
+
+	tcp_lay_out(&s->cfg, &l);
+	tcp->conns_off = l.conns;
+	tcp->syns_off = l.syns;
+	tcp->tws_off = l.tws;
+	tcp->lsns_off = l.lsns;
+	tcp->blocks_off = l.blocks;
+	tcp->buckets_off = l.buckets;
+	tcp->conns = (struct tcb *)(base + l.conns);
+	tcp->syns = (struct tcp_syn *)(base + l.syns);
+	tcp->tws = (struct tcp_tw *)(base + l.tws);
+	tcp->lsns = (struct tcp_lsn *)(base + l.lsns);
+	tcp->blocks = (struct tcp_block *)(base + l.blocks);
+	tcp->bucket = (uint32_t *)(base + l.buckets);
+	tcp->bucket_mask = l.n_buckets - 1;
+	memset(tcp->bucket, 0xff, l.n_buckets * sizeof(uint32_t));
+	memset(tcp->lbucket, 0xff, sizeof tcp->lbucket);
+	tcp->conn_pool = (struct tcp_pool){ l.n_conns, 0, TCP_NONE };
+	tcp->syn_pool = (struct tcp_pool){ l.n_syns, 0, TCP_NONE };
+	tcp->tw_pool = (struct tcp_pool){ l.n_tws, 0, TCP_NONE };
+	tcp->lsn_pool = (struct tcp_pool){ l.n_lsns, 0, TCP_NONE };
+	tcp->block_pool = (struct tcp_pool){ l.n_blocks, 0, TCP_NONE };
+	tcp->todo_head = tcp->todo_tail = TCP_NONE;
+	tcp->tw_head = tcp->tw_tail = TCP_NONE;
+	tcp->tw_timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_TW };
+}
+
+void tcp_init(struct stack *s, void *mem)
+{
+	struct tcp_state *tcp = mem;
+
+	s->tcp = tcp;
+	tcp_place(s, tcp);
+	for (uint32_t i = 0; i < tcp->conn_pool.count; i++)
+		tcp->conns[i].c.index = i;
+	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++)
+		tcp->lsns[i].l.index = i;
+	(void)tcp_attach(s); /* fresh records: makes the free lists */
+}
+
+/* ---- taking over ----------------------------------------------------------------------- */
+
+/* A block of intervals that T says is its own. Kept if it makes sense and nobody else's
+ * (a used one is its own next_free until the free list is made). */
+static void attach_block(struct tcp_state *tcp, uint32_t *idx)
+{
+	struct tcp_block *b;
+
+	if (*idx == TCP_NONE)
+		return;
+	if (*idx >= tcp->block_pool.count || tcp->blocks[*idx].next_free == *idx ||
+	    tcp->blocks[*idx].n > TCP_RANGES) {
+		*idx = TCP_NONE;
+		return;
+	}
+	b = &tcp->blocks[*idx];
+	b->next_free = *idx;
+	for (uint32_t i = 0; i < b->n; i++)
+		if (seq_geq(b->r[i].start, b->r[i].end) || (i && seq_geq(b->r[i - 1].end, b->r[i].start)))
+			b->n = i;
+}
+
+static void attach_conn(struct stack *s, uint32_t i)
+{
+	struct tcp_state *tcp = s->tcp;
+	struct tcb *t = &tcp->conns[i];
+
+	t->c.index = i;
+	t->flags &= ~TF_TODO;
+	if (!t->in_use) {
+		t->busy = 0;
+		t->hnext = tcp->conn_pool.free;
+		tcp->conn_pool.free = i;
+		return;
+	}
+	tcp->conn_pool.used++;
+	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
+	attach_block(tcp, &t->ooo);
+	attach_block(tcp, &t->sacked);
+	t->hnext = TCP_NONE;
+	if (t->busy || t->flags & TF_DEAD || t->c.state >= TCP_ST_COUNT || t->cc >= TCP_CC_COUNT) {
+		if (!(t->flags & TF_DEAD)) {
+			t->c.error = ECONNABORTED;
+			t->up |= TCP_UP_ERROR;
+		}
+		t->busy = 0;
+		t->c.state = TCP_ST_CLOSED;
+		t->flags |= TF_DEAD;
+		tcp_todo(s, t);
+		return;
+	}
+	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, i));
+	for (unsigned k = 0; k < DUE_COUNT; k++)
+		if (t->due_us[k])
+			tcp_due(s, t, (enum tcp_due)k, t->due_us[k]);
+	/* What the predecessor last sent may not have left. */
+	t->flags |= TF_ACK_NOW;
+	t->up |= TCP_UP_RX | TCP_UP_TX;
+	tcp_todo(s, t);
+}
+
+static void attach_syn(struct stack *s, uint32_t i)
+{
+	struct tcp_state *tcp = s->tcp;
+	struct tcp_syn *e = &tcp->syns[i];
+	uint64_t due = e->timer.due_us;
+
+	e->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_SYN, .owner = i };
+	if (!e->in_use || e->busy || e->listener >= tcp->lsn_pool.count || !tcp->lsns[e->listener].in_use ||
+	    tcp->lsns[e->listener].l.gen != e->listener_gen) {
+		e->in_use = e->busy = 0;
+		e->hnext = tcp->syn_pool.free;
+		tcp->syn_pool.free = i;
+		return;
+	}
+	tcp->syn_pool.used++;
+	tcp->lsns[e->listener].half_open++;
+	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, i));
+	wheel_arm(&s->wheel, &e->timer, due ? due : s->now_us);
+}
+
+static void attach_tw(struct stack *s, uint32_t i)
+{
+	struct tcp_state *tcp = s->tcp;
+	struct tcp_tw *w = &tcp->tws[i];
+
+	if (!w->in_use || w->busy) {
+		w->in_use = w->busy = 0;
+		w->hnext = tcp->tw_pool.free;
+		tcp->tw_pool.free = i;
+		return;
+	}
+	tcp->tw_pool.used++;
+	tcp_hash_insert(s, TCP_REF(TCP_REF_TW, i));
+	tcp_tw_link(s, w);
+}
+
+static void attach_lsn(struct stack *s, uint32_t i)
+{
+	struct tcp_state *tcp = s->tcp;
+	struct tcp_lsn *l = &tcp->lsns[i];
+
+	l->l.index = i;
+	l->half_open = 0;
+	if (!l->in_use || l->busy) {
+		l->in_use = l->busy = 0;
+		l->hnext = tcp->lsn_pool.free;
+		tcp->lsn_pool.free = i;
+		return;
+	}
+	tcp->lsn_pool.used++;
+	tcp_listener_insert(s, l);
+}
+
+int tcp_attach(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	tcp_place(s, tcp);
+	/* From the last to the first, so that the free lists begin with the first. */
+	for (uint32_t i = tcp->block_pool.count; i-- > 0;)
+		tcp->blocks[i].next_free = TCP_NONE;
+	for (uint32_t i = tcp->lsn_pool.count; i-- > 0;)
+		attach_lsn(s, i);
+	for (uint32_t i = tcp->conn_pool.count; i-- > 0;)
+		attach_conn(s, i);
+	for (uint32_t i = tcp->syn_pool.count; i-- > 0;)
+		attach_syn(s, i);
+	for (uint32_t i = tcp->tw_pool.count; i-- > 0;)
+		attach_tw(s, i);
+	tcp_tw_arm(s);
+	for (uint32_t i = tcp->block_pool.count; i-- > 0;) {
+		if (tcp->blocks[i].next_free == i) {
+			tcp->block_pool.used++;
+			continue;
+		}
+		tcp->blocks[i].next_free = tcp->block_pool.free;
+		tcp->block_pool.free = i;
+	}
+	tcp_gauges(s);
+	return 0;
+}
+
+/* ---- interval blocks ----------------------------------------------------------------------- */
+
+struct tcp_block *tcp_block(const struct stack *s, uint32_t idx)
+{
+	return idx == TCP_NONE ? NULL : &s->tcp->blocks[idx];
+}
+
+uint32_t tcp_block_get(struct stack *s)
+{
+	struct tcp_pool *p = &s->tcp->block_pool;
+	uint32_t i = p->free;
+
+	if (i == TCP_NONE)
+		return TCP_NONE;
+	p->free = s->tcp->blocks[i].next_free;
+	p->used++;
+	s->tcp->blocks[i].next_free = i;
+	s->tcp->blocks[i].n = 0;
+	return i;
+}
+
+void tcp_block_put(struct stack *s, uint32_t *idx)
+{
+	struct tcp_pool *p = &s->tcp->block_pool;
+
+	if (*idx == TCP_NONE)
+		return;
+	s->tcp->blocks[*idx].next_free = p->free;
+	p->free = *idx;
+	p->used--;
+	*idx = TCP_NONE;
+}
+
+/* ---- connections ------------------------------------------------------------------------------- */
+
+void tcp_gauges(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	STAT_SET(s, IS_CONNS, tcp->conn_pool.used + tcp->tw_pool.used);
+	STAT_SET(s, IS_TIME_WAIT, tcp->tw_pool.used);
+	STAT_SET(s, IS_HALF_OPEN, tcp->syn_pool.used);
+	STAT_SET(s, IS_LISTENERS, tcp->lsn_pool.used);
+}
+
+struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lport, uint16_t rport)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = tcp->conn_pool.free, gen, todo_next, todo;
+	struct tcb *t;
+
+	if (i == TCP_NONE)
+		return NULL;
+	t = &tcp->conns[i];
+	tcp->conn_pool.free = t->hnext;
+	tcp->conn_pool.used++;
+	/* It may still stand on the list of work from its former life. */
+	gen = t->c.gen;
+	todo_next = t->todo_next;
+	todo = t->flags & TF_TODO;
+	memset(t, 0, sizeof *t);
+	tcp_enter(t);
+	t->c.index = i;
+	t->c.gen = gen;
+	t->todo_next = todo_next;
+	t->flags = todo;
+	t->hnext = t->ooo = t->sacked = TCP_NONE;
+	t->c.listener = TCP_NONE;
+	t->path = *path;
+	t->c.laddr = path->src;
+	t->c.raddr = path->dst;
+	t->c.port = path->port;
+	t->c.lport = lport;
+	t->c.rport = rport;
+	t->hash = tcp_hash(s, &t->c.laddr, lport, &t->c.raddr, rport);
+	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
+	t->rto_us = TCP_RTO_INIT_US;
+	t->dupthresh = TCP_DUPTHRESH;
+	t->peer_mss = TCP_MSS_DEFAULT;
+	t->rcv_mss = TCP_MSS_DEFAULT;
+	t->rcvbuf = TCP_RCVBUF_START;
+	t->quick = TCP_QUICK_ACKS;
+	t->last_rx_ms = t->last_tx_ms = t->progress_ms = t->drs_ms = now_ms(s);
+	t->challenge_us = t->oow_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
+	t->in_use = 1;
+	tcp_leave(t);
+	tcp_gauges(s);
+	return t;
+}
+
+void tcb_free(struct stack *s, struct tcb *t)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	t->in_use = 0;
+	t->c.state = TCP_ST_CLOSED;
+	t->c.gen = (t->c.gen + 1) & 0xfff;
+	wheel_cancel(&s->wheel, &t->timer);
+	tcp_block_put(s, &t->ooo);
+	tcp_block_put(s, &t->sacked);
+	t->hnext = tcp->conn_pool.free;
+	tcp->conn_pool.free = t->c.index;
+	tcp->conn_pool.used--;
+	tcp_gauges(s);
+}
+
+void tcp_todo(struct stack *s, struct tcb *t)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	if (t->flags & TF_TODO)
+		return;
+	t->flags |= TF_TODO;
+	t->todo_next = TCP_NONE;
+	if (tcp->todo_tail == TCP_NONE)
+		tcp->todo_head = t->c.index;
+	else
+		tcp->conns[tcp->todo_tail].todo_next = t->c.index;
+	tcp->todo_tail = t->c.index;
+}
+
+/* Entry actions of the states. */
+void tcp_change_state(struct stack *s, struct tcb *t, enum npp_tcp_state to)
+{
+	enum npp_tcp_state from = (enum npp_tcp_state)t->c.state;
+
+	t->c.state = (uint8_t)to;
+	switch (to) {
+	case TCP_ST_ESTABLISHED:
+		STAT_INC(s, IS_TCP_ACCEPTED + (t->c.passive ? 0 : 1));
+		if (!t->c.passive)
+			t->up |= TCP_UP_CONNECTED | TCP_UP_TX;
+		t->progress_ms = now_ms(s);
+		tcp_arm_keepalive(s, t);
+		break;
+	case TCP_ST_TIME_WAIT:
+		tcp_tw_enter(s, t, TCP_ST_TIME_WAIT);
+		break;
+	case TCP_ST_CLOSED:
+		if (t->flags & TF_DEAD)
+			break;
+		t->flags |= TF_DEAD;
+		tcp_hash_remove(s, TCP_REF(TCP_REF_CONN, t->c.index));
+		wheel_cancel(&s->wheel, &t->timer);
+		memset(t->due_us, 0, sizeof t->due_us);
+		if (from != TCP_ST_CLOSED && from != TCP_ST_SYN_SENT)
+			STAT_INC(s, IS_TCP_CLOSED);
+		break;
+	default:
+		break;
+	}
+	tcp_todo(s, t);
+}
+_Static_assert(NPP_IS_TCP_CONNECTED == NPP_IS_TCP_ACCEPTED + 1, "counted by the side that opened");
+
+void tcp_kill(struct stack *s, struct tcb *t, int err)
+{
+	if (t->flags & TF_DEAD)
+		return;
+	if (err) {
+		t->c.error = err;
+		t->up |= TCP_UP_ERROR;
+	}
+	tcp_change_state(s, t, TCP_ST_CLOSED);
+}
+
+void tcp_reset(struct stack *s, struct tcb *t, int err)
+{
+	if (t->flags & TF_DEAD)
+		return;
+	tcp_send_reset(s, t);
+	tcp_kill(s, t, err);
+}
+
+void tcp_bury(struct stack *s, struct tcb *t)
+{
+	uint32_t up = t->up | TCP_UP_FREED;
+
+	t->up = 0;
+	s->env->ops->event(s->env->arg, &t->c, up);
+	tcb_free(s, t);
+}
+
+/* ---- the end of a batch ------------------------------------------------------------------------------ */
+
+static void flush_acks(struct stack *s, struct tcb *t)
+{
+	if (t->flags & TF_ACK_OWED && t->rcv_nxt - t->rcv_acked >= 2u * t->rcv_mss)
+		t->flags |= TF_ACK_NOW;
+	if (t->flags & TF_ACK_NOW)
+		tcp_send_ack(s, t);
+	else if (t->flags & TF_ACK_OWED && !t->due_us[DUE_DELACK])
+		tcp_due(s, t, DUE_DELACK, s->now_us + TCP_DELACK_US);
+}
+
+static void flush_conn(struct stack *s, struct tcb *t)
+{
+	if (!t->in_use)
+		return;
+	if (t->up && !(t->flags & TF_DEAD)) {
+		uint32_t up = t->up, gen = t->c.gen;
+
+		t->up = 0;
+		s->env->ops->event(s->env->arg, &t->c, up);
+		/* The user may have aborted it, or it may be another connection by now. */
+		if (!t->in_use || t->c.gen != gen)
+			return;
+	}
+	/* A closed connection waits for the peer's FIN as a small record. */
+	if (t->flags & TF_ORPHAN && t->c.state == TCP_ST_FIN_WAIT_2 && !(t->flags & TF_DEAD))
+		tcp_tw_enter(s, t, TCP_ST_FIN_WAIT_2);
+	if (t->flags & TF_DEAD) {
+		tcp_bury(s, t);
+		return;
+	}
+	tcp_enter(t);
+	tcp_output(s, t);
+	flush_acks(s, t);
+	tcp_leave(t);
+}
+
+void tcp_flush(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = tcp->todo_head;
+
+	tcp->todo_head = tcp->todo_tail = TCP_NONE;
+	while (i != TCP_NONE) {
+		struct tcb *t = &tcp->conns[i];
+
+		i = t->todo_next;
+		t->flags &= ~TF_TODO;
+		flush_conn(s, t);
+	}
+}
+
+bool tcp_pending(const struct stack *s)
+{
+	return s->tcp->todo_head != TCP_NONE;
+}

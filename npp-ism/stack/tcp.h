@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp.h - inside TCP: its records, a parsed segment, what its files ask of each other
+ *
+ * Three kinds of record stand for a connection, one after the other:
+ *   struct tcp_syn   SYN received, handshake not complete (the SYN cache; or nothing at
+ *                    all: a SYN cookie)
+ *   struct tcb       from the last ACK of the handshake, or from connect(), until both
+ *                    FINs are through
+ *   struct tcp_tw    TIME_WAIT, and FIN_WAIT_2 of a connection that its program closed
+ * All three hang in one hash table, by reference (kind and index).
+ *
+ * Who owns what: the records are the state; hash chains, free lists, the list of
+ * connections with work and the timer wheel are derived, tcp_attach() rebuilds them.
+ */
+#ifndef NPP_STACK_TCP_H
+#define NPP_STACK_TCP_H
+
+#include <stdatomic.h>
+
+#include "npp-ism/stack/priv.h"
+
+#define TCP_NONE 0xffffffffu
+
+/* ---- constants --------------------------------------------------------------------- */
+
+#define TCP_RTO_INIT_US 1000000u	/* RFC 6298, 2.1 */
+#define TCP_RTO_MIN_US 200000u		/* as Linux */
+#define TCP_RTO_MAX_US 120000000u
+#define TCP_DELACK_US 40000u
+#define TCP_CORK_US 200000u
+#define TCP_2MSL_US 60000000u
+#define TCP_FIN_WAIT_2_US 60000000u	/* of a connection whose program closed it */
+#define TCP_ORPHAN_US 120000000u	/* without progress, after its program closed it */
+#define TCP_CHALLENGE_US 500000u	/* between two challenge ACKs of one connection */
+#define TCP_OOW_ACK_US 100000u		/* between two answers to empty segments out of the window */
+#define TCP_SYN_TRIES 6			/* of connect(): 127 s */
+#define TCP_SYNACK_TRIES 5
+#define TCP_DATA_TRIES 15		/* about 15 minutes */
+#define TCP_ORPHAN_TRIES 8
+#define TCP_PROBE_TRIES 15		/* window probes without any answer */
+#define TCP_TLP_MIN_US 10000u
+#define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
+#define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
+#define TCP_RCVBUF_START 131072u
+#define TCP_RCVBUF_MAX 1048576u
+#define TCP_RCVBUF_MIN 4096u
+#define TCP_WSCALE 5u			/* of the windows that we announce: up to 2 MB */
+#define TCP_QUICK_ACKS 16u
+#define TCP_DUPTHRESH 3u
+#define TCP_DUPTHRESH_MAX 300u
+#define TCP_GSO_MAX 65160u		/* payload of one frame: IP length stays below 64 KB */
+#define TCP_RANGES 32			/* intervals per connection and direction */
+#define TCP_SYN_MAX 4096u
+#define TCP_LISTEN_BUCKETS 256u
+#define TCP_KEEP_IDLE_S 7200u
+#define TCP_KEEP_INTVL_S 75u
+#define TCP_KEEP_CNT 9u
+
+/* ---- sequence numbers ----------------------------------------------------------------- */
+
+static inline bool seq_lt(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
+static inline bool seq_leq(uint32_t a, uint32_t b) { return (int32_t)(a - b) <= 0; }
+static inline bool seq_gt(uint32_t a, uint32_t b) { return (int32_t)(a - b) > 0; }
+static inline bool seq_geq(uint32_t a, uint32_t b) { return (int32_t)(a - b) >= 0; }
+static inline uint32_t seq_max(uint32_t a, uint32_t b) { return seq_gt(a, b) ? a : b; }
+static inline uint32_t seq_min(uint32_t a, uint32_t b) { return seq_lt(a, b) ? a : b; }
+static inline uint32_t u32_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static inline uint32_t u32_max(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/* Half-open range of sequence numbers. */
+struct tcp_range { uint32_t start, end; };
+
+/* ---- a segment, parsed once -------------------------------------------------------------- */
+
+#define TCP_SACK_MAX 4
+#define TO_MSS 1u
+#define TO_WS 2u
+#define TO_TS 4u
+#define TO_SACK_OK 8u
+
+struct tcp_seg {
+	uint32_t seq, ack, len;		/* len: payload bytes */
+	uint32_t wnd;			/* as on the wire */
+	const uint8_t *data;
+	const struct pkt *pkt;
+	uint32_t hash;			/* of the connection */
+	uint16_t sport, dport;		/* host order */
+	uint16_t mss;			/* option */
+	uint16_t unit;			/* payload bytes per segment on the wire */
+	uint8_t flags;
+	uint8_t opt;			/* TO_* */
+	uint8_t wscale;
+	uint8_t n_sack;
+	uint32_t tsval, tsecr;
+	struct tcp_range sack[TCP_SACK_MAX];
+};
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+/* Intervals of sequence numbers, sorted, neither overlapping nor touching. */
+struct tcp_block {
+	uint32_t next_free;		/* derived */
+	uint32_t n;
+	struct tcp_range r[TCP_RANGES];
+};
+
+enum tcp_recovery { TCP_OPEN = 0, TCP_RECOVERY, TCP_LOSS };
+enum tcp_cc_id { TCP_CC_CUBIC = 0, TCP_CC_NEWRENO, TCP_CC_COUNT };
+enum tcp_due { DUE_TX = 0, DUE_DELACK, DUE_KEEP, DUE_COUNT };
+/* What the transmit timer stands for. */
+enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST };
+
+#define TF_TS 0x1u		/* timestamps agreed */
+#define TF_SACK 0x2u		/* SACK agreed */
+#define TF_WS 0x4u		/* window scaling agreed */
+#define TF_ACK_NOW 0x8u		/* ACK at the next flush */
+#define TF_ACK_OWED 0x10u	/* ACK some time */
+#define TF_FIN 0x20u		/* the user has said its last byte: tx_final */
+#define TF_FIN_SENT 0x40u	/* snd_nxt counts our FIN */
+#define TF_ORPHAN 0x80u		/* the user has closed it */
+#define TF_RCV_FIN 0x100u	/* the peer's FIN has come, perhaps not in sequence: rcv_fin */
+#define TF_CWND_LIMITED 0x200u	/* the congestion window held something back */
+#define TF_RTT_TIMING 0x400u
+#define TF_RTX_FIRST 0x800u	/* send the first lost segment whatever the window says */
+#define TF_TLP_OUT 0x1000u	/* a loss probe is in flight: it ends at tlp_end */
+#define TF_UNDO 0x2000u		/* the reduction of cwnd can still be taken back */
+#define TF_INTERACTIVE 0x4000u	/* answers carry our ACKs: no quick ones */
+#define TF_DEAD 0x8000u		/* closed; to be freed at the next flush */
+#define TF_TODO 0x10000u	/* derived: on the list of connections with work */
+#define TF_DSACK 0x20000u	/* dsack is to be told */
+#define TF_TX_DONE 0x40000u	/* told the user so */
+#define TF_PUSH 0x80000u		/* send what fits now, small as it may be */
+
+struct tcb {
+	NPP_ALIGNED struct tcp_conn c;	/* must stand first */
+	/* identity and links */
+	uint32_t hash;
+	uint32_t hnext;			/* derived: chain, or free list */
+	uint32_t todo_next;		/* derived */
+	uint8_t in_use;
+	uint8_t busy;			/* being changed; see tcb_enter() */
+	uint8_t cc;			/* enum tcp_cc_id */
+	uint8_t recovery;		/* enum tcp_recovery */
+	struct ip_path path;
+	/* state */
+	uint32_t flags;			/* TF_* */
+	uint32_t up;			/* TCP_UP_* owed to the user */
+	uint32_t opt_flags;		/* NPP_OPT_* */
+	uint32_t user_timeout_ms;
+	uint32_t keep_idle_s, keep_intvl_s;
+	uint8_t keep_cnt, keep_probes;
+	uint8_t tos, ttl;
+	int32_t soft_error;
+	/* send */
+	uint32_t iss, snd_una, snd_nxt;
+	uint32_t snd_wnd, snd_wl1, snd_wl2, max_wnd;
+	uint32_t snd_sml;		/* end of the last segment that was not full (Minshall) */
+	uint32_t tx_final;		/* stream offset of the FIN, with TF_FIN */
+	uint16_t mss;			/* payload bytes per segment, options subtracted */
+	uint16_t peer_mss;		/* as its option said */
+	uint16_t mtu;			/* path.mtu that mss was computed from */
+	uint8_t snd_ws, rcv_ws;
+	/* loss recovery */
+	uint32_t sacked;		/* block of what the peer holds out of order */
+	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
+	uint32_t high_rxt;		/* everything below was sent again in this recovery */
+	uint32_t lost_edge;		/* everything below that is not SACKed is lost */
+	uint32_t tlp_end;
+	uint32_t rtx_ts;		/* our timestamp at the first retransmission (Eifel) */
+	uint32_t undo_bytes;		/* sent again and not yet reported as duplicate */
+	uint32_t dupacks;		/* without SACK: bytes that duplicate ACKs say have left, in segments */
+	uint16_t dupthresh;
+	uint16_t reordering;		/* distance seen when the recovery began, in segments */
+	uint8_t tries;			/* of the transmit timer in a row */
+	uint8_t tx_mode;		/* enum tcp_tx_mode */
+	/* receive */
+	uint32_t irs, rcv_nxt;
+	uint32_t rcv_adv;		/* right edge of the largest window announced */
+	uint32_t rcv_acked;		/* rcv_nxt as last sent */
+	uint32_t rcv_fin;
+	uint32_t rcvbuf;
+	uint32_t ooo;			/* block of what stands in the ring out of order */
+	uint32_t recent[3];		/* sequence numbers in the latest intervals, newest first */
+	struct tcp_range dsack;
+	uint16_t rcv_mss;		/* estimate of the peer's segment size */
+	uint8_t quick;			/* quick ACKs left */
+	uint8_t probe_shift;		/* back-off of the window probes */
+	uint32_t drs_tail, drs_ms;	/* receive buffer tuning: mark and its time */
+	/* timestamps */
+	uint32_t ts_off, ts_recent, ts_recent_ms;
+	/* RTT */
+	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
+	uint32_t min_rtt_us;
+	uint32_t rtt_seq, rtt_start_us;
+	/* congestion */
+	uint32_t cwnd, ssthresh, prior_cwnd, prior_ssthresh;
+	union {
+		struct { uint32_t w_max, k_ms, epoch_ms, origin, w_est, prior; } cubic;
+		struct { uint32_t acked; } newreno;
+	} ccs;
+	/* timers */
+	struct wheel_timer timer;
+	uint64_t due_us[DUE_COUNT];	/* 0: off. The wheel's may be earlier, never later */
+	uint32_t last_rx_ms, last_tx_ms, progress_ms;
+	uint32_t challenge_us, oow_us;	/* last sent */
+	/* statistics */
+	uint32_t n_retrans, n_lost;
+};
+_Static_assert(sizeof(struct tcb) <= 640, "a TCB must stay small");
+
+#define TCP_SYN_TS 1u
+#define TCP_SYN_SACK 2u
+#define TCP_SYN_WS 4u
+
+/* A half-open connection. */
+struct tcp_syn {
+	union npp_addr laddr, raddr;
+	uint16_t lport, rport;
+	uint32_t hash, hnext;		/* hnext derived */
+	uint32_t listener, listener_gen;
+	uint32_t iss, irs;
+	uint32_t ts_off, ts_recent;
+	uint32_t sent_us;
+	uint32_t wnd;			/* announced */
+	uint32_t snd_wnd;
+	uint16_t peer_mss;
+	uint8_t snd_ws;
+	uint8_t opts;			/* TCP_SYN_* */
+	uint8_t tries;
+	uint8_t in_use, busy;
+	uint8_t ttl;
+	uint32_t challenge_us;
+	struct wheel_timer timer;
+};
+_Static_assert(sizeof(struct tcp_syn) <= 144, "a half-open connection must stay small");
+
+/* A connection that only waits: TIME_WAIT or FIN_WAIT_2. One queue, oldest first. */
+struct tcp_tw {
+	union npp_addr laddr, raddr;
+	uint16_t lport, rport;
+	uint32_t hash, hnext;		/* hnext derived */
+	uint32_t next, prev;		/* derived: the queue */
+	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
+	uint32_t ts_off, ts_recent, ts_recent_ms;
+	uint32_t ack_us;		/* last answer */
+	uint64_t due_us;
+	uint8_t in_use, busy;
+	uint8_t state;
+	uint8_t ts_ok;
+	uint8_t tos, ttl, rcv_ws, pad;
+};
+_Static_assert(sizeof(struct tcp_tw) <= 104, "TIME_WAIT must stay small");
+
+struct tcp_lsn {
+	struct tcp_listener l;		/* must stand first */
+	uint32_t hnext;			/* derived */
+	uint32_t half_open;		/* derived: entries of the SYN cache */
+	uint8_t in_use, busy;
+};
+
+/* References into the three arrays, as the hash table holds them. */
+enum tcp_ref_kind { TCP_REF_CONN = 0, TCP_REF_SYN = 1, TCP_REF_TW = 2 };
+#define TCP_REF(kind, idx) ((uint32_t)(kind) << 30 | (uint32_t)(idx))
+#define TCP_REF_KIND(r) ((r) >> 30)
+#define TCP_REF_IDX(r) ((r) & 0x3fffffffu)
+
+struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; derived */
+
+struct tcp_state {
+	uint64_t conns_off, syns_off, tws_off, lsns_off, blocks_off, buckets_off; /* from this struct */
+	struct tcb *conns;
+	struct tcp_syn *syns;
+	struct tcp_tw *tws;
+	struct tcp_lsn *lsns;
+	struct tcp_block *blocks;
+	uint32_t *bucket;
+	uint32_t bucket_mask;
+	struct tcp_pool conn_pool, syn_pool, tw_pool, lsn_pool, block_pool;
+	uint32_t todo_head, todo_tail;
+	uint32_t tw_head, tw_tail;	/* oldest, newest */
+	struct wheel_timer tw_timer;
+	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
+	uint32_t lbucket[TCP_LISTEN_BUCKETS];
+};
+
+/* Which of TCP's wheel timers. */
+enum tcp_wheel_arg { TCP_WHEEL_CONN = 0, TCP_WHEEL_SYN = 1, TCP_WHEEL_TW = 2 };
+
+/* ---- marking ------------------------------------------------------------------------------------ */
+
+/* A record is marked while it is changed, so that whoever takes over after a death in
+ * between drops that one. The fences only bind the compiler: the reader comes after
+ * this process has ended. Marks nest. */
+#define tcp_enter(rec) do { (rec)->busy++; atomic_signal_fence(memory_order_seq_cst); } while (0)
+#define tcp_leave(rec) do { atomic_signal_fence(memory_order_seq_cst); (rec)->busy--; } while (0)
+
+/* ---- small helpers --------------------------------------------------------------------------------- */
+
+static inline uint32_t now_ms(const struct stack *s) { return (uint32_t)(s->now_us / 1000); }
+static inline struct tcb *tcb_of(struct tcp_conn *c) { return (struct tcb *)c; }
+static inline uint32_t seq_of_off(const struct tcb *t, uint32_t off) { return t->iss + 1 + off; }
+static inline uint32_t tcp_tsval(const struct stack *s, uint32_t ts_off) { return now_ms(s) + ts_off; }
+
+/* ---- tcp_seg.c, tcp_options.c ------------------------------------------------------------------------- */
+
+/* Parses PKT into SEG. False: dropped and counted. */
+bool tcp_seg_parse(struct stack *s, const struct pkt *pkt, struct tcp_seg *seg);
+bool tcp_options_parse(const uint8_t *opt, uint32_t len, struct tcp_seg *seg);
+/* Sequence space that SEG takes. */
+static inline uint32_t seg_space(const struct tcp_seg *g)
+{
+	return g->len + ((g->flags & TCPF_SYN) != 0) + ((g->flags & TCPF_FIN) != 0);
+}
+
+/* A segment being built. */
+struct tcp_out {
+	struct stack_tx tx;
+	struct tcp_hdr *hdr;
+	uint8_t *opt;		/* where the next option goes */
+};
+void tcp_out_begin(struct tcp_out *o, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack, uint8_t flags,
+		   uint16_t wnd);
+void tcp_opt_put_syn(struct tcp_out *o, uint16_t mss, bool sack, bool ts, uint32_t tsval, uint32_t tsecr, bool ws,
+		     uint8_t wscale);
+void tcp_opt_put_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr);
+void tcp_opt_put_sack(struct tcp_out *o, const struct tcp_range *r, unsigned n);
+int tcp_out_send(struct stack *s, struct ip_path *path, uint8_t tos, uint8_t ttl, struct tcp_out *o);
+/* RST in answer to SEG (RFC 9293, 3.10.7.1), from no connection. */
+void tcp_send_rst(struct stack *s, const struct tcp_seg *seg);
+uint16_t tcp_path_mss(const struct ip_path *p);	/* what the MSS option announces (RFC 6691) */
+
+/* ---- tcp_isn.c -------------------------------------------------------------------------------------------- */
+
+uint32_t tcp_isn(struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra, uint16_t rp);
+uint32_t tcp_ts_offset(struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
+		       uint16_t rp);
+uint32_t tcp_cookie_make(struct stack *s, const struct tcp_seg *seg, uint16_t *mss);
+bool tcp_cookie_check(struct stack *s, const struct tcp_seg *seg, uint16_t *mss);
+
+/* ---- tcp_lookup.c -------------------------------------------------------------------------------------------- */
+
+uint32_t tcp_hash(const struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
+		  uint16_t rp);
+uint32_t tcp_lookup(const struct stack *s, uint32_t hash, const union npp_addr *la, uint16_t lp,
+		    const union npp_addr *ra, uint16_t rp); /* a reference, or TCP_NONE */
+void tcp_hash_insert(struct stack *s, uint32_t ref);
+void tcp_hash_remove(struct stack *s, uint32_t ref);
+struct tcp_lsn *tcp_lookup_listener(struct stack *s, const struct pkt *pkt, uint16_t lport, uint32_t hash);
+void tcp_listener_insert(struct stack *s, struct tcp_lsn *l);
+void tcp_listener_remove(struct stack *s, struct tcp_lsn *l);
+
+/* ---- tcp.c: records, life ----------------------------------------------------------------------------------------- */
+
+struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lport, uint16_t rport);
+void tcb_free(struct stack *s, struct tcb *t);
+struct tcp_block *tcp_block(const struct stack *s, uint32_t idx);	/* NULL: TCP_NONE */
+uint32_t tcp_block_get(struct stack *s);
+void tcp_block_put(struct stack *s, uint32_t *idx);
+void tcp_todo(struct stack *s, struct tcb *t);
+/* Every transition goes through here. */
+void tcp_change_state(struct stack *s, struct tcb *t, enum npp_tcp_state to);
+/* Ends T: ERR positive errno for the user, 0 if it ended in order. Freed at the next flush. */
+void tcp_kill(struct stack *s, struct tcb *t, int err);
+/* The same with a RST to the peer. */
+void tcp_reset(struct stack *s, struct tcb *t, int err);
+/* Delivers the last events and frees T now. */
+void tcp_bury(struct stack *s, struct tcb *t);
+void tcp_gauges(struct stack *s);
+
+/* ---- tcp_input.c, tcp_recv.c ------------------------------------------------------------------------------------------ */
+
+/* What is left of SEG after the step before. */
+enum tcp_verdict { TCPV_NEXT, TCPV_DONE };
+
+void tcp_input_conn(struct stack *s, struct tcb *t, struct tcp_seg *seg);
+bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_ms,
+		     const struct tcp_seg *seg);
+void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg);
+unsigned tcp_sack_blocks(struct stack *s, struct tcb *t, struct tcp_range *out, unsigned max);
+uint32_t tcp_recv_window(struct tcb *t, uint8_t ws, bool update); /* field for the header */
+void tcp_recv_read(struct stack *s, struct tcb *t, uint32_t rx_tail);
+uint32_t tcp_recv_wake(const struct tcb *t, bool *want);
+
+/* ---- tcp_ack.c, tcp_sack.c ---------------------------------------------------------------------------------------------- */
+
+enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);
+void tcp_enter_loss(struct stack *s, struct tcb *t);
+void tcp_rtt_sample(struct tcb *t, uint32_t us);
+uint32_t tcp_pipe(const struct stack *s, const struct tcb *t);
+/* Adds [start, end) to B; *ADDED: bytes that were new. False: no room for one more interval. */
+bool tcp_ranges_add(struct tcp_block *b, uint32_t start, uint32_t end, uint32_t *added);
+void tcp_ranges_trim(struct tcp_block *b, uint32_t upto);	/* forgets what lies below */
+uint32_t tcp_ranges_sum(const struct tcp_block *b, uint32_t from, uint32_t to);
+/* The interval that holds SEQ; NULL none. */
+const struct tcp_range *tcp_ranges_find(const struct tcp_block *b, uint32_t seq);
+/* First sequence number >= FROM outside every interval; *END: where the next interval begins, or LIMIT. */
+uint32_t tcp_ranges_hole(const struct tcp_block *b, uint32_t from, uint32_t limit, uint32_t *end);
+/* Takes the SACK blocks of SEG into the scoreboard; bytes newly SACKed. *DUP: bytes that a
+ * D-SACK reports as received twice. */
+uint32_t tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t *dup);
+void tcp_sack_mark_lost(struct stack *s, struct tcb *t);
+void tcp_sack_clear(struct stack *s, struct tcb *t);
+
+/* ---- tcp_output.c ------------------------------------------------------------------------------------------------------------ */
+
+void tcp_output(struct stack *s, struct tcb *t);
+void tcp_send_ack(struct stack *s, struct tcb *t);
+void tcp_challenge(struct stack *s, struct tcb *t);
+void tcp_send_syn(struct stack *s, struct tcb *t);	/* SYN or SYN-ACK, by state */
+void tcp_send_reset(struct stack *s, struct tcb *t);
+void tcp_send_probe(struct stack *s, struct tcb *t);	/* an empty segment that asks for an ACK */
+void tcp_send_tlp(struct stack *s, struct tcb *t);
+/* Sends a part of [from, end) again, as one frame; returns how much. */
+uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end);
+void tcp_update_mss(struct tcb *t);
+
+/* ---- tcp_timer.c --------------------------------------------------------------------------------------------------------------- */
+
+void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us); /* 0: off */
+void tcp_arm_rto(struct stack *s, struct tcb *t);
+void tcp_arm_tx(struct stack *s, struct tcb *t);	/* RTO, or the loss probe before it */
+void tcp_arm_persist(struct stack *s, struct tcb *t, uint32_t after_us);
+void tcp_arm_keepalive(struct stack *s, struct tcb *t);
+
+/* ---- tcp_user.c ---------------------------------------------------------------------------------------------------------------------- */
+
+void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out);
+
+/* ---- tcp_syncache.c, tcp_tw.c ------------------------------------------------------------------------------------------------------ */
+
+void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, uint32_t min_iss);
+void tcp_syncache_input(struct stack *s, struct tcp_syn *e, struct tcp_seg *seg);
+bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg); /* true: it was one */
+void tcp_syncache_timer(struct stack *s, struct tcp_syn *e);
+void tcp_syncache_free(struct stack *s, struct tcp_syn *e);
+void tcp_syncache_drop_listener(struct stack *s, uint32_t index);
+
+/* T becomes a small record in state TIME_WAIT or FIN_WAIT_2. */
+void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state);
+/* True: SEG is a SYN that opens a new connection; the record is gone, *MIN_ISS is where
+ * the new one may begin. */
+bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, uint32_t *min_iss);
+bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w);	/* by connect() (RFC 6191) */
+void tcp_tw_free(struct stack *s, struct tcp_tw *w);
+void tcp_tw_timer(struct stack *s);
+void tcp_tw_link(struct stack *s, struct tcp_tw *w);
+void tcp_tw_arm(struct stack *s);
+
+/* ---- tcp_cc*.c ------------------------------------------------------------------------------------------------------------------------- */
+
+struct tcp_cc {
+	const char *name;
+	void (*init)(struct tcb *t);
+	void (*acked)(struct stack *s, struct tcb *t, uint32_t bytes);	/* beyond slow start */
+	uint32_t (*ssthresh)(struct stack *s, struct tcb *t);		/* after a loss */
+	void (*idle)(struct tcb *t);					/* the connection was idle, or a reduction was taken back */
+};
+const struct tcp_cc *tcp_cc(const struct tcb *t);
+extern const struct tcp_cc tcp_cc_cubic, tcp_cc_newreno;
+void tcp_cc_init(struct tcb *t);
+void tcp_cc_acked(struct stack *s, struct tcb *t, uint32_t bytes, uint32_t flight_before);
+uint32_t tcp_initial_window(const struct tcb *t);
+
+#endif

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_input.c - the state machine of RFC 9293, section 3.10.7
+ *
+ * A segment finds its record (tcp_lookup.c). TCBs are handled here, half-open ones in
+ * tcp_syncache.c, TIME_WAIT in tcp_tw.c; what finds no record comes to input_closed().
+ *
+ * The order of the checks is the RFC's: sequence number, RST, SYN, ACK, text, FIN. What a
+ * state does about each of the last five stands in one table, `actions`; an action says
+ * whether the segment goes on to the next step, which then looks up the state anew. The
+ * first step depends on the state only by whether there is a window yet.
+ *
+ *              RST     SYN        ACK             text     FIN (in sequence)
+ *   SYN_RCVD   closed  challenge  > ESTABLISHED   drop     drop
+ *   ESTAB      closed  challenge  send side       take     > CLOSE_WAIT
+ *   FIN_WAIT_1 closed  challenge  > FIN_WAIT_2    take     > CLOSING
+ *   FIN_WAIT_2 closed  challenge  send side       take     > TIME_WAIT
+ *   CLOSE_WAIT closed  challenge  send side       drop     drop
+ *   CLOSING    closed  challenge  > TIME_WAIT     drop     drop
+ *   LAST_ACK   closed  challenge  > CLOSED        drop     drop
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "npp-ism/stack/tcp.h"
+
+/* ---- checks that come first --------------------------------------------------------- */
+
+/* RFC 7323, 5.3: R1. A timestamp is not compared with one that is older than 24 days. */
+bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_ms,
+		     const struct tcp_seg *seg)
+{
+	if (!ts_ok || seg->flags & TCPF_RST)
+		return false;
+	if (!(seg->opt & TO_TS)) /* RFC 7323, 3.2: not without, once agreed */
+		return true;
+	return seq_lt(seg->tsval, ts_recent) && now_ms(s) - ts_recent_ms < 24u * 86400 * 1000;
+}
+
+static void take_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	/* RFC 7323, 4.3 (2): only from what reaches down to the last ACK that was sent. */
+	if (t->flags & TF_TS && seg->opt & TO_TS && seq_leq(seg->seq, t->rcv_acked) &&
+	    seq_geq(seg->tsval, t->ts_recent)) {
+		t->ts_recent = seg->tsval;
+		t->ts_recent_ms = now_ms(s);
+	}
+}
+
+static uint32_t window_of(const struct tcb *t)
+{
+	return seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
+}
+
+/* Out of the window: dropped with an ACK, which repeats what we have (RFC 9293, 3.10.7.4).
+ * Data is answered always (its ACK was lost, or it is a window probe), the rest now and
+ * then, so that two confused ends do not talk forever. */
+static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	STAT_INC(s, IS_DROP_TCP_WINDOW);
+	if (seg->len && seq_lt(seg->seq, t->rcv_nxt)) {
+		t->dsack.start = seg->seq;
+		t->dsack.end = seq_min(seg->seq + seg->len, t->rcv_nxt);
+		t->flags |= TF_DSACK;
+	}
+	if (!seg_space(seg)) {
+		if ((uint32_t)s->now_us - t->oow_us < TCP_OOW_ACK_US)
+			return;
+		t->oow_us = (uint32_t)s->now_us;
+	}
+	t->flags |= TF_ACK_NOW;
+	tcp_todo(s, t);
+}
+
+/* RFC 5961, 3.2. */
+static bool rst_acceptable(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	if (seg->seq == t->rcv_nxt)
+		return true;
+	STAT_INC(s, IS_DROP_TCP_WINDOW);
+	if (seq_gt(seg->seq, t->rcv_nxt) && seq_lt(seg->seq, t->rcv_nxt + window_of(t)))
+		tcp_challenge(s, t);
+	return false;
+}
+
+static bool seq_acceptable(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (seg->flags & TCPF_RST)
+		return rst_acceptable(s, t, seg);
+	if (tcp_paws_reject(s, t->flags & TF_TS, t->ts_recent, t->ts_recent_ms, seg)) {
+		STAT_INC(s, IS_DROP_TCP_PAWS);
+		t->flags |= TF_ACK_NOW;
+		tcp_todo(s, t);
+		return false;
+	}
+	/* Simultaneous open: the peer's SYN-ACK repeats the SYN that we have. */
+	if (t->c.state == TCP_ST_SYN_RECEIVED && seg->flags & TCPF_SYN && seg->flags & TCPF_ACK &&
+	    seg->seq == t->irs) {
+		seg->flags &= (uint8_t)~TCPF_SYN;
+		seg->seq++;
+	}
+	if (seg->flags & TCPF_SYN) /* RFC 5961, 4.2: wherever it stands */
+		return true;
+	if (seq_lt(seg->seq + seg_space(seg), t->rcv_nxt) || seq_gt(seg->seq, t->rcv_nxt + window_of(t))) {
+		out_of_window(s, t, seg);
+		return false;
+	}
+	return true;
+}
+
+/* ---- actions ----------------------------------------------------------------------------- */
+
+static enum tcp_verdict act_drop(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)t;
+	(void)seg;
+	STAT_INC(s, IS_DROP_TCP_STATE);
+	return TCPV_DONE;
+}
+
+static enum tcp_verdict act_challenge(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	STAT_INC(s, IS_DROP_TCP_WINDOW);
+	tcp_challenge(s, t);
+	return TCPV_DONE;
+}
+
+static enum tcp_verdict rst_with(struct stack *s, struct tcb *t, int err)
+{
+	STAT_INC(s, IS_TCP_RST_IN);
+	tcp_kill(s, t, err);
+	return TCPV_DONE;
+}
+
+static enum tcp_verdict act_rst_opening(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return rst_with(s, t, ECONNREFUSED);
+}
+
+static enum tcp_verdict act_rst(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return rst_with(s, t, ECONNRESET);
+}
+
+static enum tcp_verdict act_rst_close_wait(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return rst_with(s, t, EPIPE);
+}
+
+static enum tcp_verdict act_rst_closing(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return rst_with(s, t, 0);
+}
+
+static bool fin_acked(const struct tcb *t)
+{
+	return t->flags & TF_FIN_SENT && t->snd_una == t->snd_nxt;
+}
+
+/* The user may have said its last byte before the handshake was complete. */
+static void opened(struct stack *s, struct tcb *t)
+{
+	tcp_change_state(s, t, TCP_ST_ESTABLISHED);
+	if (t->flags & TF_FIN)
+		tcp_change_state(s, t, TCP_ST_FIN_WAIT_1);
+}
+
+static enum tcp_verdict act_ack_opening(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (seg->ack != t->iss + 1) {
+		STAT_INC(s, IS_DROP_TCP_ACK);
+		tcp_send_rst(s, seg);
+		return TCPV_DONE;
+	}
+	t->snd_una = seg->ack;
+	t->snd_wnd = seg->wnd << t->snd_ws;
+	t->max_wnd = u32_max(t->max_wnd, t->snd_wnd);
+	t->snd_wl1 = seg->seq;
+	t->snd_wl2 = seg->ack;
+	t->tries = 0;
+	tcp_due(s, t, DUE_TX, 0);
+	opened(s, t);
+	return TCPV_NEXT;
+}
+
+static enum tcp_verdict act_ack(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	return tcp_ack_input(s, t, seg);
+}
+
+static enum tcp_verdict act_ack_fin_wait_1(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (tcp_ack_input(s, t, seg) == TCPV_DONE)
+		return TCPV_DONE;
+	if (fin_acked(t))
+		tcp_change_state(s, t, TCP_ST_FIN_WAIT_2);
+	return TCPV_NEXT;
+}
+
+static enum tcp_verdict act_ack_closing(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (tcp_ack_input(s, t, seg) == TCPV_NEXT && fin_acked(t))
+		tcp_change_state(s, t, TCP_ST_TIME_WAIT);
+	return TCPV_NEXT;
+}
+
+static enum tcp_verdict act_ack_last_ack(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (tcp_ack_input(s, t, seg) == TCPV_NEXT && fin_acked(t))
+		tcp_kill(s, t, 0);
+	return TCPV_NEXT;
+}
+
+static enum tcp_verdict act_text(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (t->flags & TF_ORPHAN && seg->len && seq_gt(seg->seq + seg->len, t->rcv_nxt)) {
+		/* Data that nobody will read any more (RFC 1122, 4.2.2.13). */
+		STAT_INC(s, IS_DROP_TCP_STATE);
+		tcp_reset(s, t, 0);
+		return TCPV_DONE;
+	}
+	tcp_recv_data(s, t, seg);
+	return TCPV_NEXT;
+}
+
+static enum tcp_verdict fin_to(struct stack *s, struct tcb *t, enum npp_tcp_state to)
+{
+	t->rcv_nxt++;
+	t->up |= TCP_UP_FIN | TCP_UP_RX;
+	t->flags |= TF_ACK_NOW;
+	tcp_change_state(s, t, to);
+	return TCPV_NEXT;
+}
+
+static enum tcp_verdict act_fin_established(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return fin_to(s, t, TCP_ST_CLOSE_WAIT);
+}
+
+static enum tcp_verdict act_fin_wait_1(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return fin_to(s, t, TCP_ST_CLOSING);
+}
+
+static enum tcp_verdict act_fin_wait_2(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	return fin_to(s, t, TCP_ST_TIME_WAIT);
+}
+
+enum tcp_event { EV_RST, EV_SYN, EV_ACK, EV_TEXT, EV_FIN, EV_COUNT };
+typedef enum tcp_verdict tcp_action(struct stack *s, struct tcb *t, struct tcp_seg *seg);
+#define NOTHING { act_drop, act_drop, act_drop, act_drop, act_drop }
+
+/* States without a TCB in tcp_input_conn(), or with input of their own, drop everything. */
+static tcp_action *const actions[TCP_ST_COUNT][EV_COUNT] = {
+	[TCP_ST_CLOSED] = NOTHING,
+	[TCP_ST_LISTEN] = NOTHING,
+	[TCP_ST_SYN_SENT] = NOTHING,
+	[TCP_ST_SYN_RECEIVED] = { act_rst_opening, act_challenge, act_ack_opening, act_drop, act_drop },
+	[TCP_ST_ESTABLISHED] = { act_rst, act_challenge, act_ack, act_text, act_fin_established },
+	[TCP_ST_FIN_WAIT_1] = { act_rst, act_challenge, act_ack_fin_wait_1, act_text, act_fin_wait_1 },
+	[TCP_ST_FIN_WAIT_2] = { act_rst, act_challenge, act_ack, act_text, act_fin_wait_2 },
+	[TCP_ST_CLOSE_WAIT] = { act_rst_close_wait, act_challenge, act_ack, act_drop, act_drop },
+	[TCP_ST_CLOSING] = { act_rst_closing, act_challenge, act_ack_closing, act_drop, act_drop },
+	[TCP_ST_LAST_ACK] = { act_rst_closing, act_challenge, act_ack_last_ack, act_drop, act_drop },
+	[TCP_ST_TIME_WAIT] = NOTHING,
+};
+
+/* True: SEG goes on to the next step. */
+static bool step(struct stack *s, struct tcb *t, struct tcp_seg *seg, enum tcp_event ev)
+{
+	return actions[t->c.state][ev](s, t, seg) == TCPV_NEXT && !(t->flags & TF_DEAD);
+}
+
+static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (!seq_acceptable(s, t, seg))
+		return;
+	if (seg->flags & TCPF_RST) {
+		step(s, t, seg, EV_RST);
+		return;
+	}
+	if (seg->flags & TCPF_SYN) {
+		step(s, t, seg, EV_SYN);
+		return;
+	}
+	if (!(seg->flags & TCPF_ACK)) {
+		act_drop(s, t, seg);
+		return;
+	}
+	take_timestamp(s, t, seg);
+	if (!step(s, t, seg, EV_ACK))
+		return;
+	if ((seg->len || seg->flags & TCPF_FIN) && !step(s, t, seg, EV_TEXT))
+		return;
+	if (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin)
+		step(s, t, seg, EV_FIN);
+}
+
+/* ---- SYN_SENT (3.10.7.3) -------------------------------------------------------------------- */
+
+static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	t->irs = seg->seq;
+	t->rcv_nxt = t->rcv_acked = seg->seq + 1;
+	t->rcv_adv = t->rcv_nxt + u32_min(t->rcvbuf, 65535);
+	if (seg->opt & TO_MSS)
+		t->peer_mss = (uint16_t)u32_max(seg->mss, TCP_MSS_MIN);
+	if (seg->opt & TO_TS) {
+		t->flags |= TF_TS;
+		t->ts_recent = seg->tsval;
+		t->ts_recent_ms = now_ms(s);
+	}
+	if (seg->opt & TO_SACK_OK)
+		t->flags |= TF_SACK;
+	if (seg->opt & TO_WS) {
+		t->flags |= TF_WS;
+		t->snd_ws = seg->wscale;
+		t->rcv_ws = TCP_WSCALE;
+	}
+	t->snd_wnd = t->max_wnd = seg->wnd; /* that of a SYN is never scaled */
+	t->snd_wl1 = seg->seq;
+	tcp_update_mss(t);
+	tcp_cc_init(t);
+	if (t->tries > 1) /* RFC 6928, 2: the SYN was lost more than once */
+		t->cwnd = t->mss;
+}
+
+static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (seg->flags & TCPF_ACK && seg->ack != t->iss + 1) {
+		STAT_INC(s, IS_DROP_TCP_ACK);
+		tcp_send_rst(s, seg);
+		return;
+	}
+	if (seg->flags & TCPF_RST) {
+		if (seg->flags & TCPF_ACK)
+			act_rst_opening(s, t, seg);
+		else
+			act_drop(s, t, seg);
+		return;
+	}
+	if (!(seg->flags & TCPF_SYN)) {
+		act_drop(s, t, seg);
+		return;
+	}
+	syn_sent_options(s, t, seg);
+	if (!(seg->flags & TCPF_ACK)) { /* simultaneous open */
+		t->tries = 0;
+		tcp_change_state(s, t, TCP_ST_SYN_RECEIVED);
+		tcp_send_syn(s, t);
+		tcp_arm_rto(s, t);
+		return;
+	}
+	t->snd_una = seg->ack;
+	t->snd_wl2 = seg->ack;
+	if (t->tries == 0)
+		tcp_rtt_sample(t, (uint32_t)s->now_us - t->rtt_start_us);
+	t->tries = 0;
+	t->flags = (t->flags & ~TF_RTT_TIMING) | TF_ACK_NOW;
+	tcp_due(s, t, DUE_TX, 0);
+	opened(s, t);
+	ip_confirm(s, &t->path);
+}
+
+/* ---- entries --------------------------------------------------------------------------------- */
+
+void tcp_input_conn(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	tcp_enter(t);
+	t->last_rx_ms = now_ms(s);
+	t->keep_probes = 0;
+	if (t->c.state == TCP_ST_SYN_SENT)
+		input_syn_sent(s, t, seg);
+	else
+		input_synchronized(s, t, seg);
+	tcp_leave(t);
+}
+
+/* No record: CLOSED or LISTEN (3.10.7.1 and 3.10.7.2). */
+static void input_closed(struct stack *s, struct tcp_seg *seg, uint32_t min_iss)
+{
+	struct tcp_lsn *l;
+
+	if (seg->flags & TCPF_RST) {
+		STAT_INC(s, IS_DROP_TCP_NO_CONN);
+		return;
+	}
+	if (seg->flags & TCPF_ACK) {
+		if (tcp_cookie_input(s, seg))
+			return;
+		STAT_INC(s, IS_DROP_TCP_NO_CONN);
+		tcp_send_rst(s, seg);
+		return;
+	}
+	l = tcp_lookup_listener(s, seg->pkt, seg->dport, seg->hash);
+	if (!l) {
+		STAT_INC(s, IS_DROP_TCP_NO_CONN);
+		tcp_send_rst(s, seg);
+		return;
+	}
+	if ((seg->flags & (TCPF_SYN | TCPF_FIN)) != TCPF_SYN) {
+		STAT_INC(s, IS_DROP_TCP_STATE);
+		return;
+	}
+	tcp_syn_input(s, l, seg, min_iss);
+}
+
+static bool peer_can_speak(const struct pkt *pkt)
+{
+	if (pkt->l2_bcast || npp_addr_is_any(&pkt->src))
+		return false;
+	if (npp_addr_is_v4(&pkt->src))
+		return pkt->src.b[12] < 224 && pkt->dst.b[12] < 224;
+	return pkt->src.b[0] != 0xff && pkt->dst.b[0] != 0xff;
+}
+
+void tcp_input(struct stack *s, const struct pkt *pkt)
+{
+	struct tcp_seg seg;
+	uint32_t ref, min_iss = 0;
+
+	if (!peer_can_speak(pkt)) {
+		STAT_INC(s, IS_DROP_TCP_DST);
+		return;
+	}
+	if (!tcp_seg_parse(s, pkt, &seg))
+		return;
+	STAT_ADD(s, IS_TCP_SEGS_IN, seg.len > seg.unit && seg.unit ? (seg.len + seg.unit - 1u) / seg.unit : 1);
+	seg.hash = tcp_hash(s, &pkt->dst, seg.dport, &pkt->src, seg.sport);
+	ref = tcp_lookup(s, seg.hash, &pkt->dst, seg.dport, &pkt->src, seg.sport);
+	if (ref != TCP_NONE) {
+		switch (TCP_REF_KIND(ref)) {
+		case TCP_REF_CONN:
+			tcp_input_conn(s, &s->tcp->conns[TCP_REF_IDX(ref)], &seg);
+			return;
+		case TCP_REF_SYN:
+			tcp_syncache_input(s, &s->tcp->syns[TCP_REF_IDX(ref)], &seg);
+			return;
+		default:
+			if (!tcp_tw_input(s, &s->tcp->tws[TCP_REF_IDX(ref)], &seg, &min_iss))
+				return;
+			break;
+		}
+	}
+	input_closed(s, &seg, min_iss);
+}
+
+/* RFC 5927: an ICMP error counts only if it quotes what is in flight, and ends nothing
+ * but an attempt to connect. */
+void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, bool hard,
+		    uint32_t mtu)
+{
+	uint16_t lport = (uint16_t)(key->dport >> 8 | key->dport << 8);
+	uint16_t rport = (uint16_t)(key->sport >> 8 | key->sport << 8);
+	uint32_t hash = tcp_hash(s, &key->dst, lport, &key->src, rport);
+	uint32_t ref = tcp_lookup(s, hash, &key->dst, lport, &key->src, rport);
+	struct tcb *t;
+
+	if (ref == TCP_NONE || TCP_REF_KIND(ref) != TCP_REF_CONN) {
+		STAT_INC(s, IS_DROP_ICMP);
+		return;
+	}
+	t = &s->tcp->conns[TCP_REF_IDX(ref)];
+	if (seq_lt(seq, t->snd_una) || seq_geq(seq, t->snd_nxt)) {
+		STAT_INC(s, IS_DROP_ICMP);
+		return;
+	}
+	tcp_enter(t);
+	if (err == EMSGSIZE) {
+		uint16_t before = t->path.mtu;
+
+		if (mtu)
+			ip_pmtu(s, &t->path, mtu);
+		if (t->path.mtu < before && t->c.state >= TCP_ST_ESTABLISHED) {
+			/* What was too large is gone; send it again, not for congestion. */
+			tcp_update_mss(t);
+			t->recovery = TCP_LOSS;
+			t->recover = t->lost_edge = t->snd_nxt;
+			t->high_rxt = t->snd_una;
+			t->flags |= TF_RTX_FIRST;
+			t->flags &= ~(TF_RTT_TIMING | TF_UNDO);
+			tcp_todo(s, t);
+		}
+	} else if (t->c.state == TCP_ST_SYN_SENT && hard) {
+		tcp_kill(s, t, err);
+	} else {
+		t->soft_error = err;
+	}
+	tcp_leave(t);
+}

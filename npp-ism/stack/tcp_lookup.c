@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_lookup.c - from addresses and ports to a record
+ *
+ * One table of chains for TCBs, half-open connections and TIME_WAIT records, keyed by
+ * SipHash so that an outsider cannot pile up a chain. Listeners hang in a small table
+ * of their own, by port.
+ */
+#include "config.h"
+
+#include "npp-ism/stack/tcp.h"
+
+struct lookup_key {
+	union npp_addr la, ra;
+	uint16_t lp, rp;
+	uint32_t zero;
+};
+_Static_assert(sizeof(struct lookup_key) == 40, "no padding in what is hashed");
+
+uint32_t tcp_hash(const struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
+		  uint16_t rp)
+{
+	struct lookup_key k = { .la = *la, .ra = *ra, .lp = lp, .rp = rp };
+	uint64_t h;
+
+	if (npp_addr_is_v4(la)) {
+		uint32_t k4[3] = { la->w[3], ra->w[3], (uint32_t)lp << 16 | rp };
+
+		h = npp_siphash(s->cfg.hash_key, k4, sizeof k4);
+	} else {
+		h = npp_siphash(s->cfg.hash_key, &k, sizeof k);
+	}
+	return (uint32_t)(h ^ h >> 32);
+}
+
+/* What the table needs to know of the record behind REF. */
+struct ref_view {
+	const union npp_addr *la, *ra;
+	uint16_t lp, rp;
+	uint32_t hash;
+	uint32_t *hnext;
+};
+
+static inline struct ref_view view(const struct tcp_state *tcp, uint32_t ref)
+{
+	uint32_t i = TCP_REF_IDX(ref);
+
+#define VIEW(r, pub) (struct ref_view){ &(pub)->laddr, &(pub)->raddr, (pub)->lport, (pub)->rport, (r)->hash, &(r)->hnext }
+	switch (TCP_REF_KIND(ref)) {
+	case TCP_REF_SYN:
+		return VIEW(&tcp->syns[i], &tcp->syns[i]);
+	case TCP_REF_TW:
+		return VIEW(&tcp->tws[i], &tcp->tws[i]);
+	default:
+		return VIEW(&tcp->conns[i], &tcp->conns[i].c);
+	}
+#undef VIEW
+}
+
+uint32_t tcp_lookup(const struct stack *s, uint32_t hash, const union npp_addr *la, uint16_t lp,
+		    const union npp_addr *ra, uint16_t rp)
+{
+	const struct tcp_state *tcp = s->tcp;
+	uint32_t ref = tcp->bucket[hash & tcp->bucket_mask];
+
+	while (ref != TCP_NONE) {
+		struct ref_view v = view(tcp, ref);
+
+		if (v.hash == hash && v.lp == lp && v.rp == rp && npp_addr_eq(v.ra, ra) && npp_addr_eq(v.la, la))
+			return ref;
+		ref = *v.hnext;
+	}
+	return TCP_NONE;
+}
+
+void tcp_hash_insert(struct stack *s, uint32_t ref)
+{
+	struct ref_view v = view(s->tcp, ref);
+	uint32_t *b = &s->tcp->bucket[v.hash & s->tcp->bucket_mask];
+
+	*v.hnext = *b;
+	*b = ref;
+}
+
+void tcp_hash_remove(struct stack *s, uint32_t ref)
+{
+	struct ref_view v = view(s->tcp, ref);
+	uint32_t *p = &s->tcp->bucket[v.hash & s->tcp->bucket_mask];
+
+	while (*p != TCP_NONE && *p != ref)
+		p = view(s->tcp, *p).hnext;
+	if (*p == ref)
+		*p = *v.hnext;
+	*v.hnext = TCP_NONE;
+}
+
+/* ---- listeners ------------------------------------------------------------------------- */
+
+static uint32_t *listener_bucket(struct stack *s, uint16_t port)
+{
+	return &s->tcp->lbucket[(port ^ port >> 8) % TCP_LISTEN_BUCKETS];
+}
+
+void tcp_listener_insert(struct stack *s, struct tcp_lsn *l)
+{
+	uint32_t *b = listener_bucket(s, l->l.port);
+
+	l->hnext = *b;
+	*b = l->l.index;
+}
+
+void tcp_listener_remove(struct stack *s, struct tcp_lsn *l)
+{
+	uint32_t *p = listener_bucket(s, l->l.port);
+
+	while (*p != TCP_NONE && *p != l->l.index)
+		p = &s->tcp->lsns[*p].hnext;
+	if (*p != TCP_NONE)
+		*p = l->hnext;
+	l->hnext = TCP_NONE;
+}
+
+/* 2: listens on ADDR; 1: on every address of its family; 0: not on this one. :: takes
+ * IPv4 too, as a dual-stack socket does. */
+static int listener_score(const struct tcp_lsn *l, const union npp_addr *addr, uint16_t port)
+{
+	if (l->l.port != port)
+		return 0;
+	if (npp_addr_eq(&l->l.addr, addr))
+		return 2;
+	if (!npp_addr_is_any(&l->l.addr))
+		return 0;
+	return npp_addr_is_v4(&l->l.addr) && !npp_addr_is_v4(addr) ? 0 : 1;
+}
+
+/* The best listener; among several equal ones (SO_REUSEPORT) HASH picks. */
+struct tcp_lsn *tcp_lookup_listener(struct stack *s, const struct pkt *pkt, uint16_t lport, uint32_t hash)
+{
+	struct tcp_lsn *best = NULL;
+	int best_score = 0;
+	uint32_t equal = 0, pick;
+
+	for (uint32_t i = *listener_bucket(s, lport); i != TCP_NONE; i = s->tcp->lsns[i].hnext) {
+		struct tcp_lsn *l = &s->tcp->lsns[i];
+		int score = listener_score(l, &pkt->dst, lport);
+
+		if (score > best_score) {
+			best = l;
+			best_score = score;
+			equal = 1;
+		} else if (score && score == best_score) {
+			equal++;
+		}
+	}
+	if (equal < 2)
+		return best;
+	pick = (uint32_t)(((uint64_t)(hash * 0x9e3779b1u) * equal) >> 32);
+	for (uint32_t i = *listener_bucket(s, lport); i != TCP_NONE; i = s->tcp->lsns[i].hnext)
+		if (listener_score(&s->tcp->lsns[i], &pkt->dst, lport) == best_score && pick-- == 0)
+			return &s->tcp->lsns[i];
+	return best;
+}

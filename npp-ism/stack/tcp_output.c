@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_output.c - what is sent, and when
+ *
+ * tcp_output() runs at the end of a batch for every connection with work. First what is
+ * lost, then what is new, both as far as pipe stays below cwnd. A frame carries up to 64 KB
+ * (gso_size says where the port cuts it); its payload is not copied, the slices point
+ * into the socket's ring.
+ *
+ * What holds new data back, in the order of the checks in choose_len(): the peer's window,
+ * the congestion window, a frame's size; then, for a segment that is not full: Nagle in
+ * Minshall's form (at most one small segment in flight), TCP_CORK, and the sender's side
+ * of silly window avoidance (RFC 9293, 3.8.6.2.1). If nothing is in flight then and no
+ * ACK will come to change that, the transmit timer runs in persist mode.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "npp-ism/stack/tcp.h"
+
+void tcp_update_mss(struct tcb *t)
+{
+	uint32_t mss = u32_min(t->peer_mss, tcp_path_mss(&t->path));
+
+	t->mtu = t->path.mtu;
+	t->mss = (uint16_t)(mss - (t->flags & TF_TS ? 12 : 0));
+}
+
+static bool sack_to_tell(const struct tcb *t)
+{
+	return t->flags & TF_SACK && (t->ooo != TCP_NONE || t->flags & TF_DSACK);
+}
+
+/* Points the slices of O at LEN bytes of the ring from stream offset OFF. */
+static void put_payload(struct tcp_out *o, const struct stack_ring *r, uint32_t off, uint32_t len, uint16_t mss)
+{
+	uint32_t at = off & (r->size - 1), first = u32_min(len, r->size - at);
+
+	o->tx.payload_len = len;
+	o->tx.slice[0] = (struct stack_slice){ r->base + at, first };
+	o->tx.n_slices = 1;
+	if (len > first) {
+		o->tx.slice[1] = (struct stack_slice){ r->base, len - first };
+		o->tx.n_slices = 2;
+	}
+	if (len > mss)
+		o->tx.gso_size = mss;
+}
+
+/* One frame of an open connection; every one acknowledges. 0, or what ip_output() says. */
+static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uint32_t len)
+{
+	struct tcp_out o;
+	struct tcp_range r[TCP_SACK_MAX];
+	uint32_t wnd = tcp_recv_window(t, t->rcv_ws, true);
+
+	tcp_out_begin(&o, t->c.lport, t->c.rport, seq, t->rcv_nxt, flags | TCPF_ACK, (uint16_t)wnd);
+	if (t->flags & TF_TS)
+		tcp_opt_put_ts(&o, tcp_tsval(s, t->ts_off), t->ts_recent);
+	if (!len && sack_to_tell(t)) {
+		unsigned n = tcp_sack_blocks(s, t, r, t->flags & TF_TS ? 3 : 4);
+
+		if (n)
+			tcp_opt_put_sack(&o, r, n);
+	}
+	if (!len || !sack_to_tell(t))
+		t->flags &= ~(TF_ACK_NOW | TF_ACK_OWED);
+	if (!len)
+		t->flags &= ~TF_DSACK;
+	else
+		put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
+	t->rcv_acked = t->rcv_nxt;
+	t->due_us[DUE_DELACK] = 0;
+	t->last_tx_ms = now_ms(s);
+	return tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
+}
+
+void tcp_send_ack(struct stack *s, struct tcb *t)
+{
+	emit(s, t, t->snd_nxt, 0, 0);
+}
+
+void tcp_challenge(struct stack *s, struct tcb *t)
+{
+	if ((uint32_t)s->now_us - t->challenge_us < TCP_CHALLENGE_US)
+		return;
+	t->challenge_us = (uint32_t)s->now_us;
+	STAT_INC(s, IS_TCP_CHALLENGE);
+	tcp_send_ack(s, t);
+}
+
+void tcp_send_reset(struct stack *s, struct tcb *t)
+{
+	if (t->c.state < TCP_ST_SYN_RECEIVED)
+		return;
+	STAT_INC(s, IS_TCP_RST_OUT);
+	emit(s, t, t->snd_nxt, TCPF_RST, 0);
+}
+
+void tcp_send_probe(struct stack *s, struct tcb *t)
+{
+	STAT_INC(s, IS_TCP_PROBES);
+	emit(s, t, t->snd_una - 1, 0, 0);
+}
+
+void tcp_send_syn(struct stack *s, struct tcb *t)
+{
+	bool answer = t->c.state == TCP_ST_SYN_RECEIVED;
+	struct tcp_out o;
+
+	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
+		      answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN, (uint16_t)u32_min(t->rcvbuf, 65535));
+	tcp_opt_put_syn(&o, tcp_path_mss(&t->path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
+			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, TCP_WSCALE);
+	tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
+}
+
+/* ---- again ------------------------------------------------------------------------------- */
+
+static uint32_t frame_max(const struct tcb *t)
+{
+	return TCP_GSO_MAX / t->mss * t->mss;
+}
+
+uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
+{
+	uint32_t data_end = t->flags & TF_FIN_SENT ? seq_min(end, t->snd_nxt - 1) : end;
+	uint32_t len = seq_lt(from, data_end) ? data_end - from : 0;
+	bool fin;
+
+	if (len && !t->c.tx.base)
+		return 0;
+	len = u32_min(len, frame_max(t));
+	fin = t->flags & TF_FIN_SENT && from + len == t->snd_nxt - 1 && seq_gt(end, from + len);
+	if (!len && !fin)
+		return 0;
+	t->flags &= ~TF_RTT_TIMING;
+	t->undo_bytes += len;
+	t->n_retrans += (len + t->mss - 1) / t->mss;
+	STAT_ADD(s, IS_TCP_RETRANS, len ? (len + t->mss - 1u) / t->mss : 1);
+	emit(s, t, from, (uint8_t)((fin ? TCPF_FIN : 0) | (from + len == data_end ? TCPF_PSH : 0)), len);
+	return len + fin;
+}
+
+/* What is lost and was not sent again. Returns the new pipe. */
+static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
+{
+	t->high_rxt = seq_max(t->high_rxt, t->snd_una);
+	while (seq_lt(t->high_rxt, t->lost_edge)) {
+		uint32_t end, room = t->cwnd > pipe ? t->cwnd - pipe : 0, want, n;
+		uint32_t from = tcp_ranges_hole(tcp_block(s, t->sacked), t->high_rxt, t->lost_edge, &end);
+
+		if (seq_geq(from, t->lost_edge)) {
+			t->high_rxt = t->lost_edge;
+			break;
+		}
+		if (t->flags & TF_RTX_FIRST) /* RFC 6675, 5 (4.3) */
+			room = u32_max(room, t->mss);
+		want = end - from;
+		if (want > room) {
+			want = room - room % t->mss;
+			if (!want)
+				break;
+		}
+		n = tcp_resend(s, t, from, from + want);
+		if (!n)
+			break;
+		t->flags &= ~TF_RTX_FIRST;
+		t->high_rxt = from + n;
+		pipe += n;
+	}
+	return pipe;
+}
+
+/* ---- new --------------------------------------------------------------------------------- */
+
+/* May a last segment that is not full go now? */
+static bool small_may_go(const struct tcb *t)
+{
+	if (t->flags & TF_PUSH)
+		return true;
+	if (t->opt_flags & NPP_OPT_CORK)
+		return false;
+	return t->opt_flags & NPP_OPT_NODELAY || !seq_gt(t->snd_sml, t->snd_una);
+}
+
+/* How many of AVAIL bytes to send as the next frame; 0: none now. FIN: nothing follows. */
+static uint32_t choose_len(struct tcb *t, uint32_t avail, uint32_t pipe, bool fin)
+{
+	uint32_t edge = t->snd_una + t->snd_wnd, wnd = seq_gt(edge, t->snd_nxt) ? edge - t->snd_nxt : 0;
+	uint32_t cw = t->cwnd > pipe ? t->cwnd - pipe : 0, max = frame_max(t);
+	uint32_t len = u32_min(u32_min(avail, wnd), u32_min(cw, max));
+
+	if (len == avail) {
+		if (len % t->mss && !fin && !small_may_go(t))
+			len -= len % t->mss;
+		return len;
+	}
+	if (len == max)
+		return len;
+	if (cw <= wnd)
+		t->flags |= TF_CWND_LIMITED;
+	if (len >= t->mss) {
+		len -= len % t->mss;
+		/* ACKs that are on their way will allow a larger frame. */
+		if (pipe && t->recovery == TCP_OPEN && len < u32_min(max, u32_min(t->cwnd, t->snd_wnd) / 4))
+			return 0;
+		return len;
+	}
+	if (cw < wnd)
+		return 0;
+	/* The peer's window ends inside a segment. */
+	if (t->flags & TF_PUSH || (t->snd_una == t->snd_nxt && len >= t->max_wnd / 2))
+		return len;
+	return 0;
+}
+
+/* After a pause longer than the RTO nothing is known of the path (RFC 5681, 4.1). */
+static void restart_after_idle(struct stack *s, struct tcb *t)
+{
+	if (t->snd_una != t->snd_nxt || now_ms(s) - t->last_tx_ms <= t->rto_us / 1000)
+		return;
+	if (t->cwnd > tcp_initial_window(t)) {
+		t->ssthresh = u32_max(t->ssthresh, t->cwnd / 4 * 3);
+		t->cwnd = tcp_initial_window(t);
+	}
+	tcp_cc(t)->idle(t);
+}
+
+static int send_one(struct stack *s, struct tcb *t, uint32_t len, bool fin, bool push)
+{
+	int err = emit(s, t, t->snd_nxt, (uint8_t)((fin ? TCPF_FIN : 0) | (push ? TCPF_PSH : 0)), len);
+
+	if (err == -EMSGSIZE) {
+		tcp_update_mss(t);
+		return err;
+	}
+	/* Any other error is a loss like those in the network. */
+	if (t->snd_una == t->snd_nxt)
+		t->progress_ms = now_ms(s);
+	t->snd_nxt += len + fin;
+	if (fin)
+		t->flags |= TF_FIN_SENT;
+	if (len % t->mss)
+		t->snd_sml = t->snd_nxt;
+	if (len && !(t->flags & TF_RTT_TIMING) && t->recovery == TCP_OPEN) {
+		t->flags |= TF_RTT_TIMING;
+		t->rtt_seq = t->snd_nxt;
+		t->rtt_start_us = (uint32_t)s->now_us;
+	}
+	STAT_ADD(s, IS_TCP_BYTES_OUT, len);
+	return 0;
+}
+
+/* Bytes that the user has written and that were never sent. */
+static uint32_t unsent(const struct tcb *t)
+{
+	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
+
+	if (t->flags & TF_FIN_SENT || !seq_gt(end, off) || !t->c.tx.base)
+		return 0;
+	return end - off;
+}
+
+static bool fin_due(const struct tcb *t)
+{
+	return (t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN;
+}
+
+/* True: something was sent. */
+static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
+{
+	bool sent = false;
+	int retry = 0;
+
+	for (;;) {
+		uint32_t avail = unsent(t), len;
+		bool fin = fin_due(t);
+
+		if (!avail && !fin)
+			break;
+		if (!sent)
+			restart_after_idle(s, t);
+		len = avail ? choose_len(t, avail, pipe, fin) : 0;
+		if (avail && !len)
+			break;
+		fin = fin && len == avail;
+		if (send_one(s, t, len, fin, len == avail) != 0) {
+			if (++retry > 2)
+				break;
+			continue;
+		}
+		pipe += len;
+		sent = true;
+	}
+	return sent;
+}
+
+static bool may_send(const struct tcb *t)
+{
+	switch (t->c.state) {
+	case TCP_ST_ESTABLISHED:
+	case TCP_ST_CLOSE_WAIT:
+	case TCP_ST_FIN_WAIT_1:
+	case TCP_ST_CLOSING:
+	case TCP_ST_LAST_ACK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The transmit timer after output: RTO or loss probe while something is in flight, persist
+ * while something waits that no ACK will free. */
+static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
+{
+	if (t->snd_una != t->snd_nxt) {
+		if (t->tx_mode == TXM_PERSIST) {
+			t->tries = 0;
+			t->probe_shift = 0;
+			tcp_arm_tx(s, t);
+		} else if (!t->due_us[DUE_TX] || (sent && t->tx_mode == TXM_TLP)) {
+			tcp_arm_tx(s, t);
+		}
+		return;
+	}
+	if (!unsent(t)) {
+		t->tx_mode = TXM_RTO;
+		t->probe_shift = 0;
+		tcp_due(s, t, DUE_TX, 0);
+		return;
+	}
+	if (t->tx_mode == TXM_PERSIST && t->due_us[DUE_TX])
+		return;
+	if (t->snd_wnd >= t->mss || t->snd_wnd >= unsent(t))
+		tcp_arm_persist(s, t, TCP_CORK_US);
+	else
+		tcp_arm_persist(s, t, t->rto_us);
+}
+
+void tcp_output(struct stack *s, struct tcb *t)
+{
+	uint32_t pipe, high = t->high_rxt;
+	bool sent;
+
+	if (!may_send(t))
+		return;
+	if (t->path.mtu != t->mtu)
+		tcp_update_mss(t);
+	/* SACK blocks go on segments without data. */
+	if (t->flags & TF_ACK_NOW && sack_to_tell(t))
+		tcp_send_ack(s, t);
+	pipe = tcp_pipe(s, t);
+	if (t->recovery != TCP_OPEN) {
+		pipe = send_lost(s, t, pipe);
+		if (t->high_rxt != high && t->tx_mode != TXM_RTO)
+			tcp_arm_rto(s, t);
+	}
+	sent = send_new(s, t, pipe);
+	timer_after_output(s, t, sent);
+}
+
+/* Tail loss probe (RFC 8985, 7.3): new data if there is any, else the last segment again. */
+void tcp_send_tlp(struct stack *s, struct tcb *t)
+{
+	uint32_t avail = unsent(t), edge = t->snd_una + t->snd_wnd;
+	uint32_t wnd = seq_gt(edge, t->snd_nxt) ? edge - t->snd_nxt : 0;
+	uint32_t len = u32_min(u32_min(avail, wnd), t->mss), undo = t->undo_bytes;
+
+	STAT_INC(s, IS_TCP_TLP);
+	if (len) {
+		send_one(s, t, len, fin_due(t) && len == avail, len == avail);
+	} else {
+		tcp_resend(s, t, seq_max(t->snd_nxt - t->mss, t->snd_una), t->snd_nxt);
+		t->undo_bytes = undo;
+	}
+	t->flags |= TF_TLP_OUT;
+	t->tlp_end = t->snd_nxt;
+	tcp_arm_rto(s, t);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_syncache.c - passive open: half-open connections as small records, or as none
+ *
+ * SYN_RECEIVED of a passive open lives here. A SYN makes a record of 128 bytes and a
+ * SYN-ACK; the ACK that completes the handshake makes the TCB, gives it to the user
+ * (ops->accept) and is then processed like any segment of the connection, with the data
+ * and the FIN that it may carry. If the user has no room, the record stays and the peer
+ * tries again.
+ *
+ * The cache is bounded, and so is each listener's part of it. Beyond the bound the
+ * SYN-ACK carries a cookie (tcp_isn.c) and nothing is remembered.
+ */
+#include "config.h"
+
+#include "npp-ism/stack/tcp.h"
+
+#define HALF_OPEN_MIN 16u		/* per listener, however short its backlog */
+#define COOKIE_AFTER_US 128000000ull	/* cookies count as long after the last overflow */
+#define COOKIE_OPT_MASK 63u
+#define COOKIE_NO_WS 15u
+#define COOKIE_SACK 16u
+
+static struct tcp_syn *syn_alloc(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = tcp->syn_pool.free;
+	struct tcp_syn *e;
+
+	if (i == TCP_NONE)
+		return NULL;
+	e = &tcp->syns[i];
+	tcp->syn_pool.free = e->hnext;
+	tcp->syn_pool.used++;
+	*e = (struct tcp_syn){ .busy = 1, .hnext = TCP_NONE };
+	e->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_SYN, .owner = i };
+	return e;
+}
+
+static uint32_t syn_index(const struct stack *s, const struct tcp_syn *e)
+{
+	return (uint32_t)(e - s->tcp->syns);
+}
+
+void tcp_syncache_free(struct stack *s, struct tcp_syn *e)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = syn_index(s, e);
+
+	e->in_use = 0;
+	tcp_hash_remove(s, TCP_REF(TCP_REF_SYN, i));
+	wheel_cancel(&s->wheel, &e->timer);
+	tcp->lsns[e->listener].half_open--;
+	e->hnext = tcp->syn_pool.free;
+	tcp->syn_pool.free = i;
+	tcp->syn_pool.used--;
+	tcp_gauges(s);
+}
+
+void tcp_syncache_drop_listener(struct stack *s, uint32_t index)
+{
+	for (uint32_t i = 0; i < s->tcp->syn_pool.count && s->tcp->lsns[index].half_open; i++)
+		if (s->tcp->syns[i].in_use && s->tcp->syns[i].listener == index)
+			tcp_syncache_free(s, &s->tcp->syns[i]);
+}
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path *path, uint32_t tsval)
+{
+	struct tcp_out o;
+
+	tcp_out_begin(&o, e->lport, e->rport, e->iss, e->irs + 1, TCPF_SYN | TCPF_ACK,
+		      (uint16_t)u32_min(e->wnd, 65535));
+	tcp_opt_put_syn(&o, tcp_path_mss(path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
+			e->opts & TCP_SYN_WS, TCP_WSCALE);
+	tcp_out_send(s, path, 0, e->ttl, &o);
+}
+
+static void resend_synack(struct stack *s, const struct tcp_syn *e)
+{
+	struct ip_path path = { 0 };
+
+	if (ip_path_init(s, &path, &e->laddr, &e->raddr) == 0)
+		send_synack(s, e, &path, tcp_tsval(s, e->ts_off));
+}
+
+static void syn_challenge(struct stack *s, struct tcp_syn *e)
+{
+	struct ip_path path = { 0 };
+	struct tcp_out o;
+
+	if ((uint32_t)s->now_us - e->challenge_us < TCP_CHALLENGE_US ||
+	    ip_path_init(s, &path, &e->laddr, &e->raddr) != 0)
+		return;
+	e->challenge_us = (uint32_t)s->now_us;
+	tcp_out_begin(&o, e->lport, e->rport, e->iss + 1, e->irs + 1, TCPF_ACK,
+		      (uint16_t)(e->wnd >> (e->opts & TCP_SYN_WS ? TCP_WSCALE : 0)));
+	if (e->opts & TCP_SYN_TS)
+		tcp_opt_put_ts(&o, tcp_tsval(s, e->ts_off), e->ts_recent);
+	STAT_INC(s, IS_TCP_CHALLENGE);
+	tcp_out_send(s, &path, 0, e->ttl, &o);
+}
+
+void tcp_syncache_timer(struct stack *s, struct tcp_syn *e)
+{
+	if (++e->tries > TCP_SYNACK_TRIES) {
+		tcp_syncache_free(s, e);
+		return;
+	}
+	STAT_INC(s, IS_TCP_RETRANS);
+	resend_synack(s, e);
+	wheel_arm(&s->wheel, &e->timer, s->now_us + ((uint64_t)TCP_RTO_INIT_US << e->tries));
+}
+
+/* ---- a SYN for a listener -------------------------------------------------------------------- */
+
+/* Takes what the SYN says into E, all but the places in tables. */
+static void syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
+{
+	const struct pkt *p = seg->pkt;
+
+	e->laddr = p->dst;
+	e->raddr = p->src;
+	e->lport = seg->dport;
+	e->rport = seg->sport;
+	e->hash = seg->hash;
+	e->irs = seg->seq;
+	e->peer_mss = (uint16_t)(seg->opt & TO_MSS ? u32_max(seg->mss, TCP_MSS_MIN) : TCP_MSS_DEFAULT);
+	e->snd_wnd = seg->wnd;
+	e->wnd = u32_min(TCP_RCVBUF_START, 65535);
+	e->ts_off = tcp_ts_offset(s, &p->dst, seg->dport, &p->src, seg->sport);
+	e->ts_recent = seg->tsval;
+	e->snd_ws = seg->wscale;
+	e->opts = (uint8_t)((seg->opt & TO_TS ? TCP_SYN_TS : 0) | (seg->opt & TO_SACK_OK ? TCP_SYN_SACK : 0) |
+			    (seg->opt & TO_WS ? TCP_SYN_WS : 0));
+	e->sent_us = (uint32_t)s->now_us;
+	e->challenge_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
+}
+
+static void send_cookie(struct stack *s, const struct tcp_seg *seg, struct ip_path *path)
+{
+	struct tcp_syn e = { 0 };
+	uint32_t tsval, bits;
+
+	syn_take(s, &e, seg);
+	e.iss = tcp_cookie_make(s, seg, &e.peer_mss);
+	tsval = tcp_tsval(s, e.ts_off);
+	if (e.opts & TCP_SYN_TS) {
+		bits = e.opts & TCP_SYN_WS ? e.snd_ws : COOKIE_NO_WS;
+		if (e.opts & TCP_SYN_SACK)
+			bits |= COOKIE_SACK;
+		bits |= tsval & ~COOKIE_OPT_MASK;
+		tsval = seq_gt(bits, tsval) ? bits - (COOKIE_OPT_MASK + 1) : bits; /* never ahead of the clock */
+	} else {
+		e.opts = 0;
+	}
+	s->tcp->cookie_us = s->now_us ? s->now_us : 1;
+	STAT_INC(s, IS_TCP_COOKIES_OUT);
+	send_synack(s, &e, path, tsval);
+}
+
+void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, uint32_t min_iss)
+{
+	struct ip_path path = { 0 };
+	struct tcp_syn *e = NULL;
+
+	if (!s->env->ops->accept_room(s->env->arg, &l->l)) {
+		STAT_INC(s, IS_DROP_ACCEPT_FULL);
+		return;
+	}
+	if (ip_path_init(s, &path, &seg->pkt->dst, &seg->pkt->src) != 0) {
+		STAT_INC(s, IS_DROP_NO_ROUTE);
+		return;
+	}
+	if (l->half_open < u32_max(l->l.backlog, HALF_OPEN_MIN))
+		e = syn_alloc(s);
+	if (!e) {
+		STAT_INC(s, IS_DROP_SYN_FULL);
+		send_cookie(s, seg, &path);
+		return;
+	}
+	syn_take(s, e, seg);
+	e->iss = tcp_isn(s, &e->laddr, e->lport, &e->raddr, e->rport);
+	if (min_iss && seq_lt(e->iss, min_iss))
+		e->iss = min_iss;
+	e->listener = l->l.index;
+	e->listener_gen = l->l.gen;
+	l->half_open++;
+	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, syn_index(s, e)));
+	wheel_arm(&s->wheel, &e->timer, s->now_us + TCP_RTO_INIT_US);
+	e->in_use = 1;
+	tcp_leave(e);
+	tcp_gauges(s);
+	send_synack(s, e, &path, tcp_tsval(s, e->ts_off));
+}
+
+/* ---- the ACK that completes the handshake ---------------------------------------------------------- */
+
+static struct tcb *syn_make_tcb(struct stack *s, const struct tcp_syn *e, const struct tcp_seg *seg,
+				struct ip_path *path)
+{
+	struct tcb *t = tcb_alloc(s, path, e->lport, e->rport);
+
+	if (!t)
+		return NULL;
+	t->c.passive = 1;
+	t->c.listener = e->listener;
+	t->flags |= (e->opts & TCP_SYN_TS ? TF_TS : 0) | (e->opts & TCP_SYN_SACK ? TF_SACK : 0) |
+		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | TF_INTERACTIVE;
+	t->iss = e->iss;
+	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->high_rxt = t->lost_edge = e->iss + 1;
+	t->irs = e->irs;
+	t->rcv_nxt = t->rcv_acked = e->irs + 1;
+	t->rcv_adv = t->rcv_nxt + e->wnd;
+	t->ts_off = e->ts_off;
+	t->ts_recent = e->ts_recent;
+	t->ts_recent_ms = now_ms(s);
+	t->peer_mss = e->peer_mss;
+	t->snd_ws = e->opts & TCP_SYN_WS ? e->snd_ws : 0;
+	t->rcv_ws = e->opts & TCP_SYN_WS ? TCP_WSCALE : 0;
+	t->snd_wnd = t->max_wnd = seg->wnd << t->snd_ws;
+	t->snd_wl1 = seg->seq;
+	t->snd_wl2 = seg->ack;
+	t->ttl = e->ttl;
+	tcp_update_mss(t);
+	tcp_cc_init(t);
+	if (e->tries == 0 && e->sent_us)
+		tcp_rtt_sample(t, (uint32_t)s->now_us - e->sent_us);
+	return t;
+}
+
+/* E has been acknowledged by SEG. False: no room; it stays as it is. */
+static bool syn_promote(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, bool cached, struct tcp_seg *seg)
+{
+	struct ip_path path = { 0 };
+	struct tcb *t;
+
+	if (ip_path_init(s, &path, &e->laddr, &e->raddr) != 0) {
+		STAT_INC(s, IS_DROP_NO_ROUTE);
+		return false;
+	}
+	t = syn_make_tcb(s, e, seg, &path);
+	if (!t) {
+		STAT_INC(s, IS_DROP_TCP_MEM);
+		return false;
+	}
+	tcp_enter(t);
+	t->c.state = TCP_ST_ESTABLISHED;
+	if (s->env->ops->accept(s->env->arg, &l->l, &t->c) != 0) {
+		STAT_INC(s, IS_DROP_ACCEPT_FULL);
+		tcp_leave(t);
+		tcb_free(s, t);
+		return false;
+	}
+	if (cached)
+		tcp_syncache_free(s, e);
+	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, t->c.index));
+	tcp_change_state(s, t, TCP_ST_ESTABLISHED);
+	tcp_leave(t);
+	tcp_input_conn(s, t, seg);
+	return true;
+}
+
+/* True: SEG was answered or dropped and counted. */
+static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
+{
+	uint32_t rcv_nxt = e->irs + 1;
+	bool in_window = seq_geq(seg->seq, rcv_nxt) && seq_leq(seg->seq, rcv_nxt + e->wnd);
+
+	if (seg->flags & TCPF_RST) { /* RFC 5961, 3 */
+		if (seg->seq == rcv_nxt) {
+			STAT_INC(s, IS_TCP_RST_IN);
+			tcp_syncache_free(s, e);
+		} else {
+			STAT_INC(s, IS_DROP_TCP_WINDOW);
+			if (in_window)
+				syn_challenge(s, e);
+		}
+		return true;
+	}
+	if (seg->flags & TCPF_SYN) {
+		STAT_INC(s, IS_DROP_TCP_DUP);
+		if (seg->seq == e->irs && !(seg->flags & TCPF_ACK))
+			resend_synack(s, e);
+		else
+			syn_challenge(s, e);
+		return true;
+	}
+	if (tcp_paws_reject(s, e->opts & TCP_SYN_TS, e->ts_recent, now_ms(s), seg)) {
+		STAT_INC(s, IS_DROP_TCP_PAWS);
+		syn_challenge(s, e);
+		return true;
+	}
+	if (!in_window) {
+		STAT_INC(s, IS_DROP_TCP_WINDOW);
+		syn_challenge(s, e);
+		return true;
+	}
+	if (!(seg->flags & TCPF_ACK)) {
+		STAT_INC(s, IS_DROP_TCP_STATE);
+		return true;
+	}
+	if (seg->ack != e->iss + 1) {
+		STAT_INC(s, IS_DROP_TCP_ACK);
+		tcp_send_rst(s, seg);
+		return true;
+	}
+	return false;
+}
+
+void tcp_syncache_input(struct stack *s, struct tcp_syn *e, struct tcp_seg *seg)
+{
+	if (!syncache_refuse(s, e, seg))
+		syn_promote(s, &s->tcp->lsns[e->listener], e, true, seg);
+}
+
+bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg)
+{
+	struct tcp_syn e = { 0 };
+	struct tcp_lsn *l;
+	uint16_t mss;
+	uint32_t bits;
+
+	if (!s->tcp->cookie_us || s->now_us - s->tcp->cookie_us > COOKIE_AFTER_US ||
+	    (seg->flags & (TCPF_ACK | TCPF_SYN | TCPF_RST)) != TCPF_ACK)
+		return false;
+	l = tcp_lookup_listener(s, seg->pkt, seg->dport, seg->hash);
+	if (!l || !tcp_cookie_check(s, seg, &mss))
+		return false;
+	syn_take(s, &e, seg);
+	e.listener = l->l.index;
+	e.irs = seg->seq - 1;
+	e.iss = seg->ack - 1;
+	e.peer_mss = mss;
+	e.sent_us = 0; /* no RTT sample */
+	e.opts = 0;
+	if (seg->opt & TO_TS) {
+		bits = seg->tsecr & COOKIE_OPT_MASK;
+		e.opts = TCP_SYN_TS;
+		if (bits & COOKIE_SACK)
+			e.opts |= TCP_SYN_SACK;
+		if ((bits & 15) != COOKIE_NO_WS) {
+			e.opts |= TCP_SYN_WS;
+			e.snd_ws = bits & 15;
+		}
+	}
+	if (syn_promote(s, l, &e, false, seg))
+		STAT_INC(s, IS_TCP_COOKIES_OK);
+	return true;
+}

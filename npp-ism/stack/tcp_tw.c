@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_tw.c - connections that only wait: TIME_WAIT, and FIN_WAIT_2 after close()
+ *
+ * Everything was acknowledged and the user owns nothing of it any more, so a record of 96
+ * bytes is enough: it answers late segments, takes the FIN that is still to come
+ * (FIN_WAIT_2) and lets a new connection begin early where that is safe (RFC 6191). All
+ * records wait equally long, so they stand in one queue with one timer; when none is
+ * left, the oldest is given up.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "npp-ism/stack/tcp.h"
+
+_Static_assert(TCP_2MSL_US == TCP_FIN_WAIT_2_US, "one queue needs one waiting time");
+
+static uint32_t tw_index(const struct stack *s, const struct tcp_tw *w)
+{
+	return (uint32_t)(w - s->tcp->tws);
+}
+
+static void tw_unlink(struct stack *s, struct tcp_tw *w)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	if (w->prev != TCP_NONE)
+		tcp->tws[w->prev].next = w->next;
+	else
+		tcp->tw_head = w->next;
+	if (w->next != TCP_NONE)
+		tcp->tws[w->next].prev = w->prev;
+	else
+		tcp->tw_tail = w->prev;
+}
+
+/* Into the queue by its time; nearly always the last place. */
+void tcp_tw_link(struct stack *s, struct tcp_tw *w)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = tw_index(s, w), after = tcp->tw_tail;
+
+	while (after != TCP_NONE && tcp->tws[after].due_us > w->due_us)
+		after = tcp->tws[after].prev;
+	w->prev = after;
+	w->next = after == TCP_NONE ? tcp->tw_head : tcp->tws[after].next;
+	if (w->prev != TCP_NONE)
+		tcp->tws[w->prev].next = i;
+	else
+		tcp->tw_head = i;
+	if (w->next != TCP_NONE)
+		tcp->tws[w->next].prev = i;
+	else
+		tcp->tw_tail = i;
+}
+
+void tcp_tw_arm(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	if (tcp->tw_head != TCP_NONE && !tcp->tw_timer.due_us)
+		wheel_arm(&s->wheel, &tcp->tw_timer, tcp->tws[tcp->tw_head].due_us);
+}
+
+static void tw_restart(struct stack *s, struct tcp_tw *w)
+{
+	tw_unlink(s, w);
+	w->due_us = s->now_us + TCP_2MSL_US;
+	tcp_tw_link(s, w);
+}
+
+void tcp_tw_free(struct stack *s, struct tcp_tw *w)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = tw_index(s, w);
+
+	w->in_use = 0;
+	tcp_hash_remove(s, TCP_REF(TCP_REF_TW, i));
+	tw_unlink(s, w);
+	w->hnext = tcp->tw_pool.free;
+	tcp->tw_pool.free = i;
+	tcp->tw_pool.used--;
+	tcp_gauges(s);
+}
+
+void tcp_tw_timer(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	for (int i = 0; i < 256 && tcp->tw_head != TCP_NONE; i++) {
+		struct tcp_tw *w = &tcp->tws[tcp->tw_head];
+
+		if (w->due_us > s->now_us)
+			break;
+		tcp_tw_free(s, w);
+	}
+	tcp_tw_arm(s);
+}
+
+static struct tcp_tw *tw_alloc(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i;
+	struct tcp_tw *w;
+
+	if (tcp->tw_pool.free == TCP_NONE) {
+		STAT_INC(s, IS_TCP_TW_RECYCLED);
+		tcp_tw_free(s, &tcp->tws[tcp->tw_head]);
+	}
+	i = tcp->tw_pool.free;
+	w = &tcp->tws[i];
+	tcp->tw_pool.free = w->hnext;
+	tcp->tw_pool.used++;
+	*w = (struct tcp_tw){ .busy = 1, .hnext = TCP_NONE };
+	return w;
+}
+
+void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
+{
+	struct tcp_tw *w;
+
+	if (t->flags & TF_DEAD)
+		return;
+	if (!(t->flags & TF_TX_DONE)) {
+		t->flags |= TF_TX_DONE;
+		t->up |= TCP_UP_TX_DONE;
+	}
+	/* Nobody acknowledges for it later. */
+	if (t->flags & (TF_ACK_NOW | TF_ACK_OWED))
+		tcp_send_ack(s, t);
+	tcp_change_state(s, t, TCP_ST_CLOSED);
+	t->c.state = (uint8_t)state; /* what the user sees at its last look */
+	w = tw_alloc(s);
+	w->laddr = t->c.laddr;
+	w->raddr = t->c.raddr;
+	w->lport = t->c.lport;
+	w->rport = t->c.rport;
+	w->hash = t->hash;
+	w->snd_nxt = t->snd_nxt;
+	w->rcv_nxt = t->rcv_nxt;
+	w->rcv_wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
+	w->ts_off = t->ts_off;
+	w->ts_recent = t->ts_recent;
+	w->ts_recent_ms = t->ts_recent_ms;
+	w->ts_ok = (t->flags & TF_TS) != 0;
+	w->rcv_ws = t->rcv_ws;
+	w->tos = t->tos;
+	w->ttl = t->ttl;
+	w->state = (uint8_t)state;
+	w->ack_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
+	w->due_us = s->now_us + TCP_2MSL_US;
+	tcp_hash_insert(s, TCP_REF(TCP_REF_TW, tw_index(s, w)));
+	tcp_tw_link(s, w);
+	w->in_use = 1;
+	tcp_leave(w);
+	tcp_tw_arm(s);
+	tcp_gauges(s);
+}
+
+/* ---- input ------------------------------------------------------------------------------- */
+
+static void tw_ack(struct stack *s, struct tcp_tw *w, bool limited)
+{
+	struct ip_path path = { 0 };
+	struct tcp_out o;
+
+	if (limited && (uint32_t)s->now_us - w->ack_us < TCP_CHALLENGE_US)
+		return;
+	if (ip_path_init(s, &path, &w->laddr, &w->raddr) != 0)
+		return;
+	if (limited)
+		w->ack_us = (uint32_t)s->now_us;
+	tcp_out_begin(&o, w->lport, w->rport, w->snd_nxt, w->rcv_nxt, TCPF_ACK,
+		      (uint16_t)u32_min(w->rcv_wnd >> w->rcv_ws, 65535));
+	if (w->ts_ok)
+		tcp_opt_put_ts(&o, tcp_tsval(s, w->ts_off), w->ts_recent);
+	tcp_out_send(s, &path, w->tos, w->ttl, &o);
+}
+
+bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w)
+{
+	/* The new connection's timestamps must be larger for certain. */
+	return w->state == TCP_ST_TIME_WAIT && w->ts_ok && now_ms(s) - w->ts_recent_ms > 1000;
+}
+
+/* RFC 6191, 2, and RFC 1122, 4.2.2.13: may this SYN begin a new connection? */
+static bool tw_syn_is_new(const struct tcp_tw *w, const struct tcp_seg *seg)
+{
+	if (w->state != TCP_ST_TIME_WAIT || seg->flags & TCPF_ACK)
+		return false;
+	if (w->ts_ok && seg->opt & TO_TS && seg->tsval != w->ts_recent)
+		return seq_gt(seg->tsval, w->ts_recent);
+	return seq_gt(seg->seq, w->rcv_nxt);
+}
+
+/* What FIN_WAIT_2 still waits for. */
+static void tw_fin_wait_2(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg)
+{
+	if (seg->len && seq_gt(seg->seq + seg->len, w->rcv_nxt)) {
+		/* Data that nobody will read (RFC 1122, 4.2.2.13). */
+		STAT_INC(s, IS_DROP_TCP_NO_CONN);
+		tcp_send_rst(s, seg);
+		tcp_tw_free(s, w);
+		return;
+	}
+	if (seg->flags & TCPF_FIN && seg->seq + seg->len == w->rcv_nxt) {
+		w->rcv_nxt++;
+		w->state = TCP_ST_TIME_WAIT;
+		tw_restart(s, w);
+		tw_ack(s, w, false);
+	}
+}
+
+bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, uint32_t *min_iss)
+{
+	bool stale = tcp_paws_reject(s, w->ts_ok, w->ts_recent, w->ts_recent_ms, seg);
+	bool in_window = seq_lt(seg->seq, w->rcv_nxt + u32_max(w->rcv_wnd, 1)) &&
+			 seq_geq(seg->seq + seg_space(seg), w->rcv_nxt);
+
+	if (seg->flags & TCPF_RST) {
+		/* Ignored in TIME_WAIT (RFC 1337); exact in FIN_WAIT_2 (RFC 5961). */
+		if (w->state == TCP_ST_FIN_WAIT_2 && seg->seq == w->rcv_nxt) {
+			STAT_INC(s, IS_TCP_RST_IN);
+			tcp_tw_free(s, w);
+		} else {
+			STAT_INC(s, IS_DROP_TCP_STATE);
+		}
+		return false;
+	}
+	if (seg->flags & TCPF_SYN) {
+		if (tw_syn_is_new(w, seg)) {
+			*min_iss = w->snd_nxt + 65535 + 2;
+			if (*min_iss == 0)
+				*min_iss = 1;
+			tcp_tw_free(s, w);
+			return true;
+		}
+		STAT_INC(s, IS_DROP_TCP_STATE);
+		tw_ack(s, w, true);
+		return false;
+	}
+	if (stale || !in_window) {
+		STAT_INC(s, IS_DROP_TCP_WINDOW);
+		if (seg->flags & TCPF_FIN && seg->seq + seg->len + 1 == w->rcv_nxt && w->state == TCP_ST_TIME_WAIT &&
+		    !stale)
+			tw_restart(s, w); /* our last ACK was lost */
+		tw_ack(s, w, !(seg->flags & TCPF_FIN));
+		return false;
+	}
+	if (!(seg->flags & TCPF_ACK)) {
+		STAT_INC(s, IS_DROP_TCP_STATE);
+		return false;
+	}
+	if (seg->opt & TO_TS && w->ts_ok && seq_leq(seg->seq, w->rcv_nxt) && seq_gt(seg->tsval, w->ts_recent)) {
+		w->ts_recent = seg->tsval;
+		w->ts_recent_ms = now_ms(s);
+	}
+	if (w->state == TCP_ST_FIN_WAIT_2) {
+		tw_fin_wait_2(s, w, seg);
+	} else if (seg_space(seg)) {
+		if (seg->flags & TCPF_FIN)
+			tw_restart(s, w);
+		tw_ack(s, w, !(seg->flags & TCPF_FIN));
+	}
+	return false;
+}

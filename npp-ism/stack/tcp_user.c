@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_user.c - TCP's side of stack.h: what the user of the stack asks for
+ *
+ * These calls note what is wanted and put the connection on the list of work; segments
+ * leave, and events arrive, at the next stack_flush(). Only stack_tcp_abort() acts at once.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "npp-ism/stack/tcp.h"
+
+#define PORT_FIRST 32768u
+#define PORT_COUNT (60999u - 32768u + 1)
+
+static bool alive(const struct tcb *t)
+{
+	return t->in_use && !(t->flags & TF_DEAD);
+}
+
+/* ---- listeners --------------------------------------------------------------------------- */
+
+static bool listener_conflicts(const struct tcp_lsn *l, const struct tcp_listener *want)
+{
+	return l->in_use && l->l.port == want->port && npp_addr_eq(&l->l.addr, &want->addr) &&
+	       !(l->l.reuseport && want->reuseport && l->l.user_host == want->user_host);
+}
+
+struct tcp_listener *stack_listen(struct stack *s, const struct tcp_listener *template, int *err)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t i = tcp->lsn_pool.free, gen;
+	struct tcp_lsn *l;
+
+	for (uint32_t k = 0; k < tcp->lsn_pool.count; k++) {
+		if (listener_conflicts(&tcp->lsns[k], template)) {
+			*err = -EADDRINUSE;
+			return NULL;
+		}
+	}
+	if (i == TCP_NONE) {
+		*err = -ENOBUFS;
+		return NULL;
+	}
+	l = &tcp->lsns[i];
+	tcp_enter(l);
+	tcp->lsn_pool.free = l->hnext;
+	tcp->lsn_pool.used++;
+	gen = l->l.gen;
+	l->l = *template;
+	l->l.index = i;
+	l->l.gen = gen;
+	l->half_open = 0;
+	tcp_listener_insert(s, l);
+	l->in_use = 1;
+	tcp_leave(l);
+	tcp_gauges(s);
+	*err = 0;
+	return &l->l;
+}
+
+void stack_unlisten(struct stack *s, struct tcp_listener *pub)
+{
+	struct tcp_lsn *l = (struct tcp_lsn *)pub;
+	struct tcp_state *tcp = s->tcp;
+
+	if (!l->in_use)
+		return;
+	tcp_enter(l);
+	tcp_syncache_drop_listener(s, l->l.index);
+	tcp_listener_remove(s, l);
+	l->in_use = 0;
+	l->l.gen = (l->l.gen + 1) & 0xfff;
+	tcp_leave(l);
+	l->hnext = tcp->lsn_pool.free;
+	tcp->lsn_pool.free = l->l.index;
+	tcp->lsn_pool.used--;
+	tcp_gauges(s);
+}
+
+struct tcp_listener *stack_listener(struct stack *s, uint32_t index)
+{
+	if (index >= s->tcp->lsn_pool.count || !s->tcp->lsns[index].in_use)
+		return NULL;
+	return &s->tcp->lsns[index].l;
+}
+
+/* ---- active open ----------------------------------------------------------------------------- */
+
+/* Can our end be LPORT? *TW: a TIME_WAIT record that would have to go. */
+static bool pair_is_free(struct stack *s, const struct ip_path *path, uint16_t lport, uint16_t rport,
+			 struct tcp_tw **tw)
+{
+	uint32_t hash = tcp_hash(s, &path->src, lport, &path->dst, rport);
+	uint32_t ref = tcp_lookup(s, hash, &path->src, lport, &path->dst, rport);
+
+	*tw = NULL;
+	if (ref == TCP_NONE)
+		return true;
+	if (TCP_REF_KIND(ref) != TCP_REF_TW || !tcp_tw_reusable(s, &s->tcp->tws[TCP_REF_IDX(ref)]))
+		return false;
+	*tw = &s->tcp->tws[TCP_REF_IDX(ref)];
+	return true;
+}
+
+static bool port_granted(const struct npp_global *g, uint32_t port)
+{
+	return atomic_load_explicit(&g->granted[0][port / 64], memory_order_relaxed) >> (port % 64) & 1;
+}
+
+/* A source port whose answers come to this IOP; 0: none. */
+static uint16_t pick_port(struct stack *s, const struct ip_path *path, uint16_t rport, struct tcp_tw **tw)
+{
+	const struct npp_global *g = s->env->global;
+	/* pairs with the release store by which nppd makes a program active */
+	const struct npp_hash_prog *prog =
+		&g->prog[atomic_load_explicit(&g->prog_active, memory_order_acquire) & 1];
+	uint32_t start = (uint32_t)(s->env->ops->random(s->env->arg) % PORT_COUNT);
+	struct npp_flow_key key = { .src = path->dst, .dst = path->src, .sport = htons(rport), .proto = IPPROTO_TCP };
+
+	for (uint32_t i = 0; i < PORT_COUNT; i++) {
+		uint32_t port = PORT_FIRST + (start + i) % PORT_COUNT;
+
+		if (port_granted(g, port))
+			continue;
+		key.dport = htons((uint16_t)port);
+		if (npp_hash_iop(prog, &key) == s->cfg.iop && pair_is_free(s, path, (uint16_t)port, rport, tw))
+			return (uint16_t)port;
+	}
+	return 0;
+}
+
+static struct tcb *open_tcb(struct stack *s, const struct ip_path *path, uint16_t lport, uint16_t rport,
+			    struct tcp_tw *tw)
+{
+	struct tcb *t = tcb_alloc(s, path, lport, rport);
+
+	if (!t)
+		return NULL;
+	tcp_enter(t);
+	t->iss = tcp_isn(s, &t->c.laddr, lport, &t->c.raddr, rport);
+	if (tw) { /* RFC 6191: after everything that the old connection used */
+		t->iss = seq_max(t->iss, tw->snd_nxt + 65537);
+		tcp_tw_free(s, tw);
+	}
+	t->ts_off = tcp_ts_offset(s, &t->c.laddr, lport, &t->c.raddr, rport);
+	t->snd_una = t->iss;
+	t->snd_nxt = t->snd_sml = t->recover = t->high_rxt = t->lost_edge = t->iss + 1;
+	t->cwnd = 1;
+	tcp_update_mss(t);
+	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, t->c.index));
+	tcp_leave(t);
+	return t;
+}
+
+struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uint16_t lport,
+			       const union npp_addr *raddr, uint16_t rport, const struct tcp_options *opts, int *err)
+{
+	struct ip_path path = { 0 };
+	struct tcp_tw *tw = NULL;
+	struct tcb *t;
+
+	*err = rport && !npp_addr_is_any(raddr) ? ip_path_init(s, &path, laddr, raddr) : -EADDRNOTAVAIL;
+	if (*err)
+		return NULL;
+	if (!lport) {
+		lport = pick_port(s, &path, rport, &tw);
+		if (!lport) {
+			*err = -EADDRNOTAVAIL;
+			return NULL;
+		}
+	} else if (!pair_is_free(s, &path, lport, rport, &tw)) {
+		*err = -EADDRINUSE;
+		return NULL;
+	}
+	t = open_tcb(s, &path, lport, rport, tw);
+	if (!t) {
+		*err = -ENOBUFS;
+		return NULL;
+	}
+	tcp_enter(t);
+	t->c.state = TCP_ST_CLOSED;
+	if (opts)
+		stack_tcp_options(s, &t->c, opts);
+	tcp_change_state(s, t, TCP_ST_SYN_SENT);
+	t->rtt_start_us = (uint32_t)s->now_us;
+	tcp_send_syn(s, t);
+	tcp_arm_rto(s, t);
+	tcp_leave(t);
+	return &t->c;
+}
+
+struct tcp_conn *stack_conn(struct stack *s, uint32_t index)
+{
+	if (index >= s->tcp->conn_pool.count || !s->tcp->conns[index].in_use)
+		return NULL;
+	return &s->tcp->conns[index].c;
+}
+
+uint32_t stack_conn_limit(const struct stack *s)
+{
+	return s->tcp->conn_pool.count;
+}
+
+/* ---- an open connection --------------------------------------------------------------------------- */
+
+void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_options *o)
+{
+	struct tcb *t = tcb_of(c);
+	bool keep = (t->opt_flags ^ o->opt_flags) & NPP_OPT_KEEPALIVE || t->keep_idle_s != o->keep_idle_s;
+
+	if (!alive(t))
+		return;
+	tcp_enter(t);
+	t->opt_flags = o->opt_flags & ~NPP_OPT_RCVBUF;
+	if (o->rcvbuf) {
+		t->opt_flags |= NPP_OPT_RCVBUF;
+		t->rcvbuf = u32_min(u32_max(o->rcvbuf, TCP_RCVBUF_MIN), 65535u << TCP_WSCALE);
+	}
+	t->keep_idle_s = o->keep_idle_s;
+	t->keep_intvl_s = o->keep_intvl_s;
+	t->keep_cnt = (uint8_t)u32_min(o->keep_cnt, 127);
+	t->user_timeout_ms = o->user_timeout_ms;
+	t->tos = o->tos;
+	t->ttl = o->ttl;
+	if (keep && t->c.state >= TCP_ST_ESTABLISHED)
+		tcp_arm_keepalive(s, t);
+	tcp_todo(s, t); /* Nagle or cork may have let go */
+	tcp_leave(t);
+}
+
+void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head)
+{
+	struct tcb *t = tcb_of(c);
+
+	if (!alive(t) || t->flags & TF_FIN || !seq_gt(tx_head, t->c.tx_head))
+		return;
+	t->c.tx_head = tx_head;
+	tcp_todo(s, t);
+}
+
+void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail)
+{
+	struct tcb *t = tcb_of(c);
+
+	if (!alive(t) || !seq_gt(rx_tail, t->c.rx_tail) || seq_gt(rx_tail, t->c.rx_head))
+		return;
+	tcp_recv_read(s, t, rx_tail);
+}
+
+uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool *want)
+{
+	(void)s;
+	return tcp_recv_wake((const struct tcb *)c, want);
+}
+
+bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c)
+{
+	(void)s;
+	return c->rx_head == c->rx_tail && ((const struct tcb *)c)->ooo == TCP_NONE;
+}
+
+void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
+{
+	struct tcb *t = tcb_of(c);
+
+	if (!alive(t) || t->flags & TF_FIN)
+		return;
+	tcp_enter(t);
+	if (seq_gt(tx_final, t->c.tx_head))
+		t->c.tx_head = tx_final;
+	t->tx_final = t->c.tx_head;
+	t->flags |= TF_FIN;
+	if (t->c.state == TCP_ST_ESTABLISHED)
+		tcp_change_state(s, t, TCP_ST_FIN_WAIT_1);
+	else if (t->c.state == TCP_ST_CLOSE_WAIT)
+		tcp_change_state(s, t, TCP_ST_LAST_ACK);
+	tcp_todo(s, t);
+	tcp_leave(t);
+}
+
+void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
+{
+	struct tcb *t = tcb_of(c);
+
+	if (!alive(t))
+		return;
+	if (t->c.state == TCP_ST_SYN_SENT) {
+		tcp_kill(s, t, 0);
+		return;
+	}
+	stack_tcp_shutdown(s, c, tx_final);
+	t->flags |= TF_ORPHAN;
+	t->progress_ms = now_ms(s);
+	tcp_todo(s, t);
+}
+
+void stack_tcp_abort(struct stack *s, struct tcp_conn *c)
+{
+	struct tcb *t = tcb_of(c);
+
+	if (!t->in_use)
+		return;
+	if (!(t->flags & TF_DEAD))
+		tcp_reset(s, t, 0);
+	tcp_bury(s, t);
+}
+
+/* As TCP_INFO names them. */
+#define INFO_TIMESTAMPS 1u
+#define INFO_SACK 2u
+#define INFO_WSCALE 4u
+
+void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
+{
+	*out = (struct npp_tcp_brief){
+		.rtt_us = t->srtt_us,
+		.rttvar_us = t->rttvar_us,
+		.rto_us = t->rto_us,
+		.cwnd = t->cwnd,
+		.ssthresh = t->ssthresh,
+		.snd_mss = t->mss,
+		.rcv_mss = t->rcv_mss,
+		.rcv_wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0,
+		.snd_wnd = t->snd_wnd,
+		.retrans = t->n_retrans,
+		.lost = t->n_lost,
+		.unacked = t->snd_nxt - t->snd_una,
+		.pmtu = t->path.mtu,
+		.last_rx_ms = ms - t->last_rx_ms,
+		.ca_state = t->recovery,
+		.options = (t->flags & TF_TS ? INFO_TIMESTAMPS : 0) | (t->flags & TF_SACK ? INFO_SACK : 0) |
+			   (t->flags & TF_WS ? INFO_WSCALE : 0),
+	};
+}
+
+void stack_tcp_brief(const struct stack *s, const struct tcp_conn *c, struct npp_tcp_brief *out)
+{
+	tcp_brief((const struct tcb *)c, now_ms(s), out);
+}
