@@ -214,8 +214,6 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head);
 /* The program read up to RX_TAIL (checked: not beyond rx_head). Updates the window. */
 void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail);
-/* Does nothing stand in c->rx, neither unread nor out of order? Then it may be taken back. */
-bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c);
 /* Stream offset that rx_tail must reach for a window update to be worth sending; valid
  * while *WANT. The user publishes it as rx_wake. */
 uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool *want);

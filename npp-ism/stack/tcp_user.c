@@ -258,7 +258,7 @@ uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool
 bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c)
 {
 	(void)s;
-	return c->rx_head == c->rx_tail && ((const struct tcb *)c)->ooo == TCP_NONE;
+	return ((const struct tcb *)c)->ooo == TCP_NONE;
 }
 
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
