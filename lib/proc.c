@@ -125,7 +125,9 @@ static _Noreturn void child_main(const struct npp_proc_spec *s, int exe, int rep
 			child_fail(report, "installing the system call filter");
 		}
 	}
-	syscall(SYS_execveat, exe, "", s->argv, child_env(env), AT_EMPTY_PATH);
+	/* By its path, for the name that ps shows; else, where the new uid cannot look, by the open file. */
+	execve(s->path, s->argv, child_env(env));
+	syscall(SYS_execveat, exe, "", s->argv, env, AT_EMPTY_PATH);
 	child_fail(report, "exec");
 }
 

@@ -47,6 +47,11 @@ enum npp_ctl_type {
 	/* nppd of host -> npp-osm */
 	NPP_CTL_NPP_CONN = 32,		/* npp_ctl_npp_conn; fd: connected socket to the nppd of that NPP */
 
+	/* nppd of host -> nppd of NPP, before it passes the connection on */
+	NPP_CTL_HOST_CONN = 38,		/* npp_ctl_npp_conn (name of the host): from now on only messages of this host are
+					   taken here, none of a tool; answered by NPP_CTL_ANSWER */
+	NPP_CTL_HOST_LEAVE,		/* no body, no answer: the host leaves now, no grace */
+
 	/* npp-osm -> nppd of NPP (requests), answers have type + 1 */
 	NPP_CTL_ATTACH = 40,		/* npp_ctl_attach; fd: host memory; then NPP_CTL_BELLS messages up to NPP_MAX_CTX, then ATTACH_DONE */
 	NPP_CTL_ATTACHED,		/* npp_ctl_attached; fds: global ro, bells[n_iops], inbound[n_iops] */

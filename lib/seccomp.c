@@ -63,7 +63,7 @@ static const bool sanitized = false;
 
 static int add_rules(scmp_filter_ctx f)
 {
-	static const unsigned long ioctls[] = { 0x5401 /* TCGETS */, FIONREAD, FIONBIO, TUNSETQUEUE, TUNGETIFF };
+	static const unsigned long ioctls[] = { 0x5401 /* TCGETS */, FIONREAD, TIOCOUTQ, FIONBIO, TUNSETQUEUE, TUNGETIFF };
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < sizeof allowed / sizeof *allowed; i++)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * grants.h - ports that hosts of an NPP own
+ *
+ * A set of (host, address, port, protocol). Judged here is only what two hosts ask for:
+ * within a host its OSM judges. Each port that anybody owns has its bit in the bitmap
+ * that ISMs read before they pick a source port.
+ */
+#ifndef NPPD_GRANTS_H
+#define NPPD_GRANTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/addr.h"
+
+#define GRANT_EPHEMERAL_FIRST 32768
+#define GRANT_EPHEMERAL_LAST 60999
+
+struct grants;
+
+/* BITMAP: [0] TCP, [1] UDP. NULL: no memory. */
+struct grants *grants_new(_Atomic uint64_t (*bitmap)[65536 / 64]);
+void grants_free(struct grants *g);
+
+/* HOST asks for PORT (0: any ephemeral one that nobody owns). *PORT: the one granted.
+ * 0; -EADDRINUSE; -EPROTONOSUPPORT; -ENOBUFS: too many. */
+int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, uint16_t *port);
+/* Ends exactly that grant, if there is one: 0 or -ENOENT. */
+int grants_release(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, uint16_t port);
+/* Ends all of HOST; how many. */
+unsigned grants_release_host(struct grants *g, uint32_t host);
+unsigned grants_count(const struct grants *g);
+
+#endif

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * hosts.c - the hosts of an NPP: attachment, ports, and their end
+ *
+ * ATTACH brings the host's memory, BELLS its doorbells, ATTACH_DONE ends that; then the
+ * ISMs are told and say HELLO to the host's OSM by themselves. When the connection ends
+ * the host has a moment to come back with the same memory; only then it has failed:
+ * the ISMs forget it and its ports are free.
+ *
+ * What is on the other end runs with less than we do: everything is checked.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "nppd/npp_side.h"
+#include "shm/i2oq.h"
+
+#define GRACE_MS 1000
+#define BELLS_PER_MSG 200
+
+/* ---- its end ---------------------------------------------------------------------- */
+
+static void tell_detach(struct host *h)
+{
+	struct npp_ctl_host_attach body = { .host_no = h->no, .attach = h->attach, .slot = h->attach * NPP_MAX_IOPS };
+
+	for (unsigned i = 0; h->told && i < h->npp->n_iops; i++) {
+		struct child *c = npp_side_ism(h->npp, i);
+
+		body.slot = h->attach * NPP_MAX_IOPS + i;
+		if (c->state == CHILD_READY)
+			child_send(c, NPP_CTL_HOST_DETACH, 0, 0, &body, sizeof body, NULL, 0);
+	}
+	h->told = false;
+}
+
+static void host_free(struct host *h, const char *why)
+{
+	unsigned ports;
+
+	if (!h->used)
+		return;
+	if (!h->npp->d->stopping) {
+		tell_detach(h);
+		ports = grants_release_host(h->npp->grants, h->no);
+		npp_info("host %s (number %u) %s; %u ports are free again", h->name, h->no, why, ports);
+	}
+	loop_timer_stop(&h->npp->d->loop, &h->grace);
+	if (h->conn)
+		h->conn->host = NULL;
+	for (unsigned i = 0; i < NPP_MAX_CTX; i++)
+		if (h->bell[i] >= 0)
+			close(h->bell[i]);
+	for (unsigned i = 0; i < NPP_MAX_IOPS; i++)
+		npp_region_unmap(&h->inbound[i]);
+	if (h->mem_fd >= 0)
+		close(h->mem_fd);
+	h->used = false;
+}
+
+static void on_grace_over(struct loop_timer *t)
+{
+	host_free(t->arg, "has failed");
+}
+
+void hosts_conn_gone(struct nppd *d, struct conn *c)
+{
+	struct host *h = c->host;
+
+	if (!h)
+		return;
+	h->conn = NULL;
+	c->host = NULL;
+	if (d->stopping)
+		return;
+	if (h->told) {
+		npp_info("host %s (number %u) is gone; it has %d ms to come back", h->name, h->no, GRACE_MS);
+		loop_timer_set(&d->loop, &h->grace, GRACE_MS, on_grace_over, h);
+	} else {
+		host_free(h, "left before it was attached");
+	}
+}
+
+void hosts_free(struct npp_side *n)
+{
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++)
+		host_free(&n->host[i], "is detached");
+}
+
+/* ---- attachment ---------------------------------------------------------------------- */
+
+static int make_inbound(struct host *h)
+{
+	for (unsigned i = 0; i < h->npp->n_iops; i++) {
+		struct npp_inbound *in;
+		int r = nppd_region(h->npp->d, &h->inbound[i], "npp-inbound", NPP_REGION_INBOUND, sizeof *in, i,
+				    npp_abi_layout_hash(), false);
+
+		if (r < 0)
+			return r;
+		in = h->inbound[i].base;
+		in->host = h->no;
+		in->iop = i;
+		for (unsigned k = 0; k < NPP_MAX_CTX; k++)
+			npp_i2oq_init(&in->lane[k]);
+	}
+	return 0;
+}
+
+static struct host *find_host(struct npp_side *n, const char *name)
+{
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++)
+		if (n->host[i].used && strcmp(n->host[i].name, name) == 0)
+			return &n->host[i];
+	return NULL;
+}
+
+static struct host *new_host(struct npp_side *n, const char *name)
+{
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		struct host *h = &n->host[i];
+
+		if (h->used)
+			continue;
+		memset(h, 0, sizeof *h);
+		h->npp = n;
+		h->used = true;
+		h->no = i;
+		h->mem_fd = -1;
+		memset(h->bell, 0xff, sizeof h->bell); /* -1 */
+		for (unsigned k = 0; k < NPP_MAX_IOPS; k++)
+			h->inbound[k] = (struct npp_region)NPP_REGION_NULL;
+		memcpy(h->name, name, sizeof h->name);
+		return h;
+	}
+	return NULL;
+}
+
+static int send_attached(struct host *h, uint32_t seq)
+{
+	struct npp_side *n = h->npp;
+	struct npp_ctl_attached body = { .attach = h->attach, .host_no = h->no, .n_iops = n->n_iops };
+	int fds[1 + 2 * NPP_MAX_IOPS], r;
+	unsigned k = 0;
+
+	body.iop_up = atomic_load_explicit(&npp_side_global(n)->iop_up, memory_order_relaxed);
+	memcpy(body.name, npp_side_global(n)->name, sizeof body.name);
+	fds[k++] = npp_region_reopen_ro(n->global.fd);
+	if (fds[0] < 0)
+		return fds[0];
+	for (unsigned i = 0; i < n->n_iops; i++)
+		fds[k++] = n->bell[1 + i];
+	for (unsigned i = 0; i < n->n_iops; i++)
+		fds[k++] = h->inbound[i].fd;
+	r = nppd_send(h->conn->src.fd, 200, NPP_CTL_ATTACHED, seq, 0, &body, sizeof body, fds, k);
+	close(fds[0]);
+	return r;
+}
+
+static int refuse(struct conn *c, uint32_t seq, int error, const char *why)
+{
+	npp_warnx("host %s: %s", c->host_name, why);
+	return nppd_send(c->src.fd, 200, NPP_CTL_ATTACHED, seq, error, NULL, 0, NULL, 0);
+}
+
+/* The host came back with memory MEM within its grace: nothing has changed for anybody. */
+static int come_back(struct host *h, struct conn *c, uint32_t seq)
+{
+	loop_timer_stop(&h->npp->d->loop, &h->grace);
+	h->conn = c;
+	c->host = h;
+	npp_info("host %s (number %u) is back", h->name, h->no);
+	return send_attached(h, seq);
+}
+
+static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
+{
+	const struct npp_ctl_attach *b = (const void *)m->body;
+	struct host *h;
+	struct stat st;
+	size_t size;
+	bool huge;
+	int mem;
+
+	if (m->hdr.len != sizeof *b || m->hdr.nfds != 1 || c->host)
+		return -EPROTO;
+	if (b->abi_version != NPP_ABI_VERSION || b->layout_hash != npp_abi_layout_hash())
+		return refuse(c, m->hdr.seq, -EPROTO, "its programs are of another version");
+	if (b->attach >= NPP_MAX_ATTACH || npp_memfd_check(m->fds[0], &size, &huge) < 0 ||
+	    size < sizeof(struct npp_host) || fstat(m->fds[0], &st) < 0)
+		return refuse(c, m->hdr.seq, -EINVAL, "what it brings is not host memory");
+	h = find_host(n, c->host_name);
+	if (h && h->conn)
+		return refuse(c, m->hdr.seq, -EBUSY, "is attached already");
+	if (h && h->mem_ino == st.st_ino && h->attach == b->attach)
+		return come_back(h, c, m->hdr.seq);
+	if (h)
+		host_free(h, "came back with other memory");
+	h = new_host(n, c->host_name);
+	if (!h)
+		return refuse(c, m->hdr.seq, -EUSERS, "there are too many hosts");
+	mem = npp_ctl_take_fd(m, 0);
+	h->mem_fd = mem;
+	h->mem_ino = st.st_ino;
+	h->attach = b->attach;
+	h->conn = c;
+	c->host = h;
+	if (make_inbound(h) < 0)
+		return -ENOMEM;
+	return send_attached(h, m->hdr.seq);
+}
+
+static int on_bells(struct host *h, struct npp_ctl_msg *m)
+{
+	const struct npp_ctl_bells *b = (const void *)m->body;
+	uint32_t first, count;
+
+	if (m->hdr.len != sizeof *b)
+		return -EPROTO;
+	first = b->first;
+	count = b->count;
+	if (count != m->hdr.nfds || first > NPP_MAX_CTX || count > NPP_MAX_CTX - first)
+		return -EPROTO;
+	if (h->told)
+		return 0; /* back within its grace: the ISMs have them */
+	for (uint32_t i = 0; i < count; i++) {
+		if (h->bell[first + i] >= 0)
+			return -EPROTO;
+		h->bell[first + i] = npp_ctl_take_fd(m, i);
+		h->n_bells++;
+	}
+	return 0;
+}
+
+static int tell_ism(struct host *h, unsigned iop)
+{
+	struct npp_ctl_host_attach body = { .host_no = h->no, .attach = h->attach,
+					    .slot = h->attach * NPP_MAX_IOPS + iop };
+	int fds[2] = { h->mem_fd, h->inbound[iop].fd }, r;
+	struct child *c = npp_side_ism(h->npp, iop);
+
+	if (c->state != CHILD_READY)
+		return 0;
+	r = child_send(c, NPP_CTL_HOST_ATTACH, 0, 0, &body, sizeof body, fds, 2);
+	for (uint32_t i = 0; r == 0 && i < NPP_MAX_CTX; i += BELLS_PER_MSG) {
+		uint32_t count = NPP_MAX_CTX - i < BELLS_PER_MSG ? NPP_MAX_CTX - i : BELLS_PER_MSG;
+		struct npp_ctl_bells bells = { .host_no = h->no, .first = i, .count = count };
+
+		r = child_send(c, NPP_CTL_BELLS, 0, 0, &bells, sizeof bells, h->bell + i, count);
+	}
+	return r;
+}
+
+static int on_attach_done(struct host *h)
+{
+	if (h->told)
+		return 0;
+	if (h->n_bells != NPP_MAX_CTX)
+		return -EPROTO;
+	h->told = true;
+	for (unsigned i = 0; i < h->npp->n_iops; i++)
+		tell_ism(h, i); /* one that does not take it is killed, and the others serve */
+	npp_info("host %s is attached as number %u", h->name, h->no);
+	return 0;
+}
+
+/* ---- ports --------------------------------------------------------------------------------- */
+
+static bool our_addr(struct npp_side *n, const union npp_addr *a)
+{
+	const struct npp_global *g = npp_side_global(n);
+
+	if (npp_addr_is_any(a))
+		return true;
+	for (uint32_t i = 0; i < g->n_addrs; i++)
+		if (npp_addr_eq(&g->addr[i].addr, a))
+			return true;
+	return false;
+}
+
+static int on_grant(struct host *h, const struct npp_ctl_msg *m)
+{
+	struct npp_ctl_port b;
+	int r;
+
+	if (m->hdr.len != sizeof b)
+		return -EPROTO;
+	memcpy(&b, m->body, sizeof b);
+	r = our_addr(h->npp, &b.addr) ? grants_take(h->npp->grants, h->no, b.proto, &b.addr, &b.port) : -EADDRNOTAVAIL;
+	return nppd_send(h->conn->src.fd, 200, NPP_CTL_PORT_GRANTED, m->hdr.seq, r, &b, sizeof b, NULL, 0);
+}
+
+static int on_release(struct host *h, const struct npp_ctl_msg *m)
+{
+	struct npp_ctl_port b;
+
+	if (m->hdr.len != sizeof b)
+		return -EPROTO;
+	memcpy(&b, m->body, sizeof b);
+	grants_release(h->npp->grants, h->no, b.proto, &b.addr, b.port);
+	return 0;
+}
+
+/* ---- dispatch -------------------------------------------------------------------------------- */
+
+int hosts_msg(struct nppd *d, struct conn *c, struct npp_ctl_msg *m)
+{
+	if (m->hdr.type == NPP_CTL_ATTACH)
+		return on_attach(d->npp, c, m);
+	if (m->hdr.type == NPP_CTL_HOST_LEAVE) { /* also over another connection of the same host's nppd */
+		struct host *h = find_host(d->npp, c->host_name);
+
+		if (h)
+			host_free(h, "leaves");
+		return 0;
+	}
+	if (!c->host)
+		return -EPROTO;
+	switch (m->hdr.type) {
+	case NPP_CTL_BELLS:
+		return on_bells(c->host, m);
+	case NPP_CTL_ATTACH_DONE:
+		return on_attach_done(c->host);
+	case NPP_CTL_PORT_GRANT:
+		return on_grant(c->host, m);
+	case NPP_CTL_PORT_RELEASE:
+		return on_release(c->host, m);
+	default:
+		return -EPROTO;
+	}
+}
+
+void hosts_iop_state(struct npp_side *n, unsigned iop, bool up)
+{
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		struct host *h = &n->host[i];
+		struct npp_ctl_iop body = { .attach = h->attach, .iop = iop, .up = up };
+
+		if (h->used && h->conn)
+			nppd_send(h->conn->src.fd, 200, NPP_CTL_IOP_STATE, 0, 0, &body, sizeof body, NULL, 0);
+	}
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * npp_regions.c - the regions of an NPP, as design section 3 lists them
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npp-dispatch/layout.h"
+#include "npp-ism/socket/layout.h"
+#include "nppd/npp_side.h"
+#include "shm/bell.h"
+#include "shm/fring.h"
+
+static void fill_net(struct npp_global *g, const struct npp_settings *s)
+{
+	struct npp_conf_prefix any = { .addr = npp_addr_v4(0), .len = 96 };
+
+	g->n_addrs = s->n_addrs;
+	for (uint32_t i = 0; i < s->n_addrs; i++)
+		g->addr[i] = (struct npp_if_addr){ .addr = s->addrs[i].addr, .prefix_len = (uint8_t)s->addrs[i].len,
+						   .port = 0xff };
+	for (uint32_t i = 0; i < s->n_routes; i++) {
+		const struct route_settings *r = &s->routes[i];
+
+		g->route[g->n_routes++] = (struct npp_route){ .dst = r->to.addr, .via = r->via,
+			.prefix_len = (uint8_t)r->to.len, .mtu = (uint16_t)r->mtu, .metric = r->metric };
+	}
+	if (!npp_addr_is_any(&s->gateway)) {
+		if (!npp_addr_is_v4(&s->gateway))
+			any = (struct npp_conf_prefix){ .len = 0 };
+		g->route[g->n_routes++] = (struct npp_route){ .dst = any.addr, .via = s->gateway,
+							      .prefix_len = (uint8_t)any.len };
+	}
+}
+
+static int create_global(struct npp_side *n)
+{
+	const struct npp_settings *s = &n->d->s->npp;
+	struct npp_global *g;
+	int r = nppd_region(n->d, &n->global, "npp-global", NPP_REGION_GLOBAL, sizeof *g, 0, npp_abi_layout_hash(), false);
+
+	if (r < 0)
+		return r;
+	g = n->global.base;
+	snprintf(g->name, sizeof g->name, "%s", s->name);
+	g->n_iops = s->iops;
+	g->n_ports = 1;
+	g->tcp_max_conns = s->memory.connections;
+	snprintf(g->port[0].ifname, sizeof g->port[0].ifname, "%s", s->port.name);
+	memcpy(g->port[0].mac, s->port.mac, 6);
+	g->port[0].mtu = (uint16_t)s->port.mtu;
+	fill_net(g, s);
+	g->prog[0] = g->prog[1] = s->prog;
+	return 0;
+}
+
+static int create_rx(struct npp_side *n, unsigned iop)
+{
+	size_t size;
+	bool huge;
+	int r = npp_fring_create("npp-rx", NPP_REGION_RX, iop, (uint32_t)n->d->s->npp.memory.rx_ring,
+				 nppd_huge_flags(n->d), &n->rx_ctl[iop], &n->rx_data[iop]);
+
+	if (r == 0)
+		r = npp_memfd_check(n->rx_data[iop], &size, &huge);
+	if (r < 0) {
+		npp_warnx("receive ring of IOP %u: %s", iop, strerror(-r));
+		return r;
+	}
+	if (huge)
+		n->d->huge_pages += (uint32_t)(size >> 21);
+	/* a ring smaller than a hugepage never is one */
+	return size % (2u << 20) ? 0 : nppd_hugepage_check(n->d, huge, "a receive ring");
+}
+
+void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_start_ism *start)
+{
+	const struct npp_settings *s = &n->d->s->npp;
+
+	*start = (struct npp_ctl_start_ism){ .abi_version = NPP_ABI_VERSION, .iop = iop, .n_iops = n->n_iops,
+		.layout_hash = npp_abi_layout_hash(), .cpu = nppd_cpu(n->d, 1 + iop), .verbose = n->d->verbose,
+		.max_conns = s->memory.connections, .reass_bytes = (uint32_t)s->memory.reassembly };
+}
+
+static int create_ism(struct npp_side *n, unsigned iop)
+{
+	struct npp_ctl_start_ism start;
+	int r;
+
+	npp_regions_start_ism(n, iop, &start);
+	r = nppd_region(n->d, &n->ism[iop], "npp-ism", NPP_REGION_ISM, ism_region_size(&start), iop, ism_layout_hash(),
+			true);
+	return r < 0 ? r : create_rx(n, iop);
+}
+
+int npp_regions_create(struct npp_side *n)
+{
+	struct nppd *d = n->d;
+	uint64_t hash = npp_abi_layout_hash();
+	int r = create_global(n);
+
+	if (r == 0)
+		r = nppd_region(d, &n->neigh, "npp-neigh", NPP_REGION_NEIGH, sizeof(struct npp_neigh_table), 0, hash, false);
+	if (r == 0)
+		r = nppd_region(d, &n->locks, "npp-locks", NPP_REGION_LOCKS, sizeof(struct npp_locks), 0, hash, false);
+	if (r == 0)
+		r = nppd_region(d, &n->dispatch, "npp-dispatch", NPP_REGION_DISPATCH, DISPATCH_PRIVATE_SIZE, 0,
+				dispatch_layout_hash(), false);
+	for (unsigned i = 0; r == 0 && i < n->n_iops; i++)
+		r = create_ism(n, i);
+	for (unsigned i = 0; r == 0 && i < d->n_children; i++)
+		r = child_stats_create(&d->child[i]);
+	for (unsigned i = 0; r == 0 && i <= n->n_iops; i++) {
+		n->bell[i] = npp_bell_create();
+		if (n->bell[i] < 0) {
+			r = n->bell[i];
+			npp_warnx("doorbell: %s", strerror(-r));
+		}
+	}
+	return r;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void npp_regions_free(struct npp_side *n)
+{
+	npp_region_unmap(&n->global);
+	npp_region_unmap(&n->neigh);
+	npp_region_unmap(&n->locks);
+	npp_region_unmap(&n->dispatch);
+	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
+		npp_region_unmap(&n->ism[i]);
+		close_fd(&n->rx_ctl[i]);
+		close_fd(&n->rx_data[i]);
+	}
+	for (unsigned i = 0; i <= NPP_MAX_IOPS; i++)
+		close_fd(&n->bell[i]);
+	ipc_free(n);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * npp_side.h - what an nppd in the role of an NPP keeps
+ */
+#ifndef NPPD_NPP_SIDE_H
+#define NPPD_NPP_SIDE_H
+
+#include "nppd/grants.h"
+#include "nppd/nppd.h"
+#include "nppd/tap.h"
+
+struct host {			/* hosts.c; by host number */
+	struct npp_side *npp;
+	bool used;
+	bool told;		/* the ISMs know it */
+	uint32_t no;
+	uint32_t attach;	/* the host's number for us */
+	char name[NPP_NAME_MAX];
+	struct conn *conn;	/* NULL: gone; `grace` runs */
+	int mem_fd;
+	uint64_t mem_ino;
+	uint32_t n_bells;
+	int bell[NPP_MAX_CTX];
+	struct npp_region inbound[NPP_MAX_IOPS];
+	struct loop_timer grace;
+};
+
+struct npp_side {
+	struct nppd *d;
+	uint32_t n_iops;
+	struct tap tap;
+	struct loop_fd link_src;
+	struct npp_region global, neigh, locks, dispatch;
+	struct npp_region ism[NPP_MAX_IOPS];
+	int rx_ctl[NPP_MAX_IOPS], rx_data[NPP_MAX_IOPS];
+	int bell[1 + NPP_MAX_IOPS];		/* 0: the dispatcher's */
+	int ipc[NPP_MAX_IOPS][NPP_MAX_IOPS][2];	/* ring from i to j: control page, data; -1: not made */
+	bool link_role_given;
+	struct host host[NPP_MAX_HOSTS];
+	struct grants *grants;
+};
+
+static inline struct npp_global *npp_side_global(struct npp_side *n)
+{
+	return n->global.base;
+}
+/* The child that is ISM number IOP. */
+static inline struct child *npp_side_ism(struct npp_side *n, unsigned iop)
+{
+	return &n->d->child[1 + iop];
+}
+
+/* npp_regions.c */
+int npp_regions_create(struct npp_side *n);
+void npp_regions_free(struct npp_side *n);
+void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_start_ism *start); /* without seed */
+
+/* ipc.c */
+void ipc_open(struct npp_side *n, struct child *c, const struct npp_ctl_msg *m);
+void ipc_free(struct npp_side *n);
+
+/* hosts.c */
+int hosts_msg(struct nppd *d, struct conn *c, struct npp_ctl_msg *m);
+void hosts_conn_gone(struct nppd *d, struct conn *c);
+void hosts_iop_state(struct npp_side *n, unsigned iop, bool up);
+void hosts_free(struct npp_side *n);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * role_npp.c - nppd in the role of an NPP: port, regions, dispatcher and ISMs
+ *
+ * Children: 0 the dispatcher, 1 + n ISM n. The bitmap iop_up follows their state; the
+ * link role goes to the first ISM that is ready and to another when its holder dies.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "nppd/npp_side.h"
+
+#define CARRIER_MS 5000
+
+/* ---- children ------------------------------------------------------------------------- */
+
+static int start_dispatch(struct npp_side *n)
+{
+	struct npp_ctl_start_dispatch body = { .abi_version = NPP_ABI_VERSION, .n_iops = n->n_iops,
+		.layout_hash = npp_abi_layout_hash(), .cpu = nppd_cpu(n->d, 0), .verbose = n->d->verbose };
+	int fds[5 + 3 * NPP_MAX_IOPS], r;
+	unsigned k = 0;
+
+	fds[k++] = npp_region_reopen_ro(n->global.fd);
+	fds[k++] = n->d->child[0].stats.fd;
+	fds[k++] = n->dispatch.fd;
+	fds[k++] = n->tap.queue[0];
+	for (unsigned i = 0; i <= n->n_iops; i++)
+		fds[k++] = n->bell[i];
+	for (unsigned i = 0; i < n->n_iops; i++) {
+		fds[k++] = n->rx_ctl[i];
+		fds[k++] = n->rx_data[i];
+	}
+	if (fds[0] < 0)
+		return fds[0];
+	r = child_start(&n->d->child[0], NPP_CTL_START_DISPATCH, &body, sizeof body, fds, k);
+	close(fds[0]);
+	return r;
+}
+
+static int start_ism(struct npp_side *n, unsigned iop)
+{
+	struct child *c = npp_side_ism(n, iop);
+	struct npp_ctl_start_ism body;
+	int fds[8 + NPP_MAX_IOPS], r;
+	unsigned k = 0;
+
+	npp_regions_start_ism(n, iop, &body);
+	if (getrandom(body.seed, sizeof body.seed, 0) != sizeof body.seed)
+		return -EIO;
+	fds[k++] = npp_region_reopen_ro(n->global.fd);
+	fds[k++] = npp_region_reopen_ro(n->neigh.fd);
+	fds[k++] = c->stats.fd;
+	fds[k++] = n->locks.fd;
+	fds[k++] = n->ism[iop].fd;
+	fds[k++] = n->rx_ctl[iop];
+	fds[k++] = n->rx_data[iop];
+	fds[k++] = n->tap.queue[1 + iop];
+	for (unsigned i = 0; i < n->n_iops; i++)
+		fds[k++] = n->bell[1 + i];
+	r = fds[0] < 0 ? fds[0] : fds[1];
+	if (r >= 0)
+		r = child_start(c, NPP_CTL_START_ISM, &body, sizeof body, fds, k);
+	for (unsigned i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return r;
+}
+
+static void set_iop_up(struct npp_side *n, unsigned iop, bool up)
+{
+	_Atomic uint32_t *w = &npp_side_global(n)->iop_up;
+
+	/* Release: whoever sees the bit may use what stands in the regions of that IOP. */
+	if (up)
+		atomic_fetch_or_explicit(w, 1u << iop, memory_order_release);
+	else
+		atomic_fetch_and_explicit(w, ~(1u << iop), memory_order_release);
+}
+
+/* Gives the link role to the first ISM from FROM on that is ready. */
+static void give_link_role(struct npp_side *n, unsigned from)
+{
+	struct npp_ctl_role body = { .link = 1 };
+
+	n->link_role_given = false;
+	for (unsigned k = 0; k < n->n_iops && !n->link_role_given; k++) {
+		unsigned iop = (from + k) % n->n_iops;
+		struct child *c = npp_side_ism(n, iop);
+
+		if (c->state != CHILD_READY)
+			continue;
+		/* Release: pairs with the dispatcher's and the ISMs' acquire before they send it work. */
+		atomic_store_explicit(&npp_side_global(n)->link_iop, iop, memory_order_release);
+		n->link_role_given = child_send(c, NPP_CTL_ROLE, 0, 0, &body, sizeof body, &n->neigh.fd, 1) == 0;
+		if (n->link_role_given)
+			npp_debug("%s has the link role", c->name);
+	}
+}
+
+static void child_ready(struct nppd *d, struct child *c)
+{
+	struct npp_side *n = d->npp;
+
+	if (c->role == NPP_ROLE_ISM) {
+		set_iop_up(n, c->index, true);
+		/* Number 0 first, as long as all are starting. */
+		if (!n->link_role_given && (d->up || c->index == 0))
+			give_link_role(n, c->index);
+		hosts_iop_state(n, c->index, true);
+	}
+	if (!d->up && children_ready(d) == d->n_children)
+		nppd_is_up(d);
+}
+
+static void child_died(struct nppd *d, struct child *c)
+{
+	struct npp_side *n = d->npp;
+
+	if (c->role == NPP_ROLE_DISPATCH) {
+		npp_warnx("no frames come in any more: the dispatcher is gone");
+	} else {
+		bool had_link = atomic_load_explicit(&npp_side_global(n)->link_iop, memory_order_relaxed) == c->index;
+
+		set_iop_up(n, c->index, false);
+		hosts_iop_state(n, c->index, false);
+		if (had_link)
+			give_link_role(n, (c->index + 1) % n->n_iops);
+	}
+	if (children_running(d) == 0) {
+		npp_warnx("all children are gone");
+		nppd_stop(d, 1);
+	}
+}
+
+static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
+{
+	if (m->hdr.type == NPP_CTL_IPC_OPEN)
+		ipc_open(d->npp, c, m);
+	else
+		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
+}
+
+/* ---- the port --------------------------------------------------------------------------- */
+
+static void on_link_change(struct loop_fd *src)
+{
+	struct nppd *d = src->arg;
+	struct npp_side *n = d->npp;
+	_Atomic uint32_t *up = &npp_side_global(n)->port[0].up;
+	int carrier;
+
+	tap_events_read(&n->tap);
+	carrier = tap_carrier(&n->tap);
+	if (carrier < 0) {
+		npp_warnx("port %s: somebody removed the link", n->tap.name);
+		loop_del(&d->loop, src);
+		carrier = 0;
+	}
+	if (atomic_exchange_explicit(up, (uint32_t)carrier, memory_order_relaxed) != (uint32_t)carrier)
+		npp_info("port %s is %s", n->tap.name, carrier ? "up" : "down");
+}
+
+static int open_port(struct nppd *d)
+{
+	struct npp_side *n = d->npp;
+	int r = tap_open(&n->tap, d->s);
+
+	if (r < 0)
+		return r;
+	r = tap_probe(&n->tap, d->s, CARRIER_MS);
+	if (r == -ETIMEDOUT) {
+		npp_warnx("port %s has no carrier yet; going on without", n->tap.name);
+		r = 0;
+	} else if (r == 0) {
+		atomic_store_explicit(&npp_side_global(n)->port[0].up, 1, memory_order_relaxed);
+	}
+	if (r == 0)
+		r = loop_add(&d->loop, &n->link_src, n->tap.events, on_link_change, d);
+	return r;
+}
+
+/* ---- role ------------------------------------------------------------------------------------ */
+
+static struct npp_side *side_new(struct nppd *d)
+{
+	struct npp_side *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	n->d = d;
+	n->n_iops = d->s->npp.iops;
+	n->tap.events = -1;
+	n->link_src.fd = -1;
+	n->global = n->neigh = n->locks = n->dispatch = (struct npp_region)NPP_REGION_NULL;
+	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
+		n->ism[i] = (struct npp_region)NPP_REGION_NULL;
+		n->rx_ctl[i] = n->rx_data[i] = -1;
+	}
+	memset(n->bell, 0xff, sizeof n->bell); /* -1 */
+	memset(n->ipc, 0xff, sizeof n->ipc);
+	return n;
+}
+
+static int start(struct nppd *d)
+{
+	int r;
+
+	d->npp = side_new(d);
+	if (!d->npp)
+		return -ENOMEM;
+	child_init(d, NPP_ROLE_DISPATCH, 0);
+	for (unsigned i = 0; i < d->npp->n_iops; i++)
+		child_init(d, NPP_ROLE_ISM, i);
+	r = npp_regions_create(d->npp);
+	if (r < 0)
+		return r;
+	d->npp->grants = grants_new(npp_side_global(d->npp)->granted);
+	if (!d->npp->grants)
+		return -ENOMEM;
+	r = open_port(d);
+	for (unsigned i = 0; r == 0 && i < d->npp->n_iops; i++)
+		r = start_ism(d->npp, i);
+	if (r == 0)
+		r = start_dispatch(d->npp);
+	return r;
+}
+
+static void status(struct nppd *d, struct npp_ctl_status *st)
+{
+	st->role = 1;
+	st->n_iops = d->npp->n_iops;
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		const struct host *h = &d->npp->host[i];
+
+		if (h->used && h->told) {
+			memcpy(st->attached[i], h->name, sizeof st->attached[i]);
+			st->n_hosts++;
+		}
+	}
+}
+
+static unsigned regions(struct nppd *d, struct npp_ctl_regions *r, int *fds, unsigned cap)
+{
+	struct npp_side *n = d->npp;
+	unsigned k = 0;
+
+	if (cap < 3 + d->n_children + n->n_iops)
+		return 0;
+	fds[k++] = npp_region_reopen_ro(n->global.fd);
+	fds[k++] = npp_region_reopen_ro(n->neigh.fd);
+	fds[k++] = npp_region_reopen_ro(n->locks.fd);
+	for (unsigned i = 0; i < d->n_children; i++)
+		fds[k++] = npp_region_reopen_ro(d->child[i].stats.fd);
+	for (unsigned i = 0; i < n->n_iops; i++)
+		fds[k++] = npp_region_reopen_ro(n->ism[i].fd);
+	r->n_stats = d->n_children;
+	r->n_private = n->n_iops;
+	return k;
+}
+
+static void finish(struct nppd *d)
+{
+	struct npp_side *n = d->npp;
+
+	if (!n)
+		return;
+	hosts_free(n);
+	loop_del(&d->loop, &n->link_src);
+	tap_close(&n->tap);
+	grants_free(n->grants);
+	npp_regions_free(n);
+	free(n);
+	d->npp = NULL;
+}
+
+const struct role_ops npp_role_ops = {
+	.start = start, .child_ready = child_ready, .child_died = child_died, .child_msg = child_msg,
+	.host_msg = hosts_msg, .host_gone = hosts_conn_gone, .status = status, .regions = regions,
+	.finish = finish,
+};

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * settings.h - nppd.conf(5) as a struct
+ */
+#ifndef NPPD_SETTINGS_H
+#define NPPD_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/conf.h"
+#include "net/hash.h"
+#include "shm/abi.h"
+
+enum { HUGE_AUTO, HUGE_ALWAYS, HUGE_NEVER };
+
+struct port_settings {
+	const char *name;	/* of the TAP; default: that of the NPP */
+	uint8_t mac[6];		/* what the NPP answers to; default: from run directory and name */
+	bool mac_given;
+	uint32_t mtu;
+	const char *netns;	/* path; NULL: our own */
+	const char *bridge;	/* NULL: none */
+	bool probe;		/* is an address in use on the network? */
+	const struct npp_conf_node *node;
+};
+
+struct route_settings {
+	struct npp_conf_prefix to;
+	union npp_addr via;	/* any: on link */
+	uint32_t mtu, metric;
+	const struct npp_conf_node *node;
+};
+
+struct dispatch_settings {
+	uint32_t algorithm;
+	bool symmetric;
+	uint32_t *mask;		/* enum mask_bit, one each */
+	uint32_t n_mask;
+	struct { uint32_t shift, bits; } select;
+	const struct npp_conf_node *node;
+};
+
+struct common_settings {	/* of both roles */
+	uint32_t hugepages;
+	bool reserve;		/* hugepages from the system, given back at the end */
+	uint32_t uid;		/* 0: derived */
+	bool seccomp;
+	bool auto_place;
+	int32_t *cpus;		/* placement: a list of them */
+	uint32_t n_cpus;
+};
+
+struct npp_settings {
+	const char *name;
+	uint32_t iops;
+	struct port_settings port;
+	struct npp_conf_prefix *addrs;
+	uint32_t n_addrs;
+	struct route_settings *routes;
+	uint32_t n_routes;
+	union npp_addr gateway;	/* any: none */
+	struct dispatch_settings dispatch;
+	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
+	struct common_settings common;
+	struct npp_hash_prog prog;	/* what `dispatch` means */
+	const struct npp_conf_node *node;
+};
+
+struct host_settings {
+	const char *name;
+	const char **npps;
+	uint32_t n_npps;
+	uint64_t memory;
+	uint32_t sockets;
+	uint32_t grace_ms;
+	struct common_settings common;
+	const struct npp_conf_node *node;
+};
+
+struct settings {
+	struct npp_conf *conf;	/* for errors that show later, and the memory of all strings */
+	bool is_host;
+	struct npp_settings npp;
+	struct host_settings host;
+};
+
+/* Reads FILE; RUNDIR takes part in derived values. 0, or -errno after the errors were
+ * added to s->conf. settings_free() in both cases. */
+int settings_load(struct settings *s, const char *file, const char *rundir);
+void settings_free(struct settings *s);
+/* Logs all errors collected in s->conf. */
+void settings_report(const struct settings *s);
+
+static inline const char *settings_name(const struct settings *s)
+{
+	return s->is_host ? s->host.name : s->npp.name;
+}
+static inline const struct common_settings *settings_common(const struct settings *s)
+{
+	return s->is_host ? &s->host.common : &s->npp.common;
+}
+
+/* A uid for the children of NAME: beside those of people and, as far as a hash can tell,
+ * of other NPPs and hosts. */
+uint32_t settings_derive_uid(const char *rundir, const char *name);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tap.h - the network port: a TAP with one queue for the dispatcher and one per ISM
+ */
+#ifndef NPPD_TAP_H
+#define NPPD_TAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nppd/settings.h"
+
+struct nl_sock;
+
+struct tap {
+	char name[16];
+	int ifindex;
+	unsigned n_queues;
+	int queue[1 + NPP_MAX_IOPS];	/* 0: the dispatcher's; 1 + n: ISM n's, transmit-only */
+	struct nl_sock *ask;		/* netlink sockets in the port's namespace */
+	int events;			/* readable when a link changed */
+};
+
+/* Opens queues, sets the link up, joins the bridge. Errors go to s->conf with their key.
+ * 0 or -errno. */
+int tap_open(struct tap *t, struct settings *s);
+void tap_close(struct tap *t);
+/* Carrier now: 1 or 0, or -errno (-ENODEV: somebody removed the link). */
+int tap_carrier(struct tap *t);
+/* Drains t->events. */
+void tap_events_read(struct tap *t);
+/* Waits for carrier, then asks the network whether someone has an address of ours
+ * (RFC 5227). 0; -EADDRINUSE with an error in s->conf; -ETIMEDOUT no carrier. */
+int tap_probe(struct tap *t, struct settings *s, unsigned timeout_ms);
+
+#endif
