@@ -29,6 +29,18 @@ static uint64_t ip_layout(struct ip_state *ip, uint8_t *mem, const struct stack_
 	return off;
 }
 
+uint64_t ip_layout_hash(void)
+{
+	uint64_t h = sizeof(struct ip_state);
+
+	h = NPP_ABI_MIX(h, offsetof(struct ip_state, reass));
+	h = NPP_ABI_MIX(h, sizeof(struct reass_ent));
+	h = NPP_ABI_MIX(h, sizeof(struct neigh_frame));
+	h = NPP_ABI_MIX(h, sizeof(struct neigh_wait));
+	h = NPP_ABI_MIX(h, sizeof(struct neigh_work));
+	return NPP_ABI_MIX(h, IP_LOCAL_BYTES);
+}
+
 size_t ip_size(const struct stack_cfg *cfg)
 {
 	return ip_align(sizeof(struct ip_state)) + ip_align(NEIGH_FRAMES * sizeof(struct neigh_frame)) +
@@ -340,8 +352,10 @@ void ip_flush(struct stack *s)
 		return;
 	ip->in_flush = 1;
 	ip_look_around(s);
-	for (unsigned i = 0; i < IP_LOCAL_BATCH && ip->local_tail != ip->local_head; i++)
-		local_take(s);
+	/* Each round takes what the one before has caused; a round is bounded by the ring. */
+	for (unsigned i = 0; i < IP_LOCAL_ROUNDS && ip->local_tail != ip->local_head; i++)
+		for (uint32_t end = ip->local_head; ip->local_tail != end;)
+			local_take(s);
 	ip->in_flush = 0;
 	if (ip->local_tail != ip->local_head)
 		ip_timer_arm(s, IPT_LOCAL, s->now_us);

@@ -141,7 +141,7 @@ struct reass_frag {
 
 enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_COUNT };
 #define IP_LOCAL_BYTES (256u * 1024)
-#define IP_LOCAL_BATCH 64	/* frames to ourselves per flush */
+#define IP_LOCAL_ROUNDS 4	/* per flush, of answers to ourselves to answers to ourselves */
 #define IP_ID_SLOTS 256
 #define ICMP_RATE 200		/* errors per second ... */
 #define ICMP_BURST 50		/* ... and at once */

@@ -91,6 +91,7 @@ void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code);
 /* Verifies the transport checksum of PKT over the pseudo header unless vouched for. */
 bool ip_l4_csum_ok(const struct pkt *pkt);
 
+uint64_t ip_layout_hash(void);	/* of its records */
 size_t ip_size(const struct stack_cfg *cfg);
 void ip_init(struct stack *s, void *mem);
 int ip_attach(struct stack *s);
@@ -121,6 +122,7 @@ bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */
 
 void udp_input(struct stack *s, const struct pkt *pkt);
 void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard);
+uint64_t udp_layout_hash(void);
 size_t udp_size(const struct stack_cfg *cfg);
 void udp_init(struct stack *s, void *mem);
 int udp_attach(struct stack *s);

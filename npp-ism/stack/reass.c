@@ -449,7 +449,7 @@ struct reass_ent *reass_add(struct stack *s, const struct reass_frag *f)
 	}
 	there = units_present(e, f->off / 8, (f->len + 7) / 8);
 	if (there == (f->len + 7) / 8 && f->off + f->len <= e->end && bytes_equal(s, e, f) &&
-	    !frag_end_lies(e, f))
+	    (f->more || e->total) && !frag_end_lies(e, f))
 		return NULL;	/* a duplicate */
 	if (there || frag_end_lies(e, f)) {
 		poison(s, e);

@@ -35,6 +35,8 @@ uint64_t stack_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_conn));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_listener));
 	h = NPP_ABI_MIX(h, sizeof(struct udp_endpoint));
+	h = NPP_ABI_MIX(h, ip_layout_hash());
+	h = NPP_ABI_MIX(h, udp_layout_hash());
 	h = NPP_ABI_MIX(h, tcp_layout_hash());
 	return h;
 }

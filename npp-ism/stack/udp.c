@@ -32,6 +32,11 @@ static size_t eps_offset(void)
 	return ip_align(sizeof(struct udp_state));
 }
 
+uint64_t udp_layout_hash(void)
+{
+	return NPP_ABI_MIX(sizeof(struct udp_state), sizeof(struct udp_ep));
+}
+
 size_t udp_size(const struct stack_cfg *cfg)
 {
 	return eps_offset() + ip_align((size_t)ep_count(cfg) * sizeof(struct udp_ep)) +

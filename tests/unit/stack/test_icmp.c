@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_icmp.c - echo of any size; errors in are checked, errors out are limited
+ */
+#include "config.h"
+
+#include "tests/unit/stack/ip_rig.h"
+#include "tests/unit/suite.h"
+
+static struct rig *r;
+static struct rig_pkt p, f, q;
+
+static void setup(void)
+{
+	r = rig_new(2);
+	rig_know(r, RIG_PEER, rig_peer_mac);
+}
+static void teardown(void) { rig_free(r); }
+
+START_TEST(echo_is_answered_with_the_same_bytes)
+{
+	for (uint32_t len = 0; len < 1473; len += len < 20 ? 1 : 121) {
+		rig_echo(&p, RIG_PEER, RIG_US2, len);
+		rig_in(r, 0, &p);
+		ck_assert_uint_eq(r->n_frames, 1);
+		ck_assert_uint_eq(rig_last(r)->len, 42 + len);
+		ck_assert_uint_eq(rig_l4(rig_last(r))[0], 0);
+		ck_assert_int_eq(memcmp(rig_l4(rig_last(r)) + 4, p.b + 38, 4 + len), 0);
+		ck_assert_uint_eq(rig_ip(rig_last(r))->src, htonl(RIG_US2));
+		ck_assert_int_eq(memcmp(rig_last(r)->data, rig_peer_mac, 6), 0);
+		rig_forget(r);
+	}
+}
+END_TEST
+
+START_TEST(echo_of_60_kb_comes_back_in_fragments)
+{
+	for (uint32_t len = 60000; len < 60009; len++) {
+		rig_echo(&p, RIG_PEER, RIG_US, len);
+		for (unsigned i = 0; rig_cut(&p, 1500, i, &f); i++)
+			rig_in(r, 0, &f);
+		ck_assert_uint_gt(r->n_frames, 40);
+		ck_assert_uint_eq(r->frag_done, 1);
+		ck_assert_uint_eq(r->frag_last_len, len + 8);
+		ck_assert_int_eq(memcmp(r->frag.data + 8, p.b + 42, len), 0);
+		rig_forget(r);
+	}
+	rig_echo(&p, RIG_PEER, RIG_US, 65507);
+	for (unsigned i = 0; rig_cut(&p, 1500, i, &f); i++)
+		rig_in(r, 1, &f);
+	ck_assert_uint_eq(r->frag_done, 1);
+}
+END_TEST
+
+START_TEST(a_wrong_checksum_is_not_answered)
+{
+	rig_echo(&p, RIG_PEER, RIG_US, 56);
+	p.b[50] ^= 4;
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->n_frames, 0);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_CSUM), 1);
+}
+END_TEST
+
+START_TEST(broadcast_echo_is_ignored)
+{
+	rig_echo(&p, RIG_PEER, 0x0a0000ff, 56);
+	memcpy(p.b, rig_bcast_mac, 6);
+	rig_in(r, 0, &p);
+	rig_echo(&p, RIG_PEER, 0xffffffff, 56);
+	memcpy(p.b, rig_bcast_mac, 6);
+	rig_in(r, 0, &p);
+	rig_echo(&p, RIG_PEER, RIG_US, 56);	/* unicast in a broadcast frame */
+	memcpy(p.b, rig_bcast_mac, 6);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
+START_TEST(short_and_unknown_messages_are_counted)
+{
+	static const uint8_t types[] = { 0, 1, 2, 4, 5, 9, 10, 13, 14, 15, 17, 40, 255 };
+
+	for (unsigned i = 0; i < sizeof types; i++) {
+		rig_echo(&p, RIG_PEER, RIG_US, 28);
+		p.b[34] = types[i];
+		rig_l4_csum(&p);
+		rig_in(r, 0, &p);
+	}
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), sizeof types);
+	for (uint32_t len = 0; len < 8; len++) {
+		rig_ip4(&p, RIG_PEER, RIG_US, 1, 5, 0);
+		rig_put_pattern(&p, 0, len);
+		rig_ip4_end(&p);
+		rig_in(r, 0, &p);
+	}
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), sizeof types + 8);
+	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
+/* An error about a datagram RIG_US:LPORT -> PEER:9, as a router would send it. */
+static void error_about(uint8_t type, uint8_t code, uint32_t rest, uint32_t src, uint16_t lport, uint32_t quote)
+{
+	struct icmp4_hdr h = { .type = type, .code = code, .rest = htonl(rest) };
+
+	rig_udp(&q, src, lport, RIG_PEER, 9, 100);
+	rig_ip4(&p, 0x0a000005, RIG_US, 1, 6, 0);
+	rig_put(&p, &h, sizeof h);
+	rig_put(&p, q.b + 14, quote);
+	rig_ip4_end(&p);
+	rig_l4_csum(&p);
+}
+
+static struct udp_endpoint *connected(unsigned iop, uint16_t lport)
+{
+	struct udp_endpoint t = { .lport = lport, .raddr = rig_addr(RIG_PEER), .rport = 9 }, *ep;
+	int err;
+
+	ep = stack_udp_bind(r->node[iop].s, &t, &err);
+	ck_assert_ptr_nonnull(ep);
+	return ep;
+}
+
+START_TEST(hard_errors_reach_the_connected_endpoint_on_its_owner)
+{
+	for (uint16_t lport = 3000; lport < 3016; lport++) {
+		struct udp_endpoint *a = connected(0, lport), *b = connected(1, lport);
+		struct npp_flow_key key = { .src = rig_addr(RIG_PEER), .dst = rig_addr(RIG_US), .proto = 17,
+					    .sport = htons(9), .dport = htons(lport) };
+		unsigned owner = npp_hash_iop(&r->g->prog[0], &key);
+
+		r->node[0].udp_err = r->node[1].udp_err = 0;
+		error_about(3, 3, 0, RIG_US, lport, 28);
+		rig_in(r, 0, &p);
+		rig_run(r);
+		ck_assert_int_eq(r->node[owner].udp_err, ECONNREFUSED);
+		ck_assert_int_eq(r->node[!owner].udp_err, 0);
+		ck_assert_uint_eq(r->node[owner].udp_err_ep, owner ? b->index : a->index);
+		stack_udp_unbind(r->node[0].s, a);
+		stack_udp_unbind(r->node[1].s, b);
+	}
+	ck_assert_uint_gt(r->ipc_count[NPP_REC_DATAGRAM], 0);
+}
+END_TEST
+
+START_TEST(errors_that_quote_what_we_never_sent_are_dropped)
+{
+	rig_free(r);
+	r = rig_new(1);
+	connected(0, 3000);
+	error_about(3, 3, 0, RIG_GW, 3000, 28);		/* not our address */
+	rig_in(r, 0, &p);
+	error_about(3, 3, 0, RIG_US, 3001, 28);		/* not our port */
+	rig_in(r, 0, &p);
+	for (uint32_t quote = 0; quote < 28; quote++) {	/* too little */
+		error_about(3, 3, 0, RIG_US, 3000, quote);
+		rig_in(r, 0, &p);
+	}
+	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), 30);
+	error_about(3, 1, 0, RIG_US, 3000, 28);		/* soft: host unreachable */
+	rig_in(r, 0, &p);
+	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
+START_TEST(nobody_listening_is_told_at_a_limited_rate)
+{
+	const struct ip4_hdr *h;
+
+	rig_udp(&p, RIG_PEER, 50, RIG_US, 60, 1000);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_frames, 1);
+	h = rig_ip(rig_last(r));
+	ck_assert_uint_eq(ntohs(h->len), 576);
+	ck_assert_uint_eq(rig_l4(rig_last(r))[0], 3);
+	ck_assert_uint_eq(rig_l4(rig_last(r))[1], 3);
+	ck_assert_int_eq(memcmp(rig_l4(rig_last(r)) + 8, p.b + 14, 548), 0);
+	rig_forget(r);
+	for (unsigned i = 0; i < 1000; i++) {
+		rig_udp(&p, RIG_PEER, (uint16_t)(1000 + i), RIG_US, 60, 10);
+		rig_in(r, 0, &p);
+	}
+	rig_run(r);
+	ck_assert_uint_le(r->n_frames, 110);
+	ck_assert_uint_ge(r->n_frames, 50);
+	rig_forget(r);
+	rig_advance(r, 100000);
+	for (unsigned i = 0; i < 1000; i++)
+		rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_ge(r->n_frames, 15);
+	ck_assert_uint_le(r->n_frames, 25);
+	ck_assert_uint_gt(rig_stat_all(r, NPP_IS_DROP_ICMP_RATE), 1800);
+}
+END_TEST
+
+START_TEST(no_error_about_errors_broadcasts_or_strange_senders)
+{
+	rig_udp(&p, RIG_PEER, 50, 0x0a0000ff, 60, 10);
+	memcpy(p.b, rig_bcast_mac, 6);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_UDP_NO_PORT), 1);
+	ck_assert_uint_eq(r->n_frames, 0);
+	rig_ip4(&p, RIG_PEER, RIG_US, 99, 5, 0);	/* unknown protocol: an answer */
+	rig_put_pattern(&p, 0, 30);
+	rig_ip4_end(&p);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->n_frames, 1);
+	ck_assert_uint_eq(rig_l4(rig_last(r))[1], 2);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_NO_PROTO), 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("stack/icmp");
+	TCase *tc = tcase_create("icmp");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, echo_is_answered_with_the_same_bytes);
+	tcase_add_test(tc, echo_of_60_kb_comes_back_in_fragments);
+	tcase_add_test(tc, a_wrong_checksum_is_not_answered);
+	tcase_add_test(tc, broadcast_echo_is_ignored);
+	tcase_add_test(tc, short_and_unknown_messages_are_counted);
+	tcase_add_test(tc, hard_errors_reach_the_connected_endpoint_on_its_owner);
+	tcase_add_test(tc, errors_that_quote_what_we_never_sent_are_dropped);
+	tcase_add_test(tc, nobody_listening_is_told_at_a_limited_rate);
+	tcase_add_test(tc, no_error_about_errors_broadcasts_or_strange_senders);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_neigh.c - frames wait within bounds; the shared cache bears confirmations, floods and lies
+ */
+#include "config.h"
+
+#include "npp-ism/stack/priv.h"
+#include "tests/unit/stack/ip_rig.h"
+#include "tests/unit/suite.h"
+
+static struct rig *r;
+static struct rig_pkt p;
+static const union npp_addr any;
+
+static void setup(void) { r = rig_new(3); }
+static void teardown(void) { rig_free(r); }
+
+static int send_to(unsigned iop, uint32_t dst, uint32_t len)
+{
+	static uint8_t payload[4000];
+	union npp_addr d = rig_addr(dst);
+	struct stack_tx tx = { .l4_len = 8, .csum_off = 6, .payload_len = len, .n_slices = 1,
+			       .slice = { { payload, len } } };
+	struct ip_path path;
+
+	memcpy(tx.head + STACK_L4_OFF, (uint8_t[]){ 0x10, 0, 0x20, 0, 0, 8 }, 6);
+	tx.head[STACK_L4_OFF + 4] = (uint8_t)((len + 8) >> 8);
+	tx.head[STACK_L4_OFF + 5] = (uint8_t)(len + 8);
+	ck_assert_int_eq(ip_path_init(r->node[iop].s, &path, &any, &d), 0);
+	return ip_output(r->node[iop].s, &path, 17, 0, 64, false, &tx);
+}
+
+START_TEST(waiting_frames_leave_in_order)
+{
+	for (uint32_t i = 0; i < 20; i++)
+		ck_assert_int_eq(send_to(1, RIG_PEER, i), 0);
+	rig_run(r);
+	ck_assert_uint_eq(rig_count_arp(r, 1), 1);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_frames, 21);
+	for (uint32_t i = 0; i < 20; i++)
+		ck_assert_uint_eq(r->frame[1 + i].len, 42 + i);
+}
+END_TEST
+
+START_TEST(a_silent_neighbour_holds_no_more_than_its_share)
+{
+	unsigned sent = 0;
+
+	for (unsigned i = 0; i < 100; i++)
+		sent += send_to(0, RIG_PEER, 10) == 0;
+	ck_assert_uint_eq(sent, 32);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_NEIGH_FULL), 68);
+	for (uint32_t a = 0; a < 200; a++)
+		sent += send_to(0, 0x0a000010 + a, 10) == 0;
+	ck_assert_uint_le(sent, 32 + 31);
+	rig_advance(r, 10000000);	/* all given up */
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_NEIGH_FAILED), sent);
+	ck_assert_int_eq(send_to(0, 0x0a000063, 10), 0);	/* and the room is back */
+}
+END_TEST
+
+START_TEST(a_large_frame_does_not_wait_but_asks)
+{
+	struct stack_tx tx = { .l4_len = 20, .csum_off = 16, .gso_size = 1400, .payload_len = 4000, .n_slices = 1 };
+	static uint8_t payload[4000];
+	union npp_addr d = rig_addr(RIG_PEER);
+	struct ip_path path;
+
+	tx.slice[0] = (struct stack_slice){ payload, 4000 };
+	ck_assert_int_eq(ip_path_init(r->node[0].s, &path, &any, &d), 0);
+	ck_assert_int_eq(ip_output(r->node[0].s, &path, 6, 0, 64, true, &tx), -ENOBUFS);
+	ck_assert_uint_eq(rig_count_arp(r, 1), 1);
+}
+END_TEST
+
+START_TEST(a_40_kb_datagram_waits_in_fragments)
+{
+	struct udp_endpoint t = { .lport = 5 }, *ep;
+	struct npp_dgram d = { .len = 40000, .port = 9, .addr = rig_addr(RIG_PEER) };
+	static uint8_t payload[40000];
+	struct stack_slice sl[3] = { { payload, 13 }, { payload + 13, 20000 }, { payload + 20013, 19987 } };
+	int err;
+
+	for (uint32_t i = 0; i < sizeof payload; i++)
+		payload[i] = rig_pattern(i);
+	ep = stack_udp_bind(r->node[2].s, &t, &err);
+	ck_assert_int_eq(stack_udp_send(r->node[2].s, ep, &d, sl, 3, 0), 0);
+	rig_run(r);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(r->frag_done, 1);
+	ck_assert_int_eq(memcmp(r->frag.data + 8, payload, 40000), 0);
+}
+END_TEST
+
+START_TEST(confirmations_keep_an_entry_fresh_and_are_rare)
+{
+	union npp_addr d = rig_addr(RIG_PEER);
+	struct ip_path path;
+
+	rig_know(r, RIG_PEER, rig_peer_mac);
+	ck_assert_int_eq(ip_path_init(r->node[2].s, &path, &any, &d), 0);
+	for (unsigned i = 0; i < 1200; i++) {
+		rig_advance(r, 100000);
+		ck_assert_int_eq(send_to(2, RIG_PEER, 1), 0);
+		ip_confirm(r->node[2].s, &path);
+		ip_confirm(r->node[2].s, &path);
+	}
+	ck_assert_uint_eq(rig_count_arp(r, 1), 0);	/* never asked */
+	ck_assert_uint_ge(r->ipc_count[NPP_REC_CONFIRM], 4);
+	ck_assert_uint_le(r->ipc_count[NPP_REC_CONFIRM], 12);
+}
+END_TEST
+
+START_TEST(many_neighbours_push_out_the_least_used)
+{
+	for (unsigned net = 0; net < 16; net++) {
+		atomic_fetch_add(&r->g->net_seq, 1);
+		r->g->addr[0].prefix_len = 96 + 8;
+		atomic_fetch_add(&r->g->net_seq, 1);
+		for (uint32_t i = 1; i < 254; i++) {
+			rig_arp(&p, rig_bcast_mac, 1, rig_peer_mac, 0x0a010000 + net * 256 + i, NULL, RIG_US);
+			rig_in(r, 0, &p);
+			rig_forget(r);
+		}
+		if (net == 3)
+			ck_assert_int_eq(send_to(1, 0x0a020202, 1), 0);
+		if (net == 3) {	/* one that we want ourselves stays */
+			rig_run(r);
+			rig_arp(&p, rig_mac, 2, rig_gw_mac, 0x0a020202, rig_mac, RIG_US);
+			rig_in(r, 0, &p);
+		}
+		rig_run(r);
+		rig_forget(r);
+	}
+	ck_assert_int_eq(send_to(1, 0x0a020202, 1), 0);
+	ck_assert_uint_eq(r->n_frames, 1);
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_gw_mac, 6), 0);
+}
+END_TEST
+
+START_TEST(a_torn_entry_is_a_miss_not_a_hang)
+{
+	rig_know(r, RIG_PEER, rig_peer_mac);
+	for (unsigned i = 0; i < NPP_NEIGH_ENTRIES; i++)
+		atomic_fetch_add(&r->t->entry[i].seq, 1);
+	ck_assert_int_eq(send_to(1, RIG_PEER, 1), 0);
+	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
+START_TEST(records_that_lie_are_ignored)
+{
+	struct npp_ipc_neigh n[] = {
+		{ .addr = rig_addr(RIG_PEER), .port = 9, .from = 1 }, { .addr = rig_addr(RIG_PEER), .from = 3 },
+		{ .addr = rig_addr(0), .from = 1 }, { .addr = rig_addr(0x08080808), .from = 1 },
+		{ .addr = { .b = { 0xfe, 0x80, [15] = 1 } }, .from = 1 }, { .addr = rig_addr(RIG_PEER), .pmtu = 1 << 20, .from = 1 },
+	};
+
+	for (unsigned kind = NPP_REC_RESOLVE; kind <= NPP_REC_RESOLVED + 3; kind++)
+		for (unsigned i = 0; i < 6; i++) {
+			struct npp_frame_rec rec = { .kind = (uint8_t)kind, .len = sizeof n[i] };
+
+			if (i == 5 && kind == NPP_REC_RESOLVE)
+				continue;
+			rig_in_raw(r, 0, &rec, &n[i], sizeof n[i]);
+			rig_in_raw(r, 0, &rec, &n[i], sizeof n[i] - 1);
+		}
+	for (unsigned i = 0; i < NPP_NEIGH_ENTRIES; i++)
+		ck_assert(npp_addr_is_any(&r->t->entry[i].addr));
+	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
+START_TEST(a_successor_sends_what_waited)
+{
+	ck_assert_int_eq(send_to(1, RIG_PEER, 33), 0);
+	rig_run(r);
+	rig_attach(r, 1);
+	rig_attach(r, 0);	/* its question is on; the waiting IOP asks again anyway */
+	rig_run(r);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_advance(r, 1200000);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(rig_last(r)->len, 42 + 33);
+	ck_assert_uint_eq(rig_last(r)->iop, 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("stack/neigh");
+	TCase *tc = tcase_create("neigh");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, waiting_frames_leave_in_order);
+	tcase_add_test(tc, a_silent_neighbour_holds_no_more_than_its_share);
+	tcase_add_test(tc, a_large_frame_does_not_wait_but_asks);
+	tcase_add_test(tc, a_40_kb_datagram_waits_in_fragments);
+	tcase_add_test(tc, confirmations_keep_an_entry_fresh_and_are_rare);
+	tcase_add_test(tc, many_neighbours_push_out_the_least_used);
+	tcase_add_test(tc, a_torn_entry_is_a_miss_not_a_hang);
+	tcase_add_test(tc, records_that_lie_are_ignored);
+	tcase_add_test(tc, a_successor_sends_what_waited);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_route.c - longest prefix, source address, and paths that notice change
+ */
+#include "config.h"
+
+#include "npp-ism/stack/priv.h"
+#include "tests/unit/stack/ip_rig.h"
+#include "tests/unit/suite.h"
+
+static struct rig *r;
+static struct stack *s;
+
+static void setup(void)
+{
+	r = rig_new(2);
+	s = r->node[0].s;
+}
+static void teardown(void) { rig_free(r); }
+
+static const union npp_addr any;
+
+static struct ip_path path_to(uint32_t dst)
+{
+	union npp_addr d = rig_addr(dst);
+	struct ip_path p;
+
+	ck_assert_int_eq(ip_path_init(s, &p, &any, &d), 0);
+	return p;
+}
+
+static uint32_t hop(uint32_t dst)
+{
+	struct ip_path p = path_to(dst);
+
+	return ntohl(npp_addr_get_v4(&p.next_hop));
+}
+
+START_TEST(the_longest_prefix_wins_then_the_smaller_metric)
+{
+	ck_assert_uint_eq(hop(RIG_PEER), RIG_PEER);		/* on link by our address */
+	ck_assert_uint_eq(hop(0x08080808), RIG_GW);		/* default, metric 10 */
+	ck_assert_uint_eq(hop(0xac10ffff), 0x0a0000fc);		/* 172.16/12 */
+	ck_assert_uint_eq(hop(0xac200000), RIG_GW);		/* just beyond */
+	ck_assert_uint_eq(hop(0xac100505), 0xc0a807fe);		/* host route */
+	ck_assert_uint_eq(hop(0xac100504), 0x0a0000fc);
+	ck_assert_uint_eq(path_to(0xac100505).port, 1);
+	ck_assert_uint_eq(path_to(0xac100504).mtu, 1400);
+	ck_assert_uint_eq(path_to(0x08080808).mtu, 1500);
+}
+END_TEST
+
+START_TEST(the_source_is_ours_and_near_the_next_hop)
+{
+	union npp_addr us2 = rig_addr(RIG_US2), alien = rig_addr(RIG_PEER), d = rig_addr(0x08080808);
+	struct ip_path p = path_to(0xac100505);
+
+	ck_assert_uint_eq(ntohl(npp_addr_get_v4(&p.src)), 0xc0a80701);
+	p = path_to(0x08080808);
+	ck_assert_uint_eq(ntohl(npp_addr_get_v4(&p.src)), RIG_US);
+	ck_assert_int_eq(ip_path_init(s, &p, &us2, &d), 0);
+	ck_assert(npp_addr_eq(&p.src, &us2));
+	ck_assert_int_eq(ip_path_init(s, &p, &alien, &d), -EADDRNOTAVAIL);
+	ck_assert_int_eq(ip_path_init(s, &p, &any, &any), -ENETUNREACH);
+}
+END_TEST
+
+START_TEST(our_own_address_is_local_and_any_size)
+{
+	struct ip_path p = path_to(RIG_US2);
+
+	ck_assert_uint_eq(p.mtu, 65535);
+	ck_assert(npp_addr_eq(&p.src, &p.dst));
+}
+END_TEST
+
+START_TEST(broadcast_and_multicast_have_their_own_ethernet_addresses)
+{
+	struct ip_path p = path_to(0x0a0000ff);
+
+	ck_assert(p.have_mac);
+	ck_assert_int_eq(memcmp(p.mac, rig_bcast_mac, 6), 0);
+	p = path_to(0xffffffff);
+	ck_assert_int_eq(memcmp(p.mac, rig_bcast_mac, 6), 0);
+	p = path_to(0xe0810203);
+	ck_assert_int_eq(memcmp(p.mac, (uint8_t[]){ 1, 0, 0x5e, 1, 2, 3 }, 6), 0);
+}
+END_TEST
+
+static int send_on(struct ip_path *p)
+{
+	struct stack_tx tx = { .l4_len = 8, .csum_off = 6 };
+
+	return ip_output(s, p, 17, 0, 64, true, &tx);
+}
+
+START_TEST(a_path_follows_the_routes)
+{
+	struct ip_path p = path_to(0x08080808);
+
+	rig_know(r, RIG_GW, rig_gw_mac);
+	rig_know(r, 0x0a0000fd, rig_peer_mac);
+	ck_assert_int_eq(send_on(&p), 0);
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_gw_mac, 6), 0);
+	atomic_fetch_add(&r->g->net_seq, 1);
+	r->g->route[0].metric = 99;
+	ck_assert_int_eq(send_on(&p), 0);	/* nppd is writing: the old table serves */
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_gw_mac, 6), 0);
+	atomic_fetch_add(&r->g->net_seq, 1);
+	ck_assert_int_eq(send_on(&p), 0);
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_peer_mac, 6), 0);
+	atomic_fetch_add(&r->g->net_seq, 1);
+	r->g->n_routes = 0;
+	atomic_fetch_add(&r->g->net_seq, 1);
+	ck_assert_int_eq(send_on(&p), -ENETUNREACH);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_NO_ROUTE), 1);
+}
+END_TEST
+
+START_TEST(a_table_that_lies_is_cut_to_size)
+{
+	atomic_fetch_add(&r->g->net_seq, 1);
+	r->g->n_routes = 1u << 30;
+	r->g->n_addrs = 0xffffffff;
+	r->g->n_ports = 77;
+	r->g->route[200].prefix_len = 255;
+	r->g->route[201].port = 250;
+	atomic_fetch_add(&r->g->net_seq, 1);
+	ck_assert_uint_eq(hop(0x08080808), RIG_GW);
+}
+END_TEST
+
+START_TEST(a_learned_path_mtu_holds_for_ten_minutes)
+{
+	struct ip_path p = path_to(0x08080808), other = path_to(0x08080809), fresh;
+
+	ip_pmtu(s, &p, 1300);
+	ck_assert_uint_eq(p.mtu, 1300);
+	ip_pmtu(s, &p, 1400);	/* never upwards */
+	ck_assert_uint_eq(p.mtu, 1300);
+	fresh = path_to(0x08080808);
+	ck_assert_uint_eq(fresh.mtu, 1300);
+	ck_assert_uint_eq(other.mtu, 1500);
+	ip_pmtu(s, &p, 68);	/* not believed */
+	ck_assert_uint_eq(p.mtu, 552);
+	rig_advance(r, 300000000);
+	ck_assert_uint_eq(path_to(0x08080808).mtu, 552);
+	rig_advance(r, 301000000);
+	ck_assert_uint_eq(path_to(0x08080808).mtu, 1500);
+}
+END_TEST
+
+START_TEST(another_iop_tells_the_link_role_about_a_path_mtu)
+{
+	struct ip_path p;
+
+	s = r->node[1].s;
+	p = path_to(0x08080808);
+	ip_pmtu(s, &p, 1300);
+	ck_assert_uint_eq(r->ipc_count[NPP_REC_PMTU], 1);
+	rig_run(r);
+	s = r->node[0].s;
+	ck_assert_uint_eq(path_to(0x08080808).mtu, 1300);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("stack/route");
+	TCase *tc = tcase_create("route");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, the_longest_prefix_wins_then_the_smaller_metric);
+	tcase_add_test(tc, the_source_is_ours_and_near_the_next_hop);
+	tcase_add_test(tc, our_own_address_is_local_and_any_size);
+	tcase_add_test(tc, broadcast_and_multicast_have_their_own_ethernet_addresses);
+	tcase_add_test(tc, a_path_follows_the_routes);
+	tcase_add_test(tc, a_table_that_lies_is_cut_to_size);
+	tcase_add_test(tc, a_learned_path_mtu_holds_for_ten_minutes);
+	tcase_add_test(tc, another_iop_tells_the_link_role_about_a_path_mtu);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}
