@@ -66,6 +66,7 @@ struct dispatch {
 	int bell[NPP_MAX_IOPS];
 	int port_fd;
 	uint32_t dirty;		/* rings with records not yet published */
+	bool drained;		/* the last batch ended because the port had no more */
 	uint32_t now_us;
 	uint32_t spin_max_us;	/* 0: cores are scarce, never spin */
 };

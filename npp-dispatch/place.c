@@ -148,6 +148,7 @@ int dispatch_batch(struct dispatch *d)
 		bytes += (uint32_t)n;
 		frames++;
 	}
+	d->drained = n <= 0;
 	if (frames == 0)
 		return (int)n;
 	publish(d);

@@ -113,8 +113,8 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 		npp_bell_ring(d->bell[i]);
 	for (;;) {
 		n = dispatch_batch(d);
-		if (n == 0)
-			n = spin(d, sleeps);
+		if (n == 0 || (n > 0 && d->drained))
+			n = spin(d, sleeps); /* a port seen empty need not be read again */
 		if (n > 0) {
 			last_error = 0;
 			see_clock(d, clock_us());
@@ -126,8 +126,8 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 				npp_stat_inc(d->stats, NPP_DS_READ_ERRORS);
 				if (n != last_error)
 					npp_warnx("reading the port: error %d", -n);
-				last_error = n;
 			}
+			last_error = n;
 			sleeps++;
 			rc = wait_for_work(d, ctl_fd, bell_fd, n < 0, &awake_us);
 		}
