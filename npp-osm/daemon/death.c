@@ -266,18 +266,20 @@ static bool in_any_table(const struct npp_osm *o, uint32_t i, uint32_t gen)
 	return false;
 }
 
-/* Records that a dead context had claimed and that no ISM has seen: between the claim and
- * the descriptor word (references 0 or 1), or closed and not yet freed. */
-static void half_made(struct npp_osm *o, const struct osm_ctxset *dead, struct osm_death *d)
+/* Records that a dead context had claimed and that no ISM has seen. Before its table is
+ * dropped: those without a reference (claimed only, or closed and not yet freed).
+ * AFTERwards: those with one that no descriptor holds. */
+static void half_made(struct npp_osm *o, const struct osm_ctxset *dead, struct osm_death *d, bool after)
 {
 	for (uint32_t i = 1; d && i <= o->sock_prog_count; i++) {
 		struct npp_sock *s = &o->sock[i];
 		uint32_t owner = atomic_load_explicit(&s->owner, memory_order_acquire);
 		uint32_t gen = atomic_load_explicit(&s->gen, memory_order_acquire);
+		bool refs = atomic_load_explicit(&s->refs, memory_order_acquire);
 
-		if (!owner || owner > NPP_MAX_CTX || !osm_ctx_in(dead, owner - 1) ||
+		if (refs != after || !owner || owner > NPP_MAX_CTX || !osm_ctx_in(dead, owner - 1) ||
 		    atomic_load_explicit(&s->ism_handle, memory_order_acquire) != OSM_NO_HANDLE ||
-		    (atomic_load_explicit(&s->refs, memory_order_acquire) && in_any_table(o, i, gen)))
+		    (refs && in_any_table(o, i, gen)))
 			continue;
 		atomic_store_explicit(&s->refs, 0, memory_order_release);
 		osm_death_add(d, i, gen);
@@ -290,9 +292,10 @@ static void contexts_gone(struct npp_osm *o, unsigned p, struct osm_ctxset dead,
 	claims_back(o, &dead, p);
 	pass_over_records(o, &dead);
 	drop_submore(o, &dead);
+	half_made(o, &dead, d, false);
 	if (drop_table)
 		osm_table_drop(o, p, d);
-	half_made(o, &dead, d);
+	half_made(o, &dead, d, true);
 	if (d)
 		d->ctx = dead;
 	for (unsigned c = 1; c < NPP_MAX_CTX; c++)

@@ -57,7 +57,8 @@ void osm_proc_save(struct npp_osm *o, unsigned p)
 	o->books_shm->proc[p] = o->books->proc[p];
 	for (unsigned k = 0; k < NPP_FDTAB_CHUNKS; k++)
 		atomic_store_explicit(&shm->chunk_off64[k], x->chunk[k], memory_order_release);
-	atomic_store_explicit(&shm->pid, (uint32_t)x->pid, memory_order_relaxed);
+	if (x->pid || x->state != NPP_PROC_EMBRYO) /* the child may have written it by now */
+		atomic_store_explicit(&shm->pid, (uint32_t)x->pid, memory_order_relaxed);
 	atomic_store_explicit(&shm->state, x->state, memory_order_release);
 }
 

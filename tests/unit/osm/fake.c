@@ -66,8 +66,7 @@ static void start_osm(struct fake *f, uint32_t restart)
 	cfg.ctl = sv[1];
 	fds[0] = f->host_region.fd;
 	fds[1] = f->stats.fd;
-	fds[2] = npp_ctl_listen(f->path, 0600);
-	ck_assert_int_ge(fds[2], 0);
+	fds[2] = f->listen_fd;
 	ck_assert_int_eq(npp_ctl_send(f->ctl, NPP_CTL_START_OSM, 0, 0, &st, sizeof st, fds, 3), 0);
 	for (uint32_t first = 0; first < NPP_MAX_CTX; first += 128) {
 		struct npp_ctl_bells b = { .first = first, .count = 128 };
@@ -75,7 +74,6 @@ static void start_osm(struct fake *f, uint32_t restart)
 		ck_assert_int_eq(npp_ctl_send(f->ctl, NPP_CTL_BELLS, 0, 0, &b, sizeof b, f->bell + first, 128), 0);
 	}
 	ck_assert_msg(npp_osm_create(&f->osm, &cfg, &e) == 0, "%s", e.text);
-	close(fds[2]);
 	ck_assert_int_eq(npp_ctl_recv(f->ctl, &m, f->buf, sizeof f->buf, 0), 1);
 	ck_assert_uint_eq(m.hdr.type, NPP_CTL_READY);
 }
@@ -98,6 +96,8 @@ struct fake *fake_new(unsigned n_npps)
 	f->board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
 		f->npp[a].fd = -1;
+	f->listen_fd = npp_ctl_listen(f->path, 0600);
+	ck_assert_int_ge(f->listen_fd, 0);
 	start_osm(f, 0);
 	return f;
 }
@@ -126,6 +126,7 @@ void fake_free(struct fake *f)
 {
 	npp_osm_destroy(f->osm);
 	close(f->ctl);
+	close(f->listen_fd);
 	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
 		free_npp(&f->npp[a]);
 	for (unsigned i = 0; i < NPP_MAX_CTX; i++)

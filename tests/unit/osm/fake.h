@@ -63,7 +63,7 @@ struct fake_board { /* shared with forked programs */
 struct fake {
 	struct npp_osm *osm;
 	uint64_t now;
-	int ctl;
+	int ctl, listen_fd;
 	char dir[64], path[80];
 	struct npp_region host_region, stats;
 	struct npp_host *host;
