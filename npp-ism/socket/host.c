@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -66,11 +67,13 @@ static int bounds_check(const struct npp_region *mem, struct ism_host *hs)
 /* Does what is remembered of host H from an earlier life belong to this memory? */
 static bool same_host(const struct ism_host *a, const struct ism_host *b)
 {
-	return a->state != ISM_HOST_NONE && a->size == b->size && a->sock_off == b->sock_off &&
-	       a->sock_count == b->sock_count && a->heap_off == b->heap_off && a->slot == b->slot;
+	return a->state != ISM_HOST_NONE && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->ctx_off == b->ctx_off && a->sock_off == b->sock_off && a->sock_count == b->sock_count &&
+	       a->prog_count == b->prog_count && a->heap_off == b->heap_off && a->heap_end == b->heap_end &&
+	       a->slot == b->slot;
 }
 
-static int map_all(struct ism *I, unsigned h, struct ism_host_map *hm, int mem_fd, int in_fd)
+static int map_all(unsigned h, struct ism_host_map *hm, int mem_fd, int in_fd)
 {
 	int err = npp_region_map(&hm->mem, mem_fd, true, NPP_ADDR_ISM_HOST(h), NPP_REGION_HOST,
 				 npp_abi_layout_hash());
@@ -82,7 +85,6 @@ static int map_all(struct ism *I, unsigned h, struct ism_host_map *hm, int mem_f
 		err = -EBADMSG;
 	hm->base = hm->mem.base;
 	hm->inbound = hm->in.base;
-	(void)I;
 	return err;
 }
 
@@ -129,50 +131,69 @@ static void lent_rebuild(struct ism *I, unsigned h)
 	struct ism_host *hs = ism_hst(I, h);
 	uint64_t *known = known_map(I, h);
 
-	hs->n_lent = 0;
+	hs->n_lent = hs->n_known = 0;
 	for (uint32_t i = hs->sock_count; i-- > 1;) {
-		if (!(known[i / 64] & 1ull << (i % 64)) || ism_sess_find(I, h, i))
+		const struct ism_sess *s;
+
+		if (!(known[i / 64] & 1ull << (i % 64)))
 			continue;
-		if (atomic_load_explicit(&ism_rec(I, h, i)->owner, memory_order_acquire) == 0 &&
-		    hs->n_lent < I->lent_max)
+		s = ism_sess_find(I, h, i);
+		if (!s && atomic_load_explicit(&ism_rec(I, h, i)->owner, memory_order_acquire) == 0)
 			lent_stack(I, h)[hs->n_lent++] = i;
-		else
+		else if (!s)
 			known[i / 64] &= ~(1ull << (i % 64));
+		hs->n_known += (known[i / 64] >> (i % 64)) & 1;
 	}
+}
+
+/* Puts PLAN into effect: the host that was there comes again (its OSM or we were started anew),
+ * or another one. */
+static void host_install(struct ism *I, unsigned h, struct ism_host_map *hm, const struct ism_host *plan)
+{
+	struct ism_host *hs = ism_hst(I, h);
+
+	if (!same_host(hs, plan)) {
+		ism_host_detach(I, h); /* unmapped: nothing is written to what is mapped now */
+		I->host[h] = hm;
+		host_fresh(I, h, plan);
+		return;
+	}
+	I->host[h] = hm;
+	hs->attach = plan->attach;
+	hs->state = ISM_HOST_MAPPED;
+	hs->fresh = 0;
+	hs->asked_us = 0;
+	lent_rebuild(I, h);
+	hm->scan_due = true; /* what was said while nobody listened */
+	nk_thread_raise(&I->nk, I->th_scan);
 }
 
 int ism_host_attach(struct ism *I, unsigned h, unsigned attach, unsigned slot, int mem_fd, int in_fd)
 {
 	struct ism_host plan = { .attach = attach, .slot = slot, .state = ISM_HOST_MAPPED };
 	struct ism_host_map *hm;
+	struct stat st;
 	int err;
 
 	if (h >= NPP_MAX_HOSTS || slot >= NPP_MAX_SLOTS || attach >= NPP_MAX_ATTACH)
 		return -EPROTO;
-	if (I->host[h])
-		ism_host_detach(I, h);
+	if (fstat(mem_fd, &st) < 0)
+		return -errno;
+	plan.dev = st.st_dev;
+	plan.ino = st.st_ino;
 	hm = map_new();
 	if (!hm)
 		return -ENOMEM;
-	err = map_all(I, h, hm, mem_fd, in_fd);
+	ism_host_unmap(I, h); /* its address is needed */
+	err = map_all(h, hm, mem_fd, in_fd);
 	if (err == 0)
 		err = bounds_check(&hm->mem, &plan);
 	if (err < 0) {
 		map_free(hm);
+		ism_host_detach(I, h);
 		return err;
 	}
-	if (same_host(ism_hst(I, h), &plan)) {
-		I->host[h] = hm;
-		ism_hst(I, h)->state = ISM_HOST_MAPPED;
-		ism_hst(I, h)->fresh = 0;
-		lent_rebuild(I, h);
-		hm->scan_due = true; /* what was said while nobody listened */
-		nk_thread_raise(&I->nk, I->th_scan);
-	} else {
-		ism_host_detach(I, h); /* what an earlier life left of another host */
-		I->host[h] = hm;
-		host_fresh(I, h, &plan);
-	}
+	host_install(I, h, hm, &plan);
 	I->urgent = true;
 	return 0;
 }
@@ -258,8 +279,9 @@ void ism_host_lend(struct ism *I, unsigned h, uint32_t first, uint32_t count)
 		if (known[i / 64] & 1ull << (i % 64))
 			continue;
 		/* acquire: pairs with whoever freed it */
-		if (atomic_load_explicit(&rec->owner, memory_order_acquire) != 0 || hs->n_lent == I->lent_max)
+		if (atomic_load_explicit(&rec->owner, memory_order_acquire) != 0 || hs->n_known == I->lent_max)
 			continue;
+		hs->n_known++;
 		known[i / 64] |= 1ull << (i % 64);
 		lent_stack(I, h)[hs->n_lent++] = i;
 	}
@@ -304,9 +326,9 @@ void ism_record_free(struct ism *I, struct ism_sess *s)
 	atomic_store_explicit(&rec->gen, s->sock_gen + 1, memory_order_release);
 	/* release: pairs with the compare-and-swap of who takes it next */
 	atomic_store_explicit(&rec->owner, 0, memory_order_release);
-	if (lent && I->r->host[h].n_lent < I->lent_max)
+	if (lent)
 		lent_stack(I, h)[I->r->host[h].n_lent++] = s->sock;
-	else if (!lent)
+	else
 		ism_post_osm(I, h, &m);
 	ism_sess_free(I, s);
 }

@@ -85,9 +85,11 @@ struct ism_host {	/* what we know of a host */
 	uint32_t fresh;		/* nothing is remembered of it from an earlier life */
 	/* Copies of npp_host, checked at attach. */
 	uint64_t size, ctx_off, sock_off, heap_off, heap_end;
+	uint64_t dev, ino;	/* of its memory: the same host again */
 	uint32_t sock_count, prog_count;
 	uint32_t n_sess, n_listeners, n_udp;
 	uint32_t n_lent;	/* records on the stack of free ones */
+	uint32_t n_known;	/* records that we were lent: those, and those of sessions */
 	struct ism_heap heap;
 	uint64_t asked_us;	/* NEED_EXTENT was posted and not answered */
 	uint32_t ask_backoff_us;

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * audit.c - does everything derived agree with the records? For tests and fuzzers
+ */
+#include "config.h"
+
+#include "npp-ism/socket/ism.h"
+
+static const char *audit_sessions(struct ism *I)
+{
+	uint32_t used = 0, dirty = 0, per_host[NPP_MAX_HOSTS] = { 0 };
+
+	for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
+		struct ism_sess *s = &I->sess[i];
+
+		if (!s->kind)
+			continue;
+		used++;
+		if (s->host >= NPP_MAX_HOSTS || I->r->host[s->host].state == ISM_HOST_NONE)
+			return "a session of no host";
+		per_host[s->host]++;
+		if (ism_sess_find(I, s->host, s->sock) != s)
+			return "a session that its socket does not lead to";
+		dirty += (s->flags & SESS_DIRTY) != 0;
+	}
+	if (used + I->r->pool.free != I->r->lay.n_sess)
+		return "sessions neither used nor free";
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		if (per_host[h] != I->r->host[h].n_sess)
+			return "number of sessions of a host";
+	for (uint32_t i = I->r->dirty_head; i != ISM_NONE; i = I->sess[i].dirty_next)
+		if (!(I->sess[i].flags & SESS_DIRTY) || dirty-- == 0)
+			return "dirty list";
+	return dirty ? "a dirty session is not on the list" : NULL;
+}
+
+static uint64_t block_bytes(const struct ism *I, uint32_t blk, unsigned order, bool *ok)
+{
+	if (blk == ISM_NONE)
+		return 0;
+	if (I->chunks[blk / ISM_CHUNK_PAGES].page[blk % ISM_CHUNK_PAGES] != ISM_PG_USED + order)
+		*ok = false;
+	return (uint64_t)ISM_PAGE << order;
+}
+
+static const char *audit_memory(struct ism *I, unsigned h)
+{
+	const struct ism_host *hs = ism_hst(I, h);
+	uint64_t used = 0, free_bytes = 0;
+	bool ok = true;
+
+	for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
+		const struct ism_sess *s = &I->sess[i];
+
+		if (!s->kind || s->host != h)
+			continue;
+		used += block_bytes(I, s->rx_blk, s->rx_order, &ok);
+		used += block_bytes(I, s->tx_blk, s->tx_order, &ok);
+	}
+	for (unsigned o = 0; o < ISM_ORDERS; o++)
+		for (uint32_t b = hs->heap.head[o]; b != ISM_BLK_NONE;
+		     b = I->chunks[b / ISM_CHUNK_PAGES].next[b % ISM_CHUNK_PAGES])
+			free_bytes += (uint64_t)ISM_PAGE << o;
+	if (!ok)
+		return "a ring that is not in use";
+	if (free_bytes != hs->heap.free)
+		return "free lists of host memory";
+	return used + free_bytes != hs->heap.lent ? "host memory leaked" : NULL;
+}
+
+static const char *audit_host(struct ism *I, unsigned h)
+{
+	const struct ism_host *hs = ism_hst(I, h);
+	uint32_t lent = 0, waiting = 0, listeners = 0, udp = 0;
+
+	if (hs->state == ISM_HOST_NONE)
+		return NULL;
+	for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
+		const struct ism_sess *s = &I->sess[i];
+
+		if (!s->kind || s->host != h)
+			continue;
+		lent += (s->flags & SESS_LENT) != 0;
+		waiting += (s->flags & SESS_WAITING) != 0;
+		listeners += s->kind == ISM_LISTENER;
+		udp += s->kind == ISM_DGRAM;
+	}
+	if (lent + hs->n_lent != hs->n_known)
+		return "records that were lent are lost";
+	if (listeners != hs->n_listeners || udp != hs->n_udp)
+		return "number of listeners or datagram sockets";
+	for (uint32_t i = hs->wait_head; i != ISM_NONE; i = I->sess[i].wait_next)
+		if (!(I->sess[i].flags & SESS_WAITING) || waiting-- == 0)
+			return "list of waiting sessions";
+	if (waiting)
+		return "a waiting session is not on the list";
+	return audit_memory(I, h);
+}
+
+const char *ism_audit(struct ism *I)
+{
+	const char *fault = audit_sessions(I);
+
+	for (unsigned h = 0; h < NPP_MAX_HOSTS && !fault; h++)
+		fault = audit_host(I, h);
+	return fault;
+}

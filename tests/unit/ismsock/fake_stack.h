@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * fake_stack.h - a stack without protocols that tests drive by hand
+ *
+ * Implements npp-ism/stack/stack.h over plain arrays and checks what the real one may
+ * rely on: offsets within rings, rings within host memory. Every byte that it is given to send
+ * is read.
+ */
+#ifndef NPP_TESTS_FAKE_STACK_H
+#define NPP_TESTS_FAKE_STACK_H
+
+#include "npp-ism/stack/stack.h"
+
+/* A handshake on listener L is complete. The connection, or NULL: the user refused. */
+struct tcp_conn *fake_accept(struct stack *s, struct tcp_listener *l, uint16_t rport);
+bool fake_syn(struct stack *s, struct tcp_listener *l);	/* a SYN comes: is there room? */
+void fake_connected(struct stack *s, struct tcp_conn *c);
+void fake_refused(struct stack *s, struct tcp_conn *c, int err);
+/* LEN bytes arrive in order; how many were taken. */
+uint32_t fake_rx(struct stack *s, struct tcp_conn *c, const void *data, uint32_t len);
+/* LEN bytes at offset AT arrive, perhaps beyond rx_head. */
+bool fake_rx_at(struct stack *s, struct tcp_conn *c, uint32_t at, const void *data, uint32_t len);
+void fake_fin(struct stack *s, struct tcp_conn *c);
+/* The peer acknowledges LEN bytes of what was sent. */
+void fake_ack(struct stack *s, struct tcp_conn *c, uint32_t len);
+void fake_all_acked(struct stack *s, struct tcp_conn *c); /* and the FIN: UP_TX_DONE */
+void fake_free(struct stack *s, struct tcp_conn *c, int err);
+uint32_t fake_conns(struct stack *s);	/* TCBs in use */
+bool fake_closed(struct stack *s, const struct tcp_conn *c);	/* the user has closed it */
+uint32_t fake_reads(struct stack *s, const struct tcp_conn *c);	/* calls of stack_tcp_read() */
+struct tcp_conn *fake_any(struct stack *s, uint32_t r);
+struct tcp_listener *fake_any_listener(struct stack *s, uint32_t r);
+struct udp_endpoint *fake_any_udp(struct stack *s, uint32_t r);
+void fake_udp_in(struct stack *s, struct udp_endpoint *ep, uint16_t port, const void *data, uint32_t len);
+/* The last datagram sent. */
+extern struct fake_sent { struct npp_dgram d; uint32_t count; uint8_t first; } fake_sent;
+/* Payload and rings must lie in one of these. */
+extern struct fake_mem { const uint8_t *base; uint64_t size; } fake_mem[NPP_MAX_HOSTS];
+
+#endif
