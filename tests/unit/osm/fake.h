@@ -117,7 +117,7 @@ int kid_call(int sock, unsigned type, const void *body, size_t len, void *answer
 uint32_t kid_ctx_open(int sock);
 pid_t fake_fork(struct fake *f, void (*fn)(struct fake *f));
 void kid_stage(struct fake *f, uint32_t stage);	/* says where it is */
-void kid_wait(struct fake *f, uint32_t stage);	/* until the test says so */
+void kid_wait(struct fake *f, uint32_t stage);	/* until the test says so, or later */
 
 /* Host memory as a program uses it. */
 uint32_t fake_sock(struct fake *f, uint32_t ctx, unsigned type);	/* a record with refs 1 */
