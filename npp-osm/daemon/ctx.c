@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "npp-osm/daemon/priv.h"
@@ -88,6 +89,8 @@ int osm_ctx_open(struct npp_osm *o, unsigned proc, unsigned kind, unsigned *c)
 		free_lanes(o, i);
 		return err;
 	}
+	/* The last thread made it blocking for all who hold it; an empty one would stop us. */
+	(void)fcntl(o->bell[i], F_SETFL, O_NONBLOCK);
 	npp_bell_drain(o->bell[i]);
 	atomic_store_explicit(&o->ctx_shm[i].sleeping, 0, memory_order_relaxed);
 	o->ctx[i].proc = o->ctx_shm[i].proc = proc;
