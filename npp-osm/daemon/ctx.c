@@ -7,7 +7,6 @@
  */
 #include "config.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include "npp-osm/daemon/priv.h"
@@ -89,9 +88,7 @@ int osm_ctx_open(struct npp_osm *o, unsigned proc, unsigned kind, unsigned *c)
 		free_lanes(o, i);
 		return err;
 	}
-	/* The last thread made it blocking for all who hold it; an empty one would stop us. */
-	(void)fcntl(o->bell[i], F_SETFL, O_NONBLOCK);
-	npp_bell_drain(o->bell[i]);
+	osm_bell_clear(o->bell[i]);
 	atomic_store_explicit(&o->ctx_shm[i].sleeping, 0, memory_order_relaxed);
 	o->ctx[i].proc = o->ctx_shm[i].proc = proc;
 	o->ctx[i].kind = o->ctx_shm[i].kind = kind;

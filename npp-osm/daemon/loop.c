@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
@@ -28,6 +29,17 @@ int osm_poll_add(struct npp_osm *o, int fd, unsigned kind, uint32_t index, uint3
 
 	ev.data.u64 = (uint64_t)kind << 56 | (uint64_t)(index & 0xffff) << 32 | serial;
 	return epoll_ctl(o->epfd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+/* Takes what was rung, never waiting: programs and ISMs hold the same open file and may
+ * have made it blocking. */
+void osm_bell_clear(int efd)
+{
+	uint64_t n;
+	struct iovec v = { &n, sizeof n };
+
+	while (preadv2(efd, &v, 1, -1, RWF_NOWAIT) < 0 && errno == EINTR)
+		;
 }
 
 /* ---- nppd of this host ------------------------------------------------------------------ */
@@ -79,7 +91,7 @@ static void on_event(struct npp_osm *o, uint64_t data)
 		osm_conn_accept(o);
 		break;
 	case OSM_EV_BELL:
-		npp_bell_drain(o->bell[0]);
+		osm_bell_clear(o->bell[0]);
 		break;
 	case OSM_EV_SIGNAL:
 		on_signal(o);
@@ -113,6 +125,7 @@ static void timers(struct npp_osm *o)
 		osm_death_tick(o);
 	osm_assoc_tick(o);
 	osm_sweep_tick(o);
+	osm_npp_tick(o);
 	if (o->now < o->slow_at)
 		return;
 	o->slow_at = o->now + OSM_SLOW_US;
@@ -137,6 +150,9 @@ static int patience(const struct npp_osm *o, int max)
 	for (unsigned i = 0; i < o->assoc_hi && o->assoc_busy; i++)
 		if (o->assoc[i].deadline && o->assoc[i].deadline < due)
 			due = o->assoc[i].deadline;
+	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
+		if (o->npp[a].lost_at && o->npp[a].lost_at < due)
+			due = o->npp[a].lost_at;
 	ms = due <= o->now ? 0 : (due - o->now + 999) / 1000;
 	return ms < (uint64_t)max ? (int)ms : max;
 }

@@ -9,12 +9,14 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
 
 #define BELLS_AT_ONCE 128
 
+/* Closes what ATTACHED brought. */
 void osm_npp_close_fds(struct npp_osm *o, unsigned a)
 {
 	struct osm_npp *n = &o->npp[a];
@@ -30,9 +32,6 @@ void osm_npp_close_fds(struct npp_osm *o, unsigned a)
 		n->bell_fd[i] = n->inbound_fd[i] = -1;
 	}
 	npp_region_unmap(&n->global);
-	if (n->fd >= 0)
-		close(n->fd);
-	n->fd = -1;
 }
 
 static void set_state(struct npp_osm *o, unsigned a, uint32_t state)
@@ -79,6 +78,27 @@ static int send_attach(struct npp_osm *o, unsigned a)
 	return err ? err : send_fds(o, a, NPP_CTL_ATTACH_DONE, 0, NULL, 0, NULL, 0);
 }
 
+/* The connection to the nppd of attachment A broke. That may be all that broke: nppd keeps
+ * our place for a moment, and so do we. */
+static void npp_down(struct npp_osm *o, unsigned a)
+{
+	struct osm_npp *n = &o->npp[a];
+
+	if (n->fd < 0)
+		return;
+	close(n->fd);
+	n->fd = -1;
+	n->broken = false;
+	set_state(o, a, 3);
+	if (!n->attached || n->lost_at)
+		return;
+	n->lost_at = o->now + OSM_GRACE_US;
+	n->was_up = atomic_load_explicit(&o->host->attach[a].iop_up, memory_order_relaxed);
+	for (unsigned i = 0; i < n->n_iops; i++)
+		osm_slot_down(o, osm_slot_of(a, i));
+	npp_warnx("the connection to NPP %s is gone", n->name);
+}
+
 /* A connection FD to the nppd of NPP C->attach; ours now. */
 void osm_npp_conn(struct npp_osm *o, const struct npp_ctl_npp_conn *c, int fd)
 {
@@ -90,13 +110,12 @@ void osm_npp_conn(struct npp_osm *o, const struct npp_ctl_npp_conn *c, int fd)
 		return;
 	}
 	n = &o->npp[c->attach];
-	if (n->fd >= 0)
-		osm_npp_gone(o, c->attach);
+	npp_down(o, c->attach);
 	memcpy(n->name, c->name, sizeof n->name);
 	n->name[sizeof n->name - 1] = 0;
 	n->fd = fd;
 	n->serial = ++o->serial;
-	n->broken = n->attached = false;
+	n->broken = false;
 	memset(o->host->attach[c->attach].name, 0, sizeof o->host->attach[0].name);
 	memcpy(o->host->attach[c->attach].name, n->name, sizeof n->name);
 	set_state(o, c->attach, 1);
@@ -104,6 +123,50 @@ void osm_npp_conn(struct npp_osm *o, const struct npp_ctl_npp_conn *c, int fd)
 		n->broken = true;
 	else
 		send_attach(o, c->attach);
+}
+
+/* ---- the end -------------------------------------------------------------------------------------- */
+
+/* Attachment A is gone, with the sessions of its ISMs. */
+static void npp_lost(struct npp_osm *o, unsigned a)
+{
+	struct osm_npp *n = &o->npp[a];
+	bool was = n->attached;
+
+	n->attached = false;
+	n->lost_at = 0;
+	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
+		unsigned s = osm_slot_of(a, i);
+		bool mapped = o->slot[s].mapped;
+
+		osm_slot_down(o, s);
+		osm_slot_unmap(o, s);
+		if (was && mapped)
+			osm_slot_lost(o, s);
+		if (mapped)
+			osm_ctx_withdraw_lane(o, s);
+	}
+	atomic_store_explicit(&o->host->attach[a].iop_up, 0, memory_order_release);
+	while (o->n_slots && !o->slot[o->n_slots - 1].mapped)
+		o->n_slots--;
+	osm_npp_close_fds(o, a);
+	osm_grants_npp_gone(o, a);
+	if (was)
+		npp_warnx("NPP %s is lost, with its sessions", n->name);
+}
+
+void osm_npp_tick(struct npp_osm *o)
+{
+	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
+		if (o->npp[a].lost_at && o->now >= o->npp[a].lost_at)
+			npp_lost(o, a);
+}
+
+void osm_npp_reap_broken(struct npp_osm *o)
+{
+	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
+		if (o->npp[a].broken)
+			npp_down(o, a);
 }
 
 /* ---- what nppd says --------------------------------------------------------------------------- */
@@ -133,20 +196,66 @@ static int take_regions(struct npp_osm *o, unsigned a, struct npp_ctl_msg *m)
 	return err ? err : osm_ctx_lanes_for_attach(o, a);
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* Do the inbound regions in M say that attachment A never went away? */
+static bool same_life(const struct npp_osm *o, unsigned a, const struct npp_ctl_msg *m, const struct npp_ctl_attached *r)
+{
+	const struct osm_npp *n = &o->npp[a];
+
+	if (r->host_no != n->host_no || r->n_iops != n->n_iops)
+		return false;
+	for (unsigned i = 0; i < n->n_iops; i++)
+		if (!same_file(n->inbound_fd[i], m->fds[1 + n->n_iops + i]))
+			return false;
+	return true;
+}
+
+/* The ISMs in UP serve us without having said HELLO: they never stopped. */
+static void go_on(struct npp_osm *o, unsigned a, uint32_t up)
+{
+	atomic_store_explicit(&o->host->attach[a].iop_up, up, memory_order_release);
+	set_state(o, a, 2);
+	for (unsigned i = 0; i < o->npp[a].n_iops; i++)
+		if (up >> i & 1) {
+			o->slot[osm_slot_of(a, i)].up = true;
+			osm_assoc_slot_up(o, osm_slot_of(a, i));
+		}
+}
+
+static int check_attached(const struct osm_npp *n, const struct npp_ctl_msg *m, struct npp_ctl_attached *r)
+{
+	if (m->hdr.error)
+		return m->hdr.error;
+	if ((n->attached && !n->lost_at) || m->hdr.len != sizeof *r)
+		return -EPROTO;
+	memcpy(r, m->body, sizeof *r);
+	if (r->host_no >= NPP_MAX_HOSTS || r->n_iops == 0 || r->n_iops > NPP_MAX_IOPS ||
+	    m->hdr.nfds != 1 + 2 * r->n_iops)
+		return -EPROTO;
+	return 0;
+}
+
 static void on_attached(struct npp_osm *o, unsigned a, struct npp_ctl_msg *m)
 {
 	struct osm_npp *n = &o->npp[a];
-	struct npp_ctl_attached r;
-	int err = m->hdr.error;
+	struct npp_ctl_attached r = { 0 };
+	int err = check_attached(n, m, &r);
 
-	if (!err && (n->attached || m->hdr.len != sizeof r))
-		err = -EPROTO;
-	if (!err) {
-		memcpy(&r, m->body, sizeof r);
-		if (r.host_no >= NPP_MAX_HOSTS || r.n_iops == 0 || r.n_iops > NPP_MAX_IOPS ||
-		    m->hdr.nfds != 1 + 2 * r.n_iops)
-			err = -EPROTO;
+	if (!err && n->lost_at && same_life(o, a, m, &r)) {
+		n->lost_at = 0;
+		osm_grants_replay(o, a);
+		go_on(o, a, n->was_up & r.iop_up);
+		npp_info("NPP %s is connected again", n->name);
+		return;
 	}
+	if (!err && n->lost_at)
+		npp_lost(o, a);
 	if (!err) {
 		n->host_no = o->host->attach[a].host_no = r.host_no;
 		n->n_iops = o->host->attach[a].n_iops = r.n_iops;
@@ -154,19 +263,16 @@ static void on_attached(struct npp_osm *o, unsigned a, struct npp_ctl_msg *m)
 	}
 	if (err) {
 		npp_warnx("NPP %s: cannot attach: %s", n->name, strerror(-err));
+		if (!n->lost_at)
+			npp_lost(o, a); /* what was mapped before it failed */
 		n->broken = true;
 		return;
 	}
 	n->attached = true;
 	atomic_fetch_add_explicit(&o->host->attach[a].epoch, 1, memory_order_relaxed);
-	set_state(o, a, 2);
 	osm_grants_replay(o, a);
 	/* After a restart of ours alone the ISMs are still there and need not say HELLO. */
-	for (unsigned i = 0; i < n->n_iops; i++)
-		if (atomic_load_explicit(&o->host->attach[a].iop_up, memory_order_relaxed) >> i & r.iop_up & 1) {
-			o->slot[osm_slot_of(a, i)].up = true;
-			osm_assoc_slot_up(o, osm_slot_of(a, i));
-		}
+	go_on(o, a, atomic_load_explicit(&o->host->attach[a].iop_up, memory_order_relaxed) & r.iop_up);
 	npp_info("NPP %s serves this host with %u IOPs", n->name, n->n_iops);
 }
 
@@ -214,43 +320,6 @@ void osm_npp_input(struct npp_osm *o, unsigned a)
 		}
 		npp_ctl_close_fds(&o->msg);
 	}
-}
-
-/* ---- the end -------------------------------------------------------------------------------------- */
-
-/* Attachment A is gone, with the sessions of its ISMs. */
-void osm_npp_gone(struct npp_osm *o, unsigned a)
-{
-	struct osm_npp *n = &o->npp[a];
-	bool was = n->attached;
-
-	if (n->fd < 0)
-		return;
-	n->attached = n->broken = false;
-	set_state(o, a, 3);
-	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
-		unsigned s = osm_slot_of(a, i);
-		bool mapped = o->slot[s].mapped;
-
-		osm_slot_down(o, s);
-		osm_slot_unmap(o, s);
-		if (was && mapped)
-			osm_slot_lost(o, s);
-		osm_ctx_withdraw_lane(o, s);
-	}
-	atomic_store_explicit(&o->host->attach[a].iop_up, 0, memory_order_release);
-	while (o->n_slots && !o->slot[o->n_slots - 1].mapped)
-		o->n_slots--;
-	osm_npp_close_fds(o, a);
-	osm_grants_npp_gone(o, a);
-	npp_warnx("NPP %s is gone", n->name);
-}
-
-void osm_npp_reap_broken(struct npp_osm *o)
-{
-	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
-		if (o->npp[a].broken)
-			osm_npp_gone(o, a);
 }
 
 /* ---- addresses -------------------------------------------------------------------------------------- */

@@ -187,7 +187,8 @@ void osm_grants_replay(struct npp_osm *o, unsigned a)
 	for (unsigned i = 0; i < o->assoc_hi; i++) {
 		struct osm_assoc_rec *r = &o->books->assoc[i];
 
-		if (r->state == OSM_AS_FREE || r->state == OSM_AS_CLOSING || !osm_npp_has_addr(o, a, &r->addr))
+		if (r->state == OSM_AS_FREE || r->state == OSM_AS_CLOSING || !osm_npp_has_addr(o, a, &r->addr) ||
+		    (o->assoc[i].wait_npps >> a & 1))
 			continue;
 		ask_one(o, i, a);
 	}

@@ -36,6 +36,7 @@
 #define OSM_EMBRYO_US 2000000u	/* a child whose parent died shows up within this */
 #define OSM_LIMBO_US 2000000u	/* the ISMs have read what the dead had posted */
 #define OSM_REBUILD_US 2000000u	/* after a restart the ISMs are attached again by then */
+#define OSM_GRACE_US 1000000u	/* an NPP whose connection broke may come back with the same regions */
 #define OSM_SWEEP_US 1000000u
 #define OSM_SLOW_US 1000000u
 #define OSM_PROG_MAX 32768u	/* records for programs, of a large host */
@@ -132,6 +133,8 @@ struct osm_npp {	/* an attachment */
 	uint32_t serial;
 	bool broken;			/* to be closed at the end of the step */
 	bool attached;			/* ATTACHED came: regions are mapped */
+	uint64_t lost_at;		/* the connection broke: then its sessions are lost, unless it comes back */
+	uint32_t was_up;		/* iop_up when it broke */
 	char name[NPP_NAME_MAX];
 	uint32_t host_no, n_iops;
 	struct npp_region global;
@@ -260,6 +263,7 @@ uint64_t osm_alloc(struct npp_osm *o, uint64_t size);	/* zeroed; 0: none */
 void osm_free(struct npp_osm *o, uint64_t off, uint64_t size);
 uint64_t osm_random(struct npp_osm *o);
 uint32_t osm_prog_count(const struct npp_osm *o);
+void osm_bell_clear(int efd);
 int osm_poll_add(struct npp_osm *o, int fd, unsigned kind, uint32_t index, uint32_t serial);
 
 /* rebuild.c */
@@ -274,7 +278,7 @@ bool osm_would_block(int fd);
 void osm_npp_conn(struct npp_osm *o, const struct npp_ctl_npp_conn *c, int fd);
 void osm_npp_input(struct npp_osm *o, unsigned a);
 void osm_npp_reap_broken(struct npp_osm *o);
-void osm_npp_gone(struct npp_osm *o, unsigned a);
+void osm_npp_tick(struct npp_osm *o);
 void osm_npp_close_fds(struct npp_osm *o, unsigned a);
 int osm_npp_send(struct npp_osm *o, unsigned a, unsigned type, uint32_t seq, const void *body, size_t len);
 bool osm_npp_has_addr(const struct npp_osm *o, unsigned a, const union npp_addr *addr);

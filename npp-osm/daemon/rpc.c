@@ -95,7 +95,7 @@ static int on_get_attach(struct npp_osm *o, unsigned i, uint32_t seq, const void
 	if (q->attach >= NPP_MAX_ATTACH || q->attach >= o->n_npps)
 		return -EINVAL;
 	n = &o->npp[q->attach];
-	if (!n->attached)
+	if (!n->attached || n->lost_at)
 		return -ENETDOWN;
 	r.attach = q->attach;
 	r.host_no = n->host_no;

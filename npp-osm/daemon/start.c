@@ -321,8 +321,10 @@ void npp_osm_destroy(struct npp_osm *o)
 		close_fd(o->proc[p].pidfd);
 	for (unsigned s = 0; s < NPP_MAX_SLOTS; s++)
 		osm_slot_unmap(o, s);
-	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
+	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++) {
 		osm_npp_close_fds(o, a);
+		close_fd(o->npp[a].fd);
+	}
 	for (struct osm_death *d; (d = o->deaths);) {
 		o->deaths = d->next;
 		free(d->ref);

@@ -195,6 +195,23 @@ void fake_npp_gone(struct fake *f, unsigned a)
 {
 	free_npp(&f->npp[a]);
 	FAKE_UNTIL(f, atomic_load(&f->host->attach[a].state) == 3);
+	for (unsigned n = 0; n < 12; n++)
+		fake_step(f, 100000);
+}
+
+void fake_npp_again(struct fake *f, unsigned a)
+{
+	struct npp_ctl_npp_conn c = { .attach = a };
+	int sv[2];
+
+	close(f->npp[a].fd);
+	snprintf(c.name, sizeof c.name, "npp%u", a);
+	ck_assert_int_eq(npp_ctl_pair(sv), 0);
+	f->npp[a].fd = sv[0];
+	ck_assert_int_eq(npp_ctl_send(f->ctl, NPP_CTL_NPP_CONN, 0, 0, &c, sizeof c, &sv[1], 1), 0);
+	close(sv[1]);
+	f->npp[a].attached = false;
+	FAKE_UNTIL(f, f->npp[a].attached && atomic_load(&f->host->attach[a].state) == 2);
 }
 
 void fake_iop_state(struct fake *f, unsigned a, unsigned iop, bool up)

@@ -85,7 +85,8 @@ void fake_free(struct fake *f);
 
 /* Hands NPP A with N_IOPS to the OSM; its ISMs live. */
 void fake_npp_conn(struct fake *f, unsigned a, unsigned n_iops);
-void fake_npp_gone(struct fake *f, unsigned a);
+void fake_npp_gone(struct fake *f, unsigned a);	/* for longer than its grace */
+void fake_npp_again(struct fake *f, unsigned a); /* only the connection breaks, and is made again */
 void fake_iop_state(struct fake *f, unsigned a, unsigned iop, bool up);
 /* ... and waits until all ISMs have been answered. */
 void fake_attach(struct fake *f, unsigned a, unsigned n_iops);

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
@@ -249,6 +250,48 @@ START_TEST(npp_that_goes_takes_its_sessions_along_and_comes_back)
 }
 END_TEST
 
+START_TEST(connection_that_breaks_alone_costs_no_session)
+{
+	struct fake *f = fake_new(1);
+	uint32_t proc, c, s;
+	struct fake_ism *i;
+	int p;
+
+	fake_attach(f, 0, 3);
+	p = fake_prog(f, &proc);
+	c = fake_ctx_open(f, p);
+	i = &f->npp[0].ism[1];
+	s = session(f, i, proc, c, 10);
+	fake_npp_again(f, 0);
+	for (unsigned n = 0; n < 30; n++)
+		fake_step(f, 100000);
+	ck_assert_uint_eq(atomic_load(&f->sock[s].rx_flags), 0);
+	ck_assert_uint_eq(atomic_load(&f->host->attach[0].iop_up), 7);
+	ck_assert_uint_eq(atomic_load(&f->host->attach[0].epoch), 1);
+	fake_settle(f);
+	close(p);
+	fake_free(f);
+}
+END_TEST
+
+START_TEST(doorbell_that_was_made_blocking_does_not_block)
+{
+	struct fake *f = fake_new(1);
+	struct npp_ctl_ctx q = { 0 };
+	int p = fake_prog(f, NULL);
+
+	fake_attach(f, 0, 1);
+	fcntl(f->bell[0], F_SETFL, 0);
+	fcntl(f->bell[1], F_SETFL, 0);
+	q.ctx = fake_ctx_open(f, p);
+	ck_assert_int_eq(fake_call(f, p, NPP_CTL_CTX_CLOSE, &q, sizeof q, NULL, 0), 0);
+	fake_settle(f);
+	ck_assert_uint_eq(fake_ctx_open(f, p), q.ctx);
+	close(p);
+	fake_free(f);
+}
+END_TEST
+
 START_TEST(ism_that_comes_back_empty_loses_its_sessions_only)
 {
 	struct fake *f = fake_new(1);
@@ -365,6 +408,8 @@ int main(void)
 	tcase_add_test(t, memory_for_rings_is_bounded_and_comes_back);
 	tcase_add_test(t, iop_that_is_down_is_not_counted_on_until_it_says_hello);
 	tcase_add_test(t, npp_that_goes_takes_its_sessions_along_and_comes_back);
+	tcase_add_test(t, connection_that_breaks_alone_costs_no_session);
+	tcase_add_test(t, doorbell_that_was_made_blocking_does_not_block);
 	tcase_add_test(t, ism_that_comes_back_empty_loses_its_sessions_only);
 	tcase_add_loop_test(t, hostile_ism_is_counted_and_harms_nobody, 0, 3);
 	tcase_add_test(t, inbound_lane_that_is_not_read_loses_no_message);

@@ -14,20 +14,6 @@
 #include "tests/unit/osm/fake.h"
 #include "tests/unit/suite.h"
 
-/* Attachment 0 is made again by the new OSM, over the same regions and ISMs. */
-static void attach_again(struct fake *f)
-{
-	struct npp_ctl_npp_conn c = { .attach = 0, .name = "npp0" };
-	int sv[2];
-
-	close(f->npp[0].fd);
-	ck_assert_int_eq(npp_ctl_pair(sv), 0);
-	f->npp[0].fd = sv[0];
-	ck_assert_int_eq(npp_ctl_send(f->ctl, NPP_CTL_NPP_CONN, 0, 0, &c, sizeof c, &sv[1], 1), 0);
-	close(sv[1]);
-	FAKE_UNTIL(f, atomic_load(&f->host->attach[0].state) == 2);
-}
-
 static uint32_t listener(struct fake *f, int sock, uint32_t proc, uint32_t ctx, unsigned fd, uint16_t port)
 {
 	uint32_t l = fake_sock(f, ctx, NPP_SOCK_STREAM);
@@ -60,7 +46,7 @@ START_TEST(everything_is_there_again)
 	fake_restart_osm(f);
 	ck_assert_uint_eq(npp_osm_check(f->osm, &is, stderr), 0);
 	ck_assert_mem_eq(&was, &is, sizeof is);
-	attach_again(f);
+	fake_npp_again(f, 0);
 	for (unsigned n = 0; n < 100; n++)
 		fake_step(f, 50000);
 	ck_assert_uint_eq(atomic_load(&f->host->attach[0].iop_up), 7);
@@ -121,7 +107,7 @@ START_TEST(program_that_died_meanwhile_is_cleaned_up)
 		kill(pid, SIGKILL);
 		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	}
-	attach_again(f);
+	fake_npp_again(f, 0);
 	c = fake_settle(f);
 	ck_assert_uint_eq(c.procs, 0);
 	ck_assert_uint_eq(c.ctxs, 0);
@@ -154,7 +140,7 @@ START_TEST(restart_in_the_middle_of_closing_goes_on_closing)
 	ck_assert_int_eq(fake_call(f, sock, NPP_CTL_CTX_CLOSE, &x, sizeof x, NULL, 0), 0);
 	fake_restart_osm(f);
 	f->npp[0].ism[1].live = true;
-	attach_again(f);
+	fake_npp_again(f, 0);
 	c = fake_settle(f);
 	ck_assert_uint_eq(c.binds, 0);
 	ck_assert_uint_eq(c.ctxs, 0);
