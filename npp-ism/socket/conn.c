@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * conn.c - TCP sessions: accepted and opened, what moves between record and stack
  *
- * The stack tells of changes by event(); they are or-ed into the session, which goes on
- * the dirty list, and published into the socket record at the end of the batch
- * (ism_conn_settle). Only UP_FREED is settled at once, for it is the last look.
+ * The stack tells of changes by event(), once per connection and batch, before it sends;
+ * they are published into the socket record at once (ism_conn_settle), and what the
+ * program has read meanwhile goes into the window of that very ACK. Our calls back into
+ * the stack only note what is wanted, except for an abort.
  *
  * Ends of a session:
  *	TCB dies first	the record stays (unread data, SO_ERROR) until CLOSE
@@ -295,11 +296,12 @@ void ism_conn_event(void *arg, struct tcp_conn *c, uint32_t up)
 
 	if (!s)
 		return;
+	up |= s->up;
 	if (!(up & TCP_UP_FREED)) {
-		ism_conn_owe(I, s, up);
+		s->up = up;
+		ism_conn_settle(I, s);
 		return;
 	}
-	up |= s->up;
 	s->up = 0;
 	if (s->flags & SESS_CLOSED) {
 		finish(I, s);
@@ -317,6 +319,10 @@ bool ism_conn_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 
 	if (!s || (s->flags & SESS_CLOSED) || !I->host[s->host])
 		return false;
+	/* What it has read since; a lie is noticed when the event is published. */
+	take_rx(I, s, c, ism_sess_rec(I, s));
+	if (end - c->rx_tail <= c->rx.size)
+		return true;
 	return ism_ring_grow_rx(I, s, c, end - c->rx_tail) && end - c->rx_tail <= c->rx.size;
 }
 
@@ -444,7 +450,6 @@ int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 	atomic_store_explicit(&rec->owner, 0x10000 + I->r->host[h].slot, memory_order_release);
 	ism_lane_push(I, ls, sock, gen);
 	ism_notify(I, ls, NPP_OUT_RX, false);
-	npp_stat_inc(I->stats, NPP_IS_TCP_ACCEPTED);
 	return 0;
 }
 
@@ -490,7 +495,6 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 	rec->ifno = c->port;
 	/* release: after the local address; pairs with the program's acquire load */
 	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_release);
-	npp_stat_inc(I->stats, NPP_IS_TCP_CONNECTED);
 }
 
 void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m)

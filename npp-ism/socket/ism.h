@@ -8,8 +8,8 @@
  * or later (TIME_WAIT).
  *
  *   program ──CONNECT, LOOK, CLOSE...──> msg.c ──> conn.c, listen.c, udp.c ──> stack
- *   stack ──event()──> dirty list ──ism_flush()──> conn.c: publish into the record,
- *                                                  event.c: tell subscribers
+ *   stack ──event()──> conn.c: publish into the record ──> event.c: tell subscribers
+ *                                              ism_flush(): doorbells, once per round
  *
  * Trust: everything in host memory is written by the host. Each word is read once and
  * checked against private copies (struct ism_host, struct ism_sess, the TCB). A record
@@ -102,7 +102,7 @@ struct ism_host {	/* what we know of a host */
 struct ism_region {
 	struct ism_layout lay;	/* off[]: below */
 	struct nk_state nk;
-	uint32_t dirty_head, settle_head; /* sessions with something to publish */
+	uint32_t dirty_head, settle_head; /* sessions that owe a look beside the stack's events */
 	uint32_t n_hash, zero;
 	uint64_t hash_seed;
 	struct npp_pool pool;	/* free sessions */

@@ -10,7 +10,7 @@
 #include "npp-ism/socket/ism.h"
 #include "npp-ism/socket/layout_priv.h"
 
-#define FLUSH_TURNS 4	/* what we answer may make the stack speak again */
+#define FLUSH_TURNS 2	/* what is left keeps the net kernel awake for another round */
 
 /* ---- what the stack asks of us ------------------------------------------------------- */
 
@@ -205,9 +205,9 @@ void ism_flush(struct ism *I)
 	if (I->flushing)
 		return;
 	I->flushing = true;
-	stack_flush(I->stack);
 	for (int i = 0; i < FLUSH_TURNS && settle(I); i++)
-		stack_flush(I->stack);
+		;
+	stack_flush(I->stack);
 	ism_bells(I);
 	ism_ipc_flush(I);
 	I->flushing = false;

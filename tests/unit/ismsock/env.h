@@ -18,6 +18,7 @@
 struct env_host {	/* what the OSM and the programs of one host see */
 	struct npp_region mem, in;
 	struct npp_host *h;
+	struct npp_host copy;	/* of it, as made */
 	struct npp_inbound *inb;
 	uint64_t heap_at;
 	int bell[NPP_MAX_CTX];
