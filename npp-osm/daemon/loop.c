@@ -74,8 +74,13 @@ static void on_signal(struct npp_osm *o)
 	struct signalfd_siginfo si;
 	struct npp_ctl_check c;
 
-	while (read(o->sigfd, &si, sizeof si) == sizeof si)
-		npp_info("check: %u things wrong", npp_osm_check(o, &c, stderr));
+	while (read(o->sigfd, &si, sizeof si) == sizeof si) {
+		unsigned wrong = npp_osm_check(o, &c, stderr);
+
+		npp_info("check: %u things wrong; %u processes, %u contexts, %u bound sockets, %u records in use, "
+			 "%u with more references than descriptors, %llu KB taken", wrong, c.procs, c.ctxs, c.binds,
+			 c.socks_used, c.refs_high, (unsigned long long)c.heap_used / 1024);
+	}
 }
 
 static void on_event(struct npp_osm *o, uint64_t data)
