@@ -90,7 +90,7 @@ static void work_step(struct stack *s, struct neigh_work *w)
 		return;
 	}
 	w->due_us = s->now_us + NEIGH_RETRY_US;
-	if (w->unicast) {
+	if (w->unicast && e->state == NPP_NEIGH_STALE) { /* not if it was pushed out meanwhile */
 		w->unicast--;
 		arp_send(s, w->port, ARP_REQUEST, e->mac, spa, mac_none, &w->addr);
 		return;

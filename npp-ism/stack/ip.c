@@ -197,11 +197,23 @@ static int local_queue(struct stack *s, const struct npp_frame_rec *rec, const s
 	return 0;
 }
 
-unsigned ip_owner(struct stack *s, const struct npp_flow_key *key)
+static const struct npp_hash_prog *program(const struct stack *s)
 {
 	const struct npp_global *g = s->env->global;
-	uint32_t active = atomic_load_explicit(&g->prog_active, memory_order_acquire); /* pairs with nppd's flip */
-	unsigned iop = npp_hash_iop(&g->prog[active & 1], key);
+
+	return &g->prog[atomic_load_explicit(&g->prog_active, memory_order_acquire) & 1]; /* pairs with nppd's flip */
+}
+
+unsigned ip_owner(struct stack *s, const struct npp_flow_key *key)
+{
+	unsigned iop = npp_hash_iop(program(s), key);
+
+	return iop < s->cfg.n_iops ? iop : s->cfg.iop;
+}
+
+unsigned ip_owner_hash(struct stack *s, uint32_t hash)
+{
+	unsigned iop = npp_hash_select(program(s), hash);
 
 	return iop < s->cfg.n_iops ? iop : s->cfg.iop;
 }

@@ -114,6 +114,8 @@ static unsigned pkt_owner(struct stack *s, const struct ip_in *in, const struct 
 	if (in->final || s->cfg.n_iops < 2 || pkt->l2_bcast || pkt->l4_len < 4 ||
 	    (pkt->proto != IP_PROTO_TCP && pkt->proto != IP_PROTO_UDP))
 		return s->cfg.iop;
+	if (in->hash)	/* the dispatcher has computed it */
+		return ip_owner_hash(s, in->hash);
 	ip_flow_key(&key, &pkt->src, &pkt->dst, pkt->proto, pkt->l4);
 	return ip_owner(s, &key);
 }

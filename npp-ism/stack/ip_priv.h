@@ -198,6 +198,7 @@ void ip_timer_arm(struct stack *s, enum ip_timer_arg which, uint64_t due_us);
 uint32_t ip_gather(const struct stack_tx *tx, uint8_t *buf);
 /* The IOP that owns the flow KEY by the running program. */
 unsigned ip_owner(struct stack *s, const struct npp_flow_key *key);
+unsigned ip_owner_hash(struct stack *s, uint32_t hash);	/* the same, its hash being known */
 void ip_flow_key(struct npp_flow_key *key, const union npp_addr *src, const union npp_addr *dst,
 		 uint8_t proto, const uint8_t *ports);
 /* Takes a whole frame for an address of our own; a copy is queued, or goes to its owner. */

@@ -220,29 +220,27 @@ static int path_route(struct stack *s, struct ip_path *p)
 	return 0;
 }
 
-/* The path MTU that is known for the destination, for ten minutes (RFC 1191, 6.3). */
-static void path_pmtu(struct stack *s, struct ip_path *p)
+/* What the shared cache knows: the path MTU to the destination, for ten minutes (RFC 1191, 6.3),
+ * and the Ethernet address of the next hop. */
+static void path_cache(struct stack *s, struct ip_path *p)
 {
 	struct neigh_view v;
+	bool known = neigh_lookup(s, &p->dst, p->port, &v);
 
-	if (neigh_lookup(s, &p->dst, p->port, &v) && v.pmtu >= IP4_MIN_PMTU && v.pmtu < p->mtu &&
-	    s->now_us - v.pmtu_us < 600000000u)
+	if (known && v.pmtu >= IP4_MIN_PMTU && v.pmtu < p->mtu && s->now_us - v.pmtu_us < 600000000u)
 		p->mtu = v.pmtu;
-}
-
-static void path_mac(struct stack *s, struct ip_path *p)
-{
-	struct neigh_view v;
-
-	p->have_mac = 0;
-	if (!neigh_lookup(s, &p->next_hop, p->port, &v) ||
-	    (v.state != NPP_NEIGH_REACHABLE && v.state != NPP_NEIGH_STALE))
+	if (!npp_addr_eq(&p->dst, &p->next_hop))
+		known = neigh_lookup(s, &p->next_hop, p->port, &v);
+	if (!known || (v.state != NPP_NEIGH_REACHABLE && v.state != NPP_NEIGH_STALE))
 		return;
 	memcpy(p->mac, v.mac, 6);
 	p->have_mac = 1;
 	/* In use and not heard of for long: ask, at different times on different IOPs. */
 	if ((int64_t)(s->now_us - v.updated_us) > (int64_t)NEIGH_FRESH_US + s->cfg.iop * 1000000)
 		neigh_reconfirm(s, &p->next_hop, p->port);
+	/* What waited for this neighbour goes first. */
+	if (s->ip->n_frames_free < NEIGH_FRAMES)
+		neigh_wait_run(s);
 }
 
 int ip_path_refresh(struct stack *s, struct ip_path *p)
@@ -259,8 +257,7 @@ int ip_path_refresh(struct stack *s, struct ip_path *p)
 	p->check_s = ip_now_s(s) + 10;
 	if (p->valid != IP_PATH_UNICAST)
 		return 0;
-	path_pmtu(s, p);
-	path_mac(s, p);
+	path_cache(s, p);
 	return 0;
 }
 

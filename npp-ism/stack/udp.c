@@ -87,12 +87,22 @@ static bool member_before(const struct udp_endpoint *a, const struct udp_endpoin
 	return a->user_sock < b->user_sock;
 }
 
+/* Counts by kind: a lookup spares the probes that cannot hit. */
+static void ep_count_kind(struct udp_state *u, const struct udp_ep *ep, uint32_t by)
+{
+	if (!npp_addr_is_any(&ep->pub.raddr))
+		u->n_connected += by;
+	else if (!npp_addr_is_any(&ep->pub.laddr))
+		u->n_addr += by;
+}
+
 static void ep_link(struct stack *s, struct udp_ep *ep)
 {
 	struct udp_state *u = s->udp;
 	struct udp_key k = ep_key(&ep->pub), o;
 	uint32_t *at = key_head(s, &k), *scan;
 
+	ep_count_kind(u, ep, 1);
 	/* Before the first member of the group that comes later; else behind the group; else first. */
 	for (scan = at; *scan != UDP_NONE; scan = &u->ep[*scan].next) {
 		o = ep_key(&u->ep[*scan].pub);
@@ -113,6 +123,7 @@ static void ep_unlink(struct stack *s, struct udp_ep *ep)
 	struct udp_key k = ep_key(&ep->pub);
 	uint32_t *at = key_head(s, &k), i = (uint32_t)(ep - u->ep);
 
+	ep_count_kind(u, ep, (uint32_t)-1);
 	while (*at != UDP_NONE && *at != i)
 		at = &u->ep[*at].next;
 	if (*at == i)
@@ -124,7 +135,7 @@ static void udp_rebuild(struct stack *s)
 	struct udp_state *u = s->udp;
 
 	u->free = UDP_NONE;
-	u->used = 0;
+	u->used = u->n_connected = u->n_addr = 0;
 	for (uint32_t i = 0; i < u->n_head; i++)
 		u->head[i] = UDP_NONE;
 	for (uint32_t i = u->n_ep; i-- > 0;) {
@@ -209,12 +220,13 @@ struct udp_ep *udp_lookup(struct stack *s, const union npp_addr *laddr, uint16_t
 {
 	static const union npp_addr any;
 	struct udp_key flow = { .laddr = *laddr, .raddr = *raddr, .lport = lport, .rport = rport };
-	struct udp_ep *ep;
+	struct udp_ep *ep = NULL;
 
 	if (!s->udp->used)
 		return NULL;
-	ep = udp_first(s, laddr, lport, raddr, rport);
-	if (!ep)
+	if (s->udp->n_connected)
+		ep = udp_first(s, laddr, lport, raddr, rport);
+	if (!ep && s->udp->n_addr)
 		ep = udp_first(s, laddr, lport, &any, 0);
 	if (!ep)
 		ep = udp_first(s, &any, lport, &any, 0);

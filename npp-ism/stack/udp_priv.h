@@ -25,6 +25,7 @@ struct udp_state {
 	uint32_t n_ep, n_head;
 	uint32_t free;		/* derived */
 	uint32_t used;
+	uint32_t n_connected, n_addr; /* derived: of them connected, and bound to one address */
 };
 
 /* Endpoints that match (laddr, lport, raddr, rport) exactly; any addresses count as equal in

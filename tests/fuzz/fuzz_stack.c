@@ -116,7 +116,7 @@ static void pools_add_up(struct stack *s)
 	MUST(ents == ip->reass.n_ents);
 	for (uint32_t i = s->udp->free; i != UDP_NONE; i = s->udp->ep[i].next)
 		eps++;
-	MUST(eps + s->udp->used == s->udp->n_ep);
+	MUST(eps + s->udp->used == s->udp->n_ep && s->udp->n_connected == 1 && s->udp->n_addr == 0);
 }
 
 static void all_is_over(void)

@@ -189,6 +189,24 @@ START_TEST(a_segment_for_another_iop_is_handed_on_once_and_verified)
 }
 END_TEST
 
+START_TEST(the_dispatchers_hash_names_the_owner)
+{
+	struct npp_flow_key key = { .src = rig_addr(RIG_PEER), .dst = rig_addr(RIG_US), .proto = 17,
+				    .sport = htons(2001), .dport = htons(PORT) };
+	struct npp_frame_rec rec = { .kind = NPP_REC_FRAME, .hash = npp_hash_flow(&r->g->prog[0], &key) };
+
+	rig_udp(&p, RIG_PEER, 2001, RIG_US, PORT, 100);
+	rec.len = p.len;
+	for (unsigned iop = 0; iop < 3; iop++)
+		rig_in_raw(r, iop, &rec, p.b, p.len);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_dgrams, 3);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(r->dgram[i].iop, npp_hash_iop(&r->g->prog[0], &key));
+	ck_assert_uint_eq(r->ipc_count[NPP_REC_DATAGRAM], 2);
+}
+END_TEST
+
 START_TEST(a_datagram_record_is_never_passed_on_again)
 {
 	struct npp_frame_rec rec = { .kind = NPP_REC_DATAGRAM, .csum = NPP_CSUM_OK };
@@ -359,6 +377,7 @@ int main(void)
 	tcase_add_test(tc, addresses_that_cannot_be_are_counted);
 	tcase_add_test(tc, options_are_skipped_and_bad_ones_counted);
 	tcase_add_test(tc, a_segment_for_another_iop_is_handed_on_once_and_verified);
+	tcase_add_test(tc, the_dispatchers_hash_names_the_owner);
 	tcase_add_test(tc, a_datagram_record_is_never_passed_on_again);
 	tcase_add_test(tc, what_is_too_large_is_cut_or_refused);
 	tcase_add_test(tc, identifications_differ_between_iops_and_datagrams);
