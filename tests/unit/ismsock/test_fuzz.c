@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * fuzz_ismsock.c - a host gone mad: random messages, random words in its memory
+ * test_fuzz.c - a host gone mad: random messages, random words in its memory
  *
  * Two hosts, one of which mostly behaves; connections come, move data and go; between
  * all of it messages with mutated fields arrive and words of host memory change under the
