@@ -328,18 +328,6 @@ bool ism_conn_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 
 /* ---- accept -------------------------------------------------------------------------------- */
 
-/* A record from those lent to us that is really free. */
-static uint32_t record_take(struct ism *I, unsigned h)
-{
-	for (;;) {
-		uint32_t i = ism_lent_get(I, h);
-
-		if (i == ISM_NONE || !ism_sess_find(I, h, i))
-			return i;
-		ism_proto_error(I, h);
-	}
-}
-
 static void record_zero_line1(struct npp_sock *rec)
 {
 	atomic_store_explicit(&rec->rx_head, 0, memory_order_relaxed);
@@ -432,7 +420,7 @@ int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 
 	if (!ls || !I->host[h] || !ism_lane_room(I, ls))
 		return -ENOBUFS;
-	sock = record_take(I, h);
+	sock = ism_lent_get(I, h);
 	if (sock == ISM_NONE)
 		return -ENOBUFS;
 	rec = ism_rec(I, h, sock);
@@ -499,10 +487,10 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 
 void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m)
 {
-	struct npp_sock *rec = ism_rec(I, h, m->sock);
+	struct npp_sock *rec = ism_prog_rec(I, h, m->sock);
 	struct ism_sess *s;
 
-	if (!rec || m->sock > I->r->host[h].prog_count || !record_ours(I, h, rec, m->sock_gen)) {
+	if (!rec || !record_ours(I, h, rec, m->sock_gen)) {
 		ism_proto_error(I, h);
 		return;
 	}

@@ -253,6 +253,12 @@ static inline struct npp_sock *ism_rec(struct ism *I, unsigned h, uint32_t index
 	return (struct npp_sock *)(I->host[h]->base + hs->sock_off) + index;
 }
 
+/* The same for records that programs and the OSM make; the rest are lent. */
+static inline struct npp_sock *ism_prog_rec(struct ism *I, unsigned h, uint32_t index)
+{
+	return index <= I->r->host[h].prog_count ? ism_rec(I, h, index) : NULL;
+}
+
 static inline struct npp_sock *ism_sess_rec(struct ism *I, const struct ism_sess *s)
 {
 	const struct ism_host *hs = &I->r->host[s->host];

@@ -150,7 +150,7 @@ void ism_listen(struct ism *I, unsigned h, const struct npp_msg *m)
 	struct ism_sess *s = ism_sess_find(I, h, m->sock);
 	uint64_t off = 0;
 	uint32_t mask = 0;
-	int err = ism_rec(I, h, m->sock) ? lane_check(I, h, m->off, &off, &mask) : -EPROTO;
+	int err = ism_prog_rec(I, h, m->sock) ? lane_check(I, h, m->off, &off, &mask) : -EPROTO;
 
 	if (s && (s->kind != ISM_LISTENER || s->sock_gen != m->sock_gen) && err == 0) {
 		/* An earlier life of the record whose end we were not told. */

@@ -88,10 +88,10 @@ static void on_look(struct ism *I, unsigned h, unsigned ctx, const struct npp_ms
 /* CLOSE of a record that no session stands for: its CONNECT never came, or found no room. */
 static void close_orphan(struct ism *I, unsigned h, const struct npp_msg *m)
 {
-	struct npp_sock *rec = ism_rec(I, h, m->sock);
+	struct npp_sock *rec = ism_prog_rec(I, h, m->sock);
 	uint32_t owner;
 
-	if (!rec || m->sock > I->r->host[h].prog_count || rec->type != NPP_SOCK_STREAM ||
+	if (!rec || rec->type != NPP_SOCK_STREAM ||
 	    rec->slot != I->r->host[h].slot ||
 	    atomic_load_explicit(&rec->gen, memory_order_relaxed) != m->sock_gen)
 		return;

@@ -102,7 +102,7 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 	struct ism_sess *s = ism_sess_find(I, h, m->sock);
 	int err = 0;
 
-	if (!ism_rec(I, h, m->sock) || !ism_heap_at(I, h, m->off, sizeof(struct npp_udp)))
+	if (!ism_prog_rec(I, h, m->sock) || !ism_heap_at(I, h, m->off, sizeof(struct npp_udp)))
 		err = -EPROTO;
 	if (err == 0 && s && (s->kind != ISM_DGRAM || s->sock_gen != m->sock_gen || s->off != m->off)) {
 		if (s->kind == ISM_DGRAM)

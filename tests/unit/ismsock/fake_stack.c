@@ -42,7 +42,7 @@ static void touch(const void *data, uint32_t len)
 	bool in = len == 0;
 
 	for (int i = 0; i < NPP_MAX_HOSTS; i++)
-		in |= p >= fake_mem[i].base && p + len <= fake_mem[i].base + fake_mem[i].size;
+		in |= fake_mem[i].base && p >= fake_mem[i].base && p + len <= fake_mem[i].base + fake_mem[i].size;
 	MUST(in);
 	for (uint32_t i = 0; i < len; i += 64)
 		sink ^= p[i];
