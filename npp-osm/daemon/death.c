@@ -223,7 +223,7 @@ static void pass_over_records(struct npp_osm *o, const struct osm_ctxset *dead)
 
 /* ---- 3. the descriptor table -------------------------------------------------------- */
 
-void osm_table_drop(struct npp_osm *o, unsigned p, struct osm_death *d)
+static void table_drop(struct npp_osm *o, unsigned p, struct osm_death *d)
 {
 	for (unsigned k = 0; k < NPP_FDTAB_CHUNKS; k++) {
 		npp_fdword_t *w;
@@ -294,7 +294,7 @@ static void contexts_gone(struct npp_osm *o, unsigned p, struct osm_ctxset dead,
 	drop_submore(o, &dead);
 	half_made(o, &dead, d, false);
 	if (drop_table)
-		osm_table_drop(o, p, d);
+		table_drop(o, p, d);
 	half_made(o, &dead, d, true);
 	if (d)
 		d->ctx = dead;

@@ -349,7 +349,6 @@ struct osm_death *osm_death_new(struct npp_osm *o);
 void osm_death_add(struct osm_death *d, uint32_t i, uint32_t gen);
 void osm_death_done(struct npp_osm *o, struct osm_death *d);
 void osm_death_tick(struct npp_osm *o);
-void osm_table_drop(struct npp_osm *o, unsigned p, struct osm_death *d);
 
 /* sweep.c */
 void osm_sweep_soon(struct npp_osm *o);
