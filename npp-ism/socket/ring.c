@@ -72,8 +72,10 @@ uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order)
 	struct ism_heap *hp = &ism_hst(I, h)->heap;
 	uint32_t blk = ism_mem_get(I->chunks, hp, order);
 
-	/* Hysteresis: more is asked for below an eighth, and what comes is half as much again. */
-	if (blk == ISM_BLK_NONE || hp->free < hp->lent / 8)
+	/* More is asked for before it is needed: the answer takes a round trip through the OSM,
+	 * in which hundreds of new sessions may send their first bytes. Hysteresis: asked below a
+	 * quarter, and what comes is half as much again. */
+	if (blk == ISM_BLK_NONE || hp->free < hp->lent / 4)
 		ask(I, h, ISM_PAGE << order);
 	return blk;
 }

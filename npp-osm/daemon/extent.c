@@ -55,7 +55,7 @@ void osm_extents_replay(struct npp_osm *o, unsigned s)
 			n++;
 		}
 	if (n == 0)
-		osm_extent_grant(o, s, OSM_EXTENT_MIN);
+		osm_extent_grant(o, s, OSM_EXTENT_FIRST);
 }
 
 static uint64_t slot_limit(const struct npp_osm *o)

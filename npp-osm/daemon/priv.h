@@ -42,6 +42,7 @@
 #define OSM_PROG_MAX 32768u	/* records for programs, of a large host */
 #define OSM_EXTENT_MIN (1u << 20)
 #define OSM_EXTENT_MAX (4u << 20)
+#define OSM_EXTENT_FIRST (2u << 20)	/* 256 sessions with rings, before more is asked for */
 #define OSM_HUGE (2u << 20)
 #define OSM_LANE_BYTES ((uint32_t)sizeof(struct npp_i2oq))
 #define OSM_CHUNK_BYTES (NPP_FDTAB_CHUNK * 8u)
