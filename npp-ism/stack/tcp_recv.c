@@ -62,7 +62,7 @@ static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *
 	uint32_t before = t->rcv_nxt;
 
 	t->rcv_nxt += len;
-	if (b && b->n && seq_leq(b->r[0].start, t->rcv_nxt)) {
+	while (b && b->n && seq_leq(b->r[0].start, t->rcv_nxt)) {
 		t->rcv_nxt = seq_max(t->rcv_nxt, b->r[0].end);
 		tcp_ranges_trim(b, t->rcv_nxt);
 		t->flags |= TF_ACK_NOW; /* RFC 5681, 4.2: a gap was filled */
