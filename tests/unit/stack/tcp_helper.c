@@ -37,8 +37,8 @@ static struct th_sock *sock_new(struct th *h, struct tcp_conn *c)
 
 struct th_sock *th_sock_of(struct th *h, const struct tcp_conn *c)
 {
-	ck_assert_uint_ge(c->user_sock, 1);
-	ck_assert_uint_le(c->user_sock, TH_SOCKS);
+	TH_ASSERT(c->user_sock >= 1);
+	TH_ASSERT(c->user_sock <= TH_SOCKS);
 	return &h->sock[c->user_sock - 1];
 }
 
@@ -64,9 +64,9 @@ static void op_event(void *arg, struct tcp_conn *c, uint32_t up)
 	struct th *h = arg;
 	struct th_sock *k = th_sock_of(h, c);
 
-	ck_assert(k->used);
-	ck_assert_ptr_eq(k->c, c);
-	ck_assert_uint_eq(k->n_freed, 0);
+	TH_ASSERT(k->used);
+	TH_ASSERT(k->c == c);
+	TH_ASSERT(k->n_freed == 0);
 	k->events |= up;
 	k->n_events++;
 	k->error = c->error;
@@ -202,26 +202,26 @@ void th_free(struct th *h)
 
 		if (k->c)
 			stack_tcp_abort(h->s, k->c);
-		ck_assert_uint_eq(k->used, k->n_freed);
+		TH_ASSERT(k->used == k->n_freed);
 	}
 	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++)
 		if (stack_listener(h->s, i))
 			stack_unlisten(h->s, stack_listener(h->s, i));
 	stack_flush(h->s);
 	th_check(h);
-	ck_assert_uint_eq(tcp->conn_pool.used, 0);
-	ck_assert_uint_eq(tcp->syn_pool.used, 0);
-	ck_assert_uint_eq(tcp->lsn_pool.used, 0);
-	ck_assert_uint_eq(tcp->block_pool.used, 0);
+	TH_ASSERT(tcp->conn_pool.used == 0);
+	TH_ASSERT(tcp->syn_pool.used == 0);
+	TH_ASSERT(tcp->lsn_pool.used == 0);
+	TH_ASSERT(tcp->block_pool.used == 0);
 	/* TIME_WAIT goes by itself; nothing else is on the wheel. */
 	h->now_us += TCP_2MSL_US + 10000;
 	stack_set_now(h->s, h->now_us);
 	while (stack_run_timers(h->s, 100))
 		;
-	ck_assert_uint_eq(tcp->tw_pool.used, 0);
-	ck_assert_uint_eq(h->s->wheel.armed, 0);
+	TH_ASSERT(tcp->tw_pool.used == 0);
+	TH_ASSERT(h->s->wheel.armed == 0);
 	for (uint32_t i = 0; i <= tcp->bucket_mask; i++)
-		ck_assert_uint_eq(tcp->bucket[i], TCP_NONE);
+		TH_ASSERT(tcp->bucket[i] == TCP_NONE);
 	th_forget(h);
 	for (uint32_t i = 0; i < TH_SOCKS; i++) {
 		free(h->sock[i].rx);
@@ -234,7 +234,7 @@ void th_free(struct th *h)
 
 void th_restart(struct th *h)
 {
-	ck_assert_int_eq(stack_attach(h->s, &h->env, h->now_us), 0);
+	TH_ASSERT(stack_attach(h->s, &h->env, h->now_us) == 0);
 	th_check(h);
 }
 
@@ -273,13 +273,13 @@ static void check_block(struct th *h, uint32_t idx, uint32_t from, uint32_t to)
 
 	if (!b)
 		return;
-	ck_assert_uint_ge(b->n, 1);
-	ck_assert_uint_le(b->n, TCP_RANGES);
+	TH_ASSERT(b->n >= 1);
+	TH_ASSERT(b->n <= TCP_RANGES);
 	for (uint32_t i = 0; i < b->n; i++) {
-		ck_assert(seq_lt(b->r[i].start, b->r[i].end));
-		ck_assert(seq_gt(b->r[i].start, i ? b->r[i - 1].end : from));
+		TH_ASSERT(seq_lt(b->r[i].start, b->r[i].end));
+		TH_ASSERT(seq_gt(b->r[i].start, i ? b->r[i - 1].end : from));
 	}
-	ck_assert(seq_leq(b->r[b->n - 1].end, to));
+	TH_ASSERT(seq_leq(b->r[b->n - 1].end, to));
 }
 
 void th_check(struct th *h)
@@ -294,25 +294,24 @@ void th_check(struct th *h)
 			continue;
 		used++;
 		blocks += (t->ooo != TCP_NONE) + (t->sacked != TCP_NONE);
-		ck_assert_uint_eq(t->busy, 0);
+		TH_ASSERT(t->busy == 0);
 		if (t->flags & TF_DEAD)
 			continue;
-		ck_assert(seq_leq(t->snd_una, t->snd_nxt));
-		ck_assert_uint_le(tcp_pipe(h->s, t), t->snd_nxt - t->snd_una);
-		ck_assert_uint_le(t->c.rx_head - t->c.rx_tail, t->c.rx.size);
-		ck_assert_uint_ge(t->cwnd, t->c.state >= TCP_ST_ESTABLISHED ? t->mss : 1u);
+		TH_ASSERT(seq_leq(t->snd_una, t->snd_nxt));
+		TH_ASSERT(tcp_pipe(h->s, t) <= t->snd_nxt - t->snd_una);
+		TH_ASSERT(t->c.rx_head - t->c.rx_tail <= t->c.rx.size);
+		TH_ASSERT(t->cwnd >= (t->c.state >= TCP_ST_ESTABLISHED ? t->mss : 1u));
 		check_block(h, t->ooo, t->rcv_nxt, t->rcv_adv);
 		check_block(h, t->sacked, t->snd_una, t->snd_nxt);
-		ck_assert(!t->timer.due_us == !t->timer.next);
+		TH_ASSERT(!t->timer.due_us == !t->timer.next);
 		for (int k = 0; k < DUE_COUNT; k++)
-			ck_assert(!t->due_us[k] || (t->timer.due_us && t->timer.due_us <= t->due_us[k]));
+			TH_ASSERT(!t->due_us[k] || (t->timer.due_us && t->timer.due_us <= t->due_us[k]));
 		if (t->c.state >= TCP_ST_ESTABLISHED && t->snd_una != t->snd_nxt)
-			ck_assert(t->due_us[DUE_TX] != 0);
-		ck_assert_uint_eq(tcp_lookup(h->s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport),
-				  TCP_REF(TCP_REF_CONN, i));
+			TH_ASSERT(t->due_us[DUE_TX] != 0);
+		TH_ASSERT(tcp_lookup(h->s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) == TCP_REF(TCP_REF_CONN, i));
 	}
-	ck_assert_uint_eq(used, tcp->conn_pool.used);
-	ck_assert_uint_eq(blocks, tcp->block_pool.used);
+	TH_ASSERT(used == tcp->conn_pool.used);
+	TH_ASSERT(blocks == tcp->block_pool.used);
 }
 
 /* ---- segments ----------------------------------------------------------------------------------------- */
@@ -330,21 +329,21 @@ int th_sent(struct th *h, const struct ip_path *p, struct stack_tx *tx)
 
 	memset(sink, 0, sizeof sink);
 	fake.env = &env;
-	ck_assert_uint_le(tx->l4_len, 60);
-	ck_assert_uint_eq(tx->csum_off, 16);
-	ck_assert_uint_le(tx->l4_len + tx->payload_len + 20, 65535);
+	TH_ASSERT(tx->l4_len <= 60);
+	TH_ASSERT(tx->csum_off == 16);
+	TH_ASSERT(tx->l4_len + tx->payload_len + 20 <= 65535);
 	if (!tx->gso_size)
-		ck_assert_uint_le(tx->l4_len + tx->payload_len + 20u, h->mtu);
+		TH_ASSERT(tx->l4_len + tx->payload_len + 20u <= h->mtu);
 	else
-		ck_assert_uint_le(tx->l4_len + tx->gso_size + 20u, h->mtu);
+		TH_ASSERT(tx->l4_len + tx->gso_size + 20u <= h->mtu);
 	memcpy(buf, tx->head + STACK_L4_OFF, tx->l4_len);
 	seg.data = malloc(tx->payload_len + 1);
 	for (uint32_t i = 0; i < tx->n_slices; i++) {
 		memcpy(seg.data + sum, tx->slice[i].data, tx->slice[i].len);
 		sum += tx->slice[i].len;
 	}
-	ck_assert_uint_eq(sum, tx->payload_len);
-	ck_assert(tcp_seg_parse(&fake, &pkt, &seg.g));
+	TH_ASSERT(sum == tx->payload_len);
+	TH_ASSERT(tcp_seg_parse(&fake, &pkt, &seg.g));
 	seg.g.data = seg.data;
 	seg.g.pkt = NULL;
 	seg.gso_size = tx->gso_size;
@@ -352,7 +351,7 @@ int th_sent(struct th *h, const struct ip_path *p, struct stack_tx *tx)
 		h->wire(h, &seg, &p->dst);
 		return 0;
 	}
-	ck_assert_uint_lt(h->n_out, TH_OUT);
+	TH_ASSERT(h->n_out < TH_OUT);
 	h->out[h->n_out++] = seg;
 	return 0;
 }
@@ -431,7 +430,8 @@ void th_input(struct th *h, const struct tcp_seg *g, const void *data, uint16_t 
 
 struct th_seg *th_next(struct th *h)
 {
-	ck_assert_msg(h->next_out < h->n_out, "nothing was sent");
+	if (h->next_out >= h->n_out)
+		ck_abort_msg("nothing was sent");
 	return &h->out[h->next_out++];
 }
 
@@ -453,7 +453,7 @@ struct tcp_listener *th_listen(struct th *h, uint16_t port, uint32_t backlog)
 	int err;
 	struct tcp_listener *l = stack_listen(h->s, &tmpl, &err);
 
-	ck_assert_ptr_nonnull(l);
+	TH_ASSERT(l != NULL);
 	return l;
 }
 
@@ -516,21 +516,21 @@ void tp_accept(struct tp *p, struct th *h, uint16_t lport, uint16_t rport, uint8
 	th_input(h, &g, NULL, 0);
 	p->seq++;
 	o = th_next(h);
-	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
-	ck_assert_uint_eq(o->g.ack, p->seq);
+	TH_ASSERT(o->g.flags == (TCPF_SYN | TCPF_ACK));
+	TH_ASSERT(o->g.ack == p->seq);
 	p->ack = o->g.seq + 1;
 	p->tsecr = o->g.tsval;
 	p->opt = opt;
 	if (opt & TO_WS)
 		p->wnd = 512; /* 64 KB */
 	tp_send(p, TCPF_ACK, NULL, 0);
-	ck_assert_uint_eq(h->n_accepted, before + 1);
+	TH_ASSERT(h->n_accepted == before + 1);
 	for (unsigned i = 0; i < TH_SOCKS; i++)
 		if (h->sock[i].c && h->sock[i].c->rport == rport && h->sock[i].c->lport == lport)
 			p->k = &h->sock[i];
-	ck_assert_ptr_nonnull(p->k);
-	ck_assert_int_eq(p->k->c->state, TCP_ST_ESTABLISHED);
-	ck_assert(th_none(h));
+	TH_ASSERT(p->k != NULL);
+	TH_ASSERT(p->k->c->state == TCP_ST_ESTABLISHED);
+	TH_ASSERT(th_none(h));
 	th_forget(h);
 }
 
@@ -543,12 +543,12 @@ void tp_connect(struct tp *p, struct th *h, uint16_t rport, uint8_t opt)
 
 	*p = (struct tp){ .h = h, .rport = rport };
 	c = stack_connect(h->s, &h->addr, 0, &h->peer, rport, NULL, &err);
-	ck_assert_ptr_nonnull(c);
+	TH_ASSERT(c != NULL);
 	p->k = sock_new(h, c);
 	stack_flush(h->s);
 	p->lport = c->lport;
 	o = th_next(h);
-	ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+	TH_ASSERT(o->g.flags == TCPF_SYN);
 	p->ack = o->g.seq + 1;
 	p->tsecr = o->g.tsval;
 	g = tp_syn(p, TCPF_SYN | TCPF_ACK, opt);
@@ -558,10 +558,10 @@ void tp_connect(struct tp *p, struct th *h, uint16_t rport, uint8_t opt)
 	if (opt & TO_WS)
 		p->wnd = 512;
 	o = th_next(h);
-	ck_assert_uint_eq(o->g.flags, TCPF_ACK);
-	ck_assert_int_eq(c->state, TCP_ST_ESTABLISHED);
-	ck_assert_uint_eq(p->k->events & TCP_UP_CONNECTED, TCP_UP_CONNECTED);
-	ck_assert(th_none(h));
+	TH_ASSERT(o->g.flags == TCPF_ACK);
+	TH_ASSERT(c->state == TCP_ST_ESTABLISHED);
+	TH_ASSERT(p->k->events & TCP_UP_CONNECTED);
+	TH_ASSERT(th_none(h));
 	th_forget(h);
 }
 
