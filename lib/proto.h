@@ -49,7 +49,7 @@ enum npp_ctl_type {
 
 	/* nppd of host -> nppd of NPP, before it passes the connection on */
 	NPP_CTL_HOST_CONN = 38,		/* npp_ctl_npp_conn (name of the host): from now on only messages of this host are
-					   taken here, none of a tool; answered by NPP_CTL_ANSWER */
+					   taken here, none of a tool; answered by NPP_CTL_ANSWER (-EAGAIN: still starting) */
 	NPP_CTL_HOST_LEAVE,		/* no body, no answer: the host leaves now, no grace */
 
 	/* npp-osm -> nppd of NPP (requests), answers have type + 1 */

@@ -88,11 +88,15 @@ static int become_host(struct conn *c, const struct npp_ctl_msg *m)
 
 	if (!c->d->ops->host_msg)
 		return answer(c, m, -ENOTSUP, NULL, 0, NULL, 0);
+	if (!c->d->up)
+		return answer(c, m, -EAGAIN, NULL, 0, NULL, 0);
 	if (m->hdr.len != sizeof *b || memchr(b->name, 0, sizeof b->name) == NULL || !npp_conf_name_ok(b->name, 1, 31))
 		return -EPROTO;
 	c->is_host = true;
 	memcpy(c->host_name, b->name, sizeof c->host_name);
-	return answer(c, m, 0, NULL, 0, NULL, 0);
+	/* Who only says that it leaves does not wait for this. */
+	answer(c, m, 0, NULL, 0, NULL, 0);
+	return 0;
 }
 
 static int tool_msg(struct conn *c, const struct npp_ctl_msg *m)

@@ -68,13 +68,6 @@ int nppd_cpu(const struct nppd *d, unsigned i)
 
 void nppd_is_up(struct nppd *d)
 {
-	int r = conn_serve(d);
-
-	if (r < 0) {
-		npp_warnx("%s: %s", d->path, strerror(-r));
-		nppd_stop(d, 1);
-		return;
-	}
 	d->up = true;
 	if (d->s->is_host)
 		npp_info("host %s is up", d->s->host.name);
@@ -205,7 +198,7 @@ static int start(struct nppd *d)
 		borrow_hugepages(d);
 		r = d->ops->start(d);
 	}
-	return r;
+	return r < 0 ? r : conn_serve(d);
 }
 
 static void finish(struct nppd *d)

@@ -102,7 +102,7 @@ struct nppd {
 
 /* main.c */
 void nppd_stop(struct nppd *d, int exit_code);	/* begins the end; the loop goes on until children are gone */
-void nppd_is_up(struct nppd *d);		/* the role is up: serve, say so */
+void nppd_is_up(struct nppd *d);		/* the role is up: says so */
 /* Creates a region, hugepages as configured, and counts them. 0 or -errno, logged. */
 int nppd_region(struct nppd *d, struct npp_region *r, const char *what, enum npp_region_kind kind, size_t size,
 		uint32_t owner, uint64_t layout_hash, bool huge);

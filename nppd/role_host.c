@@ -22,7 +22,7 @@
 #define RETRY_MS 50		/* until an NPP is there */
 #define WATCH_MS 25		/* look at the attachments, until all stand */
 #define WATCH_UP_MS 250		/* afterwards */
-#define SETTLE_MS 2000		/* for npp-osm to say that it attaches */
+#define SETTLE_MS 2000		/* for npp-osm to say that it attaches, and for all IOPs to say HELLO */
 #define SAY_MS 3000		/* then it is worth saying that we wait */
 
 enum link_state { LINK_DOWN, LINK_ASKING, LINK_PASSED };
@@ -168,6 +168,10 @@ static void on_link_answer(struct loop_fd *src)
 	if (r == 1) {
 		npp_ctl_close_fds(&m);
 		r = m.hdr.type == NPP_CTL_ANSWER ? m.hdr.error : -EPROTO;
+		if (r == -EAGAIN) { /* it is starting */
+			link_down(l, RETRY_MS);
+			return;
+		}
 		if (r < 0 && !l->said)
 			npp_warnx("NPP %s refuses this host: %s", l->name, strerror(-r));
 		l->said |= r < 0;
@@ -215,7 +219,7 @@ static void link_try(struct loop_timer *t)
 	struct nppd *d = l->d;
 	int r;
 
-	if (l->state == LINK_ASKING) { /* no answer: it is busy starting */
+	if (l->state == LINK_ASKING) { /* no answer: it is not well */
 		link_down(l, RETRY_MS);
 		return;
 	}
@@ -233,7 +237,22 @@ static void link_try(struct loop_timer *t)
 	loop_timer_set(&d->loop, &l->timer, 5000, link_try, l);
 }
 
-/* Do all attachments stand, with all their IOPs? Those that fell are connected again. */
+/* Do the IOPs in the bitmap UP do for a host to be ready? All of N; after a while those
+ * that there are. */
+static bool enough_iops(struct link *l, uint32_t up, uint32_t n)
+{
+	if (l->state != LINK_PASSED || n < 1 || n > NPP_MAX_IOPS)
+		return false;
+	if (up == (n == 32 ? 0xffffffffu : (1u << n) - 1))
+		return true;
+	if (!up || loop_now_ms() - l->since_ms < SETTLE_MS)
+		return false;
+	if (!l->d->up)
+		npp_warnx("NPP %s: only %d of %u IOPs serve this host", l->name, __builtin_popcount(up), n);
+	return true;
+}
+
+/* Do all attachments stand, with their IOPs? Those that fell are connected again. */
 static bool look_at_attachments(struct nppd *d)
 {
 	bool all = true;
@@ -245,8 +264,7 @@ static bool look_at_attachments(struct nppd *d)
 		uint32_t up = atomic_load_explicit(&memory(d)->attach[i].iop_up, memory_order_acquire);
 		uint32_t n = memory(d)->attach[i].n_iops;
 
-		all = all && l->state == LINK_PASSED && state == 2 && n >= 1 && n <= NPP_MAX_IOPS &&
-		      up == (n == 32 ? 0xffffffffu : (1u << n) - 1);
+		all = all && state == 2 && enough_iops(l, up, n);
 		if (l->state == LINK_PASSED && state == 3 && loop_now_ms() - l->since_ms > SETTLE_MS) {
 			npp_info("NPP %s is gone; waiting for it to come back", l->name);
 			l->said = false;
@@ -324,8 +342,7 @@ static void stop_links(struct nppd *d)
 static void child_died(struct nppd *d, struct child *c)
 {
 	(void)c;
-	npp_warnx("programs of this host can open no more sockets, and after %d ms its NPPs reset their connections",
-		  1000);
+	npp_warnx("the host ends: without npp-osm its programs can open no sockets");
 	stop_links(d);
 	loop_timer_stop(&d->loop, &d->host->watch);
 	nppd_stop(d, 1);

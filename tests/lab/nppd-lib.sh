@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nppd-lib.sh - for tests of nppd itself: namespaces and supervisors without npp-lab
+#
+#   . "$(dirname "$0")/nppd-lib.sh"
+#   nppd_begin NAME             # skip everything unless root
+#   conf acc1 <<< 'npp: ...'    # $work/acc1.yaml; @NS@ stands for the path of our namespace
+#   nppd_start acc1             # waits until it is up; pid in ${pid_of[acc1]}
+#
+# Our namespace is $ns; run directory, files and namespace go away at the end.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+nppd=$top_builddir/nppd/nppd
+declare -A pid_of=()
+
+nppd_begin()
+{
+  test_name=$1
+  [ "$(id -u)" = 0 ] || skip_all "needs root for network namespaces"
+  [ -x "$nppd" ] && [ -x "$npp" ] || bail "nppd and npp are not built"
+  ns=nppd$$-$1
+  work=$(mktemp -d "${TMPDIR:-/tmp}/npp-$ns.XXXXXX")
+  chmod 755 "$work"
+  NPP_RUNDIR=$work/run
+  export NPP_RUNDIR
+  mkdir "$NPP_RUNDIR"
+  trap nppd_end EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  ip netns add "$ns" || bail "cannot make a network namespace"
+  ip -n "$ns" link set lo up
+}
+
+nppd_end()
+{
+  local p
+  for p in "${pid_of[@]}" "${background[@]}"; do
+    kill -KILL "$p" 2>/dev/null
+    wait "$p" 2>/dev/null
+  done
+  if [ "$tap_failed" != 0 ]; then
+    for p in "$work"/*.log; do
+      [ -s "$p" ] && { diag "$p:"; tail -n 30 "$p" | sed 's/^/# /'; }
+    done
+  fi
+  ip netns del "$ns" 2>/dev/null
+  rm -rf "$work"
+}
+
+# does NAME COMMAND...: like ok, but in this shell, so that the command can keep something.
+does()
+{
+  local name=$1
+  shift
+  if "$@" >"$work/does.out" 2>&1 </dev/null; then
+    pass "$name"
+  else
+    fail "$name" "failed ($?): $*"
+    tail -n 25 "$work/does.out" | sed 's/^/# /'
+    return 1
+  fi
+}
+
+conf() { sed "s#@NS@#/run/netns/$ns#g" >"$work/$1.yaml"; }
+
+# nppd_launch NAME [OPTION...]: without waiting.
+nppd_launch()
+{
+  local name=$1
+  shift
+  : >"$work/$name.ready"
+  # $prefix: e.g. "ip netns exec $ns", for a host
+  ${prefix:-} "$nppd" -v --rundir "$NPP_RUNDIR" --ready-fd 9 "$@" "$work/$name.yaml" \
+    9>"$work/$name.ready" >"$work/$name.log" 2>&1 </dev/null &
+  pid_of[$name]=$!
+}
+# nppd_start NAME: until it says that it is up.
+nppd_start()
+{
+  nppd_launch "$@"
+  wait_for 20 test -s "$work/$1.ready"
+}
+# nppd_wait NAME: waits for its end and returns its exit status.
+nppd_wait()
+{
+  local r
+  wait_for 15 sh -c "! kill -0 ${pid_of[$1]} 2>/dev/null || grep -q '^State:.Z' /proc/${pid_of[$1]}/status"
+  wait "${pid_of[$1]}"
+  r=$?
+  unset "pid_of[$1]"
+  return $r
+}
+# nppd_stop NAME [SIGNAL]
+nppd_stop()
+{
+  kill -"${2:-TERM}" "${pid_of[$1]}"
+  nppd_wait "$1"
+}
+# children NAME [ROLE]: their pids
+children()
+{
+  "$npp" status "$1" --json | jq -r --arg r "${2:-}" '.[0].children[] | select(.pid > 0 and ($r == "" or .role == $r)) | .pid'
+}
+child() # NAME ROLE INDEX
+{
+  "$npp" status "$1" --json | jq -r --arg r "$2" --argjson i "$3" '.[0].children[] | select(.role == $r and .index == $i) | .pid'
+}
+all_gone() { local p; for p; do ! kill -0 "$p" 2>/dev/null || return 1; done; }
+link_there() { ip -n "$ns" link show "$1"; }

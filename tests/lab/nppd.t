@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nppd.t - the supervisor: start, what children may do, deaths, and that nothing stays
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/nppd-lib.sh"
+nppd_begin life
+need ip jq ping
+
+conf acc1 <<'Y'
+npp:
+  name: acc1
+  iops: 3
+  port: {name: tacc1, netns: @NS@}
+  addresses: [10.77.0.11/24]
+  gateway: 10.77.0.1
+  memory: {connections: 256}
+  hugepages: never
+Y
+conf web1 <<'Y'
+host: {name: web1, npps: [acc1], memory: 16M, sockets: 4096, hugepages: never}
+Y
+start_all()
+{
+  nppd_start acc1 && nppd_start web1
+}
+
+# ---- start and stop --------------------------------------------------------------------
+does 'an NPP comes up' nppd_start acc1
+is 'with a dispatcher and an ISM per IOP' "$("$npp" status acc1 --json |
+  jq -r '[.[0].children[] | "\(.role)\(.index):\(.state)"] | join(" ")')" \
+  'dispatch0:ready ism0:ready ism1:ready ism2:ready'
+ok 'and its port' link_there tacc1
+is 'which has one queue attached and a name' "$(ip -n "$ns" -j link show tacc1 | jq -r '.[0].mtu')" 1500
+is 'its socket is for root alone' "$(stat -c %a "$NPP_RUNDIR/acc1.sock")" 600
+does 'a host comes up' nppd_start web1
+is 'attached to it' "$("$npp" status acc1 --json | jq -r '.[0].hosts | join(" ")')" web1
+is 'its programs may be anybody' "$(stat -c %a "$NPP_RUNDIR/web1.osm.sock")" 666
+ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
+ok 'it answers ping' ip netns exec "$ns" ping -c2 -i0.2 -W2 10.77.0.11
+
+# ---- what children may do --------------------------------------------------------------
+seccomp=2
+! $sanitized || seccomp=0
+uids=
+for c in $(children acc1) $(children web1); do
+  name=$(tr '\0' ' ' <"/proc/$c/cmdline" 2>/dev/null)
+  st() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$c/status"; }
+  is "$name: no capabilities" "$(st CapEff) $(st CapPrm) $(st CapInh) $(st CapBnd) $(st CapAmb)" \
+    '0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000'
+  is "$name: no new privileges, a filter" "$(st NoNewPrivs) $(st Seccomp)" "1 $seccomp"
+  is "$name: no groups" "$(st Groups | tr -d ' ')" ''
+  is "$name: one uid and gid, not root's" \
+    "$(st Uid | tr '\t' '\n' | sort -u | wc -l) $(st Gid | tr '\t' '\n' | sort -u | wc -l) $(($(st Uid | cut -f1) >= 60000))" '1 1 1'
+  is "$name: no descriptor of a file system" \
+    "$(find /proc/"$c"/fd -lname '/*' ! -lname '/dev/*' ! -lname '/memfd:*' ! -lname "$work/*" | wc -l)" 0
+  uids="$uids $(st Uid | cut -f1)"
+done
+is 'host and NPP run under different uids' "$(tr ' ' '\n' <<<"$uids" | sort -u | grep -c .)" 2
+
+# ---- deaths ------------------------------------------------------------------------------
+victim=$(child acc1 ism 0)
+kill -KILL "$victim"
+ok 'a killed ISM is noticed' wait_for 5 grep -q "npp-ism 0 (pid $victim) was killed by signal 9" "$work/acc1.log"
+is 'and marked down' "$("$npp" status acc1 --json | jq -r '[.[0].children[] | select(.role == "ism").state] | join(" ")')" 'down ready ready'
+is 'with what became of it' "$("$npp" status acc1 --json | jq -r '.[0].children[1].exit_status')" 9
+ok 'the link role has moved' wait_for 5 grep -q 'npp-ism 1 has the link role' "$work/acc1.log"
+ip -n "$ns" neigh flush dev tacc1
+ok 'so ARP is still answered' ip netns exec "$ns" sh -c \
+  'for i in 1 2 3 4 5 6 7 8; do ping -c1 -W1 10.77.0.11 >/dev/null; ip neigh show 10.77.0.11 | grep -q lladdr && exit 0; done; exit 1'
+ok 'and the supervisor lives' kill -0 "${pid_of[acc1]}"
+victim=$(child acc1 ism 1)
+kill -SEGV "$victim"
+ok 'another one is noticed too' wait_for 5 grep -Eq "npp-ism 1 \(pid $victim\) (was killed by signal 11|exited)" "$work/acc1.log"
+
+victim=$(child web1 osm 0)
+kill -KILL "$victim"
+nppd_wait web1
+is 'a host without its OSM ends with status 1' $? 1
+like 'and says why' "$(cat "$work/web1.log")" "npp-osm \(pid $victim\) was killed by signal 9"
+ok 'the NPP lets it go' wait_for 5 grep -q 'host web1 (number 0) leaves' "$work/acc1.log"
+does 'a new one attaches to the IOP that lives' nppd_start web1
+like 'and says how many there are' "$(cat "$work/web1.log")" 'NPP acc1: only 1 of 3 IOPs serve this host'
+kill -KILL "${pid_of[web1]}"
+wait "${pid_of[web1]}" 2>/dev/null
+ok 'a supervisor that is killed has a grace' wait_for 5 grep -q 'host web1 (number 0) is gone; it has 1000 ms' "$work/acc1.log"
+ok 'then the host has failed' wait_for 5 grep -q 'host web1 (number 0) has failed' "$work/acc1.log"
+does 'and can come again' nppd_start web1
+pids=$(children acc1; children web1)
+does 'SIGTERM ends a host' nppd_stop web1
+does 'SIGINT ends an NPP' nppd_stop acc1 INT
+ok 'all children are gone' wait_for 5 all_gone $pids
+not_ok 'the port is gone' link_there tacc1
+is 'no socket stays' "$(ls "$NPP_RUNDIR")" ''
+
+# ---- ends that nobody planned --------------------------------------------------------------
+does 'both come up again' start_all
+pids=$(children acc1; children web1)
+kill -KILL "${pid_of[acc1]}" "${pid_of[web1]}"
+wait "${pid_of[acc1]}" "${pid_of[web1]}" 2>/dev/null
+pid_of=()
+ok 'kill -9 of the supervisors: the children end' wait_for 5 all_gone $pids
+ok 'the port goes' wait_for 5 sh -c "! ip -n $ns link show tacc1"
+not_ok 'nobody answers on the sockets' "$npp" status acc1
+does 'the left-over sockets are no obstacle' start_all
+like 'npp stop ends them' "$("$npp" stop web1 acc1 2>&1; echo "status $?")" '^status 0$'
+does 'with status 0' nppd_wait web1
+does 'both' nppd_wait acc1
+is 'and no socket stays' "$(ls "$NPP_RUNDIR")" ''
+
+# A host that comes first waits for its NPP.
+nppd_launch web1
+ok 'a host waits for its NPP' wait_for 10 grep -q 'waiting for NPP acc1' "$work/web1.log"
+is 'and is not up yet' "$(wc -c <"$work/web1.ready")" 0
+does 'until it comes' nppd_start acc1
+ok 'then it is up' wait_for 5 test -s "$work/web1.ready"
+does 'the NPP goes' nppd_stop acc1
+ok 'the host notices' wait_for 10 grep -q 'NPP acc1 is gone' "$work/web1.log"
+does 'the NPP comes back' nppd_start acc1
+ok 'and the host attaches again' wait_for 10 grep -q 'host web1 is attached' "$work/acc1.log"
+nppd_stop web1
+nppd_stop acc1
+
+# ---- hugepages --------------------------------------------------------------------------------
+huge=/sys/kernel/mm/hugepages/hugepages-2048kB
+conf huge <<'Y'
+npp:
+  name: huge
+  iops: 1
+  port: {name: thuge, netns: @NS@}
+  addresses: [10.78.0.11/24]
+  memory: {connections: 256}
+  hugepages: auto
+  reserve: yes
+Y
+want=$("$nppd" --check "$work/huge.yaml" | sed -n 's/^hugepages //p')
+cmp_num '--check says how many hugepages it takes' "$want" -ge 2
+does 'an NPP on borrowed hugepages comes up' nppd_start huge
+have=$("$npp" status huge --json | jq '.[0].hugepages')
+if [ "$have" = "$want" ]; then pass "it uses all $want"; else
+  like "not so many are to be had: one warning" "$(grep -c 'not enough hugepages' "$work/huge.log")" '^1$'
+fi
+owner="nppd:huge:${pid_of[huge]}"
+does 'it ends' nppd_stop huge
+not_ok 'and has given them back' grep -q "^$owner " /run/npp/hugepages
+does 'once more' nppd_start huge
+kill -KILL "${pid_of[huge]}"
+wait "${pid_of[huge]}" 2>/dev/null
+pid_of=()
+owner="nppd:huge:$(awk '$1 ~ /^nppd:huge:/ {print $3}' /run/npp/hugepages | head -n1)"
+does 'whoever comes after kill -9' nppd_start huge
+nppd_stop huge
+not_ok 'gives back what it had borrowed' grep -q "^nppd:huge:" /run/npp/hugepages
+[ -r $huge/nr_hugepages ] && diag "hugepages now: $(cat $huge/nr_hugepages), free $(cat $huge/free_hugepages)"
+done_testing

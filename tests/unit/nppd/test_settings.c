@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_settings.c - nppd.conf(5): what is taken, what is refused and how, what it needs
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nppd/need.h"
+#include "nppd/settings.h"
+#include "tests/unit/suite.h"
+
+static struct settings s;
+static char path[] = "/tmp/npp-settings-XXXXXX";
+
+static int load(const char *text)
+{
+	char name[] = "/tmp/npp-settings-XXXXXX";
+	int fd = mkstemp(name), r;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	memcpy(path, name, sizeof path);
+	settings_free(&s);
+	r = settings_load(&s, name, "/run/npp");
+	unlink(name);
+	return r;
+}
+
+static void teardown(void)
+{
+	settings_free(&s);
+}
+
+#define NPP "npp:\n  name: acc1\n  addresses: [10.1.0.11/24]\n"
+
+START_TEST(least_npp_gets_the_defaults)
+{
+	ck_assert_int_eq(load(NPP), 0);
+	ck_assert(!s.is_host);
+	ck_assert_uint_eq(s.npp.iops, 4);
+	ck_assert_str_eq(s.npp.port.name, "acc1");
+	ck_assert_uint_eq(s.npp.port.mtu, 1500);
+	ck_assert_uint_eq(s.npp.port.mac[0], 2);
+	ck_assert(s.npp.port.probe);
+	ck_assert_uint_eq(s.npp.n_addrs, 1);
+	ck_assert_uint_eq(s.npp.addrs[0].len, 96 + 24);
+	ck_assert_uint_eq(s.npp.memory.rx_ring, 2 << 20);
+	ck_assert_uint_eq(s.npp.memory.connections, 16384);
+	ck_assert_uint_eq(s.npp.memory.reassembly, 4 << 20);
+	ck_assert_uint_eq(s.npp.common.hugepages, HUGE_AUTO);
+	ck_assert(s.npp.common.auto_place);
+	ck_assert(s.npp.common.seccomp);
+	ck_assert_uint_ge(s.npp.common.uid, 60000);
+	ck_assert_uint_eq(s.npp.prog.algorithm, NPP_HASH_XOR);
+	ck_assert_uint_eq(s.npp.prog.mask.sport, 0xffff);
+	ck_assert_uint_eq(s.npp.prog.mask.proto, 0);
+}
+END_TEST
+
+START_TEST(whole_npp_is_read)
+{
+	ck_assert_int_eq(load("npp:\n"
+			      "  name: acc1\n  iops: 3\n"
+			      "  port: {name: p1, mac: 02:00:00:00:00:11, mtu: 9000, netns: /run/netns/x, bridge: br0, probe: no}\n"
+			      "  addresses: [10.1.0.11/24, 10.2.0.1/16]\n"
+			      "  routes:\n    - {to: default, via: 10.1.0.1}\n    - {to: 10.9.0.0/16, mtu: 1400, metric: 7}\n"
+			      "  dispatch: {algorithm: toeplitz, mask: [src-addr, dst-addr, src-port, dst-port], symmetric: yes,\n"
+			      "             select: {shift: 3, bits: 5}}\n"
+			      "  memory: {rx_ring: 4M, connections: 1024, reassembly: 1M}\n"
+			      "  hugepages: never\n  placement: [1, 0]\n  uid: 700001\n  seccomp: no\n  reserve: yes\n"), 0);
+	ck_assert_uint_eq(s.npp.port.mac[5], 0x11);
+	ck_assert_str_eq(s.npp.port.bridge, "br0");
+	ck_assert_uint_eq(s.npp.n_routes, 2);
+	ck_assert_uint_eq(s.npp.routes[0].to.len, 96);
+	ck_assert_uint_eq(s.npp.routes[1].metric, 7);
+	ck_assert(npp_addr_is_any(&s.npp.routes[1].via));
+	ck_assert_uint_eq(s.npp.prog.algorithm, NPP_HASH_TOEPLITZ);
+	ck_assert_uint_eq(s.npp.prog.symmetric, 1);
+	ck_assert_uint_eq(s.npp.prog.select_shift, 3);
+	ck_assert_uint_eq(s.npp.prog.mask.dst.w[0], 0xffffffff);
+	ck_assert_uint_eq(s.npp.common.n_cpus, 2);
+	ck_assert_int_eq(s.npp.common.cpus[0], 1);
+	ck_assert_uint_eq(s.npp.common.uid, 700001);
+	ck_assert_uint_eq(settings_hugepages_needed(&s), 0);
+}
+END_TEST
+
+START_TEST(host_is_read)
+{
+	ck_assert_int_eq(load("host: {name: web1, npps: [acc1, acc2], memory: 100M, sockets: 1000, grace_ms: 5}"), 0);
+	ck_assert(s.is_host);
+	ck_assert_uint_eq(s.host.n_npps, 2);
+	ck_assert_str_eq(s.host.npps[1], "acc2");
+	ck_assert_uint_eq(s.host.sockets, 1000);
+	ck_assert_uint_eq(s.host.grace_ms, 5);
+	ck_assert_uint_eq(settings_hugepages_needed(&s), 50);
+	ck_assert_int_eq(load("host: {name: web1, npps: acc1}"), 0);
+	ck_assert_uint_eq(s.host.n_npps, 1);
+}
+END_TEST
+
+START_TEST(need_grows_with_iops_and_connections)
+{
+	unsigned one, four, many;
+
+	ck_assert_int_eq(load("npp: {name: a, iops: 1, addresses: [10.1.0.11/24]}"), 0);
+	one = settings_hugepages_needed(&s);
+	ck_assert_int_eq(load("npp: {name: a, iops: 4, addresses: [10.1.0.11/24]}"), 0);
+	four = settings_hugepages_needed(&s);
+	ck_assert_int_eq(load("npp: {name: a, iops: 4, addresses: [10.1.0.11/24], memory: {connections: 100000}}"), 0);
+	many = settings_hugepages_needed(&s);
+	ck_assert_uint_eq(four, 4 * one);
+	ck_assert_uint_gt(many, four);
+}
+END_TEST
+
+START_TEST(derived_values_differ_by_name_and_run_directory)
+{
+	ck_assert_uint_ne(settings_derive_uid("/run/npp", "a"), settings_derive_uid("/run/npp", "b"));
+	ck_assert_uint_ne(settings_derive_uid("/run/npp/x", "a"), settings_derive_uid("/run/npp/y", "a"));
+	ck_assert_uint_eq(settings_derive_uid("/run/npp", "a"), settings_derive_uid("/run/npp", "a"));
+}
+END_TEST
+
+static const struct { const char *text, *want; } bad[] = {
+	{ "npp: {}", ":1: key 'npp.name': is missing" },
+	{ "npp: {name: a}", ":1: key 'npp.addresses': is missing" },
+	{ "npp: {name: a, addresses: []}", ":1: key 'npp.addresses': has 0 entries, at least 1 needed" },
+	{ NPP "  iops: 0\n", ":4: key 'npp.iops': 0 is too small (1..32)" },
+	{ NPP "  iops: 33\n", ":4: key 'npp.iops': 33 is too large (1..32)" },
+	{ NPP "  iops: many\n", ":4: key 'npp.iops': 'many' is not a whole number" },
+	{ NPP "  iosp: 3\n", ":4: key 'npp.iosp': is not known, did you mean 'iops'?" },
+	{ NPP "  name: b\n", ":4: key 'npp.name': stands here a second time (first on line 2)" },
+	{ NPP "  uid: 0\n", ":4: key 'npp.uid': 0 is too small (1..2147483646)" },
+	{ NPP "  port: {mtu: 70000}\n", ":4: key 'npp.port.mtu': 70000 is too large (576..9216)" },
+	{ NPP "  port: {mac: 01:00:00:00:00:01}\n", ":4: key 'npp.port.mac': 01:00:00:00:00:01 is a group address" },
+	{ NPP "  port: {mac: 00:00:00:00:00:00}\n", ":4: key 'npp.port.mac': 00:00:00:00:00:00 is no address" },
+	{ NPP "  port: {name: much-too-long-for-a-link}\n",
+	  ":4: key 'npp.port.name': 'much-too-long-for-a-link' is too long (0..15 characters)" },
+	{ NPP "  gateway: 10.2.0.1\n", ":4: key 'npp.gateway': 10.2.0.1 is in no network that 'addresses' names" },
+	{ NPP "  gateway: 10.1.0.11\n", ":4: key 'npp.gateway': 10.1.0.11 is our own address" },
+	{ NPP "  routes: [{via: 10.1.0.1}]\n", ":4: key 'npp.routes[0].to': is missing" },
+	{ NPP "  routes:\n  - {to: 10.9.0.0/16, via: 10.3.0.1}\n",
+	  ":5: key 'npp.routes[0].via': 10.3.0.1 is in no network that 'addresses' names" },
+	{ NPP "  dispatch: {algorithm: md5}\n", ":4: key 'npp.dispatch.algorithm': 'md5' is not one of xor, toeplitz, crc32c" },
+	{ NPP "  dispatch: {symmetric: yes}\n", ":4: key 'npp.dispatch': symmetric is for toeplitz only" },
+	{ NPP "  dispatch: {select: {bits: 8}}\n", ":4: key 'npp.dispatch.select.bits': 8 is too large (1..7)" },
+	{ NPP "  dispatch: {select: {bits: 1}}\n", ":4: key 'npp.dispatch': 1 bits of select cannot name 4 IOPs" },
+	{ NPP "  dispatch: {mask: [src]}\n",
+	  ":4: key 'npp.dispatch.mask[0]': 'src' is not one of src-addr, dst-addr, src-port, dst-port, proto" },
+	{ NPP "  memory: {rx_ring: 3M}\n", ":4: key 'npp.memory.rx_ring': must be a power of two" },
+	{ NPP "  memory: {rx_ring: 4096}\n", ":4: key 'npp.memory.rx_ring': 4096 is too small (131072..1073741824 bytes)" },
+	{ NPP "  placement: somewhere\n", ":4: key 'npp.placement': 'somewhere' is not auto, none or a list of cpus" },
+	{ NPP "  placement: [0, -1]\n", ":4: key 'npp.placement[1]': -1 is too small (0..1023)" },
+	{ NPP "  hugepages: sometimes\n", ":4: key 'npp.hugepages': 'sometimes' is not one of auto, always, never" },
+	{ "npp: {name: a, addresses: [10.1.0.11/24, 10.1.0.11/16]}", ":1: key 'npp.addresses[1]': 10.1.0.11/16 stands there twice" },
+	{ "npp: {name: a, addresses: [10.1.0.0/24]}", ":1: key 'npp.addresses[0]': 10.1.0.0/24 cannot be the address of a machine" },
+	{ "npp: {name: a, addresses: [10.1.0.255/24]}", ":1: key 'npp.addresses[0]': 10.1.0.255/24 cannot be the address of a machine" },
+	{ "npp: {name: a, addresses: [127.0.0.1/8]}", ":1: key 'npp.addresses[0]': 127.0.0.1/8 cannot be the address of a machine" },
+	{ "npp: {name: a, addresses: [224.0.0.1/8]}", ":1: key 'npp.addresses[0]': 224.0.0.1/8 cannot be the address of a machine" },
+	{ "npp: {name: a-name-that-is-long, addresses: [10.1.0.11/24]}",
+	  ":1: key 'npp.name': 'a-name-that-is-long' is too long to name the port as well (at most 15): give 'port.name'" },
+	{ "npp: {name: ../x, addresses: [10.1.0.11/24]}",
+	  ":1: key 'npp.name': '../x' is not a name (letters, digits, '-', '_', '.')" },
+	{ "host: {name: h}", ":1: key 'host.npps': is missing" },
+	{ "host: {name: h, npps: [a, b, c, d, e]}", ":1: key 'host.npps': has 5 entries, at most 4 allowed" },
+	{ "host: {name: h, npps: [a, a]}", ":1: key 'host.npps[1]': 'a' stands there twice" },
+	{ "host: {name: h, npps: [h]}", ":1: key 'host.npps[0]': 'h' is the host's own name" },
+	{ "host: {name: h, npps: [a], memory: 4M}", ":1: key 'host.memory': 4 MB is too little for 65536 sockets: at least 28 MB" },
+	{ "host: {name: h, npps: [a]}\n" NPP, ":1: key 'host': stands beside 'npp': one file is one NPP or one host" },
+	{ "nnp: {}", ":1: key 'nnp': is not known, did you mean 'npp'?" },
+	{ "", ": is empty" },
+};
+
+START_TEST(bad_configuration_is_refused)
+{
+	ck_assert_int_lt(load(bad[_i].text), 0);
+	for (unsigned i = 0; i < npp_conf_error_count(s.conf); i++) {
+		const char *e = npp_conf_error_text(s.conf, i);
+
+		ck_assert_int_eq(strncmp(e, path, strlen(path)), 0);
+		if (strcmp(e + strlen(path), bad[_i].want) == 0)
+			return;
+	}
+	ck_abort_msg("wanted '%s', got '%s'", bad[_i].want, npp_conf_error_text(s.conf, 0));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("settings");
+	TCase *t = tcase_create("settings");
+
+	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_add_test(t, least_npp_gets_the_defaults);
+	tcase_add_test(t, whole_npp_is_read);
+	tcase_add_test(t, host_is_read);
+	tcase_add_test(t, need_grows_with_iops_and_connections);
+	tcase_add_test(t, derived_values_differ_by_name_and_run_directory);
+	tcase_add_loop_test(t, bad_configuration_is_refused, 0, sizeof bad / sizeof *bad);
+	suite_add_tcase(suite, t);
+	return npp_suite_run(suite);
+}
