@@ -215,7 +215,8 @@ static int map_host(int fd)
 int lib_reconnect(uint32_t *proc)
 {
 	struct npp_ctl_hello hello = { .abi_version = NPP_ABI_VERSION, .pid = (int32_t)getpid(),
-				       .layout_hash = npp_abi_layout_hash(), .start_time = own_start_time() };
+				       .layout_hash = npp_abi_layout_hash(), .start_time = own_start_time(),
+				       .image = npp_lib.image };
 	struct npp_ctl_welcome w;
 	struct npp_ctl_msg m;
 	uint8_t buf[512];
@@ -266,6 +267,13 @@ static void ctx_key_gone(void *c)
 	ctx_close(c);
 }
 
+static uint64_t random_word(void)
+{
+	uint64_t v;
+
+	return getrandom(&v, sizeof v, GRND_NONBLOCK) == sizeof v ? v : lib_now_us() * 0x9e3779b97f4a7c15ull;
+}
+
 static int join(const char *path)
 {
 	char text[200];
@@ -277,8 +285,8 @@ static int join(const char *path)
 	strcpy(npp_lib.path, path);
 	npp_lib.pid = getpid();
 	npp_lib.spin_us = spin ? (uint32_t)strtoul(spin, NULL, 10) : 0;
-	if (getrandom(&npp_lib.bell_cookie, sizeof npp_lib.bell_cookie, GRND_NONBLOCK) < 0)
-		npp_lib.bell_cookie = lib_now_us() * 0x9e3779b97f4a7c15ull;
+	npp_lib.image = random_word() | 1;
+	npp_lib.bell_cookie = random_word();
 	if (!npp_lib.have_key && pthread_key_create(&npp_lib.key, ctx_key_gone) == 0)
 		npp_lib.have_key = true;
 	r = lib_reconnect(&npp_lib.proc);
@@ -357,6 +365,11 @@ static int map_iops(uint32_t att, uint32_t n, struct npp_ctl_msg *m)
 			npp_region_unmap(&in);
 			return r;
 		}
+		if (atomic_load_explicit(&s->in, memory_order_relaxed)) { /* of an attachment that ended; the memory
+									    stays, a thread may be at it */
+			fd_disown(&s->bell);
+			R->close(s->bell);
+		}
 		s->bell = fd_high(bell);
 		fd_own(&s->bell);
 		/* release: pairs with the acquire in ctx_post() */
@@ -368,6 +381,7 @@ static int map_iops(uint32_t att, uint32_t n, struct npp_ctl_msg *m)
 static int map_attach(uint32_t att)
 {
 	struct npp_ctl_iop q = { .attach = att };
+	uint32_t epoch = atomic_load_explicit(&npp_lib.host->attach[att].epoch, memory_order_acquire);
 	struct npp_region global = NPP_REGION_NULL;
 	struct npp_ctl_attached a;
 	struct npp_ctl_msg m;
@@ -397,11 +411,19 @@ static int map_attach(uint32_t att)
 		npp_region_unmap(&global);
 		return r;
 	}
+	npp_lib.att[att].epoch = epoch;
 	npp_lib.att[att].n_iops = a.n_iops;
 	npp_lib.att[att].global = global.base;
 	/* release: pairs with the acquire loads of `mapped` */
 	atomic_store_explicit(&npp_lib.att[att].mapped, 1, memory_order_release);
 	return 0;
+}
+
+/* Is attachment A mapped as it is now, not as it was before the NPP came back? */
+static bool current(uint32_t a)
+{
+	return atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire) &&
+	       npp_lib.att[a].epoch == atomic_load_explicit(&npp_lib.host->attach[a].epoch, memory_order_acquire);
 }
 
 /**
@@ -418,10 +440,9 @@ bool lib_refresh(void)
 	for (uint32_t a = 0; a < n && a < NPP_MAX_ATTACH; a++) {
 		struct attachment *at = &npp_lib.att[a];
 
-		if (!atomic_load_explicit(&at->mapped, memory_order_acquire) &&
-		    atomic_load_explicit(&npp_lib.host->attach[a].state, memory_order_acquire) == 2) {
+		if (atomic_load_explicit(&npp_lib.host->attach[a].state, memory_order_acquire) == 2 && !current(a)) {
 			fd_lock();
-			if (!atomic_load_explicit(&at->mapped, memory_order_relaxed) && map_attach(a) < 0)
+			if (!current(a) && map_attach(a) < 0)
 				lib_say(ONCE_RPC, "cannot map an NPP of this host");
 			fd_unlock();
 		}

@@ -116,11 +116,12 @@ static int begin(struct so *so, int fd, int att, const union npp_addr *addr, uin
 		r = sock_all_placeholder(so, fd);
 	if (r < 0) {
 		if (so->kpart && !(sock_fl(so) & NPP_FL_BOUND))
-			sock_unmake(so, fd);
+			sock_unmake(so, fd, false);
 		return r;
 	}
 	sk->slot = (uint8_t)slot;
-	atomic_fetch_or_explicit(&sk->fl, NPP_FL_CONNECTING, memory_order_relaxed);
+	/* release: an ISM that scans for a lost CONNECT sees the record whole */
+	atomic_fetch_or_explicit(&sk->fl, NPP_FL_CONNECTING, memory_order_release);
 	r = sock_post(so, NPP_MSG_CONNECT, 0, TX_RING_FIRST);
 	if (r < 0)
 		atomic_fetch_and_explicit(&sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
@@ -134,8 +135,7 @@ static int back_to_kernel(struct so *so, int fd)
 	if (so->kind == SO_OURS) {
 		if (!so->kpart)
 			return -ENETUNREACH;
-		sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
-		sock_unmake(so, fd);
+		sock_unmake(so, fd, sock_fl(so) & NPP_FL_BOUND);
 	}
 	sock_to_kernel(so, fd);
 	return 1;

@@ -125,7 +125,7 @@ static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 			return r;
 		}
 	}
-	npp_i2oq_post(&c->in[slot], msg); /* no room: overflow is set and the ISM looks at everything */
+	npp_i2oq_post(&c->in[slot], msg); /* no room: overflow is set and the ISM scans all records */
 	if (npp_inbound_mark(in, c->no)) {
 		static const uint64_t one = 1;
 		int saved = errno;
@@ -299,8 +299,11 @@ int sock_subscribe(struct so *so, struct lctx *c, uint32_t flags)
 
 		while (w == 0 || sub_is_stale(w))
 			if (atomic_compare_exchange_weak_explicit(&sk->sub[i], &w, want, memory_order_seq_cst,
-								  memory_order_relaxed))
+								  memory_order_relaxed)) {
+				/* before the look at the state; pairs with the ISM's seq_cst fetch_or */
+				atomic_thread_fence(memory_order_seq_cst);
 				return 0;
+			}
 	}
 	return subscribe_more(so, c);
 }

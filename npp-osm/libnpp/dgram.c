@@ -27,18 +27,6 @@ static struct npp_udp *udp_of(const struct so *so)
 	return off64 ? lib_at((uint64_t)off64 * 64, sizeof(struct npp_udp)) : NULL;
 }
 
-int dgram_att(const union npp_addr *laddr)
-{
-	union npp_addr src;
-
-	if (!npp_addr_is_any(laddr))
-		return sock_route(laddr, &src);
-	for (int a = 0; a < NPP_MAX_ATTACH; a++)
-		if (atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire))
-			return a;
-	return -1;
-}
-
 /* ---- receive --------------------------------------------------------------------- */
 
 struct found { struct npp_udp_lane *lane; uint32_t tail; const struct npp_dgram *d; uint32_t len, next; };
@@ -323,29 +311,25 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 }
 
 /* Makes a datagram socket that has no port yet one of ours. Under fd_lock. */
-int dgram_autobind(struct so *so, int fd, int att)
+static int autobind(struct so *so, int fd)
 {
-	int r = sock_make(so, fd), slot;
+	int r = sock_make(so, fd);
 
-	if (r < 0 || sock_fl(so) & NPP_FL_BOUND)
+	if (r < 0)
 		return r;
-	slot = sock_pick_iop(att);
-	if (slot >= 0) {
-		so->sk->slot = (uint8_t)slot;
-		so->sk->laddr = npp_addr_v4(0);
-		so->sk->lport = 0;
-		slot = sock_bind_rpc(so, NPP_CTL_BIND, 0);
-	}
-	if (slot < 0) {
-		sock_unmake(so, fd);
-		return slot;
+	so->sk->laddr = npp_addr_v4(0);
+	so->sk->lport = 0;
+	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
+	if (r < 0) {
+		sock_unmake(so, fd, false);
+		return r;
 	}
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
 	ep_fd_changed(fd, so);
 	return 0;
 }
 
-static int ensure_ours(struct so *so, int fd, int att)
+static int ensure_ours(struct so *so, int fd)
 {
 	int r = 0;
 
@@ -353,7 +337,7 @@ static int ensure_ours(struct so *so, int fd, int att)
 		return 0;
 	fd_lock();
 	if (so->kind == SO_KERNEL_YET)
-		r = dgram_autobind(so, fd, att);
+		r = autobind(so, fd);
 	fd_unlock();
 	return r;
 }
@@ -379,7 +363,7 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 	att = sock_route(&o->d.addr, &src);
 	if (att < 0)
 		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
-	return ensure_ours(so, fd, att);
+	return ensure_ours(so, fd);
 }
 
 /**
@@ -436,7 +420,7 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_relaxed);
 		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
 	}
-	r = ensure_ours(so, fd, att);
+	r = ensure_ours(so, fd);
 	if (r < 0)
 		return r;
 	so->sk->raddr = addr;

@@ -35,11 +35,18 @@ int sock_all_placeholder(struct so *so, int fd)
 	return r;
 }
 
-void sock_unmake(struct so *so, int fd)
+/**
+ * sock_unmake() - take the record back from a socket that stays the kernel's
+ * @bound: the OSM holds its port
+ */
+void sock_unmake(struct so *so, int fd, bool bound)
 {
 	uint32_t left = so->nfds;
 	struct npp_sock *sk = so->sk;
+	struct so gone = { .idx = so->idx, .gen = so->gen, .sk = sk, .dgram = so->dgram };
 
+	if (bound && !so->dgram)
+		sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
 	so->sk = NULL;
 	atomic_store_explicit(&so->kind, SO_KERNEL_YET, memory_order_relaxed);
 	for (int i = left == 1 ? fd : 0; i < FD_MAX && left; i++)
@@ -47,7 +54,10 @@ void sock_unmake(struct so *so, int fd)
 			fd_word_clear(i, sk);
 			left--;
 		}
-	sock_unclaim(sk);
+	if (bound && so->dgram)
+		sock_close_rpc(&gone); /* its ISMs know it: the OSM frees the record */
+	else
+		sock_unclaim(sk);
 }
 
 static int kernel_bind(int fd, const struct sockaddr *sa, socklen_t len, uint16_t port)
@@ -63,25 +73,6 @@ static int kernel_bind(int fd, const struct sockaddr *sa, socklen_t len, uint16_
 }
 
 /* The port at the OSM first, then at the kernel: the kernel's bind cannot be undone. */
-static int bind_both(struct so *so, int fd, const struct sockaddr *sa, socklen_t len, uint16_t port)
-{
-	int r = 0;
-
-	for (int i = 0; i < EPHEMERAL_TRIES; i++) {
-		so->sk->lport = port;
-		r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
-		if (r < 0)
-			return r;
-		r = kernel_bind(fd, sa, len, so->sk->lport);
-		if (r == 0)
-			return 0;
-		sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
-		if (port != 0 || r != -EADDRINUSE)
-			return r;
-	}
-	return r;
-}
-
 static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t len, const union npp_addr *addr,
 		     uint16_t port)
 {
@@ -92,20 +83,14 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 		return r;
 	so->sk->laddr = any ? npp_addr_v4(0) : *addr;
 	so->sk->lport = port;
-	if (so->dgram) {
-		r = sock_pick_iop(dgram_att(addr));
-		if (r >= 0)
-			so->sk->slot = (uint8_t)r;
-	}
-	if (r >= 0)
-		r = any ? bind_both(so, fd, sa, len, port) : sock_bind_rpc(so, NPP_CTL_BIND, 0);
-	if (r == 0 && !any) {
-		r = sock_all_placeholder(so, fd);
-		if (r < 0)
-			sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
-	}
+	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {
-		sock_unmake(so, fd);
+		sock_unmake(so, fd, false);
+		return r;
+	}
+	r = any ? kernel_bind(fd, sa, len, so->sk->lport) : sock_all_placeholder(so, fd);
+	if (r < 0) {
+		sock_unmake(so, fd, true);
 		return r;
 	}
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
@@ -131,8 +116,14 @@ int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len
 	any = npp_addr_is_any(&addr);
 	if ((so->domain == AF_INET6 && so->v6only) || !lib_refresh())
 		return 1;
-	if (any || sock_is_ours_addr(&addr))
-		return bind_ours(so, fd, sa, len, &addr, port);
+	if (any || sock_is_ours_addr(&addr)) {
+		int r, tries = 0;
+
+		do { /* an ephemeral port may be free at the OSM only */
+			r = bind_ours(so, fd, sa, len, &addr, port);
+		} while (r == -EADDRINUSE && port == 0 && ++tries < EPHEMERAL_TRIES);
+		return r;
+	}
 	sock_to_kernel(so, fd);
 	return 1;
 }
@@ -163,7 +154,7 @@ static int late_bind(struct so *so, int fd)
 	so->sk->lport = port;
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {
-		sock_unmake(so, fd);
+		sock_unmake(so, fd, false);
 		return r;
 	}
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
@@ -358,42 +349,6 @@ static bool claim(struct so *so, struct lctx *c, struct taken *t)
 	return false;
 }
 
-/* What Linux lets an accepted socket inherit. */
-static void inherit_options(struct npp_sock *from, struct so *so)
-{
-	struct npp_sock *to = so->sk;
-	uint32_t flags = atomic_load_explicit(&from->opt_flags, memory_order_relaxed) &
-			 (NPP_OPT_NODELAY | NPP_OPT_CORK | NPP_OPT_KEEPALIVE | NPP_OPT_QUICKACK | NPP_OPT_RCVBUF |
-			  NPP_OPT_SNDBUF);
-	bool any = flags != 0;
-	uint32_t v;
-
-#define TAKE(f) \
-	do { \
-		v = atomic_load_explicit(&from->f, memory_order_relaxed); \
-		if (v) { \
-			atomic_store_explicit(&to->f, v, memory_order_relaxed); \
-			any = true; \
-		} \
-	} while (0)
-	TAKE(rcvbuf);
-	TAKE(sndbuf);
-	TAKE(linger);
-	TAKE(keep_idle);
-	TAKE(keep_intvl);
-	TAKE(keep_cnt);
-	TAKE(user_timeout_ms);
-	TAKE(tos_ttl);
-	TAKE(rcvlowat);
-	TAKE(rcvtimeo_ms);
-	TAKE(sndtimeo_ms);
-#undef TAKE
-	if (flags)
-		atomic_fetch_or_explicit(&to->opt_flags, flags, memory_order_relaxed);
-	if (any)
-		sock_look(so, NPP_IN_OPT);
-}
-
 static int install_taken(struct so *so, struct taken *t, int flags)
 {
 	struct npp_sock *sk = &npp_lib.sock[t->idx];
@@ -426,7 +381,6 @@ static int install_taken(struct so *so, struct taken *t, int flags)
 	}
 	entry_done(t);
 	fd_unlock();
-	inherit_options(so->sk, n);
 	return fd;
 }
 

@@ -98,6 +98,7 @@ struct slot {		/* one ISM */
 struct attachment {	/* one NPP */
 	_Atomic uint32_t mapped;
 	uint32_t n_iops;
+	uint32_t epoch;		/* of the attachment that is mapped */
 	const struct npp_global *global;
 };
 
@@ -135,6 +136,7 @@ struct lib {
 	struct { int pid; int from, to; } vfork_dup[32];
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint32_t addr[KADDR_MAX]; } kaddr;
+	uint64_t image;			/* random, of this load of the library */
 	uint64_t bell_cookie;		/* epoll data of our doorbells */
 	uint32_t embryo;		/* during fork: proc index + 1 */
 	bool fork_wrapped;		/* npp_fork() tells the OSM the child's pid */
@@ -245,6 +247,7 @@ bool sock_is_ours_addr(const union npp_addr *addr);
 /* Which NPP leads to ADDR: attachment number, or -1: the kernel. *SRC the address to send from. */
 int sock_route(const union npp_addr *addr, union npp_addr *src);
 int sock_pick_iop(int att);			/* slot of the next live ISM, or -ENETUNREACH */
+void sock_close_rpc(struct so *so);
 int sock_bind_rpc(struct so *so, uint16_t rpc, uint32_t backlog);
 
 /* ---- kaddr.c */
@@ -266,7 +269,6 @@ uint32_t stream_readable(const struct so *so);
 ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
 ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const struct sockaddr *to, socklen_t tolen,
 		   int flags);
-int dgram_att(const union npp_addr *laddr);	/* the NPP that a datagram socket bound to LADDR speaks through */
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
 bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
@@ -280,8 +282,7 @@ int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, i
 int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
 int sock_do_shutdown(struct so *so, int fd, int how);
 int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
-int dgram_autobind(struct so *so, int fd, int att);
-void sock_unmake(struct so *so, int fd);	/* back to a kernel-yet socket; under fd_lock */
+void sock_unmake(struct so *so, int fd, bool bound);	/* back to a kernel-yet socket; under fd_lock */
 int sock_all_placeholder(struct so *so, int fd);	/* every descriptor of SO; under fd_lock */
 bool accept_waiting(const struct so *so);
 void accept_hand_on(struct so *so);

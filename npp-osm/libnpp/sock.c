@@ -320,6 +320,14 @@ int sock_bind_rpc(struct so *so, uint16_t rpc, uint32_t backlog)
 	return r;
 }
 
+/* CLOSE of a listener or datagram socket: the OSM frees the record in time. */
+void sock_close_rpc(struct so *so)
+{
+	struct npp_ctl_bind q = { .sock = so->idx, .gen = so->gen, .pid = (int32_t)npp_lib.pid };
+
+	lib_rpc(NPP_CTL_CLOSE, &q, sizeof q, NULL, 0, NULL);
+}
+
 /* Nobody but us ever knew the record, or only the OSM by its port. */
 static void drop_unused(struct so *so)
 {
@@ -366,7 +374,6 @@ static void drop_stream(struct so *so)
 void sock_drop(struct so *so, bool tell)
 {
 	struct npp_sock *sk = so->sk;
-	struct npp_ctl_bind q = { .sock = so->idx, .gen = so->gen, .pid = (int32_t)npp_lib.pid };
 	bool session = atomic_load_explicit(&sk->owner, memory_order_relaxed) >= 0x10000 ||
 		       sock_fl(so) & NPP_FL_CONNECTING ||
 		       atomic_load_explicit(&sk->ism_handle, memory_order_relaxed) != NO_HANDLE;
@@ -374,7 +381,7 @@ void sock_drop(struct so *so, bool tell)
 	if (!sock_alive(so))
 		return;
 	if (sk->type == NPP_SOCK_LISTENER || (sk->type == NPP_SOCK_DGRAM && sock_fl(so) & NPP_FL_BOUND))
-		lib_rpc(NPP_CTL_CLOSE, &q, sizeof q, NULL, 0, NULL);
+		sock_close_rpc(so);
 	else if (sk->type == NPP_SOCK_STREAM && session && tell)
 		drop_stream(so);
 	else
