@@ -268,13 +268,14 @@ iops_filter='[.. | objects | select(.role? == "ism")] | sort_by(.index) | .[]'
 dispatch_filter='[.. | objects | select(.role? == "dispatch")] | .[0]'
 osm_filter='[.. | objects | select(.role? == "osm")] | .[0]'
 
-# listening NODE PORT [PROTO]: somebody listens there, on all replicas if it is npp's.
+# listening NODE PORT: a program listens there, on npp with all its replicas.
 listening()
 {
-  local state
-  state=$("$npplab" status "$lab" --json | jq -r --arg n "$1" '.nodes[] | select(.name == $n) | .stack')
-  ip netns exec "$lab-$1" ss -Hltn "sport = :$2" | grep -q . || return 1
-  [ "$state" != npp ] || npp_do listeners "$1" | grep -Eq "[:.]$2( |\$)"
+  if "$npplab" status "$lab" --json | jq -e --arg n "$1" '.nodes[] | select(.name == $n and .stack == "npp")' >/dev/null; then
+    npp_do listeners "$1" --json | jq -e --argjson p "$2" 'any(.listeners[]; .port == $p and (.replicas | length) > 0)'
+  else
+    ip netns exec "$lab-$1" ss -Hltn "sport = :$2" | grep -q .
+  fi
 }
 
 # ---- nginx -------------------------------------------------------------------------------

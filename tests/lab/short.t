@@ -21,7 +21,7 @@ on web1 "$load" -q -j -k -c 16 -n 200 http://client1:7000/ >/dev/null
 
 live() { echo $(($(iop_sum acc1 tcp.conns) - $(iop_sum acc1 tcp.time_wait))); }
 live_is() { [ "$(live)" = "$1" ]; }
-quiet() { live_is 0 && sum_is acc1 tcp.half_open 0; }
+quiet() { live_is 0 && sum_is acc1 tcp.half_open 0 && sum_is acc1 mem.rings 0; }
 state() # what must not grow
 {
   echo "live $(live) half-open $(iop_sum acc1 tcp.half_open) rings $(iop_sum acc1 mem.rings)" \
