@@ -171,8 +171,16 @@ static void fds_ready(struct nk *nk)
 			nk_raise(nk, nk->fd_cause[i]);
 }
 
+/* Time awake since it was last counted. */
+static void count_busy(struct nk *nk)
+{
+	npp_stat_add(nk->stats, NPP_IS_BUSY_US, nk->now_us - nk->awake_us);
+	nk->awake_us = nk->now_us;
+}
+
 static void look_at_fds(struct nk *nk)
 {
+	count_busy(nk);
 	if (nk->n_fds > 1 && poll(nk->fd, nk->n_fds, 0) > 0)
 		fds_ready(nk);
 	nk->fd_looked_us = nk->now_us;
@@ -259,7 +267,7 @@ static void nap(struct nk *nk)
 	due = due > nk->now_us ? due - nk->now_us : 0;
 	ts = (struct timespec){ .tv_sec = (time_t)(due / 1000000), .tv_nsec = (long)(due % 1000000) * 1000 };
 	npp_stat_inc(nk->stats, NPP_IS_SLEEPS);
-	npp_stat_add(nk->stats, NPP_IS_BUSY_US, nk->now_us - nk->awake_us);
+	count_busy(nk);
 	if (ppoll(nk->fd, nk->n_fds, &ts, NULL) > 0)
 		fds_ready(nk);
 	nk->now_us = nk->awake_us = nk->fd_looked_us = nk_clock_us();
@@ -292,5 +300,6 @@ void nk_run(struct nk *nk)
 	while (!nk->stop)
 		if (!nk_round(nk) && !nk->stop)
 			nk_sleep(nk);
-	npp_stat_add(nk->stats, NPP_IS_BUSY_US, nk_clock_us() - nk->awake_us);
+	nk->now_us = nk_clock_us();
+	count_busy(nk);
 }

@@ -228,8 +228,8 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 		atomic_store_explicit(&rec->tx_tail, c->tx_tail, memory_order_release);
 	if (up & ~(TCP_UP_RX | TCP_UP_TX))
 		bits |= publish_state(s, c, rec, up);
-	if ((up & TCP_UP_CONNECTED) && s->want)
-		ism_ring_grow_tx(I, s, c, s->want);
+	if ((up & TCP_UP_CONNECTED) && s->want && !ism_ring_grow_tx(I, s, c, s->want))
+		ism_ring_wait(I, s, s->want);
 	if (up & TCP_UP_TX)
 		bits |= room_bits(I, s, c, rec);
 	if (bits)

@@ -164,7 +164,11 @@ static void host_install(struct ism *I, unsigned h, struct ism_host_map *hm, con
 	hs->fresh = 0;
 	hs->asked_us = 0;
 	lent_rebuild(I, h);
-	hm->scan_due = true; /* what was said while nobody listened */
+	/* What was said while nobody listened, or to a predecessor who died over it: look at all
+	 * lanes and all sessions. Doorbells are rung as they come, see ism_host_bell(). */
+	memset(hm->carry, 0xff, sizeof hm->carry);
+	hm->carry_any = true;
+	hm->scan_due = true;
 	nk_thread_raise(&I->nk, I->th_scan);
 }
 
@@ -209,6 +213,10 @@ void ism_host_bell(struct ism *I, unsigned h, unsigned ctx, int fd)
 	if (hm->bell[ctx] >= 0)
 		close(hm->bell[ctx]);
 	hm->bell[ctx] = fd;
+	if (!I->r->host[h].fresh) { /* a predecessor may have posted and not rung */
+		hm->bell_due[ctx / 64] |= 1ull << (ctx % 64);
+		hm->bell_any = true;
+	}
 }
 
 void ism_host_unmap(struct ism *I, unsigned h)

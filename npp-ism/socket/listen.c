@@ -11,7 +11,7 @@
 
 #include "npp-ism/socket/ism.h"
 
-#define LANE_MAX 65536u
+#define LANE_MAX 16384u	/* entries: what a look at a whole lane may cost */
 
 static struct npp_accept_lane *lane_of(struct ism *I, const struct ism_sess *s)
 {

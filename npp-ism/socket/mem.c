@@ -107,10 +107,21 @@ static struct ism_chunk *chunk_new(struct ism_chunk *ch)
 	return NULL;
 }
 
+/* Of the extents so large that no chunk was left for a part of them nothing is taken. */
+static unsigned chunks_free(const struct ism_chunk *ch)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ISM_CHUNKS; i++)
+		n += !ch[i].host;
+	return n;
+}
+
 int ism_mem_add(struct ism_chunk *ch, struct ism_heap *hp, unsigned h, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len, a = off, b;
-	int touched = 0, added = 0;
+	unsigned pieces = 0;
+	int touched = 0;
 
 	if (len == 0 || off % ISM_PAGE || len % ISM_PAGE || end < off)
 		return -EINVAL;
@@ -118,16 +129,17 @@ int ism_mem_add(struct ism_chunk *ch, struct ism_heap *hp, unsigned h, uint64_t 
 		b = (a / ISM_CHUNK_BYTES + 1) * ISM_CHUNK_BYTES;
 		b = b < end ? b : end;
 		touched |= 1 << known(ch, h, a, b);
+		pieces++;
 	}
 	if (touched == 4)
 		return -EEXIST;
 	if (touched != 1)
 		return -EINVAL;
+	if (pieces > chunks_free(ch))
+		return -ENOSPC;
 	for (a = off; a < end; a = b) {
 		struct ism_chunk *c = chunk_new(ch);
 
-		if (!c)
-			return added ? 0 : -ENOSPC;
 		b = (a / ISM_CHUNK_BYTES + 1) * ISM_CHUNK_BYTES;
 		b = b < end ? b : end;
 		c->off = a / ISM_CHUNK_BYTES * ISM_CHUNK_BYTES;
@@ -135,9 +147,10 @@ int ism_mem_add(struct ism_chunk *ch, struct ism_heap *hp, unsigned h, uint64_t 
 		c->end = (uint16_t)((b - c->off) / ISM_PAGE);
 		memset(c->page, ISM_PG_NONE, sizeof c->page);
 		c->host = (uint8_t)(h + 1);
+		c->ext_off = off;
+		c->ext_len = len;
 		hp->lent += b - a;
 		release_range(ch, hp, (uint32_t)(c - ch), c->first, c->end);
-		added = 1;
 	}
 	return 0;
 }
@@ -170,6 +183,55 @@ bool ism_mem_put(struct ism_chunk *ch, struct ism_heap *hp, uint32_t blk, unsign
 	hp->free += (uint64_t)ISM_PAGE << order;
 	release(ch, hp, blk, order);
 	return true;
+}
+
+/* Bytes of chunk C that stand on free lists, if that is all of it; else 0. */
+static uint64_t wholly_free(const struct ism_chunk *c)
+{
+	for (uint32_t p = c->first; p < c->end;) {
+		if ((c->page[p] & (ISM_PG_FREE | ISM_PG_USED)) != ISM_PG_FREE)
+			return 0;
+		p += 1u << (c->page[p] - ISM_PG_FREE);
+	}
+	return (uint64_t)(c->end - c->first) * ISM_PAGE;
+}
+
+static void chunk_withdraw(struct ism_chunk *ch, struct ism_heap *hp, uint32_t chunk)
+{
+	struct ism_chunk *c = &ch[chunk];
+	uint64_t bytes = (uint64_t)(c->end - c->first) * ISM_PAGE;
+
+	for (uint32_t p = c->first; p < c->end;) {
+		unsigned order = c->page[p] - ISM_PG_FREE;
+
+		list_remove(ch, hp, ID(chunk, p), order);
+		p += 1u << order;
+	}
+	c->host = 0;
+	hp->free -= bytes;
+	hp->lent -= bytes;
+}
+
+bool ism_mem_reclaim(struct ism_chunk *ch, struct ism_heap *hp, unsigned h, uint64_t *off, uint64_t *len)
+{
+	for (unsigned i = 0; i < ISM_CHUNKS; i++) {
+		uint64_t free_bytes = 0;
+
+		if (ch[i].host != h + 1)
+			continue;
+		for (unsigned k = 0; k < ISM_CHUNKS; k++)
+			if (ch[k].host == h + 1 && ch[k].ext_off == ch[i].ext_off)
+				free_bytes += wholly_free(&ch[k]);
+		if (free_bytes != ch[i].ext_len)
+			continue;
+		*off = ch[i].ext_off;
+		*len = ch[i].ext_len;
+		for (unsigned k = 0; k < ISM_CHUNKS; k++)
+			if (ch[k].host == h + 1 && ch[k].ext_off == *off)
+				chunk_withdraw(ch, hp, k);
+		return true;
+	}
+	return false;
 }
 
 void ism_mem_drop(struct ism_chunk *ch, struct ism_heap *hp, unsigned h)

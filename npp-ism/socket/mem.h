@@ -24,6 +24,7 @@ struct ism_chunk {
 	uint16_t first, end;	/* pages of it that were lent */
 	uint8_t host;		/* host number + 1; 0: unused */
 	uint8_t pad[3];
+	uint64_t ext_off, ext_len;	/* the extent that it was cut from */
 	uint8_t page[ISM_CHUNK_PAGES];	/* ISM_PG_* of the block that starts here */
 	uint32_t next[ISM_CHUNK_PAGES], prev[ISM_CHUNK_PAGES];	/* free lists */
 };
@@ -43,6 +44,8 @@ int ism_mem_add(struct ism_chunk *ch, struct ism_heap *hp, unsigned h, uint64_t 
 uint32_t ism_mem_get(struct ism_chunk *ch, struct ism_heap *hp, unsigned order);
 /* False: BLK is not a block of that order in use (nothing is done). */
 bool ism_mem_put(struct ism_chunk *ch, struct ism_heap *hp, uint32_t blk, unsigned order);
+/* Finds an extent of H that is wholly free and takes it out of use: its place in *OFF and *LEN. */
+bool ism_mem_reclaim(struct ism_chunk *ch, struct ism_heap *hp, unsigned h, uint64_t *off, uint64_t *len);
 /* Forgets all memory of host H. */
 void ism_mem_drop(struct ism_chunk *ch, struct ism_heap *hp, unsigned h);
 /* Rebuild: all pages of H are free; then mark what is used. */

@@ -9,6 +9,7 @@
 
 #define STRIDE 64		/* sessions between two preemption points */
 #define SWEEP_SLICE 4096	/* sessions looked at in one run of the sweep */
+#define KEEP_BYTES (4u << 20)	/* of a host's memory: not given back */
 
 /* A message of this session may have been lost: do what it would have asked for. */
 static void scan_session(struct ism *I, struct ism_sess *s)
@@ -98,6 +99,27 @@ static bool idle(const struct ism *I, const struct ism_sess *s)
 	       (s->rx_blk != ISM_NONE || s->tx_blk != ISM_NONE) && I->now_us - s->active_us >= ISM_IDLE_US;
 }
 
+/* Gives an extent back to the OSM when three quarters of a host's memory are free and would be
+ * half free without it. One at a time; asked for again below an eighth (ring.c). */
+static void give_back(struct ism *I, unsigned h)
+{
+	struct ism_heap *hp = &ism_hst(I, h)->heap;
+	struct npp_msg m = { .type = NPP_MSG_FREED };
+	uint64_t off, len;
+
+	if (ism_hst(I, h)->state != ISM_HOST_UP || hp->lent <= KEEP_BYTES || hp->free < hp->lent / 4 * 3)
+		return;
+	if (!ism_mem_reclaim(I->chunks, hp, h, &off, &len))
+		return;
+	if (hp->lent >= KEEP_BYTES && hp->free >= hp->lent / 2 && len <= UINT32_MAX) {
+		m.off = off;
+		m.arg2 = (uint32_t)len;
+		if (ism_post(I, h, 0, &m) == 0)
+			return;
+	}
+	ism_mem_add(I->chunks, hp, h, off, len); /* not this one, or not now */
+}
+
 void ism_sweep_thread(struct nk *nk, void *arg)
 {
 	struct ism *I = arg;
@@ -115,4 +137,8 @@ void ism_sweep_thread(struct nk *nk, void *arg)
 		if (i % STRIDE == STRIDE - 1)
 			nk_preempt_point(nk);
 	}
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		if (I->host[h])
+			give_back(I, h);
+	ism_bells(I);
 }
