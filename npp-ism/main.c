@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,17 +30,28 @@ static void pin(int cpu)
 		npp_warn("cannot stay on CPU %d", cpu);
 }
 
+static int usage(const char *arg)
+{
+	bool help = strcmp(arg, "--help") == 0;
+
+	if (strcmp(arg, "--version") == 0) {
+		puts("npp-ism " PACKAGE_VERSION);
+		return 0;
+	}
+	fprintf(help ? stdout : stderr,
+		"usage: npp-ism [--help | --version]\n"
+		"It is started by nppd, with a control socket as descriptor %d.\n", NPP_CTL_FD);
+	return help ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct stat st;
 	struct ism *I;
 	int err;
 
-	if (argc > 1) {
-		fprintf(stderr, "usage: npp-ism (it is started by nppd, with a control socket as descriptor %d)\n",
-			NPP_CTL_FD);
-		return strcmp(argv[1], "--help") == 0 ? 0 : 2;
-	}
+	if (argc > 1)
+		return usage(argv[1]);
 	npp_log_init("npp-ism", 0);
 	if (fstat(NPP_CTL_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
 		npp_fatalx("no control socket on descriptor %d: npp-ism is started by nppd", NPP_CTL_FD);
@@ -58,5 +70,6 @@ int main(int argc, char **argv)
 	npp_debug("IOP %u of %u runs", I->iop, I->n_iops);
 	err = ism_run(I);
 	ism_destroy(I);
+	free(I);
 	return err < 0 ? 1 : 0;
 }

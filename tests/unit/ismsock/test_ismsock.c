@@ -459,6 +459,27 @@ START_TEST(memory_runs_out_and_comes_back)
 }
 END_TEST
 
+START_TEST(free_extents_are_given_back_but_for_some)
+{
+	struct npp_msg m;
+	uint64_t off = env_alloc(e, 0, 2 * ENV_EXTENT, 4096);
+
+	env_post(e, 0, 0, (struct npp_msg){ .type = NPP_MSG_EXTENT, .off = off, .arg2 = ENV_EXTENT });
+	env_post(e, 0, 0, (struct npp_msg){ .type = NPP_MSG_EXTENT, .off = off + ENV_EXTENT, .arg2 = ENV_EXTENT });
+	env_run(e);
+	ck_assert_uint_eq(e->I->r->host[0].heap.lent, 3 * ENV_EXTENT);
+	for (int i = 0; i < 5; i++)
+		ism_sweep_thread(&e->I->nk, e->I);
+	ck_assert_uint_eq(e->I->r->host[0].heap.lent, ENV_EXTENT);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(env_expect(e, 0, 0, NPP_MSG_FREED, &m));
+		ck_assert_uint_eq(m.sock, 0);
+		ck_assert_uint_eq(m.arg2, ENV_EXTENT);
+	}
+	ck_assert(!env_expect(e, 0, 0, NPP_MSG_FREED, &m));
+}
+END_TEST
+
 START_TEST(idle_rings_are_given_back_and_made_again)
 {
 	uint32_t sock;
@@ -1065,6 +1086,7 @@ START_TEST(successor_takes_the_region_over)
 	ism_flush(old);
 	fake_rx(old->stack, c, data + 5000, 500); /* not yet published */
 	free_bytes = old->r->host[0].heap.free;
+	env_ctx(e, 0, 3)->sleeping = 1;
 	/* It dies: what it had mapped is gone. */
 	ism_host_unmap(old, 0);
 	new->start = e->start;
@@ -1081,6 +1103,7 @@ START_TEST(successor_takes_the_region_over)
 	ck_assert(env_expect(e, 0, 0, NPP_MSG_HELLO, &m));
 	ck_assert_uint_eq(m.flags, 0);
 	ism_flush(new);
+	ck_assert(env_rung(e, 0, 3)); /* it may have been told and not woken */
 	program_read(sock, 5500, 0);
 	post(NPP_MSG_CLOSE, sock, 0, 0);
 	ck_assert(fake_closed(new->stack, c));
@@ -1279,6 +1302,7 @@ int main(void)
 	tcase_add_test(t, transmit_ring_grows_when_filled_and_keeps_its_content);
 	tcase_add_test(t, room_is_told_when_a_third_is_free);
 	tcase_add_test(t, memory_runs_out_and_comes_back);
+	tcase_add_test(t, free_extents_are_given_back_but_for_some);
 	tcase_add_test(t, idle_rings_are_given_back_and_made_again);
 	CASE("ends");
 	tcase_add_test(t, orphan_is_sent_to_its_end);
