@@ -55,18 +55,22 @@ static int write_sysctl(const char *path, const char *value, struct npp_err *e)
  * bind to [::]. */
 static int set_sysctls(bool forward, struct npp_err *e)
 {
-	const struct { const char *path, *value; } set[] = {
-		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1" },
+	const struct { const char *path, *value; bool must; } set[] = {
+		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1", access("/proc/sys/net/ipv6", F_OK) == 0 },
+		/* a bridge is a wire, not a firewall; absent where br_netfilter is */
+		{ "/proc/sys/net/bridge/bridge-nf-call-iptables", "0", false },
+		{ "/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0", false },
+		{ "/proc/sys/net/bridge/bridge-nf-call-arptables", "0", false },
 		/* ways may differ by direction, whatever the machine's own setting is */
-		{ "/proc/sys/net/ipv4/conf/all/rp_filter", "0" },
-		{ "/proc/sys/net/ipv4/conf/default/rp_filter", "0" },
-		{ "/proc/sys/net/ipv4/ip_forward", forward ? "1" : "0" },
+		{ "/proc/sys/net/ipv4/conf/all/rp_filter", "0", true },
+		{ "/proc/sys/net/ipv4/conf/default/rp_filter", "0", true },
+		{ "/proc/sys/net/ipv4/ip_forward", forward ? "1" : "0", true },
 	};
-	size_t i = access("/proc/sys/net/ipv6", F_OK) == 0 ? 0 : 1;
 	int r = 0;
 
-	for (; r == 0 && i < sizeof set / sizeof *set; i++)
-		r = write_sysctl(set[i].path, set[i].value, e);
+	for (size_t i = 0; r == 0 && i < sizeof set / sizeof *set; i++)
+		if (set[i].must || access(set[i].path, F_OK) == 0)
+			r = write_sysctl(set[i].path, set[i].value, e);
 	return r;
 }
 
