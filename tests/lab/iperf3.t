@@ -27,8 +27,10 @@ run 'to npp, -R' client1 web1 -R
 run 'to npp, four streams' client1 web1 -P 4
 run 'to npp, four streams, -R' client1 web1 -P 4 -R
 run 'to npp, both ways at once' client1 web1 --bidir
+todo='SO_REUSEADDR of datagram sockets: iperf3 binds its port anew for each test'
 run 'to npp, UDP' client1 web1 -u -b 20M
 run 'to npp, UDP, -R' client1 web1 -u -b 20M -R
+todo=
 
 start server-kernel client1 iperf3 -s
 ok 'the server on the kernel listens' wait_for 10 listening client1 5201

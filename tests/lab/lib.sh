@@ -22,9 +22,14 @@ npp=$top_builddir/npp/npp
 sanitized=false
 grep -q '^#define NPP_SANITIZED' "$top_builddir/config.h" 2>/dev/null && sanitized=true
 bulk=$((1 << 30)) slow=1
-if $sanitized; then bulk=$((1 << 26)) slow=6; fi
+if $sanitized; then
+  bulk=$((1 << 26)) slow=6
+  # Sanitized programs of ours run on npp hosts, where the preload library comes first.
+  export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
+fi
 
 tap_n=0 tap_failed=0
+todo=	# a reason: cases that fail are known to, and do not count
 labs=() background=()
 test_name= lab= evidence= work=
 # Programs started before the preload library wants them must not carry ours.
@@ -40,8 +45,13 @@ pass() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1"; }
 
 fail()
 {
-  tap_n=$((tap_n + 1)) tap_failed=$((tap_failed + 1))
-  echo "not ok $tap_n - $1"
+  tap_n=$((tap_n + 1))
+  if [ -n "$todo" ]; then
+    echo "not ok $tap_n - $1 # TODO $todo"
+  else
+    tap_failed=$((tap_failed + 1))
+    echo "not ok $tap_n - $1"
+  fi
   shift
   [ $# = 0 ] || diag "$@"
 }
