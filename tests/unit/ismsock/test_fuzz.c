@@ -61,7 +61,7 @@ static uint32_t some_sock(void)
 	switch (below(4)) {
 	case 0: return 1 + below(30);
 	case 1: return ENV_LENT + below(ENV_SOCKS - ENV_LENT);
-	case 2: return 20 + below(4);
+	case 2: return 20 + below(6);
 	default: return below(ENV_SOCKS);
 	}
 }
@@ -264,6 +264,48 @@ static void program(unsigned h)
 	env_claim(e, lane[0]);
 }
 
+#define UDP_SOCK 22	/* bound in every host */
+
+static void bind_udp(unsigned h)
+{
+	struct npp_sock *rec = env_sock(e, h, UDP_SOCK);
+	struct npp_msg m;
+
+	rec->owner = 4;
+	rec->type = NPP_SOCK_DGRAM;
+	rec->slot = ENV_SLOT;
+	m = env_msg(e, h, NPP_MSG_UDP_BIND, UDP_SOCK, 0);
+	m.off = env_alloc(e, h, sizeof(struct npp_udp), 64);
+	m.port = (uint16_t)(50 + h);
+	env_post(e, h, 0, m);
+	env_run(e);
+}
+
+/* Writes datagrams; some say wrong lengths. */
+static void program_udp(unsigned h)
+{
+	struct npp_sock *rec = env_sock(e, h, UDP_SOCK);
+
+	for (uint32_t n = below(100); n > 0; n--) {
+		uint32_t size = rec->tx_ring.size, len = below(1400), at = rec->tx_head & (size - 1);
+		uint64_t off = rec->tx_ring.off;
+		struct npp_dgram *d;
+
+		if (!size || (size & (size - 1)) || size > 4 << 20 || at % 32 || off % 64 || off > ENV_HEAP || off + size > ENV_HEAP)
+			return;
+		d = (struct npp_dgram *)((uint8_t *)env_at(e, h, off) + at);
+		if (size - at < 32 + ((len + 31) & ~31u)) {
+			d->len = NPP_DGRAM_SKIP;
+			rec->tx_head += size - at;
+			continue;
+		}
+		*d = (struct npp_dgram){ .len = below(50) ? len : nasty(len), .port = (uint16_t)below(4) };
+		rec->tx_head += 32 + ((len + 31) & ~31u);
+	}
+	rec->pend_in |= NPP_IN_TX;
+	env_post(e, h, 3, env_msg(e, h, NPP_MSG_LOOK, UDP_SOCK, 0));
+}
+
 static void audit(uint64_t seed, unsigned long step)
 {
 	const char *fault = ism_audit(e->I);
@@ -288,6 +330,7 @@ static void begin(void)
 		env_attach(e, h);
 		for (unsigned c = 3; c < 6; c++)
 			env_lane(e, h, c);
+		bind_udp(h);
 		lane[h] = env_listen(e, h, 1, (uint16_t)(80 + h), 16, 8);
 		for (unsigned c = 3; c < 6; c++)
 			env_sock(e, h, 1)->sub[c - 3] = (c + 1) | NPP_SUB_RX | (c > 3 ? NPP_SUB_EXCLUSIVE : 0);
@@ -310,8 +353,13 @@ static void life(uint64_t seed, unsigned long steps)
 			scribble(0);
 			break;
 		case 2:
-		case 3:
 			program(h);
+			break;
+		case 3:
+			if (below(4))
+				program(h);
+			else
+				program_udp(h);
 			break;
 		default:
 			traffic();

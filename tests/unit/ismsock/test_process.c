@@ -275,7 +275,8 @@ static void feed_tcp(uint8_t flags, uint32_t seq, uint32_t ack, const void *data
 	ip->csum = npp_csum_finish(npp_csum_add(ip, 20, 0));
 	*t = (struct tcp_hdr){ .sport = htons(peer_port()), .dport = htons(80), .seq = htonl(seq), .ack = htonl(ack),
 			       .off = 5 << 4, .flags = flags, .wnd = htons(60000) };
-	memcpy(t + 1, data, len);
+	if (len)
+		memcpy(t + 1, data, len);
 	feed(f, ETH_HDR_LEN + 40 + len);
 }
 
