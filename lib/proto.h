@@ -54,7 +54,7 @@ enum npp_ctl_type {
 
 	/* npp-osm -> nppd of NPP (requests), answers have type + 1 */
 	NPP_CTL_ATTACH = 40,		/* npp_ctl_attach; fd: host memory; then NPP_CTL_BELLS messages up to NPP_MAX_CTX, then ATTACH_DONE */
-	NPP_CTL_ATTACHED,		/* npp_ctl_attached; fds: global ro, bells[n_iops], inbound[n_iops] */
+	NPP_CTL_ATTACHED,		/* answer to ATTACH, once ATTACH_DONE came and the ISMs were told: npp_ctl_attached; fds: global ro, bells[n_iops], inbound[n_iops] */
 	NPP_CTL_PORT_GRANT,		/* npp_ctl_port: may this host use the port? */
 	NPP_CTL_PORT_GRANTED,		/* npp_ctl_port; error -EADDRINUSE */
 	NPP_CTL_PORT_RELEASE,		/* npp_ctl_port; no answer */

@@ -171,9 +171,10 @@ static int come_back(struct host *h, struct conn *c, uint32_t seq)
 {
 	loop_timer_stop(&h->npp->d->loop, &h->grace);
 	h->conn = c;
+	h->attach_seq = seq;
 	c->host = h;
 	npp_info("host %s (number %u) is back", h->name, h->no);
-	return send_attached(h, seq);
+	return 0;
 }
 
 static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
@@ -207,10 +208,9 @@ static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
 	h->mem_ino = st.st_ino;
 	h->attach = b->attach;
 	h->conn = c;
+	h->attach_seq = m->hdr.seq;
 	c->host = h;
-	if (make_inbound(h) < 0)
-		return -ENOMEM;
-	return send_attached(h, m->hdr.seq);
+	return make_inbound(h) < 0 ? -ENOMEM : 0;
 }
 
 static int on_bells(struct host *h, struct npp_ctl_msg *m)
@@ -254,17 +254,19 @@ static int tell_ism(struct host *h, unsigned iop)
 	return r;
 }
 
+/* The ISMs hear of it before the OSM does, which makes the lanes that they wait for: they
+ * then have the doorbells to say HELLO with. */
 static int on_attach_done(struct host *h)
 {
 	if (h->told)
-		return 0;
+		return send_attached(h, h->attach_seq);
 	if (h->n_bells != NPP_MAX_CTX)
 		return -EPROTO;
 	h->told = true;
 	for (unsigned i = 0; i < h->npp->n_iops; i++)
 		tell_ism(h, i); /* one that does not take it is killed, and the others serve */
 	npp_info("host %s is attached as number %u", h->name, h->no);
-	return 0;
+	return send_attached(h, h->attach_seq);
 }
 
 /* ---- ports --------------------------------------------------------------------------------- */

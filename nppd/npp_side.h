@@ -14,6 +14,7 @@ struct host {			/* hosts.c; by host number */
 	bool told;		/* the ISMs know it */
 	uint32_t no;
 	uint32_t attach;	/* the host's number for us */
+	uint32_t attach_seq;	/* of ATTACH, for its answer */
 	char name[NPP_NAME_MAX];
 	struct conn *conn;	/* NULL: gone; `grace` runs */
 	int mem_fd;

@@ -105,24 +105,23 @@ r = c.recv(); tap(r is not None and r[1] < 0, "a wrong attachment number: refuse
 c = Conn(b"liar"); attach(c, memory(), fds=[0, 1])
 tap(c.closed(), "two descriptors: closed")
 
-def good_attach():
-    c = Conn(b"liar"); attach(c, memory()); r = c.recv()
-    return c, r
-c, r = good_attach(); tap(r is not None and r[1] == 0 and r[3] == 5, "memory of zeros attaches")
-attach(c, memory()); tap(c.closed(), "twice on one connection: closed")
 e = os.eventfd(0)
+def begun(): # attached but for the doorbells
+    c = Conn(b"liar"); attach(c, memory()); return c
+def bells(c, first, n, sent=None): c.send(BELLS, struct.pack("IIII", 0, first, n, 0), [e] * (n if sent is None else sent))
+c = begun(); attach(c, memory()); tap(c.closed(), "ATTACH twice on one connection: closed")
 for first, n, sent in ((0, 2, 1), (1024, 1, 1), (1023, 2, 2), (0xffffffff, 1, 1), (0, 0xffffffff, 1)):
-    c, r = good_attach()
-    c.send(BELLS, struct.pack("IIII", 0, first, n, 0), [e] * sent)
-    tap(r[1] == 0 and c.closed(), f"doorbells {first}+{n}, {sent} sent: closed")
-c, r = good_attach(); c.send(BELLS, struct.pack("IIII", 0, 0, 1, 0), [e]); c.send(BELLS, struct.pack("IIII", 0, 0, 1, 0), [e])
+    c = begun(); bells(c, first, n, sent)
+    tap(c.closed(), f"doorbells {first}+{n}, {sent} sent: closed")
+c = begun(); bells(c, 0, 1); bells(c, 0, 1)
 tap(c.closed(), "a doorbell twice: closed")
-c, r = good_attach(); c.send(47); tap(c.closed(), "done without doorbells: closed")
+c = begun(); bells(c, 0, 128); c.send(47); tap(c.closed(), "done without all doorbells: closed")
 
 # Whole, with memory that makes no sense: the ISMs refuse it, the host is attached to nothing.
-c, r = good_attach()
-for i in range(0, 1024, 128): c.send(BELLS, struct.pack("IIII", 0, i, 128, 0), [e] * 128)
+c = begun()
+for i in range(0, 1024, 128): bells(c, i, 128)
 c.send(47)
+r = c.recv(); tap(r is not None and r[1] == 0 and r[3] == 5, "memory of zeros attaches")
 def port(p, proto=6, addr=b"\0" * 16, typ=42):
     c.send(typ, addr + struct.pack("HBBI", p, proto, 0, 0)); return c.recv() if typ == 42 else None
 r = port(8000); tap(r is not None and r[1] == -98, "the port of another host: in use")
