@@ -14,9 +14,9 @@
  *   ESTAB      closed  challenge  send side       take     > CLOSE_WAIT
  *   FIN_WAIT_1 closed  challenge  > FIN_WAIT_2    take     > CLOSING
  *   FIN_WAIT_2 closed  challenge  send side       take     > TIME_WAIT
- *   CLOSE_WAIT closed  challenge  send side       drop     drop
- *   CLOSING    closed  challenge  > TIME_WAIT     drop     drop
- *   LAST_ACK   closed  challenge  > CLOSED        drop     drop
+ *   CLOSE_WAIT closed  challenge  send side       ACK      drop
+ *   CLOSING    closed  challenge  > TIME_WAIT     ACK      drop
+ *   LAST_ACK   closed  challenge  > CLOSED        ACK      drop
  */
 #include "config.h"
 
@@ -228,6 +228,16 @@ static enum tcp_verdict act_text(struct stack *s, struct tcb *t, struct tcp_seg 
 	return TCPV_NEXT;
 }
 
+/* The peer's FIN was taken; what comes now is a copy, or nonsense. */
+static enum tcp_verdict act_text_again(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	(void)seg;
+	STAT_INC(s, IS_DROP_TCP_DUP);
+	t->flags |= TF_ACK_NOW;
+	tcp_todo(s, t);
+	return TCPV_DONE;
+}
+
 static enum tcp_verdict fin_to(struct stack *s, struct tcb *t, enum npp_tcp_state to)
 {
 	t->rcv_nxt++;
@@ -268,9 +278,9 @@ static tcp_action *const actions[TCP_ST_COUNT][EV_COUNT] = {
 	[TCP_ST_ESTABLISHED] = { act_rst, act_challenge, act_ack, act_text, act_fin_established },
 	[TCP_ST_FIN_WAIT_1] = { act_rst, act_challenge, act_ack_fin_wait_1, act_text, act_fin_wait_1 },
 	[TCP_ST_FIN_WAIT_2] = { act_rst, act_challenge, act_ack, act_text, act_fin_wait_2 },
-	[TCP_ST_CLOSE_WAIT] = { act_rst_close_wait, act_challenge, act_ack, act_drop, act_drop },
-	[TCP_ST_CLOSING] = { act_rst_closing, act_challenge, act_ack_closing, act_drop, act_drop },
-	[TCP_ST_LAST_ACK] = { act_rst_closing, act_challenge, act_ack_last_ack, act_drop, act_drop },
+	[TCP_ST_CLOSE_WAIT] = { act_rst_close_wait, act_challenge, act_ack, act_text_again, act_drop },
+	[TCP_ST_CLOSING] = { act_rst_closing, act_challenge, act_ack_closing, act_text_again, act_drop },
+	[TCP_ST_LAST_ACK] = { act_rst_closing, act_challenge, act_ack_last_ack, act_text_again, act_drop },
 	[TCP_ST_TIME_WAIT] = NOTHING,
 };
 

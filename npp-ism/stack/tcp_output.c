@@ -138,7 +138,7 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 	t->undo_bytes += len;
 	t->n_retrans += (len + t->mss - 1) / t->mss;
 	STAT_ADD(s, IS_TCP_RETRANS, len ? (len + t->mss - 1u) / t->mss : 1);
-	emit(s, t, from, (uint8_t)((fin ? TCPF_FIN : 0) | (from + len == data_end ? TCPF_PSH : 0)), len);
+	emit(s, t, from, (uint8_t)((fin ? TCPF_FIN : 0) | (len && from + len == data_end ? TCPF_PSH : 0)), len);
 	return len + fin;
 }
 
@@ -202,8 +202,10 @@ static uint32_t choose_len(struct tcb *t, uint32_t avail, uint32_t pipe, bool fi
 		t->flags |= TF_CWND_LIMITED;
 	if (len >= t->mss) {
 		len -= len % t->mss;
-		/* ACKs that are on their way will allow a larger frame. */
-		if (pipe && t->recovery == TCP_OPEN && len < u32_min(max, u32_min(t->cwnd, t->snd_wnd) / 4))
+		/* ACKs that are on their way will allow a larger frame; but duplicate ones do not wait
+		 * (limited transmit, RFC 3042). */
+		if (pipe && t->recovery == TCP_OPEN && !t->dupacks && t->sacked == TCP_NONE &&
+		    len < u32_min(max, u32_min(t->cwnd, t->snd_wnd) / 4))
 			return 0;
 		return len;
 	}
@@ -285,7 +287,7 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 		if (avail && !len)
 			break;
 		fin = fin && len == avail;
-		if (send_one(s, t, len, fin, len == avail) != 0) {
+		if (send_one(s, t, len, fin, len && len == avail) != 0) {
 			if (++retry > 2)
 				break;
 			continue;

@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_tcp_open.c - CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED: each state and what can come
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/stack/tcp_helper.h"
+#include "tests/unit/suite.h"
+
+#define ALL_OPTS (TO_TS | TO_WS | TO_SACK_OK)
+#define PORT 80
+
+static struct th *h;
+static struct tp p;
+
+static void setup(void)
+{
+	h = th_new(64);
+}
+
+static void teardown(void)
+{
+	th_free(h);
+}
+
+/* A bare segment from port 4000 of the peer to PORT. */
+static struct tcp_seg bare(uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	return (struct tcp_seg){ .sport = 4000, .dport = PORT, .seq = seq, .ack = ack, .flags = flags, .wnd = 5000 };
+}
+
+static void put(uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	struct tcp_seg g = bare(flags, seq, ack);
+
+	th_input(h, &g, NULL, 0);
+}
+
+static void expect(uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	struct th_seg *o = th_next(h);
+
+	ck_assert_uint_eq(o->g.flags, flags);
+	ck_assert_uint_eq(o->g.seq, seq);
+	if (flags & TCPF_ACK)
+		ck_assert_uint_eq(o->g.ack, ack);
+}
+
+/* ---- CLOSED (RFC 9293, 3.10.7.1) ----------------------------------------------------------- */
+
+START_TEST(closed_syn_is_refused)
+{
+	put(TCPF_SYN, 100, 0);
+	expect(TCPF_RST | TCPF_ACK, 0, 101);
+	ck_assert(th_none(h));
+}
+END_TEST
+
+START_TEST(closed_ack_is_reset_at_its_ack)
+{
+	put(TCPF_ACK, 100, 777);
+	expect(TCPF_RST, 777, 0);
+	put(TCPF_SYN | TCPF_ACK, 100, 778);
+	expect(TCPF_RST, 778, 0);
+}
+END_TEST
+
+START_TEST(closed_rst_is_ignored)
+{
+	put(TCPF_RST, 100, 0);
+	put(TCPF_RST | TCPF_ACK, 100, 5);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_NO_CONN), 2);
+}
+END_TEST
+
+START_TEST(wrong_checksum_and_broadcast_are_dropped)
+{
+	struct tcp_hdr hdr = { .sport = htons(1), .dport = htons(PORT), .off = 0x50, .flags = TCPF_SYN };
+	struct pkt pkt = { .src = h->peer, .dst = h->addr, .l4 = (uint8_t *)&hdr, .l4_len = 20 };
+
+	th_listen(h, PORT, 8);
+	tcp_input(h->s, &pkt);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_CSUM), 1);
+	pkt.csum_ok = true;
+	pkt.l2_bcast = true;
+	tcp_input(h->s, &pkt);
+	pkt.l2_bcast = false;
+	pkt.dst = npp_addr_v4(htonl(0xe0000001));
+	tcp_input(h->s, &pkt);
+	pkt.dst = h->addr;
+	pkt.src = npp_addr_v4(htonl(0xffffffff));
+	tcp_input(h->s, &pkt);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_DST), 3);
+	ck_assert(th_none(h));
+}
+END_TEST
+
+START_TEST(headers_that_lie_are_dropped)
+{
+	uint8_t buf[60] = { 0 };
+	struct tcp_hdr *hdr = (struct tcp_hdr *)buf;
+	struct pkt pkt = { .src = h->peer, .dst = h->addr, .l4 = buf, .l4_len = 24, .csum_ok = true };
+
+	th_listen(h, PORT, 8);
+	*hdr = (struct tcp_hdr){ .sport = htons(1), .dport = htons(PORT), .off = 0x60, .flags = TCPF_SYN };
+	for (uint32_t len = 0; len < 24; len++) {
+		pkt.l4_len = len;
+		tcp_input(h->s, &pkt);
+	}
+	pkt.l4_len = 24;
+	hdr->off = 0x40;
+	tcp_input(h->s, &pkt);
+	hdr->off = 0x60;
+	for (int kind = 2; kind < 10; kind++) { /* options of length 0, 1 and too long */
+		for (int len = 0; len < 9; len++) {
+			buf[20] = 1;
+			buf[21] = 1;
+			buf[22] = (uint8_t)kind;
+			buf[23] = (uint8_t)(len == 2 ? 9 : len);
+			tcp_input(h->s, &pkt);
+		}
+	}
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_HEADER), 24 + 1 + 8 * 9);
+	ck_assert(th_none(h));
+}
+END_TEST
+
+/* ---- LISTEN ------------------------------------------------------------------------------------ */
+
+START_TEST(listen_answers_syn_with_the_options_that_it_offers)
+{
+	struct tcp_seg g = bare(TCPF_SYN, TP_ISS, 0);
+	struct th_seg *o;
+
+	th_listen(h, PORT, 8);
+	g.opt = ALL_OPTS | TO_MSS;
+	g.mss = 1460;
+	g.wscale = 7;
+	g.tsval = 55;
+	th_input(h, &g, NULL, 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 1);
+	ck_assert_uint_eq(o->g.opt, ALL_OPTS | TO_MSS);
+	ck_assert_uint_eq(o->g.mss, 1460);
+	ck_assert_uint_eq(o->g.tsecr, 55);
+	ck_assert_uint_eq(o->g.wscale, TCP_WSCALE);
+	g.sport++;
+	g.opt = 0;
+	th_input(h, &g, NULL, 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.opt, TO_MSS);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 2);
+}
+END_TEST
+
+START_TEST(listen_ack_is_reset_and_the_rest_dropped)
+{
+	th_listen(h, PORT, 8);
+	put(TCPF_ACK, 5, 900);
+	expect(TCPF_RST, 900, 0);
+	put(TCPF_RST, 5, 0);
+	put(0, 5, 0);
+	put(TCPF_FIN, 5, 0);
+	put(TCPF_SYN | TCPF_FIN, 5, 0);
+	put(TCPF_SYN | TCPF_RST, 5, 0);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 0);
+}
+END_TEST
+
+START_TEST(listen_with_a_full_accept_queue_drops_syn)
+{
+	th_listen(h, PORT, 8);
+	h->accept_room = false;
+	put(TCPF_SYN, 5, 0);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_ACCEPT_FULL), 1);
+}
+END_TEST
+
+START_TEST(listeners_are_found_by_address_and_port)
+{
+	struct tcp_listener tmpl = { .addr = h->addr, .port = PORT, .backlog = 4, .reuseport = 1 };
+	struct tcp_listener *wild = th_listen(h, PORT, 4), *a, *b;
+	unsigned hits[3] = { 0 };
+	int err;
+
+	ck_assert_ptr_null(stack_listen(h->s, &(struct tcp_listener){ .addr = npp_addr_v4(0), .port = PORT }, &err));
+	ck_assert_int_eq(err, -EADDRINUSE);
+	a = stack_listen(h->s, &tmpl, &err);
+	b = stack_listen(h->s, &tmpl, &err);
+	ck_assert_ptr_nonnull(a);
+	ck_assert_ptr_nonnull(b);
+	for (uint16_t port = 1; port <= 60; port++) {
+		struct pkt pkt = { .src = h->peer, .dst = h->addr };
+		uint32_t hash = tcp_hash(h->s, &pkt.dst, PORT, &pkt.src, port);
+
+		hits[tcp_lookup_listener(h->s, &pkt, PORT, hash)->l.index]++;
+		pkt.dst = h->peer;
+		ck_assert_ptr_eq(&tcp_lookup_listener(h->s, &pkt, PORT, hash)->l, wild);
+	}
+	ck_assert_uint_eq(hits[wild->index], 0);
+	ck_assert_uint_gt(hits[a->index], 15);
+	ck_assert_uint_gt(hits[b->index], 15);
+}
+END_TEST
+
+/* ---- SYN_RECEIVED of a passive open --------------------------------------------------------------- */
+
+static uint32_t half_open(void)
+{
+	th_listen(h, PORT, 8);
+	put(TCPF_SYN, TP_ISS, 0);
+	return th_next(h)->g.seq;
+}
+
+START_TEST(syn_received_syn_again_is_answered_again)
+{
+	uint32_t iss = half_open();
+
+	put(TCPF_SYN, TP_ISS, 0);
+	expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1);
+	put(TCPF_SYN, TP_ISS + 3, 0); /* another one: challenge, whose answer would be a reset */
+	expect(TCPF_ACK, iss + 1, TP_ISS + 1);
+	put(TCPF_SYN, TP_ISS + 3, 0);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 1);
+}
+END_TEST
+
+START_TEST(syn_received_rst_must_be_exact)
+{
+	uint32_t iss = half_open();
+
+	put(TCPF_RST, TP_ISS, 0);
+	put(TCPF_RST, TP_ISS - 5000, 0);
+	ck_assert(th_none(h));
+	put(TCPF_RST, TP_ISS + 100, 0);
+	expect(TCPF_ACK, iss + 1, TP_ISS + 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 1);
+	put(TCPF_RST, TP_ISS + 1, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 0);
+}
+END_TEST
+
+START_TEST(syn_received_wrong_ack_is_reset)
+{
+	uint32_t iss = half_open();
+
+	put(TCPF_ACK, TP_ISS + 1, iss);
+	expect(TCPF_RST, iss, 0);
+	put(TCPF_ACK, TP_ISS + 1, iss + 2);
+	expect(TCPF_RST, iss + 2, 0);
+	put(0, TP_ISS + 1, 0);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(h->n_accepted, 0);
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	ck_assert_uint_eq(h->n_accepted, 1);
+}
+END_TEST
+
+START_TEST(syn_received_repeats_and_gives_up)
+{
+	unsigned again = 0;
+
+	half_open();
+	th_forget(h);
+	th_advance(h, 200000000);
+	for (; !th_none(h); again++)
+		ck_assert_uint_eq(th_next(h)->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(again, TCP_SYNACK_TRIES);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 0);
+}
+END_TEST
+
+START_TEST(syn_received_data_and_fin_with_the_last_ack_count)
+{
+	uint32_t iss = half_open();
+	struct tcp_seg g = bare(TCPF_ACK | TCPF_FIN | TCPF_PSH, TP_ISS + 1, iss + 1);
+	char buf[8];
+
+	g.len = 5;
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	ck_assert_int_eq(h->sock[0].c->state, TCP_ST_CLOSE_WAIT);
+	ck_assert_uint_eq(th_read(h, &h->sock[0], buf, 8), 5);
+	ck_assert_int_eq(memcmp(buf, "hello", 5), 0);
+	ck_assert(h->sock[0].events & TCP_UP_FIN);
+	expect(TCPF_ACK, iss + 1, TP_ISS + 7);
+}
+END_TEST
+
+START_TEST(syn_received_out_of_order_data_with_the_ack_is_kept)
+{
+	uint32_t iss = half_open();
+	struct tcp_seg g = bare(TCPF_ACK, TP_ISS + 4, iss + 1);
+
+	g.len = 3;
+	th_input(h, &g, "lo!", 0);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	g.seq = TP_ISS + 1;
+	th_input(h, &g, "hel", 0);
+	ck_assert_uint_eq(h->sock[0].c->rx_head, 6);
+}
+END_TEST
+
+START_TEST(syn_received_stays_when_the_user_has_no_room)
+{
+	uint32_t iss = half_open();
+
+	h->accept_ok = false;
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 1);
+	ck_assert_uint_eq(h->s->tcp->conn_pool.used, 0);
+	h->accept_ok = true;
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	ck_assert_uint_eq(h->n_accepted, 1);
+}
+END_TEST
+
+START_TEST(unlisten_forgets_half_open_connections)
+{
+	half_open();
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 0);
+	put(TCPF_ACK, TP_ISS + 1, 5);
+	expect(TCPF_RST, 5, 0);
+}
+END_TEST
+
+START_TEST(a_full_table_of_connections_refuses_nobody_for_good)
+{
+	struct tp q;
+
+	th_free(h);
+	h = th_new(2);
+	th_listen(h, PORT, 8);
+	tp_accept(&p, h, PORT, 1001, 0);
+	tp_accept(&q, h, PORT, 1002, 0);
+	put(TCPF_SYN, TP_ISS, 0);
+	put(TCPF_ACK, TP_ISS + 1, th_next(h)->g.seq + 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_MEM), 1);
+	ck_assert_uint_eq(h->n_accepted, 2);
+	stack_tcp_abort(h->s, p.k->c);
+	th_forget(h);
+	th_advance(h, 1500000); /* the SYN-ACK is repeated; the peer acknowledges again */
+	put(TCPF_ACK, TP_ISS + 1, th_next(h)->g.seq + 1);
+	ck_assert_uint_eq(h->n_accepted, 3);
+}
+END_TEST
+
+/* ---- SYN cookies ----------------------------------------------------------------------------------- */
+
+static struct th_seg *flood_then_syn(uint8_t opt)
+{
+	struct tcp_seg g = bare(TCPF_SYN, 1, 0);
+
+	th_listen(h, PORT, 16);
+	for (g.sport = 100; g.sport < 116; g.sport++)
+		th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 16);
+	th_forget(h);
+	g = bare(TCPF_SYN, TP_ISS, 0);
+	g.opt = opt | TO_MSS;
+	g.mss = 1460;
+	g.wscale = 9;
+	g.tsval = 77;
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 16);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_COOKIES_OUT), 1);
+	return th_next(h);
+}
+
+START_TEST(cookie_carries_the_handshake_with_its_options)
+{
+	struct th_seg *o = flood_then_syn(ALL_OPTS);
+	struct tcp_seg g = bare(TCPF_ACK, TP_ISS + 1, o->g.seq + 1);
+	struct tcb *t;
+
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	g.opt = TO_TS;
+	g.tsval = 78;
+	g.tsecr = o->g.tsval;
+	g.len = 2;
+	th_input(h, &g, "hi", 0);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_COOKIES_OK), 1);
+	t = tcb_of(h->sock[0].c);
+	ck_assert_uint_eq(t->flags & (TF_TS | TF_SACK | TF_WS), TF_TS | TF_SACK | TF_WS);
+	ck_assert_uint_eq(t->snd_ws, 9);
+	ck_assert_uint_eq(t->peer_mss, 1460);
+	ck_assert_uint_eq(t->c.rx_head, 2);
+}
+END_TEST
+
+START_TEST(cookie_without_timestamps_carries_the_mss)
+{
+	struct th_seg *o = flood_then_syn(TO_WS | TO_SACK_OK);
+
+	ck_assert_uint_eq(o->g.opt, TO_MSS);
+	put(TCPF_ACK, TP_ISS + 1, o->g.seq + 1);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	ck_assert_uint_eq(tcb_of(h->sock[0].c)->flags & (TF_TS | TF_SACK | TF_WS), 0);
+	ck_assert_uint_eq(tcb_of(h->sock[0].c)->peer_mss, 1460);
+}
+END_TEST
+
+START_TEST(cookie_that_is_wrong_or_old_is_reset)
+{
+	struct th_seg *o = flood_then_syn(0);
+	uint32_t iss = o->g.seq;
+
+	put(TCPF_ACK, TP_ISS + 1, iss + 2);
+	expect(TCPF_RST, iss + 2, 0);
+	put(TCPF_ACK, TP_ISS + 2, iss + 1);
+	expect(TCPF_RST, iss + 1, 0);
+	th_advance(h, 130000000);
+	th_forget(h);
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	expect(TCPF_RST, iss + 1, 0);
+	ck_assert_uint_eq(h->n_accepted, 0);
+}
+END_TEST
+
+START_TEST(cookies_do_not_count_before_an_overflow)
+{
+	struct tcp_seg g = bare(TCPF_SYN, TP_ISS, 0);
+	struct pkt pkt = { .src = h->peer, .dst = h->addr };
+	uint16_t mss = 1460;
+	uint32_t cookie;
+
+	th_listen(h, PORT, 16);
+	g.pkt = &pkt;
+	cookie = tcp_cookie_make(h->s, &g, &mss);
+	put(TCPF_ACK, TP_ISS + 1, cookie + 1);
+	expect(TCPF_RST, cookie + 1, 0);
+}
+END_TEST
+
+/* ---- SYN_SENT (3.10.7.3) ------------------------------------------------------------------------------ */
+
+static struct tcp_conn *open_to(uint16_t rport)
+{
+	int err;
+	struct tcp_conn *c = stack_connect(h->s, &h->addr, 0, &h->peer, rport, NULL, &err);
+
+	ck_assert_ptr_nonnull(c);
+	h->sock[0] = (struct th_sock){ .used = true, .c = c };
+	c->user_sock = 1;
+	return c;
+}
+
+static struct tcp_seg to_conn(const struct tcp_conn *c, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	return (struct tcp_seg){ .sport = c->rport, .dport = c->lport, .seq = seq, .ack = ack, .flags = flags,
+				 .wnd = 5000 };
+}
+
+START_TEST(syn_sent_handshake)
+{
+	th_listen(h, PORT, 1);
+	tp_connect(&p, h, 443, ALL_OPTS);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_CONNECTED), 1);
+	ck_assert_uint_eq(tcb_of(p.k->c)->snd_ws, 7);
+}
+END_TEST
+
+START_TEST(syn_sent_rst_with_ack_refuses)
+{
+	struct tcp_conn *c = open_to(443);
+	uint32_t iss = th_next(h)->g.seq;
+	struct tcp_seg g = to_conn(c, TCPF_RST, 0, 0);
+
+	th_input(h, &g, NULL, 0);
+	ck_assert_ptr_nonnull(h->sock[0].c);
+	g = to_conn(c, TCPF_RST | TCPF_ACK, 0, iss + 2); /* acknowledges what was not sent */
+	th_input(h, &g, NULL, 0);
+	ck_assert_ptr_nonnull(h->sock[0].c);
+	ck_assert(th_none(h));
+	g = to_conn(c, TCPF_RST | TCPF_ACK, 0, iss + 1);
+	th_input(h, &g, NULL, 0);
+	ck_assert_ptr_null(h->sock[0].c);
+	ck_assert_int_eq(h->sock[0].error, ECONNREFUSED);
+	ck_assert(h->sock[0].events & TCP_UP_ERROR);
+}
+END_TEST
+
+START_TEST(syn_sent_wrong_ack_is_reset)
+{
+	struct tcp_conn *c = open_to(443);
+	uint32_t iss = th_next(h)->g.seq;
+	struct tcp_seg g = to_conn(c, TCPF_SYN | TCPF_ACK, 7, iss);
+
+	th_input(h, &g, NULL, 0);
+	expect(TCPF_RST, iss, 0);
+	g = to_conn(c, TCPF_ACK, 7, iss + 1); /* good ACK, no SYN: nothing */
+	th_input(h, &g, NULL, 0);
+	ck_assert(th_none(h));
+	ck_assert_int_eq(c->state, TCP_ST_SYN_SENT);
+}
+END_TEST
+
+START_TEST(syn_sent_gives_up_after_two_minutes)
+{
+	unsigned n = 0;
+
+	open_to(443);
+	th_advance(h, 126000000);
+	ck_assert_ptr_nonnull(h->sock[0].c);
+	th_advance(h, 3000000);
+	ck_assert_ptr_null(h->sock[0].c);
+	ck_assert_int_eq(h->sock[0].error, ETIMEDOUT);
+	for (; !th_none(h); n++)
+		ck_assert_uint_eq(th_next(h)->g.flags, TCPF_SYN);
+	ck_assert_uint_eq(n, 1 + TCP_SYN_TRIES);
+}
+END_TEST
+
+START_TEST(syn_sent_icmp_error_ends_it_if_it_quotes_the_syn)
+{
+	struct tcp_conn *c = open_to(443);
+	uint32_t iss = th_next(h)->g.seq;
+	struct npp_flow_key key = { .src = h->peer, .dst = h->addr, .sport = htons(443), .dport = htons(c->lport),
+				    .proto = 6 };
+
+	tcp_icmp_error(h->s, &key, iss + 1, EHOSTUNREACH, true, 0);
+	tcp_icmp_error(h->s, &key, iss, ENETUNREACH, false, 0);
+	stack_flush(h->s);
+	ck_assert_ptr_nonnull(h->sock[0].c);
+	tcp_icmp_error(h->s, &key, iss, EHOSTUNREACH, true, 0);
+	stack_flush(h->s);
+	ck_assert_int_eq(h->sock[0].error, EHOSTUNREACH);
+}
+END_TEST
+
+START_TEST(syn_sent_simultaneous_open)
+{
+	struct tcp_conn *c = open_to(443);
+	uint32_t iss = th_next(h)->g.seq;
+	struct tcp_seg g = to_conn(c, TCPF_SYN, TP_ISS, 0);
+
+	th_input(h, &g, NULL, 0);
+	expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1);
+	ck_assert_int_eq(c->state, TCP_ST_SYN_RECEIVED);
+	g = to_conn(c, TCPF_SYN | TCPF_ACK, TP_ISS, iss + 1); /* the peer's SYN-ACK crosses ours */
+	th_input(h, &g, NULL, 0);
+	ck_assert_int_eq(c->state, TCP_ST_ESTABLISHED);
+	ck_assert(h->sock[0].events & TCP_UP_CONNECTED);
+}
+END_TEST
+
+START_TEST(syn_received_of_an_active_open_repeats_and_is_refused_by_rst)
+{
+	struct tcp_conn *c = open_to(443);
+	uint32_t iss = th_next(h)->g.seq;
+	struct tcp_seg g = to_conn(c, TCPF_SYN, TP_ISS, 0);
+
+	th_input(h, &g, NULL, 0);
+	expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1);
+	th_advance(h, 1100000);
+	expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1);
+	g = to_conn(c, TCPF_ACK, TP_ISS + 1, iss + 5);
+	th_input(h, &g, NULL, 0);
+	expect(TCPF_RST, iss + 5, 0);
+	g = to_conn(c, TCPF_RST, TP_ISS + 1, 0);
+	th_input(h, &g, NULL, 0);
+	ck_assert_int_eq(h->sock[0].error, ECONNREFUSED);
+}
+END_TEST
+
+START_TEST(syn_sent_close_is_quiet_and_shutdown_waits)
+{
+	struct tcp_conn *c = open_to(443);
+	struct tcp_seg g;
+	uint32_t iss;
+
+	stack_tcp_close(h->s, c, 0);
+	stack_flush(h->s);
+	ck_assert_ptr_null(h->sock[0].c);
+	th_forget(h);
+	c = open_to(444);
+	iss = th_next(h)->g.seq;
+	stack_tcp_shutdown(h->s, c, 0);
+	g = to_conn(c, TCPF_SYN | TCPF_ACK, TP_ISS, iss + 1);
+	th_input(h, &g, NULL, 0);
+	ck_assert_int_eq(c->state, TCP_ST_FIN_WAIT_1);
+	expect(TCPF_ACK | TCPF_FIN, iss + 1, TP_ISS + 1);
+}
+END_TEST
+
+START_TEST(source_ports_hash_home_and_spare_granted_and_used_ones)
+{
+	uint16_t seen[32];
+	struct npp_hash_prog *prog = &h->global->prog[0];
+	int err;
+
+	npp_hash_prog_default(prog, 4);
+	h->s->cfg.iop = 2;
+	for (unsigned port = 32768; port < 61000; port++)
+		if (port % 64 < 48)
+			atomic_fetch_or(&h->global->granted[0][port / 64], 1ull << (port % 64));
+	for (unsigned i = 0; i < 32; i++) {
+		struct tcp_conn *c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, NULL, &err);
+		struct npp_flow_key key = { .src = h->peer, .dst = h->addr, .sport = htons(443), .proto = 6 };
+
+		ck_assert_ptr_nonnull(c);
+		h->sock[i] = (struct th_sock){ .used = true, .c = c };
+		c->user_sock = i + 1;
+		key.dport = htons(c->lport);
+		ck_assert_uint_eq(npp_hash_iop(prog, &key), 2);
+		ck_assert_uint_ge(c->lport % 64, 48);
+		ck_assert_uint_ge(c->lport, 32768);
+		ck_assert_uint_le(c->lport, 60999);
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_uint_ne(seen[k], c->lport);
+		seen[i] = c->lport;
+	}
+	ck_assert_ptr_null(stack_connect(h->s, &h->addr, seen[0], &h->peer, 443, NULL, &err));
+	ck_assert_int_eq(err, -EADDRINUSE);
+	memset(h->global->granted, 0xff, sizeof h->global->granted);
+	ck_assert_ptr_null(stack_connect(h->s, &h->addr, 0, &h->peer, 443, NULL, &err));
+	ck_assert_int_eq(err, -EADDRNOTAVAIL);
+}
+END_TEST
+
+START_TEST(a_restart_keeps_half_open_connections_and_connects)
+{
+	uint32_t iss = half_open();
+	struct tcp_conn *c = open_to(443);
+	uint32_t ciss = th_next(h)->g.seq;
+	struct tcp_seg g = to_conn(c, TCPF_SYN | TCPF_ACK, 9, ciss + 1);
+
+	th_restart(h);
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	th_input(h, &g, NULL, 0);
+	ck_assert(h->sock[0].events & TCP_UP_CONNECTED);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tcp_open");
+	TCase *tc = tcase_create("open");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, closed_syn_is_refused);
+	tcase_add_test(tc, closed_ack_is_reset_at_its_ack);
+	tcase_add_test(tc, closed_rst_is_ignored);
+	tcase_add_test(tc, wrong_checksum_and_broadcast_are_dropped);
+	tcase_add_test(tc, headers_that_lie_are_dropped);
+	tcase_add_test(tc, listen_answers_syn_with_the_options_that_it_offers);
+	tcase_add_test(tc, listen_ack_is_reset_and_the_rest_dropped);
+	tcase_add_test(tc, listen_with_a_full_accept_queue_drops_syn);
+	tcase_add_test(tc, listeners_are_found_by_address_and_port);
+	tcase_add_test(tc, syn_received_syn_again_is_answered_again);
+	tcase_add_test(tc, syn_received_rst_must_be_exact);
+	tcase_add_test(tc, syn_received_wrong_ack_is_reset);
+	tcase_add_test(tc, syn_received_repeats_and_gives_up);
+	tcase_add_test(tc, syn_received_data_and_fin_with_the_last_ack_count);
+	tcase_add_test(tc, syn_received_out_of_order_data_with_the_ack_is_kept);
+	tcase_add_test(tc, syn_received_stays_when_the_user_has_no_room);
+	tcase_add_test(tc, unlisten_forgets_half_open_connections);
+	tcase_add_test(tc, a_full_table_of_connections_refuses_nobody_for_good);
+	tcase_add_test(tc, cookie_carries_the_handshake_with_its_options);
+	tcase_add_test(tc, cookie_without_timestamps_carries_the_mss);
+	tcase_add_test(tc, cookie_that_is_wrong_or_old_is_reset);
+	tcase_add_test(tc, cookies_do_not_count_before_an_overflow);
+	tcase_add_test(tc, syn_sent_handshake);
+	tcase_add_test(tc, syn_sent_rst_with_ack_refuses);
+	tcase_add_test(tc, syn_sent_wrong_ack_is_reset);
+	tcase_add_test(tc, syn_sent_gives_up_after_two_minutes);
+	tcase_add_test(tc, syn_sent_icmp_error_ends_it_if_it_quotes_the_syn);
+	tcase_add_test(tc, syn_sent_simultaneous_open);
+	tcase_add_test(tc, syn_received_of_an_active_open_repeats_and_is_refused_by_rst);
+	tcase_add_test(tc, syn_sent_close_is_quiet_and_shutdown_waits);
+	tcase_add_test(tc, source_ports_hash_home_and_spare_granted_and_used_ones);
+	tcase_add_test(tc, a_restart_keeps_half_open_connections_and_connects);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_tcp_recv.c - an open connection: what comes in, and the ACKs and windows that answer
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/stack/tcp_helper.h"
+#include "tests/unit/suite.h"
+
+#define ALL_OPTS (TO_TS | TO_WS | TO_SACK_OK)
+#define PORT 80
+
+static struct th *h;
+static struct tp p;
+static uint8_t data[65536], back[65536];
+
+static void setup(void)
+{
+	h = th_new(64);
+	th_listen(h, PORT, 8);
+	tp_accept(&p, h, PORT, 4000, ALL_OPTS);
+	for (unsigned i = 0; i < sizeof data; i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 8));
+}
+
+static void teardown(void)
+{
+	th_free(h);
+}
+
+/* Segment at OFF bytes from the start of the peer's stream. */
+static void put_at(uint32_t off, uint32_t len)
+{
+	tp_send_at(&p, TP_ISS + 1 + off, TCPF_ACK, data + off, len);
+}
+
+static const struct tcp_seg *expect_ack(uint32_t off)
+{
+	struct th_seg *o = th_next(h);
+
+	ck_assert_uint_eq(o->g.flags, TCPF_ACK);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 1 + off);
+	ck_assert_uint_eq(o->g.len, 0);
+	return &o->g;
+}
+
+static void expect_bytes(uint32_t n)
+{
+	uint32_t got = th_read(h, p.k, back, sizeof back);
+
+	ck_assert_uint_eq(got, n);
+	ck_assert_int_eq(memcmp(back, data + p.k->rx_tail - n, n), 0);
+}
+
+static uint32_t window_edge(const struct tcp_seg *g)
+{
+	return g->ack + (g->wnd << TCP_WSCALE);
+}
+
+/* ---- RST, SYN, ACK: not everybody may (RFC 5961) -------------------------------------------- */
+
+START_TEST(established_rst_must_be_exact)
+{
+	tp_send_at(&p, p.seq - 1, TCPF_RST, NULL, 0);
+	tp_send_at(&p, p.seq + 3000000, TCPF_RST, NULL, 0);
+	ck_assert(th_none(h));
+	tp_send_at(&p, p.seq + 5, TCPF_RST, NULL, 0);
+	expect_ack(0);
+	tp_send_at(&p, p.seq + 6, TCPF_RST, NULL, 0); /* challenges are rare */
+	ck_assert(th_none(h));
+	ck_assert_ptr_nonnull(p.k->c);
+	tp_send_at(&p, p.seq, TCPF_RST, NULL, 0);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ECONNRESET);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_RST_IN), 1);
+}
+END_TEST
+
+START_TEST(established_syn_is_challenged)
+{
+	tp_send_at(&p, p.seq, TCPF_SYN, NULL, 0);
+	expect_ack(0);
+	tp_send_at(&p, p.seq + 100, TCPF_SYN | TCPF_ACK, NULL, 0);
+	ck_assert(th_none(h));
+	th_advance(h, 600000);
+	tp_send_at(&p, p.seq - 100, TCPF_SYN, NULL, 0);
+	expect_ack(0);
+	ck_assert_int_eq(p.k->c->state, TCP_ST_ESTABLISHED);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_CHALLENGE), 2);
+}
+END_TEST
+
+START_TEST(established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped)
+{
+	p.ack += 1;
+	put_at(0, 10);
+	expect_ack(0);
+	ck_assert_uint_eq(p.k->c->rx_head, 0);
+	p.ack -= 1 + 70000; /* far below */
+	th_advance(h, 600000);
+	put_at(0, 10);
+	expect_ack(0);
+	ck_assert_uint_eq(p.k->c->rx_head, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_ACK), 2);
+	p.ack += 70000 - 100; /* a little below: old, but its text counts */
+	put_at(0, 10);
+	ck_assert_uint_eq(p.k->c->rx_head, 10);
+}
+END_TEST
+
+START_TEST(established_segment_without_ack_is_dropped)
+{
+	tp_send_at(&p, p.seq, 0, data, 10);
+	tp_send_at(&p, p.seq, TCPF_FIN, NULL, 0);
+	ck_assert_uint_eq(p.k->c->rx_head, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_STATE), 2);
+}
+END_TEST
+
+START_TEST(paws_old_timestamp_is_dropped_with_an_ack)
+{
+	p.tsval += 100;
+	put_at(0, 10);
+	p.tsval -= 50;
+	put_at(10, 10);
+	expect_ack(10);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_PAWS), 1);
+	p.opt = 0;
+	put_at(10, 10);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_PAWS), 2);
+	p.opt = TO_TS;
+	p.tsval += 50;
+	put_at(10, 10);
+	expect_bytes(20);
+}
+END_TEST
+
+START_TEST(paws_forgets_after_24_days)
+{
+	p.tsval = 1u << 30;
+	put_at(0, 10);
+	th_advance(h, 25ull * 86400 * 1000000);
+	p.tsval = 5;
+	put_at(10, 10);
+	ck_assert_uint_eq(p.k->c->rx_head, 20);
+}
+END_TEST
+
+/* ---- text ---------------------------------------------------------------------------------------- */
+
+START_TEST(data_in_order_is_delivered)
+{
+	put_at(0, 1448);
+	put_at(1448, 1448);
+	put_at(2896, 1);
+	expect_bytes(2897);
+	ck_assert(p.k->events & TCP_UP_RX);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_BYTES_IN), 2897);
+}
+END_TEST
+
+START_TEST(a_gso_frame_is_one_segment_with_one_ack)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK | TCPF_PSH, 20 * 1448);
+
+	th_input(h, &g, data, 1448);
+	expect_ack(20 * 1448);
+	ck_assert(th_none(h));
+	expect_bytes(20 * 1448);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_SEGS_IN), 2 + 20);
+	ck_assert_uint_eq(tcb_of(p.k->c)->rcv_mss, 1448);
+}
+END_TEST
+
+START_TEST(one_ack_per_batch)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK, 1448);
+
+	for (unsigned i = 0; i < 8; i++, g.seq += 1448)
+		th_input_noflush(h, &g, data + i * 1448, 0);
+	ck_assert(th_none(h));
+	stack_flush(h->s);
+	expect_ack(8 * 1448);
+	ck_assert(th_none(h));
+}
+END_TEST
+
+START_TEST(a_small_segment_waits_for_its_ack_then_later_ones_do_not)
+{
+	put_at(0, 10);
+	ck_assert(th_none(h));
+	th_advance(h, 39000);
+	ck_assert(th_none(h));
+	th_advance(h, 3000);
+	expect_ack(10);
+	/* Nobody answered: quick from now on. */
+	put_at(10, 10);
+	expect_ack(20);
+}
+END_TEST
+
+START_TEST(an_answer_carries_the_ack)
+{
+	struct th_seg *o;
+
+	tp_send(&p, TCPF_ACK, data, 10);
+	th_write(h, p.k, "answer", 6);
+	stack_flush(h->s);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.len, 6);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 11);
+	p.ack += 6;
+	tp_send(&p, TCPF_ACK, NULL, 0);
+	th_advance(h, 100000);
+	ck_assert(th_none(h));
+}
+END_TEST
+
+START_TEST(a_second_full_segment_is_acknowledged_at_once)
+{
+	tcb_of(p.k->c)->quick = 0;
+	put_at(0, 1448);
+	ck_assert(th_none(h));
+	put_at(1448, 1448);
+	expect_ack(2896);
+}
+END_TEST
+
+START_TEST(data_out_of_order_waits_in_the_ring)
+{
+	const struct tcp_seg *g;
+
+	put_at(3000, 1000);
+	g = expect_ack(0);
+	ck_assert_uint_eq(g->n_sack, 1);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 3000);
+	ck_assert_uint_eq(g->sack[0].end, TP_ISS + 1 + 4000);
+	put_at(1000, 1000);
+	g = expect_ack(0);
+	ck_assert_uint_eq(g->n_sack, 2);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 1000); /* the latest first */
+	ck_assert_uint_eq(g->sack[1].start, TP_ISS + 1 + 3000);
+	ck_assert_uint_eq(p.k->c->rx_head, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_OOO), 2);
+	put_at(0, 1000);
+	g = expect_ack(2000);
+	ck_assert_uint_eq(g->n_sack, 1);
+	put_at(2000, 1000);
+	g = expect_ack(4000);
+	ck_assert_uint_eq(g->n_sack, 0);
+	expect_bytes(4000);
+	ck_assert_uint_eq(h->s->tcp->block_pool.used, 0);
+}
+END_TEST
+
+START_TEST(a_segment_may_swallow_several_intervals)
+{
+	put_at(1000, 100);
+	put_at(2000, 100);
+	put_at(3000, 100);
+	put_at(0, 3000);
+	th_forget(h);
+	ck_assert_uint_eq(p.k->c->rx_head, 3100);
+	expect_bytes(3100);
+	put_at(4000, 500);
+	put_at(4800, 500);
+	put_at(3900, 1500);
+	put_at(3100, 800);
+	expect_bytes(2300);
+	ck_assert_uint_eq(h->s->tcp->block_pool.used, 0);
+}
+END_TEST
+
+START_TEST(too_many_gaps_are_dropped_but_nothing_breaks)
+{
+	for (uint32_t i = 40; i > 0; i--)
+		put_at(i * 100, 50);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_RANGES), 40 - TCP_RANGES);
+	th_forget(h);
+	for (uint32_t off = 0; off < 4050; off += 150)
+		put_at(off, 150);
+	expect_bytes(4050);
+}
+END_TEST
+
+START_TEST(duplicates_are_reported_by_dsack)
+{
+	const struct tcp_seg *g;
+
+	put_at(0, 1000);
+	th_forget(h);
+	put_at(0, 1000);
+	g = expect_ack(1000);
+	ck_assert_uint_eq(g->n_sack, 1);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1);
+	ck_assert_uint_eq(g->sack[0].end, TP_ISS + 1001);
+	put_at(500, 1000); /* partly */
+	g = expect_ack(1500);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 500);
+	ck_assert_uint_eq(g->sack[0].end, TP_ISS + 1 + 1000);
+	put_at(3000, 500);
+	th_forget(h);
+	put_at(3100, 200); /* inside what stands out of order */
+	g = expect_ack(1500);
+	ck_assert_uint_eq(g->n_sack, 2);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 3100);
+	ck_assert_uint_eq(g->sack[1].start, TP_ISS + 1 + 3000);
+	put_at(100, 200); /* all below the window */
+	g = expect_ack(1500);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 100);
+	expect_bytes(1500);
+}
+END_TEST
+
+START_TEST(without_sack_every_segment_out_of_order_is_answered)
+{
+	struct tp q;
+	struct tcp_seg g;
+
+	tp_accept(&q, h, PORT, 4001, 0);
+	g = tp_seg(&q, TCPF_ACK, 100);
+	g.seq += 1000;
+	for (int i = 0; i < 3; i++, g.seq += 200)
+		th_input_noflush(h, &g, data, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(th_next(h)->g.n_sack, 0);
+}
+END_TEST
+
+START_TEST(urgent_and_ecn_bits_change_nothing)
+{
+	tp_send(&p, TCPF_ACK | TCPF_URG | TCPF_ECE | TCPF_CWR, data, 100);
+	expect_bytes(100);
+}
+END_TEST
+
+/* ---- rings and windows ----------------------------------------------------------------------------- */
+
+START_TEST(without_ring_memory_data_is_dropped_and_comes_again)
+{
+	h->grow_fails = 100;
+	put_at(0, 1000);
+	expect_ack(0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_NO_ROOM), 1);
+	h->grow_fails = 0;
+	put_at(0, 1000);
+	expect_bytes(1000);
+}
+END_TEST
+
+START_TEST(what_fits_into_a_small_ring_is_kept)
+{
+	h->rx_max = 4096;
+	for (uint32_t off = 0; off < 7000; off += 1400)
+		put_at(off, 1400);
+	expect_bytes(4096);
+	put_at(4096, 1400);
+	expect_bytes(1400);
+}
+END_TEST
+
+START_TEST(a_ring_that_was_taken_back_loses_only_what_was_out_of_order)
+{
+	put_at(0, 100);
+	expect_bytes(100);
+	ck_assert(stack_tcp_rx_empty(h->s, p.k->c));
+	put_at(1000, 100);
+	ck_assert(!stack_tcp_rx_empty(h->s, p.k->c));
+	p.k->c->rx = (struct stack_ring){ NULL, 0 };
+	free(p.k->rx);
+	p.k->rx = NULL;
+	put_at(100, 1000); /* reaches the lost interval */
+	ck_assert_uint_eq(p.k->c->rx_head, 1100);
+	expect_bytes(1000);
+	ck_assert_uint_eq(h->s->tcp->block_pool.used, 0);
+}
+END_TEST
+
+START_TEST(the_window_closes_is_probed_and_opens)
+{
+	struct tcp_options o = { .rcvbuf = 8192 };
+	uint32_t off = 0, edge;
+	bool want;
+
+	/* The handshake has promised 64 KB; that promise stands. */
+	stack_tcp_options(h->s, p.k->c, &o);
+	stack_flush(h->s);
+	while (off < 65535) {
+		uint32_t n = 65535 - off < 1448 ? 65535 - off : 1448;
+
+		put_at(off, n);
+		off += n;
+	}
+	th_advance(h, 50000);
+	edge = TP_ISS + 1 + 65535;
+	while (!th_none(h)) {
+		const struct tcp_seg *g = &th_next(h)->g;
+
+		ck_assert(seq_leq(window_edge(g), edge));
+		if (th_none(h)) {
+			ck_assert_uint_eq(g->wnd, 0);
+			ck_assert_uint_eq(g->ack, edge);
+		}
+	}
+	th_forget(h);
+	/* A probe with a byte, and one without. */
+	tp_send_at(&p, TP_ISS + 1 + 65535, TCPF_ACK, "x", 1);
+	expect_ack(65535);
+	tp_send_at(&p, TP_ISS + 65535, TCPF_ACK, NULL, 0);
+	expect_ack(65535);
+	ck_assert_uint_eq(p.k->c->rx_head, 65535);
+	/* Reading a little says nothing yet; what rx_wake names opens it. */
+	stack_tcp_rx_wake(h->s, p.k->c, &want);
+	ck_assert(want);
+	th_read(h, p.k, back, 1000);
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	off = stack_tcp_rx_wake(h->s, p.k->c, &want);
+	ck_assert(want);
+	ck_assert_uint_le(off, 65535);
+	th_read(h, p.k, back, off - p.k->rx_tail - 1);
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	th_read(h, p.k, back, 1);
+	stack_flush(h->s);
+	ck_assert_uint_gt(expect_ack(65535)->wnd, 0);
+	stack_tcp_rx_wake(h->s, p.k->c, &want);
+}
+END_TEST
+
+START_TEST(the_window_never_shrinks)
+{
+	uint32_t edge = TP_ISS + 1 + 65535;
+
+	/* One byte at a time, nothing read: rounding must neither creep nor fall back. */
+	tcb_of(p.k->c)->quick = 0;
+	for (uint32_t i = 0; i < 3000; i++) {
+		put_at(i, 1);
+		if (i % 50 == 0)
+			th_advance(h, 45000);
+		while (!th_none(h)) {
+			const struct tcp_seg *g = &th_next(h)->g;
+
+			ck_assert(seq_geq(window_edge(g) + 31, edge)); /* RFC 7323, 2.4 */
+			edge = seq_max(edge, window_edge(g));
+			ck_assert(seq_leq(edge, TP_ISS + 1 + TCP_RCVBUF_START));
+		}
+		th_forget(h);
+	}
+}
+END_TEST
+
+START_TEST(the_buffer_grows_while_the_program_keeps_up)
+{
+	struct tcb *t = tcb_of(p.k->c);
+	uint32_t start = t->rcvbuf;
+
+	for (int i = 0; i < 400; i++) {
+		struct tcp_seg g = tp_seg(&p, TCPF_ACK, 14480);
+
+		th_input(h, &g, data, 1448);
+		p.seq += 14480;
+		th_read(h, p.k, back, 14480);
+		stack_flush(h->s);
+		th_advance(h, 100);
+		th_forget(h);
+	}
+	ck_assert_uint_gt(t->rcvbuf, start);
+	ck_assert_uint_le(t->rcvbuf, TCP_RCVBUF_MAX);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_WINDOW), 0);
+}
+END_TEST
+
+START_TEST(data_beyond_the_window_is_cut_off)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK | TCPF_FIN, 60000);
+
+	th_input(h, &g, data, 1448);
+	th_forget(h);
+	g.seq += 60000; /* reaches beyond 65535 + what the first ACK opened */
+	g.len = 60000;
+	th_input(h, &g, data, 1448);
+	g.seq += 60000;
+	g.len = 60000;
+	th_input(h, &g, data, 1448);
+	ck_assert_uint_ge(th_stat(h, NPP_IS_DROP_TCP_DUP), 1); /* beyond its own FIN */
+	ck_assert_int_eq(p.k->c->state, TCP_ST_CLOSE_WAIT);
+	ck_assert_uint_eq(p.k->c->rx_head, 60000);
+}
+END_TEST
+
+START_TEST(overlong_data_is_trimmed_at_the_right_edge)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK, 40000);
+
+	tcb_of(p.k->c)->rcvbuf = 50000;
+	th_input(h, &g, data, 1448);
+	g.seq += 40000;
+	th_input(h, &g, data, 1448);
+	ck_assert_uint_eq(p.k->c->rx_head, 65535);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_WINDOW), 1);
+}
+END_TEST
+
+START_TEST(empty_segments_out_of_the_window_are_answered_now_and_then)
+{
+	put_at(0, 100);
+	th_advance(h, 50000);
+	th_forget(h);
+	for (int i = 0; i < 20; i++)
+		tp_send_at(&p, TP_ISS + 50, TCPF_ACK, NULL, 0);
+	expect_ack(100);
+	ck_assert(th_none(h));
+	th_advance(h, 200000);
+	tp_send_at(&p, TP_ISS + 50, TCPF_ACK, NULL, 0);
+	expect_ack(100);
+}
+END_TEST
+
+/* ---- a successor ---------------------------------------------------------------------------------------- */
+
+START_TEST(a_restart_keeps_data_out_of_order)
+{
+	put_at(1000, 1000);
+	th_restart(h);
+	put_at(0, 1000);
+	expect_bytes(2000);
+}
+END_TEST
+
+START_TEST(a_record_that_was_being_changed_is_dropped)
+{
+	struct tp q;
+
+	tp_accept(&q, h, PORT, 4001, ALL_OPTS);
+	put_at(1000, 1000);
+	tcb_of(p.k->c)->busy = 1;
+	th_restart(h);
+	stack_flush(h->s);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ECONNABORTED);
+	ck_assert_ptr_nonnull(q.k->c);
+	ck_assert_uint_eq(h->s->tcp->block_pool.used, 0);
+	tp_send(&q, TCPF_ACK, data, 10);
+	ck_assert_uint_eq(q.k->c->rx_head, 10);
+}
+END_TEST
+
+START_TEST(a_tool_sees_every_connection)
+{
+	struct stack_conn_info info;
+	struct tcp_listener l;
+	struct tcp_seg g = { .sport = 5000, .dport = PORT, .flags = TCPF_SYN };
+	uint32_t cursor = 0, states = 0;
+	size_t size = h->s->size;
+	uint8_t *copy;
+
+	th_input(h, &g, NULL, 0);
+	copy = malloc(size);
+	memcpy(copy, h->s, size);
+	while (stack_inspect_conn(copy, size, &cursor, &info))
+		states |= 1u << info.conn.state;
+	ck_assert_uint_eq(states, 1u << TCP_ST_ESTABLISHED | 1u << TCP_ST_SYN_RECEIVED);
+	cursor = 0;
+	ck_assert(stack_inspect_listener(copy, size, &cursor, &l));
+	ck_assert_uint_eq(l.port, PORT);
+	ck_assert(!stack_inspect_listener(copy, size, &cursor, &l));
+	cursor = 0;
+	ck_assert(!stack_inspect_conn(copy, size - 1, &cursor, &info));
+	free(copy);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tcp_recv");
+	TCase *tc = tcase_create("recv");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, established_rst_must_be_exact);
+	tcase_add_test(tc, established_syn_is_challenged);
+	tcase_add_test(tc, established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped);
+	tcase_add_test(tc, established_segment_without_ack_is_dropped);
+	tcase_add_test(tc, paws_old_timestamp_is_dropped_with_an_ack);
+	tcase_add_test(tc, paws_forgets_after_24_days);
+	tcase_add_test(tc, data_in_order_is_delivered);
+	tcase_add_test(tc, a_gso_frame_is_one_segment_with_one_ack);
+	tcase_add_test(tc, one_ack_per_batch);
+	tcase_add_test(tc, a_small_segment_waits_for_its_ack_then_later_ones_do_not);
+	tcase_add_test(tc, an_answer_carries_the_ack);
+	tcase_add_test(tc, a_second_full_segment_is_acknowledged_at_once);
+	tcase_add_test(tc, data_out_of_order_waits_in_the_ring);
+	tcase_add_test(tc, a_segment_may_swallow_several_intervals);
+	tcase_add_test(tc, too_many_gaps_are_dropped_but_nothing_breaks);
+	tcase_add_test(tc, duplicates_are_reported_by_dsack);
+	tcase_add_test(tc, without_sack_every_segment_out_of_order_is_answered);
+	tcase_add_test(tc, urgent_and_ecn_bits_change_nothing);
+	tcase_add_test(tc, without_ring_memory_data_is_dropped_and_comes_again);
+	tcase_add_test(tc, what_fits_into_a_small_ring_is_kept);
+	tcase_add_test(tc, a_ring_that_was_taken_back_loses_only_what_was_out_of_order);
+	tcase_add_test(tc, the_window_closes_is_probed_and_opens);
+	tcase_add_test(tc, the_window_never_shrinks);
+	tcase_add_test(tc, the_buffer_grows_while_the_program_keeps_up);
+	tcase_add_test(tc, data_beyond_the_window_is_cut_off);
+	tcase_add_test(tc, overlong_data_is_trimmed_at_the_right_edge);
+	tcase_add_test(tc, empty_segments_out_of_the_window_are_answered_now_and_then);
+	tcase_add_test(tc, a_restart_keeps_data_out_of_order);
+	tcase_add_test(tc, a_record_that_was_being_changed_is_dropped);
+	tcase_add_test(tc, a_tool_sees_every_connection);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}
