@@ -31,7 +31,7 @@ struct peer {
 	uint32_t matched;	/* HTTP: how much of "\r\n\r\n" was seen */
 	uint32_t seen_close;	/* HTTP: how much of "\nConnection: close" was seen */
 	bool close_after, bad, watching_out;
-	uint8_t *held;		/* echo: what the peer did not yet take; nothing is read meanwhile */
+	uint8_t *held;		/* what the peer did not yet take; nothing is read meanwhile */
 	size_t held_len, held_off;
 };
 
@@ -103,33 +103,30 @@ static unsigned http_requests(struct peer *p, const uint8_t *data, size_t len)
 	return n;
 }
 
-static bool http_answer(struct server *s, struct peer *p, size_t len)
-{
-	unsigned n = http_requests(p, s->buf, len);
-
-	while (n-- > 0) {
-		const char *r = p->close_after ? s->response_close : s->response;
-		size_t rl = p->close_after ? s->response_close_len : s->response_len;
-
-		if (send(p->fd, r, rl, MSG_NOSIGNAL) != (ssize_t)rl)
-			return false;
-		if (p->close_after)
-			return false; /* closed by the caller */
-	}
-	return true;
-}
-
-static void echo_watch(struct server *s, struct peer *p)
+static void held_watch(struct server *s, struct peer *p)
 {
 	struct epoll_event ev = { .events = p->held ? EPOLLOUT : EPOLLIN, .data.ptr = p };
 
 	epoll_ctl(s->epfd, EPOLL_CTL_MOD, p->fd, &ev);
 }
 
-/* Sends back LEN bytes of s->buf; what does not fit is held and reading pauses. */
-static bool echo_answer(struct server *s, struct peer *p, size_t len)
+static bool hold(struct server *s, struct peer *p, const uint8_t *data, size_t len)
 {
-	ssize_t r = send(p->fd, s->buf, len, MSG_NOSIGNAL);
+	uint8_t *more = realloc(p->held, p->held_len + len);
+
+	if (!more)
+		return false;
+	memcpy(more + p->held_len, data, len);
+	p->held = more;
+	p->held_len += len;
+	held_watch(s, p);
+	return true;
+}
+
+/* Sends LEN bytes; what does not fit is held and reading pauses. False: the peer is gone. */
+static bool answer(struct server *s, struct peer *p, const void *data, size_t len)
+{
+	ssize_t r = p->held ? 0 : send(p->fd, data, len, MSG_NOSIGNAL);
 
 	if (r < 0 && errno != EAGAIN)
 		return false;
@@ -137,17 +134,10 @@ static bool echo_answer(struct server *s, struct peer *p, size_t len)
 		r = 0;
 	if ((size_t)r == len)
 		return true;
-	p->held_len = len - (size_t)r;
-	p->held_off = 0;
-	p->held = malloc(p->held_len);
-	if (!p->held)
-		return false;
-	memcpy(p->held, s->buf + r, p->held_len);
-	echo_watch(s, p);
-	return true;
+	return hold(s, p, (const uint8_t *)data + r, len - (size_t)r);
 }
 
-static bool echo_continue(struct server *s, struct peer *p)
+static bool held_continue(struct server *s, struct peer *p)
 {
 	ssize_t r = send(p->fd, p->held + p->held_off, p->held_len - p->held_off, MSG_NOSIGNAL);
 
@@ -158,7 +148,24 @@ static bool echo_continue(struct server *s, struct peer *p)
 		return true;
 	free(p->held);
 	p->held = NULL;
-	echo_watch(s, p);
+	p->held_len = p->held_off = 0;
+	held_watch(s, p);
+	return !p->close_after;
+}
+
+static bool http_answer(struct server *s, struct peer *p, size_t len)
+{
+	unsigned n = http_requests(p, s->buf, len);
+
+	while (n-- > 0) {
+		const char *r = p->close_after ? s->response_close : s->response;
+		size_t rl = p->close_after ? s->response_close_len : s->response_len;
+
+		if (!answer(s, p, r, rl))
+			return false;
+		if (p->close_after)
+			return p->held != NULL; /* else closed by the caller */
+	}
 	return true;
 }
 
@@ -195,7 +202,7 @@ static void peer_readable(struct server *s, struct peer *p)
 			peer_close(p);
 		break;
 	case SERVE_ECHO:
-		if (!echo_answer(s, p, (size_t)r))
+		if (!answer(s, p, s->buf, (size_t)r))
 			peer_close(p);
 		break;
 	case SERVE_SINK:
@@ -249,8 +256,8 @@ static void serve_loop(struct server *s)
 				continue;
 			}
 			if (ev[i].events & EPOLLOUT) {
-				bool ok = s->mode == SERVE_ECHO ? !p->held || echo_continue(s, p)
-								: peer_send_pattern(s, p);
+				bool ok = s->mode == SERVE_SOURCE ? peer_send_pattern(s, p)
+								  : !p->held || held_continue(s, p);
 
 				if (!ok) {
 					peer_close(p);

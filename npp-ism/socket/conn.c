@@ -218,6 +218,10 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	uint32_t bits = 0;
 
 	s->active_us = I->now_us;
+	/* A server answers at once: its ring must be there before it can see the first byte. */
+	if ((up & TCP_UP_RX) && s->tx_blk == ISM_NONE && !(up & (TCP_UP_FREED | TCP_UP_ERROR)) &&
+	    !(s->flags & SESS_SHUT))
+		ism_ring_grow_tx(I, s, c, 0);
 	if (up & (TCP_UP_RX | TCP_UP_FREED)) {
 		/* release: the bytes are there; pairs with the program's acquire load */
 		atomic_store_explicit(&rec->rx_head, c->rx_head, memory_order_release);
@@ -236,13 +240,8 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 		ism_notify(I, s, bits, false);
 	if (up & (TCP_UP_FREED | TCP_UP_ERROR))
 		return true;
-	if (up & TCP_UP_RX) {
-		if (!take_rx(I, s, c, rec))
-			return false;
-		/* A server answers: have its ring ready. */
-		if (s->tx_blk == ISM_NONE && !(s->flags & SESS_SHUT))
-			ism_ring_grow_tx(I, s, c, 0);
-	}
+	if ((up & TCP_UP_RX) && !take_rx(I, s, c, rec))
+		return false;
 	publish_brief(I, s, c, rec);
 	return publish_wake(I, s, c, rec);
 }

@@ -415,7 +415,7 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
 	return r;
 }
 
-int sock_wait_ring(struct so *so, uint64_t deadline)
+int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
 {
 	struct lctx *c = ctx_self();
 	int r, saved = errno;
@@ -425,12 +425,18 @@ int sock_wait_ring(struct so *so, uint64_t deadline)
 	r = sock_subscribe(so, c, NPP_SUB_TX);
 	if (r < 0)
 		return r;
-	sock_clear(so, EPOLLOUT);
-	npp_bell_announce(&c->sh->sleeping);
-	if (*(volatile uint64_t *)&so->sk->tx_ring.off == 0)
-		r = sleep_on(c, -1, 0, deadline);
-	npp_bell_awake(&c->sh->sleeping);
-	ctx_drain(c, NULL, NULL);
+	do { /* the doorbell also rings for what this thread once waited for */
+		sock_clear(so, EPOLLOUT);
+		npp_bell_announce(&c->sh->sleeping);
+		if (*(volatile uint32_t *)&so->sk->tx_ring.size >= size || !sock_alive(so) ||
+		    atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) &
+			    (NPP_RXF_RESET | NPP_RXF_CLOSED))
+			deadline = 0;
+		else
+			r = sleep_on(c, -1, 0, deadline);
+		npp_bell_awake(&c->sh->sleeping);
+		ctx_drain(c, NULL, NULL);
+	} while (r == 0 && deadline != 0);
 	errno = saved;
 	return r;
 }

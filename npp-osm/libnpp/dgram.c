@@ -295,7 +295,7 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 		if (r == -ENOBUFS) {
 			uint64_t soon = lib_now_us() + 20000; /* so_ready() takes no ring for ready */
 
-			r = sock_wait_ring(so, soon < ring_by ? soon : ring_by);
+			r = sock_wait_ring(so, 1, soon < ring_by ? soon : ring_by);
 			if (r == -EINTR)
 				return r;
 			if (lib_now_us() >= ring_by)

@@ -59,6 +59,7 @@ struct so {
 	struct npp_sock *sk;
 	_Atomic uint32_t nfds;	/* descriptors of this process */
 	_Atomic uint32_t items;	/* epoll instances that hold it */
+	_Atomic uint32_t asked;	/* the largest transmit ring that was waited for */
 	_Atomic uint32_t turn;	/* fairness between npp and the kernel part */
 	struct so_opts opt;
 	struct ep *ep;		/* SO_EPOLL */
@@ -207,7 +208,8 @@ int sock_post(struct so *so, uint8_t type, uint8_t flags, uint32_t arg);
  * kernel part. 0 look again; -EAGAIN deadline (monotonic us, UINT64_MAX none); -EINTR. */
 int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline);
 void sock_clear(struct so *so, uint32_t mask);
-int sock_wait_ring(struct so *so, uint64_t deadline);	/* a datagram socket's first transmit ring */
+/* Until the transmit ring has at least SIZE bytes, or something else happened. */
+int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline);
 uint64_t deadline_of(uint32_t timeo_ms);
 
 /* ---- fdtab.c ------------------------------------------------------------------------------------------ */

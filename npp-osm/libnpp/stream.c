@@ -22,7 +22,9 @@
 #include "npp-osm/libnpp/priv.h"
 #include "shm/lock.h"
 
-#define TX_RING_ASK 16384u	/* what we ask for at least */
+#define TX_RING_ASK 4096u	/* what we ask for at least */
+#define TX_RING_WAIT 65536u	/* up to this a ring is waited for, once for each size */
+#define RING_WAIT_US 20000u
 
 bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
 {
@@ -394,6 +396,23 @@ static ssize_t fill_iov(void *arg, uint8_t *at, size_t room)
 	return (ssize_t)done;
 }
 
+/* The kernel takes a first answer of some size whole, and programs that do not block count
+ * on it. So before they write more than the ring can hold, they wait a moment for a ring
+ * that fits, which is what their next EPOLLOUT would have cost them. */
+static void ring_for(struct so *so, size_t want)
+{
+	struct npp_sock *sk = so->sk;
+	uint32_t fit = want < TX_RING_WAIT ? (uint32_t)want : TX_RING_WAIT;
+	uint32_t size = *(volatile uint32_t *)&sk->tx_ring.size;
+
+	if (size >= fit || atomic_load_explicit(&so->asked, memory_order_relaxed) >= fit ||
+	    stream_state(so) != ST_UP)
+		return;
+	atomic_store_explicit(&so->asked, fit, memory_order_relaxed);
+	if (sock_post(so, NPP_MSG_NEED_RING, 0, fit) == 0)
+		sock_wait_ring(so, fit, lib_now_us() + RING_WAIT_US);
+}
+
 /* The common loop of send and sendfile. */
 static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void *arg, int flags)
 {
@@ -401,6 +420,8 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void 
 	uint64_t deadline = 0;
 	ssize_t sent = 0, r;
 
+	if (!block)
+		ring_for(so, want);
 	for (;;) {
 		r = may_send(so, sent ? flags | MSG_NOSIGNAL : flags);
 		if (r == 0) {
