@@ -128,7 +128,7 @@ unsigned stack_run_timers(struct stack *s, unsigned budget)
 
 uint64_t stack_next_timer(const struct stack *s)
 {
-	return wheel_next(&s->wheel);
+	return tcp_pending(s) ? s->now_us : wheel_next(&s->wheel);
 }
 
 void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len)

@@ -180,8 +180,10 @@ static void attach_conn(struct stack *s, uint32_t i)
 		if (t->due_us[k])
 			tcp_due(s, t, (enum tcp_due)k, t->due_us[k]);
 	/* What the predecessor last sent may not have left. */
-	t->flags |= TF_ACK_NOW;
-	t->up |= TCP_UP_RX | TCP_UP_TX;
+	if (t->c.state >= TCP_ST_ESTABLISHED) {
+		t->flags |= TF_ACK_NOW;
+		t->up |= TCP_UP_RX | TCP_UP_TX;
+	}
 	tcp_todo(s, t);
 }
 

@@ -165,6 +165,7 @@ struct tcb {
 	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
 	uint32_t high_rxt;		/* everything below was sent again in this recovery */
 	uint32_t lost_edge;		/* everything below that is not SACKed is lost */
+	uint32_t rtx_mark;		/* snd_nxt when a hole was last sent again */
 	uint32_t tlp_end;
 	uint32_t rtx_ts;		/* our timestamp at the first retransmission (Eifel) */
 	uint32_t undo_bytes;		/* sent again and not yet reported as duplicate */

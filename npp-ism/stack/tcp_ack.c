@@ -78,7 +78,7 @@ static void remember_for_undo(struct stack *s, struct tcb *t)
 static void recovery_begin(struct stack *s, struct tcb *t, enum tcp_recovery kind)
 {
 	t->recovery = (uint8_t)kind;
-	t->recover = t->snd_nxt;
+	t->recover = t->rtx_mark = t->snd_nxt;
 	t->high_rxt = t->snd_una;
 	t->flags |= TF_RTX_FIRST;
 	t->flags &= ~(TF_RTT_TIMING | TF_TLP_OUT);
@@ -131,12 +131,28 @@ static void undo(struct stack *s, struct tcb *t)
 	recovery_end(t);
 }
 
+/* Data that was sent after the last hole had been sent again has arrived, more than
+ * DupThresh segments of it, and a hole is still there: it was lost once more. */
+static void see_lost_again(struct stack *s, struct tcb *t)
+{
+	uint32_t above;
+
+	if (!seq_gt(t->high_rxt, t->snd_una))
+		return;
+	above = tcp_ranges_sum(tcp_block(s, t->sacked), seq_max(t->rtx_mark, t->snd_una), t->snd_nxt);
+	if (above <= (t->dupthresh - 1u) * t->mss)
+		return;
+	t->high_rxt = t->snd_una;
+	t->flags |= TF_RTX_FIRST;
+	t->flags &= ~TF_UNDO;
+}
+
 /* ---- recovery, per ACK ------------------------------------------------------------------------ */
 
-static void recovery_open(struct stack *s, struct tcb *t, uint32_t fresh, bool dupack)
+static void recovery_open(struct stack *s, struct tcb *t, bool news, bool dupack)
 {
 	if (t->flags & TF_SACK) {
-		if (!fresh)
+		if (!news || t->sacked == TCP_NONE)
 			return;
 		tcp_sack_mark_lost(s, t);
 		if (seq_gt(t->lost_edge, t->snd_una))
@@ -160,13 +176,15 @@ static void recovery_run(struct stack *s, struct tcb *t, uint32_t acked, uint32_
 		recovery_end(t);
 		return;
 	}
-	if (t->recovery == TCP_LOSS)
-		return;
 	if (t->flags & TF_SACK) {
-		if (fresh || acked)
+		if (fresh)
+			see_lost_again(s, t);
+		if (t->recovery == TCP_RECOVERY && (fresh || acked))
 			tcp_sack_mark_lost(s, t);
 		return;
 	}
+	if (t->recovery == TCP_LOSS)
+		return;
 	if (dupack)
 		t->dupacks++;
 	if (acked) { /* a partial ACK: the next hole begins where it ends */
@@ -295,10 +313,10 @@ enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_
 	if (acked)
 		advance_una(s, t, seg);
 	if (!try_undo(s, t, seg, acked, dup)) {
-		if (t->recovery == TCP_OPEN)
-			recovery_open(s, t, fresh, dupack);
-		else
+		if (t->recovery != TCP_OPEN)
 			recovery_run(s, t, acked, fresh, dupack);
+		else
+			recovery_open(s, t, fresh || acked, dupack);
 	}
 	if (acked && t->recovery != TCP_RECOVERY)
 		tcp_cc_acked(s, t, acked, flight);

@@ -63,6 +63,8 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 		if (n)
 			tcp_opt_put_sack(&o, r, n);
 	}
+	if (len && t->flags & TF_ACK_OWED)
+		t->flags |= TF_INTERACTIVE; /* the answer carries the ACK */
 	if (!len || !sack_to_tell(t))
 		t->flags &= ~(TF_ACK_NOW | TF_ACK_OWED);
 	if (!len)
@@ -165,6 +167,7 @@ static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 		n = tcp_resend(s, t, from, from + want);
 		if (!n)
 			break;
+		t->rtx_mark = t->snd_nxt;
 		t->flags &= ~TF_RTX_FIRST;
 		t->high_rxt = from + n;
 		pipe += n;

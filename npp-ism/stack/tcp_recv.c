@@ -56,6 +56,14 @@ static void tell_duplicate(struct tcb *t, uint32_t start, uint32_t end)
 	t->flags |= TF_DSACK | TF_ACK_NOW;
 }
 
+/* Does SEG tell how large the peer makes its segments? One that ends with PSH and is
+ * not near our MSS is rather a small message. */
+static bool is_full(const struct tcb *t, const struct tcp_seg *seg)
+{
+	return seg->unit >= t->rcv_mss && (!(seg->flags & TCPF_PSH) || seg->len > seg->unit ||
+					   seg->unit * 4u >= tcp_path_mss(&t->path) * 3u);
+}
+
 static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t len)
 {
 	struct tcp_block *b = tcp_block(s, t->ooo);
@@ -73,7 +81,7 @@ static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *
 	STAT_ADD(s, IS_TCP_BYTES_IN, t->rcv_nxt - before);
 	t->up |= TCP_UP_RX;
 	t->flags |= TF_ACK_OWED;
-	if (seg->unit >= t->rcv_mss) {
+	if (is_full(t, seg)) {
 		t->rcv_mss = (uint16_t)u32_min(seg->unit, tcp_path_mss(&t->path));
 		if (t->quick) { /* the peer is in slow start and waits for us */
 			t->quick--;

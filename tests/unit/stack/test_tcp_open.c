@@ -636,6 +636,8 @@ START_TEST(a_restart_keeps_half_open_connections_and_connects)
 	struct tcp_seg g = to_conn(c, TCPF_SYN | TCPF_ACK, 9, ciss + 1);
 
 	th_restart(h);
+	stack_flush(h->s);
+	ck_assert(th_none(h));
 	put(TCPF_ACK, TP_ISS + 1, iss + 1);
 	ck_assert_uint_eq(h->n_accepted, 1);
 	th_input(h, &g, NULL, 0);

@@ -361,6 +361,27 @@ START_TEST(a_hole_of_many_segments_is_sent_again_as_one_frame)
 }
 END_TEST
 
+START_TEST(a_retransmission_that_is_lost_is_sent_again)
+{
+	struct tcb *t = tcb_of(p.k->c);
+
+	t->cwnd = 30 * MSS;
+	app_write(20 * MSS);
+	th_forget(h);
+	sack(0, MSS, 20 * MSS);
+	expect_data(0, MSS);
+	app_write(10 * MSS); /* later than the retransmission */
+	expect_data(20 * MSS, 10 * MSS);
+	sack(0, MSS, 21 * MSS);
+	ck_assert(th_none(h));
+	sack(0, MSS, 23 * MSS);
+	expect_data(0, MSS);
+	sack(0, MSS, 24 * MSS); /* counted from the second time */
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_RTO), 0);
+}
+END_TEST
+
 START_TEST(sack_that_makes_no_sense_is_ignored)
 {
 	app_write(60000);
@@ -588,6 +609,7 @@ int main(void)
 	tcase_add_test(tc, three_duplicate_acks_send_one_segment_again);
 	tcase_add_test(tc, sack_sends_only_the_hole_again);
 	tcase_add_test(tc, a_hole_of_many_segments_is_sent_again_as_one_frame);
+	tcase_add_test(tc, a_retransmission_that_is_lost_is_sent_again);
 	tcase_add_test(tc, sack_that_makes_no_sense_is_ignored);
 	tcase_add_test(tc, dsack_takes_a_needless_reduction_back);
 	tcase_add_test(tc, reordering_teaches_patience);
