@@ -164,7 +164,8 @@ enum npp_msg_type {
 	NPP_MSG_CONNECT,	/* program: connect sock to its raddr:rport from its laddr:lport (any, 0: pick);
 				   arg = bytes of transmit ring wanted as soon as it is connected (0: none yet) */
 	NPP_MSG_LOOK,		/* program: pend_in of sock has bits set; look. A listener with NPP_IN_RX: an
-				   exclusive subscriber left with connections waiting, tell another one */
+				   exclusive subscriber left with connections waiting, tell another one. A
+				   datagram socket, to every ISM: its peer (NPP_FL_CONNECTED, raddr) changed */
 	NPP_MSG_CLOSE,		/* program or OSM: last descriptor gone. arg = final tx offset; flags NPP_CLOSE_* */
 	NPP_MSG_SHUTDOWN,	/* program: no more sending. arg = final tx offset */
 	NPP_MSG_NEED_RING,	/* program: wants a transmit ring; arg = bytes it would like to write */

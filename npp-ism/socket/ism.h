@@ -73,7 +73,8 @@ struct ism_sess {	/* a row of the association table */
 	uint64_t off;		/* npp_accept_lane or npp_udp in host memory, checked */
 	uint64_t active_us;	/* data moved */
 	uint64_t brief_us;	/* TCP brief was written */
-	uint8_t pad1[24];
+	union npp_addr bound;	/* datagrams: the address asked for by bind() */
+	uint8_t pad1[8];
 };
 _Static_assert(sizeof(struct ism_sess) == 2 * NPP_LINE, "session");
 

@@ -60,6 +60,44 @@ static void answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned 
 
 /* ---- bind and unbind ---------------------------------------------------------------------- */
 
+/* The peer that a connected socket's record names goes into T; none: any. */
+static void peer_of(struct npp_sock *rec, struct udp_endpoint *t)
+{
+	/* acquire: pairs with the program's release after it wrote the peer */
+	uint32_t fl = atomic_load_explicit(&rec->fl, memory_order_acquire);
+	union npp_addr peer;
+
+	memcpy(&peer, (const void *)&rec->raddr, sizeof peer);
+	if (!(fl & NPP_FL_CONNECTED) || npp_addr_is_any(&peer)) {
+		t->raddr = (union npp_addr){ .q = { 0, 0 } };
+		t->rport = 0;
+	} else {
+		t->raddr = peer;
+		t->rport = *(volatile uint16_t *)&rec->rport;
+	}
+}
+
+/* connect() on a datagram socket: its endpoint hears that peer only, and leaves the port to
+ * others. Bound anew, for the peer is part of the key; if that cannot be, all stays. */
+static void follow_peer(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep)
+{
+	struct udp_endpoint old = *ep, t = *ep, *n;
+	int err;
+
+	peer_of(ism_sess_rec(I, s), &t);
+	if (npp_addr_eq(&t.raddr, &old.raddr) && t.rport == old.rport)
+		return;
+	t.laddr = s->bound;
+	s->marked = 1;
+	stack_udp_unbind(I->stack, ep);
+	n = stack_udp_bind(I->stack, &t, &err);
+	if (!n)
+		n = stack_udp_bind(I->stack, &old, &err);
+	s->tcb = n ? n->index : ISM_NONE;
+	s->tcb_gen = n ? n->gen : 0;
+	s->marked = 0;
+}
+
 static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct ism_sess **out)
 {
 	struct udp_endpoint t = {
@@ -79,6 +117,8 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 	if (!s)
 		return -ENOBUFS;
 	s->off = m->off;
+	s->bound = m->addr;
+	peer_of(ism_sess_rec(I, s), &t);
 	t.user_off = (uint64_t)ism_sess_index(I, s) + 1;
 	ep = stack_udp_bind(I->stack, &t, &err);
 	if (!ep) {
@@ -291,6 +331,9 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 	const uint8_t *base;
 
 	atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel);
+	if (ep)
+		follow_peer(I, s, ep);
+	ep = ep_of(I, s);
 	if (!ep || !size)
 		return;
 	base = I->host[s->host]->base + ism_mem_off(I->chunks, s->tx_blk);
