@@ -441,6 +441,28 @@ int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
 	return r;
 }
 
+/* Until the ISM has sent something from the transmit ring, or DEADLINE, which should be
+ * near: what is in the ring is not looked at again before the sleep. */
+int sock_nap(struct so *so, uint64_t deadline)
+{
+	struct lctx *c = ctx_self();
+	int r, saved = errno;
+
+	if (!c)
+		return -ENOBUFS;
+	r = sock_subscribe(so, c, NPP_SUB_TX);
+	if (r < 0)
+		return r;
+	sock_clear(so, EPOLLOUT);
+	npp_bell_announce(&c->sh->sleeping);
+	if (atomic_load_explicit(&so->sk->tx_want, memory_order_seq_cst))
+		r = sleep_on(c, -1, 0, deadline);
+	npp_bell_awake(&c->sh->sleeping);
+	ctx_drain(c, NULL, NULL);
+	errno = saved;
+	return r;
+}
+
 int sock_lock_take(npp_lock_t *l)
 {
 	struct lctx *c = ctx_self();

@@ -245,6 +245,7 @@ static int put(struct so *so, const struct outgoing *o)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t need = RECORD(o->d.len), size, head, at, skip;
+	bool skipped = false;
 	uint8_t *base;
 	int r = sock_lock_take(&sk->tx_lock);
 
@@ -256,10 +257,16 @@ static int put(struct so *so, const struct outgoing *o)
 		head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
 		at = head & (size - 1);
 		skip = size - at < need ? size - at : 0;
-		if (need > size / 2)
+		if (need > size)
 			r = -EMSGSIZE;
 		else if (room_of(sk, size) < need + skip)
 			r = -EAGAIN;
+	}
+	if (r == -EAGAIN && skip && need + skip > size && room_of(sk, size) == size) {
+		/* it fits at the start of the ring only: lead the reader there first */
+		((struct npp_dgram *)(base + at))->len = NPP_DGRAM_SKIP;
+		atomic_store_explicit(&sk->tx_head, head + skip, memory_order_release);
+		skipped = true;
 	}
 	if (r == 0) {
 		if (skip) {
@@ -273,7 +280,7 @@ static int put(struct so *so, const struct outgoing *o)
 		atomic_store_explicit(&sk->tx_head, head + need, memory_order_release);
 	}
 	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
-	if (r == 0)
+	if (r == 0 || skipped)
 		sock_look(so, NPP_IN_TX);
 	return r;
 }
@@ -304,7 +311,15 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 		}
 		if (!block)
 			return -EAGAIN;
-		r = sock_wait(so, fd, EPOLLOUT, deadline);
+		if (dgram_writable(so)) { /* but not for one as large as this: until more is sent */
+			uint64_t soon = lib_now_us() + 1000;
+
+			r = sock_nap(so, soon < deadline ? soon : deadline);
+			if (r == -EAGAIN && soon < deadline)
+				r = 0;
+		} else {
+			r = sock_wait(so, fd, EPOLLOUT, deadline);
+		}
 		if (r < 0)
 			return r;
 	}
@@ -400,6 +415,31 @@ ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const 
 
 /* ---- connect ------------------------------------------------------------------------------ */
 
+/* Every ISM takes the peer into its endpoint. */
+static void tell_peer(struct so *so)
+{
+	struct npp_udp *u = udp_of(so);
+	struct lctx *c = ctx_self();
+
+	for (uint32_t s = slot_next((uint32_t)-1); u && c && s < NPP_MAX_SLOTS; s = slot_next(s)) {
+		struct npp_msg m = { .type = NPP_MSG_LOOK, .ctx = (uint16_t)c->no, .sock = so->idx, .sock_gen = so->gen };
+		uint32_t handle = atomic_load_explicit(&u->replica[s], memory_order_relaxed);
+
+		if (!handle)
+			continue;
+		m.ism_handle = handle - 1;
+		ctx_post(c, s, &m);
+	}
+}
+
+static void disconnect(struct so *so)
+{
+	if (so->kind != SO_OURS)
+		return;
+	if (atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_acq_rel) & NPP_FL_CONNECTED)
+		tell_peer(so);
+}
+
 /* As sock_do_connect(). The peer may be changed and taken away again. */
 int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
@@ -408,16 +448,14 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 	int att, r;
 
 	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC) {
-		if (so->kind == SO_OURS)
-			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_relaxed);
+		disconnect(so);
 		return so->kind == SO_OURS && !so->kpart ? 0 : 1;
 	}
 	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
 		return so->kind == SO_OURS && !so->kpart ? -EAFNOSUPPORT : 1;
 	att = sock_route(&addr, &src);
 	if (att < 0) { /* the kernel checks the peer itself then */
-		if (so->kind == SO_OURS)
-			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_relaxed);
+		disconnect(so);
 		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
 	}
 	r = ensure_ours(so, fd);
@@ -427,6 +465,8 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 	so->sk->rport = port;
 	if (npp_addr_is_any(&so->sk->laddr)) /* what getsockname() shows; the OSM has its own copy */
 		so->sk->laddr = src;
+	/* release: pairs with the ISMs' acquire when they look at the peer */
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_CONNECTED, memory_order_release);
+	tell_peer(so);
 	return 0;
 }
