@@ -6,12 +6,17 @@ lab_begin iperf3
 need iperf3 jq
 
 lab_up "$topologies/pair.yaml"
+tries=1
 run() # NAME CLIENT-NODE SERVER ARGS...
 {
-  local name=$1 node=$2 server=$3 out bytes
+  local name=$1 node=$2 server=$3 out bytes try
   shift 3
-  out=$(on "$node" timeout $((30 * slow)) iperf3 -c "$server" -t 2 -J "$@" 2>&1)
-  bytes=$(jq -r '.end.sum_received.bytes // .end.sum.bytes // 0' <<<"$out" 2>/dev/null)
+  for try in $(seq $tries); do
+    out=$(on "$node" timeout $((30 * slow)) iperf3 -c "$server" -t 2 -J "$@" 2>&1)
+    bytes=$(jq -r '.end.sum_received.bytes // .end.sum.bytes // 0' <<<"$out" 2>/dev/null)
+    [ "${bytes:-0}" = 0 ] || break
+    [ "$try" = "$tries" ] || diag "$name: nothing moved in try $try"
+  done
   printf '%s\n' "$out" >"$evidence/iperf3-${name// /-}.json"
   if [ "$(jq -r '.error // ""' <<<"$out" 2>/dev/null)" = '' ] && [ "${bytes%.*}" -gt 1000000 ] 2>/dev/null; then
     pass "$name ($(jq -r '(.end.sum_received.bits_per_second // .end.sum.bits_per_second) / 1e9 * 100 | floor / 100' <<<"$out") Gbit/s)"
@@ -26,7 +31,12 @@ run 'to npp' client1 web1
 run 'to npp, -R' client1 web1 -R
 run 'to npp, four streams' client1 web1 -P 4
 run 'to npp, four streams, -R' client1 web1 -P 4 -R
+# The server of iperf3 takes the first connection that it accepts as the one to receive on.
+# Two connections that two IOPs finish at the same moment may be accepted in either order;
+# then both sides wait.
+tries=3
 run 'to npp, both ways at once' client1 web1 --bidir
+tries=1
 todo='SO_REUSEADDR of datagram sockets: iperf3 binds its port anew for each test'
 run 'to npp, UDP' client1 web1 -u -b 20M
 run 'to npp, UDP, -R' client1 web1 -u -b 20M -R

@@ -17,7 +17,7 @@ quiet() { live_is 0 && osm_is web1 procs "$procs" && sum_is acc1 mem.rings 0; }
 ok 'it is quiet' wait_for 20 quiet
 
 # A conversation that must not be disturbed by what follows.
-start undisturbed client1 "$load" -q -j -c 4 -d $((20 * slow)) -b 200 echo web1 7001
+start undisturbed client1 "$load" -q -j -c 4 -d $((slow > 1 ? 45 : 20)) -b 200 echo web1 7001
 undisturbed=$started
 
 for round in 1 2 3; do
