@@ -59,6 +59,25 @@ static int write_number(const char *path, uint32_t v)
 	return r;
 }
 
+/* How many pages the system keeps for good: the number that is set, without surplus pages,
+ * which are still in use after it was lowered and go when they are freed. To count those in
+ * would make them stay. They become fewer at any time, hence the second look. */
+static int read_kept(uint32_t *kept)
+{
+	uint32_t nr = 0, surplus, again = 0;
+	int r = read_number(SYS_DIR "surplus_hugepages", &again);
+
+	do {
+		surplus = again;
+		if (r == 0)
+			r = read_number(SYS_DIR "nr_hugepages", &nr);
+		if (r == 0)
+			r = read_number(SYS_DIR "surplus_hugepages", &again);
+	} while (r == 0 && again != surplus);
+	*kept = nr > surplus ? nr - surplus : 0;
+	return r;
+}
+
 int npp_hugepages_count(uint32_t *total, uint32_t *available)
 {
 	uint32_t nr, avail, resv;
@@ -160,10 +179,10 @@ static struct share *find_share(struct ledger *l, const char *owner)
 /* Lowers the system's number by N; never below 0. */
 static int lower(uint32_t n)
 {
-	uint32_t nr;
-	int r = read_number(SYS_DIR "nr_hugepages", &nr);
+	uint32_t kept;
+	int r = read_kept(&kept);
 
-	return r < 0 ? r : n ? write_number(SYS_DIR "nr_hugepages", nr > n ? nr - n : 0) : 0;
+	return r < 0 ? r : n ? write_number(SYS_DIR "nr_hugepages", kept > n ? kept - n : 0) : 0;
 }
 
 static int drop_share(struct ledger *l, struct share *s)
@@ -192,15 +211,15 @@ static void drop_dead(struct ledger *l)
 static int raise_by(uint32_t n)
 {
 	uint32_t before, now;
-	int r = read_number(SYS_DIR "nr_hugepages", &before);
+	int r = read_kept(&before);
 
 	if (r == 0)
 		r = write_number(SYS_DIR "nr_hugepages", before + n);
 	if (r == 0)
-		r = read_number(SYS_DIR "nr_hugepages", &now);
+		r = read_kept(&now);
 	if (r == 0 && now < before + n && write_number("/proc/sys/vm/compact_memory", 1) == 0) {
 		write_number(SYS_DIR "nr_hugepages", before + n);
-		r = read_number(SYS_DIR "nr_hugepages", &now);
+		r = read_kept(&now);
 	}
 	if (r < 0)
 		return r;
