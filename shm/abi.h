@@ -423,6 +423,7 @@ enum npp_tcp_state {
 #define NPP_FL_CONNECTED 16u	/* DGRAM: has a default peer */
 #define NPP_FL_API6 32u		/* the program made it as AF_INET6: it sees IPv4-mapped addresses */
 #define NPP_FL_BOUND 64u	/* bind() was called: the OSM holds its port */
+#define NPP_FL_TAKEN 128u	/* accepted: a program has had it, so refs 0 means closed; set after refs was raised */
 
 /* Subscribers of a socket: context + 1 in bits 0-15, flags above; 0 = empty. */
 #define NPP_SUB_CTX(w) ((w) & 0xffffu)

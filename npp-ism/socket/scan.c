@@ -15,8 +15,10 @@
 static void scan_session(struct ism *I, struct ism_sess *s)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
+	/* In this order: NPP_FL_TAKEN is set after refs was raised, refs fall to 0 after the last byte
+	 * was written. */
+	uint32_t fl = atomic_load_explicit(&rec->fl, memory_order_acquire);
 	uint32_t refs = atomic_load_explicit(&rec->refs, memory_order_acquire);
-	uint32_t fl = atomic_load_explicit(&rec->fl, memory_order_relaxed);
 	uint32_t head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
 
 	if (s->kind == ISM_DGRAM) {
@@ -25,7 +27,7 @@ static void scan_session(struct ism *I, struct ism_sess *s)
 	}
 	if (s->kind != ISM_STREAM || (s->flags & SESS_CLOSED))
 		return;
-	if (refs)
+	if (refs || (fl & NPP_FL_TAKEN))
 		s->flags |= SESS_SEEN;
 	/* A program has held it and nobody does now. The CLOSE, should it still come, finds
 	 * another generation. */
@@ -33,6 +35,10 @@ static void scan_session(struct ism *I, struct ism_sess *s)
 		uint32_t unread = atomic_load_explicit(&rec->rx_head, memory_order_relaxed) -
 				  atomic_load_explicit(&rec->rx_tail, memory_order_relaxed);
 
+		if (fl & NPP_FL_SHUT_RD)
+			unread = 0;
+		if (atomic_load_explicit(&rec->linger, memory_order_relaxed) == 1)
+			unread = 1; /* SO_LINGER with 0 seconds: a reset as well */
 		ism_conn_close(I, s, head, unread ? NPP_CLOSE_ABORT : 0);
 		return;
 	}

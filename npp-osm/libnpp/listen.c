@@ -379,6 +379,8 @@ static int install_taken(struct so *so, struct taken *t, int flags)
 		fd_unlock();
 		return fd < 0 ? fd : r;
 	}
+	/* release: after refs was raised; pairs with the acquire load of an ISM whose lane overflowed */
+	atomic_fetch_or_explicit(&sk->fl, NPP_FL_TAKEN, memory_order_release);
 	entry_done(t);
 	fd_unlock();
 	return fd;

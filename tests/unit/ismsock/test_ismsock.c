@@ -749,6 +749,43 @@ START_TEST(lost_close_is_noticed)
 }
 END_TEST
 
+/* Accepted, answered and closed while the lane was full: neither LOOK nor CLOSE arrived. */
+START_TEST(lost_close_is_noticed_though_no_word_came_before_it)
+{
+	uint32_t a;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &a);
+	uint32_t handle = env_sock(e, 0, a)->ism_handle;
+
+	fake_rx(e->I->stack, c, "GET", 3);
+	ism_flush(e->I);
+	atomic_fetch_or(&env_sock(e, 0, a)->fl, NPP_FL_TAKEN);
+	env_sock(e, 0, a)->rx_tail = 3;
+	program_write(a, 300);
+	env_sock(e, 0, a)->pend_in = NPP_IN_TX;
+	env_sock(e, 0, a)->refs = 0;
+	ck_assert_uint_ne(handle, ISM_NONE);
+	e->I->host[0]->scan_due = true;
+	nk_thread_raise(&e->I->nk, e->I->th_scan);
+	env_run(e);
+	ck_assert(fake_closed(e->I->stack, c));
+	ck_assert_uint_eq(c->tx_head, 300);
+}
+END_TEST
+
+/* Waiting in the queue, or just being claimed: nobody has had it yet. */
+START_TEST(connection_that_no_program_has_taken_survives_an_overflow)
+{
+	uint32_t a;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &a);
+
+	env_sock(e, 0, a)->refs = 0;
+	e->I->host[0]->scan_due = true;
+	nk_thread_raise(&e->I->nk, e->I->th_scan);
+	env_run(e);
+	ck_assert(!fake_closed(e->I->stack, c));
+}
+END_TEST
+
 START_TEST(messages_to_a_full_lane_of_the_osm_are_kept)
 {
 	struct npp_msg m;
@@ -1318,6 +1355,8 @@ int main(void)
 	CASE("overflow");
 	tcase_add_test(t, overflow_makes_us_look_at_everything);
 	tcase_add_test(t, lost_close_is_noticed);
+	tcase_add_test(t, lost_close_is_noticed_though_no_word_came_before_it);
+	tcase_add_test(t, connection_that_no_program_has_taken_survives_an_overflow);
 	tcase_add_test(t, messages_to_a_full_lane_of_the_osm_are_kept);
 	tcase_add_test(t, context_that_comes_again_with_a_new_lane_is_heard);
 	CASE("lies");
