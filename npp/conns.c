@@ -225,8 +225,7 @@ int verb_conns(int argc, char **argv)
 		puts("\n]}");
 	else if (r == 0)
 		table_print(&out.tab, "");
-	else
-		free(out.tab.cell);
+	table_free(&out.tab);
 	return r < 0;
 }
 

@@ -67,6 +67,7 @@ void table_init(struct table *t, unsigned cols, uint32_t left);
 void table_cell(struct table *t, const char *fmt, ...) NPP_PRINTF(2, 3);
 /* Prints and empties it. The first row is a heading: bold on a terminal. */
 void table_print(struct table *t, const char *indent);
+void table_free(struct table *t); /* what was not printed; harmless after table_print() */
 bool out_colours(void);
 /* "1234", "12.3 k", "4.56 M", "7.89 G" */
 const char *out_count(double v, char buf[24]);

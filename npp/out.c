@@ -70,6 +70,13 @@ void table_cell(struct table *t, const char *fmt, ...)
 	va_end(ap);
 }
 
+void table_free(struct table *t)
+{
+	free(t->cell);
+	t->cell = NULL;
+	t->cells = t->cap = 0;
+}
+
 void table_print(struct table *t, const char *indent)
 {
 	bool bold = out_colours();
@@ -95,7 +102,5 @@ void table_print(struct table *t, const char *indent)
 		if (last)
 			putchar('\n');
 	}
-	free(t->cell);
-	t->cell = NULL;
-	t->cells = t->cap = 0;
+	table_free(t);
 }

@@ -121,7 +121,8 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 
 static uint32_t frame_max(const struct tcb *t)
 {
-	return TCP_GSO_MAX / t->mss * t->mss;
+	/* To ourselves a segment may be larger than what the port would take as one. */
+	return t->mss >= TCP_GSO_MAX ? t->mss : TCP_GSO_MAX / t->mss * t->mss;
 }
 
 uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)

@@ -13,6 +13,8 @@
 
 #include "npp-ism/stack/tcp.h"
 
+#define TW_OPEN_WND 32768u	/* a few segments, within what any shift can say */
+
 _Static_assert(TCP_2MSL_US == TCP_FIN_WAIT_2_US, "one queue needs one waiting time");
 
 static uint32_t tw_index(const struct stack *s, const struct tcp_tw *w)
@@ -115,6 +117,34 @@ static struct tcp_tw *tw_alloc(struct stack *s)
 	return w;
 }
 
+static void tw_ack(struct stack *s, struct tcp_tw *w, bool limited)
+{
+	struct ip_path path = { 0 };
+	struct tcp_out o;
+
+	if (limited && (uint32_t)s->now_us - w->ack_us < TCP_CHALLENGE_US)
+		return;
+	if (ip_path_init(s, &path, &w->laddr, &w->raddr) != 0)
+		return;
+	if (limited)
+		w->ack_us = (uint32_t)s->now_us;
+	tcp_out_begin(&o, w->lport, w->rport, w->snd_nxt, w->rcv_nxt, TCPF_ACK,
+		      (uint16_t)u32_min(w->rcv_wnd >> w->rcv_ws, 65535));
+	if (w->ts_ok)
+		tcp_opt_put_ts(&o, tcp_tsval(s, w->ts_off), w->ts_recent);
+	tcp_out_send(s, &path, w->tos, w->ttl, &o);
+}
+
+/* A peer that stands before a closed window would probe it for ever and never learn that
+ * nobody reads any more: its next byte must come, and draw the reset. */
+static void tw_open_window(struct stack *s, struct tcp_tw *w)
+{
+	if (w->rcv_wnd >= TW_OPEN_WND)
+		return;
+	w->rcv_wnd = TW_OPEN_WND;
+	tw_ack(s, w, false);
+}
+
 void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 {
 	struct tcp_tw *w;
@@ -155,27 +185,11 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 	tcp_leave(w);
 	tcp_tw_arm(s);
 	tcp_gauges(s);
+	if (state == TCP_ST_FIN_WAIT_2)
+		tw_open_window(s, w);
 }
 
 /* ---- input ------------------------------------------------------------------------------- */
-
-static void tw_ack(struct stack *s, struct tcp_tw *w, bool limited)
-{
-	struct ip_path path = { 0 };
-	struct tcp_out o;
-
-	if (limited && (uint32_t)s->now_us - w->ack_us < TCP_CHALLENGE_US)
-		return;
-	if (ip_path_init(s, &path, &w->laddr, &w->raddr) != 0)
-		return;
-	if (limited)
-		w->ack_us = (uint32_t)s->now_us;
-	tcp_out_begin(&o, w->lport, w->rport, w->snd_nxt, w->rcv_nxt, TCPF_ACK,
-		      (uint16_t)u32_min(w->rcv_wnd >> w->rcv_ws, 65535));
-	if (w->ts_ok)
-		tcp_opt_put_ts(&o, tcp_tsval(s, w->ts_off), w->ts_recent);
-	tcp_out_send(s, &path, w->tos, w->ttl, &o);
-}
 
 bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w)
 {

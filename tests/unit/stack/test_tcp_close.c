@@ -280,6 +280,30 @@ START_TEST(closing_in_fin_wait_2_leaves_a_small_record)
 }
 END_TEST
 
+START_TEST(fin_wait_2_record_opens_a_closed_window)
+{
+	static const uint8_t zero[1000];
+	struct th_seg *o = NULL;
+
+	for (int i = 0; i < 400 && (!o || o->g.wnd > 0); i++) { /* nobody reads */
+		tp_send(&p, TCPF_ACK, zero, sizeof zero);
+		while (!th_none(h))
+			o = th_next(h);
+	}
+	ck_assert_uint_eq(o->g.wnd, 0);
+	p.seq = o->g.ack; /* what did not fit comes again */
+	app_close();
+	ack_fin();
+	ck_assert_int_eq(waiting_state(), TCP_ST_FIN_WAIT_2);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_ACK);
+	ck_assert_uint_gt(o->g.wnd, 0);
+	tp_send(&p, TCPF_ACK, zero, sizeof zero);
+	expect(TCPF_RST, fin + 1);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
 START_TEST(fin_wait_2_record_takes_exact_rst_only)
 {
 	app_close();
@@ -541,6 +565,7 @@ int main(void)
 	tcase_add_test(tc, data_after_close_is_reset);
 	tcase_add_test(tc, data_in_fin_wait_2_after_close_is_reset);
 	tcase_add_test(tc, closing_in_fin_wait_2_leaves_a_small_record);
+	tcase_add_test(tc, fin_wait_2_record_opens_a_closed_window);
 	tcase_add_test(tc, fin_wait_2_record_takes_exact_rst_only);
 	tcase_add_test(tc, a_closed_connection_without_progress_is_given_up);
 	tcase_add_test(tc, a_closed_connection_with_a_zero_window_is_given_up);
