@@ -8,7 +8,8 @@
 #   done_testing
 #
 # A lab's name holds the test's pid. Labs, background programs and files go away at the
-# end, however it comes; what they leave to look at is kept in $evidence if a case failed.
+# end, however it comes; what they leave to look at is kept in $evidence if a case failed
+# (not if the test was interrupted).
 # $bulk is the size of bulk transfers: less in builds with sanitizers.
 
 set -u
@@ -131,7 +132,7 @@ lab_begin()
   lab=t$$-$1
   trap lab_end EXIT
   trap 'exit 130' INT
-  trap 'exit 143' TERM HUP
+  trap 'exit 143' TERM HUP PIPE
   [ "$(id -u)" = 0 ] || skip_all "needs root for network namespaces"
   evidence=$top_builddir/tests/lab/evidence/$test_name.$$
   mkdir -p "$evidence"
@@ -215,11 +216,17 @@ collect()
   dmesg 2>/dev/null | tail -n 50 >"$evidence/dmesg"
 }
 
+# What a test has made beside its labs and files, it removes here, if it is there.
+at_end() { :; }
+
 lab_end()
 {
-  local status=$? p l
+  local status=$? p l interrupted=false
   trap - EXIT
-  if [ "$status" != 0 ] || [ "$tap_failed" != 0 ]; then collect; fi
+  # Nothing ends this before it is done: neither another Ctrl-C nor that nobody reads.
+  trap '' INT TERM HUP PIPE
+  case $status in 130|143) interrupted=true ;; esac
+  if ! $interrupted && { [ "$status" != 0 ] || [ "$tap_failed" != 0 ]; }; then collect; fi
   for p in "${background[@]}"; do kill "$p" 2>/dev/null; done
   for l in "${labs[@]}"; do
     "$npplab" down "$l" >"$evidence/down-$l" 2>&1 </dev/null || [ ! -e "$rundir/$l" ] || {
@@ -229,8 +236,9 @@ lab_end()
     }
   done
   wait 2>/dev/null
+  at_end
   rm -rf "$work"
-  if [ "$status" = 0 ] && [ "$tap_failed" = 0 ]; then
+  if $interrupted || { [ "$status" = 0 ] && [ "$tap_failed" = 0 ]; }; then
     rm -rf "$evidence"
     rmdir "$(dirname "$evidence")" 2>/dev/null
   else

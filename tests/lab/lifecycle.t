@@ -23,6 +23,7 @@ is 'nothing of the first is left' "$(leftovers "$a" | grep -v -- "$b")" ''
 ok 'the second still works' "$npplab" exec --lab "$b" client1 -- ping -c1 -W2 web1
 
 # Names: a namespace of somebody else stays.
+at_end() { ip netns del "$a-web1" 2>/dev/null; }
 ip netns add "$a-web1"
 out=$("$npplab" up "$topologies/fig4.yaml" --name "$a" 2>&1)
 is 'up over a namespace of somebody else fails' $? 1

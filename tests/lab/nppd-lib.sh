@@ -25,7 +25,7 @@ nppd_begin()
   mkdir "$NPP_RUNDIR"
   trap nppd_end EXIT
   trap 'exit 130' INT
-  trap 'exit 143' TERM HUP
+  trap 'exit 143' TERM HUP PIPE
   ip netns add "$ns" || bail "cannot make a network namespace"
   ip -n "$ns" link set lo up
 }
@@ -33,6 +33,11 @@ nppd_begin()
 nppd_end()
 {
   local p
+  trap - EXIT
+  trap '' INT TERM HUP PIPE
+  # First in peace: a supervisor that is killed cannot give hugepages back.
+  for p in "${pid_of[@]}"; do kill -TERM "$p" 2>/dev/null; done
+  for p in "${pid_of[@]}"; do wait_for 10 gone "$p"; done
   for p in "${pid_of[@]}" "${background[@]}"; do
     kill -KILL "$p" 2>/dev/null
     wait "$p" 2>/dev/null
@@ -79,11 +84,13 @@ nppd_start()
   nppd_launch "$@"
   wait_for 20 test -s "$work/$1.ready"
 }
+# gone PID: it has ended, though perhaps nobody has waited for it.
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"; }
 # nppd_wait NAME: waits for its end and returns its exit status.
 nppd_wait()
 {
   local r
-  wait_for 15 sh -c "! kill -0 ${pid_of[$1]} 2>/dev/null || grep -q '^State:.Z' /proc/${pid_of[$1]}/status"
+  wait_for 15 gone "${pid_of[$1]}"
   wait "${pid_of[$1]}"
   r=$?
   unset "pid_of[$1]"

@@ -39,7 +39,7 @@ field() { jq -r --arg n "$1" '.nodes[] | select(.name == $n).networks[0].'"$2" <
 # The program prints TAP itself; its plan becomes ours.
 on client1 env -u NPP_RUNDIR PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$here_pkt" NPP="$npp" NPP_TARGET="$lab/acc1" NPP_IF=lan \
   NPP_MAC="$(field acc1 mac)" NPP_IP=10.1.0.11 OUR_IP=10.1.0.10 SLOW=$slow \
-  timeout $((300 * slow)) $python "$here_pkt/bad_input.py" 7007 2>"$evidence/bad_input.err" | tee "$evidence/bad_input.tap"
+  timeout --foreground $((300 * slow)) $python "$here_pkt/bad_input.py" 7007 2>"$evidence/bad_input.err" | tee "$evidence/bad_input.tap"
 if [ "${PIPESTATUS[0]}" != 0 ] || ! grep -q '^1\.\.' "$evidence/bad_input.tap"; then
   sed 's/^/# /' "$evidence/bad_input.err"
   tap_failed=1
