@@ -15,12 +15,14 @@
 
 #define KEEP_US 2000000
 
-static void take_message(const struct nlmsghdr *h)
+struct found { uint32_t n, addr[KADDR_MAX]; };
+
+static void take_message(const struct nlmsghdr *h, struct found *f)
 {
 	const struct ifaddrmsg *ifa = NLMSG_DATA(h);
 	const struct rtattr *a = IFA_RTA(ifa);
 	int len = (int)IFA_PAYLOAD(h);
-	uint32_t addr = 0, local = 0, n;
+	uint32_t addr = 0, local = 0;
 
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof *ifa) || ifa->ifa_family != AF_INET)
 		return;
@@ -30,11 +32,8 @@ static void take_message(const struct nlmsghdr *h)
 		else if (a->rta_type == IFA_ADDRESS && RTA_PAYLOAD(a) >= 4)
 			memcpy(&addr, RTA_DATA(a), 4);
 	}
-	n = atomic_load_explicit(&npp_lib.kaddr.n, memory_order_relaxed);
-	if (n < KADDR_MAX && (local || addr)) {
-		atomic_store_explicit(&npp_lib.kaddr.addr[n], local ? local : addr, memory_order_relaxed);
-		atomic_store_explicit(&npp_lib.kaddr.n, n + 1, memory_order_relaxed);
-	}
+	if (f->n < KADDR_MAX && (local || addr))
+		f->addr[f->n++] = local ? local : addr;
 }
 
 static void refresh(void)
@@ -45,27 +44,31 @@ static void refresh(void)
 	};
 	union { struct nlmsghdr h; char b[8192]; } buf;
 	int fd = R->socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct found f = { .n = 0 };
 	bool done = false;
 
 	if (fd < 0)
 		return;
 	if (R->send(fd, &q, sizeof q, 0) < 0)
 		done = true;
-	atomic_store_explicit(&npp_lib.kaddr.n, 0, memory_order_relaxed);
 	while (!done) {
 		ssize_t n = R->recv(fd, &buf, sizeof buf, 0);
-		int left = (int)n;
+		unsigned left = n > 0 ? (unsigned)n : 0;
 
 		if (n <= 0)
 			break;
 		for (struct nlmsghdr *h = &buf.h; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			if (h->nlmsg_type == RTM_NEWADDR)
-				take_message(h);
+				take_message(h, &f);
 			else
 				done = true;
 		}
 	}
 	R->close(fd);
+	for (uint32_t i = 0; i < f.n; i++)
+		atomic_store_explicit(&npp_lib.kaddr.addr[i], f.addr[i], memory_order_relaxed);
+	/* release: pairs with the acquire in kaddr_is_local() */
+	atomic_store_explicit(&npp_lib.kaddr.n, f.n, memory_order_release);
 }
 
 bool kaddr_is_local(const union npp_addr *addr)
@@ -80,7 +83,7 @@ bool kaddr_is_local(const union npp_addr *addr)
 		refresh();
 		errno = saved;
 	}
-	n = atomic_load_explicit(&npp_lib.kaddr.n, memory_order_relaxed);
+	n = atomic_load_explicit(&npp_lib.kaddr.n, memory_order_acquire);
 	for (uint32_t i = 0; i < n && i < KADDR_MAX; i++)
 		if (atomic_load_explicit(&npp_lib.kaddr.addr[i], memory_order_relaxed) == want)
 			return true;
