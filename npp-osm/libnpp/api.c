@@ -141,10 +141,12 @@ int npp_close(int fd)
 	int r, saved = errno;
 	bool last;
 
-	if (!so || npp_thr.inside || vfork_child())
+	if (!so || npp_thr.inside)
 		return R->close(fd);
 	if (so->kind == SO_INTERNAL)
 		return (int)done(-EBADF, saved);
+	if (vfork_child())
+		return R->close(fd);
 	fd_lock();
 	last = remove_fd(fd, &gone);
 	r = R->close(fd) < 0 ? -errno : 0;
@@ -161,10 +163,8 @@ int npp_close_range(unsigned first, unsigned last, int flags)
 
 	if (first > last || npp_thr.inside)
 		return (int)done(npp_real_close_range(first, last, (unsigned)flags), saved);
-	if (flags & ~(int)CLOSE_RANGE_CLOEXEC || vfork_child()) {
-		/* unsharing, or a child of vfork that is about to exec: ours are close-on-exec */
+	if (flags & ~(int)CLOSE_RANGE_CLOEXEC) /* unsharing */
 		return (int)done(npp_real_close_range(first, last, (unsigned)flags), saved);
-	}
 	for (unsigned fd = first; fd <= last && fd < FD_MAX && r == 0; fd++) {
 		struct so *so = fd_get((int)fd);
 
