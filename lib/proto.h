@@ -89,6 +89,7 @@ enum npp_ctl_type {
 	NPP_CTL_LISTEN,			/* npp_ctl_bind + backlog: make npp_listener, replicate; answer when all have answered */
 	NPP_CTL_UNBIND,			/* npp_ctl_bind: give the port back (socket closed before it listened) */
 	NPP_CTL_CLOSE,			/* npp_ctl_bind (sock, gen): last descriptor of a listener or datagram socket is gone */
+	NPP_CTL_PEER,			/* npp_ctl_bind (sock, gen): a datagram socket's NPP_FL_CONNECTED, raddr or rport changed */
 	NPP_CTL_SUB_MORE,		/* npp_ctl_bind (sock, gen): make the big subscriber map */
 	NPP_CTL_CHECK,			/* no body: recount everything; answer npp_ctl_check (for tests and tools) */
 	NPP_CTL_ANSWER,
@@ -152,6 +153,8 @@ struct npp_ctl_start_osm {
  * and port first. Again on a listener: only the backlog changes.
  * UNBIND: for a socket that neither listened nor connected; the record stays the
  * program's, which frees it.
+ * PEER: of a datagram socket; answered when all ISMs know the peer, so what others send from
+ * now on goes elsewhere. Before the BIND a peer may be set without PEER.
  * CLOSE: of a bound socket with refs 0; the OSM frees the record (gen + 1, owner 0) when
  * all ISMs have let go of it. Answered at once.
  *

@@ -159,13 +159,14 @@ enum npp_msg_type {
 				   error < 0, arg2 = 0: NEED_EXTENT was refused */
 	NPP_MSG_LISTEN,		/* OSM: sock listens on addr:port; off = struct npp_listener; arg = backlog; flags NPP_LISTEN_* */
 	NPP_MSG_UNLISTEN,	/* OSM: stop; pending connections are reset */
-	NPP_MSG_UDP_BIND,	/* OSM: sock receives on addr:port; off = struct npp_udp */
+	NPP_MSG_UDP_BIND,	/* OSM: sock receives on addr:port; off = struct npp_udp; arg2 = order of binding: of
+				   two that may have a datagram the later one gets it. flags NPP_LISTEN_*. Comes
+				   again when the socket is given a peer, another one, or none */
 	NPP_MSG_UDP_UNBIND,	/* OSM */
 	NPP_MSG_CONNECT,	/* program: connect sock to its raddr:rport from its laddr:lport (any, 0: pick);
 				   arg = bytes of transmit ring wanted as soon as it is connected (0: none yet) */
 	NPP_MSG_LOOK,		/* program: pend_in of sock has bits set; look. A listener with NPP_IN_RX: an
-				   exclusive subscriber left with connections waiting, tell another one. A
-				   datagram socket, to every ISM: its peer (NPP_FL_CONNECTED, raddr) changed */
+				   exclusive subscriber left with connections waiting, tell another one */
 	NPP_MSG_CLOSE,		/* program or OSM: last descriptor gone. arg = final tx offset; flags NPP_CLOSE_* */
 	NPP_MSG_SHUTDOWN,	/* program: no more sending. arg = final tx offset */
 	NPP_MSG_NEED_RING,	/* program: wants a transmit ring; arg = bytes it would like to write */
@@ -187,6 +188,8 @@ enum npp_msg_type {
 #define NPP_HELLO_FRESH 1	/* the ISM remembers nothing of this host: its sessions are lost */
 #define NPP_LISTEN_REUSEPORT 1
 #define NPP_LISTEN_REPLAY 2	/* existing listener told to an ISM that came (back) */
+#define NPP_LISTEN_REUSEADDR 4	/* UDP_BIND: may share its address with others of this host that may */
+#define NPP_LISTEN_PEER 8	/* UDP_BIND: hears raddr:rport of its record only */
 #define NPP_CLOSE_ABORT 1	/* send RST: unread data, or SO_LINGER with zero */
 #define NPP_CLOSE_DEAD 2	/* the program died */
 

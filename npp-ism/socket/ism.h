@@ -33,7 +33,8 @@
 #define ISM_RING_FIRST (4u << 10)	/* of a session with data: most have little */
 #define ISM_RING_MAX (1u << 20)		/* of its own accord */
 #define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
-#define ISM_UDP_RING (128u << 10)	/* holds the largest datagram twice */
+#define ISM_UDP_RING (128u << 10)	/* holds all but the largest datagrams twice */
+#define ISM_UDP_RING_MAX (256u << 10)	/* holds the largest twice; for receiving, while memory is plentiful */
 #define ISM_IDLE_US 2000000		/* then empty rings are given back */
 #define ISM_OWED 64			/* messages to the OSM that wait for a free frame */
 
@@ -73,8 +74,7 @@ struct ism_sess {	/* a row of the association table */
 	uint64_t off;		/* npp_accept_lane or npp_udp in host memory, checked */
 	uint64_t active_us;	/* data moved */
 	uint64_t brief_us;	/* TCP brief was written */
-	union npp_addr bound;	/* datagrams: the address asked for by bind() */
-	uint8_t pad1[8];
+	uint8_t pad1[24];
 };
 _Static_assert(sizeof(struct ism_sess) == 2 * NPP_LINE, "session");
 
@@ -301,6 +301,8 @@ void ism_ring_wait(struct ism *I, struct ism_sess *s, uint32_t want);
 bool ism_ring_retry(struct ism *I, unsigned h);	/* true: some still wait */
 /* A block of 2^ORDER pages, asking for more memory when it runs low; ISM_NONE. */
 uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order);
+/* The largest affordable block of at most WISH and at least NEED bytes. */
+uint32_t ism_block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order);
 void ism_block_put(struct ism *I, unsigned h, uint32_t blk, unsigned order);
 
 static inline uint32_t ism_rx_size(const struct ism_sess *s)

@@ -96,8 +96,7 @@ static bool affordable(struct ism *I, unsigned h, uint32_t bytes)
 	return false;
 }
 
-/* The largest affordable block of at most WISH and at least NEED bytes. */
-static uint32_t block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order)
+uint32_t ism_block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order)
 {
 	for (unsigned o = order_of(wish), lo = order_of(need);; o--) {
 		if (affordable(I, h, ISM_PAGE << o)) {
@@ -169,7 +168,7 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = have ? 4 * have : ISM_RING_FIRST;
 	wish = wish > limit ? limit : wish;
 	wish = wish < need ? need : wish;
-	blk = block_between(I, s->host, need, wish, &order);
+	blk = ism_block_between(I, s->host, need, wish, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!have) {
@@ -225,7 +224,7 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = wish > limit ? limit : wish;
 	if (order_of(wish) <= s->tx_order && have)
 		return false;
-	blk = block_between(I, s->host, have ? 2 * have : ISM_PAGE, wish, &order);
+	blk = ism_block_between(I, s->host, have ? 2 * have : ISM_PAGE, wish, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!take(I, &rec->tx_lock, have ? 0 : LOCK_SPINS)) {

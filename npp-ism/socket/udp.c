@@ -60,42 +60,18 @@ static void answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned 
 
 /* ---- bind and unbind ---------------------------------------------------------------------- */
 
-/* The peer that a connected socket's record names goes into T; none: any. */
-static void peer_of(struct npp_sock *rec, struct udp_endpoint *t)
+/* The peer that M speaks of: none, or what stands in the record. */
+static void peer_of(struct ism *I, unsigned h, const struct npp_msg *m, union npp_addr *addr, uint16_t *port)
 {
-	/* acquire: pairs with the program's release after it wrote the peer */
-	uint32_t fl = atomic_load_explicit(&rec->fl, memory_order_acquire);
-	union npp_addr peer;
+	const volatile struct npp_sock *rec = ism_rec(I, h, m->sock);
 
-	memcpy(&peer, (const void *)&rec->raddr, sizeof peer);
-	if (!(fl & NPP_FL_CONNECTED) || npp_addr_is_any(&peer)) {
-		t->raddr = (union npp_addr){ .q = { 0, 0 } };
-		t->rport = 0;
-	} else {
-		t->raddr = peer;
-		t->rport = *(volatile uint16_t *)&rec->rport;
-	}
-}
-
-/* connect() on a datagram socket: its endpoint hears that peer only, and leaves the port to
- * others. Bound anew, for the peer is part of the key; if that cannot be, all stays. */
-static void follow_peer(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep)
-{
-	struct udp_endpoint old = *ep, t = *ep, *n;
-	int err;
-
-	peer_of(ism_sess_rec(I, s), &t);
-	if (npp_addr_eq(&t.raddr, &old.raddr) && t.rport == old.rport)
+	*addr = (union npp_addr){ .q = { 0, 0 } };
+	*port = 0;
+	if (!(m->flags & NPP_LISTEN_PEER))
 		return;
-	t.laddr = s->bound;
-	s->marked = 1;
-	stack_udp_unbind(I->stack, ep);
-	n = stack_udp_bind(I->stack, &t, &err);
-	if (!n)
-		n = stack_udp_bind(I->stack, &old, &err);
-	s->tcb = n ? n->index : ISM_NONE;
-	s->tcb_gen = n ? n->gen : 0;
-	s->marked = 0;
+	addr->q[0] = rec->raddr.q[0];
+	addr->q[1] = rec->raddr.q[1];
+	*port = rec->rport;
 }
 
 static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct ism_sess **out)
@@ -105,6 +81,8 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 		.lport = m->port,
 		.user_host = (uint8_t)h,
 		.reuseport = (m->flags & NPP_LISTEN_REUSEPORT) != 0,
+		.reuseaddr = (m->flags & NPP_LISTEN_REUSEADDR) != 0,
+		.order = m->arg2,
 		.user_sock = m->sock,
 		.user_gen = m->sock_gen,
 	}, *ep;
@@ -117,8 +95,7 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 	if (!s)
 		return -ENOBUFS;
 	s->off = m->off;
-	s->bound = m->addr;
-	peer_of(ism_sess_rec(I, s), &t);
+	peer_of(I, h, m, &t.raddr, &t.rport);
 	t.user_off = (uint64_t)ism_sess_index(I, s) + 1;
 	ep = stack_udp_bind(I->stack, &t, &err);
 	if (!ep) {
@@ -130,6 +107,19 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 	I->r->host[h].n_udp++;
 	*out = s;
 	return 0;
+}
+
+/* The socket is told of again: perhaps its peer is another now. */
+static int bind_again(struct ism *I, unsigned h, const struct npp_msg *m, struct ism_sess *s)
+{
+	struct udp_endpoint *ep = ep_of(I, s);
+	union npp_addr raddr;
+	uint16_t rport;
+
+	peer_of(I, h, m, &raddr, &rport);
+	if (npp_addr_eq(&ep->raddr, &raddr) && ep->rport == rport)
+		return 0;
+	return stack_udp_connect(I->stack, ep, &m->addr, &raddr, rport);
 }
 
 static bool is_home(struct ism *I, const struct ism_sess *s)
@@ -144,13 +134,15 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 
 	if (!ism_prog_rec(I, h, m->sock) || !ism_heap_at(I, h, m->off, sizeof(struct npp_udp)))
 		err = -EPROTO;
-	if (err == 0 && s && (s->kind != ISM_DGRAM || s->sock_gen != m->sock_gen || s->off != m->off)) {
-		if (s->kind == ISM_DGRAM)
-			ism_udp_drop(I, s), s = NULL; /* an earlier life of the record */
-		else
-			err = -EPROTO;
+	if (err == 0 && s && s->kind != ISM_DGRAM)
+		err = -EPROTO;
+	if (err == 0 && s && (s->sock_gen != m->sock_gen || s->off != m->off || !ep_of(I, s))) {
+		ism_udp_drop(I, s); /* an earlier life of the record, or half made */
+		s = NULL;
 	}
-	if (err == 0 && !s) {
+	if (err == 0 && s) {
+		err = bind_again(I, h, m, s);
+	} else if (err == 0) {
 		err = bind_new(I, h, m, &s);
 		if (err == 0 && is_home(I, s)) {
 			atomic_store_explicit(&ism_sess_rec(I, s)->ism_handle, ism_sess_handle(I, s),
@@ -193,15 +185,12 @@ void ism_udp_unbind(struct ism *I, unsigned h, const struct npp_msg *m)
 
 /* ---- receive --------------------------------------------------------------------------------- */
 
-static unsigned ring_order(uint32_t set, uint32_t least)
+/* Bytes of ring for a buffer that the program SET, 0 if it did not. */
+static uint32_t ring_bytes(uint32_t set, uint32_t usual)
 {
-	uint32_t bytes = set ? set : ISM_UDP_RING;
-	unsigned o = 0;
+	uint32_t most = ISM_PAGE << (ISM_ORDERS - 1);
 
-	bytes = bytes < least ? least : bytes;
-	while (o + 1 < ISM_ORDERS && (ISM_PAGE << o) < bytes)
-		o++;
-	return o;
+	return set == 0 ? usual : set < ISM_UDP_RING ? ISM_UDP_RING : set > most ? most : set;
 }
 
 /* Our receive ring: made at the first datagram. */
@@ -209,9 +198,9 @@ static uint8_t *rx_ring(struct ism *I, struct ism_sess *s, struct npp_udp_lane *
 {
 	if (s->rx_blk == ISM_NONE) {
 		uint32_t set = atomic_load_explicit(&ism_sess_rec(I, s)->rcvbuf, memory_order_relaxed);
-		unsigned order = ring_order(set, ISM_UDP_RING);
+		unsigned order;
 
-		s->rx_blk = ism_block_get(I, s->host, order);
+		s->rx_blk = ism_block_between(I, s->host, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING_MAX), &order);
 		if (s->rx_blk == ISM_NONE)
 			return NULL;
 		s->rx_order = (uint8_t)order;
@@ -240,11 +229,15 @@ static struct npp_dgram *rx_place(struct ism *I, struct ism_sess *s, struct npp_
 	left = size - (s->rx_head & (size - 1));
 	if (need <= left)
 		return need <= size - used ? (struct npp_dgram *)(base + (s->rx_head & (size - 1))) : NULL;
-	if (left + need > size - used)
+	if (left + need > size - used && used)
 		return NULL;
 	((struct npp_dgram *)(base + (s->rx_head & (size - 1))))->len = NPP_DGRAM_SKIP;
 	s->rx_head += left;
-	return (struct npp_dgram *)base;
+	if (left + need <= size - used)
+		return (struct npp_dgram *)base;
+	/* It will never fit here, but at the start of the ring the next one does. */
+	atomic_store_explicit(&lane->rx_head, s->rx_head, memory_order_release);
+	return NULL;
 }
 
 void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload)
@@ -331,9 +324,6 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 	const uint8_t *base;
 
 	atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel);
-	if (ep)
-		follow_peer(I, s, ep);
-	ep = ep_of(I, s);
 	if (!ep || !size)
 		return;
 	base = I->host[s->host]->base + ism_mem_off(I->chunks, s->tx_blk);
@@ -367,14 +357,15 @@ void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
 	unsigned order;
+	uint32_t set;
 
 	if (!is_home(I, s)) {
 		ism_proto_error(I, s->host);
 		return;
 	}
 	if (s->tx_blk == ISM_NONE) {
-		order = ring_order(atomic_load_explicit(&rec->sndbuf, memory_order_relaxed), ISM_UDP_RING);
-		s->tx_blk = ism_block_get(I, s->host, order);
+		set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
+		s->tx_blk = ism_block_between(I, s->host, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING), &order);
 		if (s->tx_blk == ISM_NONE) {
 			ism_ring_wait(I, s, want);
 			return;

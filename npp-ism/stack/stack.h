@@ -100,9 +100,11 @@ struct udp_endpoint {
 	union npp_addr laddr, raddr;	/* raddr any: not connected */
 	uint16_t lport, rport;
 	uint8_t user_host;
-	uint8_t reuseport;
-	uint8_t pad[2];
+	uint8_t reuseport, reuseaddr;
+	uint8_t pad;
 	uint32_t user_sock, user_gen;
+	uint32_t order;			/* of two that may both have a datagram, the later one has it */
+	uint32_t pad2;
 	uint64_t user_off;
 };
 
@@ -233,6 +235,10 @@ void stack_tcp_brief(const struct stack *s, const struct tcp_conn *c, struct npp
 
 struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *template, int *err);
 void stack_udp_unbind(struct stack *s, struct udp_endpoint *ep);
+/* Gives EP another peer, or (RADDR any) none; LADDR: what it was bound to. Its peer's datagrams
+ * are its alone from now on, all others are not. 0 or -errno. */
+int stack_udp_connect(struct stack *s, struct udp_endpoint *ep, const union npp_addr *laddr,
+		      const union npp_addr *raddr, uint16_t rport);
 struct udp_endpoint *stack_udp(struct stack *s, uint32_t index);
 /* Sends one datagram to d->addr:d->port (fragments if it must). 0 or -errno: -EMSGSIZE,
  * -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST in FLAGS. */

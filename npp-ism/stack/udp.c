@@ -80,8 +80,14 @@ static bool key_eq(const struct udp_key *a, const struct udp_key *b)
 	       npp_addr_eq(&a->raddr, &b->raddr);
 }
 
+/* Who shares an address without SO_REUSEPORT comes first, the latest before the others: the
+ * first has all. The members of a reuseport group stand in the same order in every IOP. */
 static bool member_before(const struct udp_endpoint *a, const struct udp_endpoint *b)
 {
+	if (a->reuseport != b->reuseport)
+		return b->reuseport;
+	if (!a->reuseport)
+		return (int32_t)(a->order - b->order) > 0;
 	if (a->user_host != b->user_host)
 		return a->user_host < b->user_host;
 	return a->user_sock < b->user_sock;
@@ -235,16 +241,12 @@ struct udp_ep *udp_lookup(struct stack *s, const union npp_addr *laddr, uint16_t
 
 /* ---- bind and unbind -------------------------------------------------------------------------- */
 
-/* May T have its address beside what is bound? A connected endpoint fixes its source first. */
-static int bind_check(struct stack *s, struct udp_endpoint *t)
+/* Is T's address one of ours? A connected endpoint fixes its source first. */
+static int addr_check(struct stack *s, struct udp_endpoint *t)
 {
-	struct udp_key k;
-	struct udp_ep *ep;
 	struct ip_path p;
 	int err;
 
-	if (!t->lport)
-		return -EINVAL;
 	if (!npp_addr_is_any(&t->raddr) && npp_addr_is_any(&t->laddr)) {
 		err = ip_path_init(s, &p, &t->laddr, &t->raddr);
 		if (err)
@@ -253,9 +255,30 @@ static int bind_check(struct stack *s, struct udp_endpoint *t)
 	}
 	if (!npp_addr_is_any(&t->laddr) && route_dst_kind(s, &t->laddr) == IP_DST_OTHER)
 		return -EADDRNOTAVAIL;
+	return 0;
+}
+
+static bool may_share(const struct udp_endpoint *a, const struct udp_endpoint *b)
+{
+	return (a->reuseport && b->reuseport) ||
+	       (a->reuseaddr && b->reuseaddr && a->user_host == b->user_host);
+}
+
+/* May T have its address beside what is bound? */
+static int bind_check(struct stack *s, struct udp_endpoint *t)
+{
+	struct udp_key k;
+	struct udp_ep *ep;
+	int err;
+
+	if (!t->lport)
+		return -EINVAL;
+	err = addr_check(s, t);
+	if (err)
+		return err;
 	k = ep_key(t);
 	for (ep = chain_find(s, *key_head(s, &k), &k); ep; ep = udp_next(s, ep))
-		if (!ep->pub.reuseport || !t->reuseport)
+		if (!may_share(&ep->pub, t))
 			return -EADDRINUSE;
 	return 0;
 }
@@ -282,6 +305,30 @@ struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *
 	ep->state = UDP_EP_LIVE;
 	STAT_SET(s, IS_UDP_EPS, ++u->used);
 	return &ep->pub;
+}
+
+int stack_udp_connect(struct stack *s, struct udp_endpoint *pub, const union npp_addr *laddr,
+		      const union npp_addr *raddr, uint16_t rport)
+{
+	struct udp_ep *ep = (struct udp_ep *)pub;
+	struct udp_endpoint t = *pub;
+	int err;
+
+	if (ep->state != UDP_EP_LIVE)
+		return -EINVAL;
+	t.laddr = *laddr;
+	t.raddr = norm(raddr);
+	t.rport = rport;
+	err = addr_check(s, &t);
+	if (err)
+		return err;
+	ep->state = UDP_EP_CHANGING;
+	ep_unlink(s, ep);
+	ep->pub = t;
+	ep->path.valid = IP_PATH_NONE;
+	ep_link(s, ep);
+	ep->state = UDP_EP_LIVE;
+	return 0;
 }
 
 void stack_udp_unbind(struct stack *s, struct udp_endpoint *pub)

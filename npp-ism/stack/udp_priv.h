@@ -34,7 +34,8 @@ struct udp_ep *udp_first(struct stack *s, const union npp_addr *laddr, uint16_t 
 			 const union npp_addr *raddr, uint16_t rport);
 struct udp_ep *udp_next(struct stack *s, const struct udp_ep *ep);
 /* The endpoint that a unicast datagram belongs to: connected, then bound to the address, then
- * wildcard; of a reuseport group the member that the seeded hash of the flow picks. */
+ * wildcard; of several the latest, of a reuseport group the member that the seeded hash of the
+ * flow picks. */
 struct udp_ep *udp_lookup(struct stack *s, const union npp_addr *laddr, uint16_t lport,
 			  const union npp_addr *raddr, uint16_t rport);
 

@@ -65,6 +65,23 @@ int osm_assoc_find(const struct npp_osm *o, uint32_t sock, uint32_t gen)
 	return i && o->books->assoc[i - 1].gen == gen ? (int)i - 1 : -1;
 }
 
+/* After all that are there; they may wrap. */
+static uint32_t next_order(const struct npp_osm *o)
+{
+	uint32_t last = 0;
+	bool any = false;
+
+	for (unsigned i = 0; i < o->assoc_hi; i++) {
+		const struct osm_assoc_rec *r = &o->books->assoc[i];
+
+		if (r->state == OSM_AS_FREE || r->proto != IPPROTO_UDP || (any && (int32_t)(r->order - last) <= 0))
+			continue;
+		last = r->order;
+		any = true;
+	}
+	return last + 1;
+}
+
 /* A new association for what B asks, in state GRANTING. 0; -EINVAL the socket has one;
  * -ENOBUFS. */
 int osm_assoc_new(struct npp_osm *o, const struct npp_ctl_bind *b, uint32_t uid, unsigned *out)
@@ -87,7 +104,7 @@ int osm_assoc_new(struct npp_osm *o, const struct npp_ctl_bind *b, uint32_t uid,
 	o->assoc[i] = (struct osm_assoc){ .op = o->assoc[i].op, .pick = b->port == 0 };
 	r = &o->books->assoc[i];
 	*r = (struct osm_assoc_rec){ .sock = b->sock, .gen = b->gen, .uid = uid, .addr = b->addr, .port = b->port,
-				     .proto = b->proto, .reuse = b->reuse };
+				     .proto = b->proto, .reuse = b->reuse, .order = next_order(o) };
 	set_state(o, i, OSM_AS_GRANTING);
 	o->assoc_of[b->sock] = (uint16_t)(i + 1);
 	if (i >= o->assoc_hi)
@@ -194,6 +211,13 @@ static void tell(struct npp_osm *o, unsigned i, unsigned s)
 		m.arg = r->backlog;
 	if (r->reuse & 1)
 		m.flags |= NPP_LISTEN_REUSEPORT;
+	if (udp) {
+		m.arg2 = r->order;
+		if (r->reuse & 2)
+			m.flags |= NPP_LISTEN_REUSEADDR;
+		if (atomic_load_explicit(&o->sock[r->sock].fl, memory_order_acquire) & NPP_FL_CONNECTED)
+			m.flags |= NPP_LISTEN_PEER;
+	}
 	if (r->state == OSM_AS_ACTIVE)
 		m.flags |= NPP_LISTEN_REPLAY;
 	osm_post(o, s, &m);
@@ -296,6 +320,22 @@ static void spread_start(struct npp_osm *o, unsigned i)
 	set_state(o, i, OSM_AS_SPREADING);
 	osm_assoc_deadline(o, i, o->now + OSM_ANSWER_US);
 	osm_assoc_spread(o, i);
+}
+
+/* ACTIVE -> SPREADING for a datagram socket: all ISMs hear of its peer, or that it has none. */
+int osm_assoc_peer(struct npp_osm *o, unsigned i)
+{
+	struct osm_assoc_rec *r = &o->books->assoc[i];
+
+	if (r->proto != IPPROTO_UDP)
+		return -EOPNOTSUPP;
+	if (r->state != OSM_AS_ACTIVE)
+		return -EBUSY;
+	for (unsigned s = 0; s < o->n_slots; s++)
+		if (o->slot[s].up) /* the others will be told when they come */
+			osm_bit_clear(&o->assoc[i].told, s);
+	spread_start(o, i);
+	return 0;
 }
 
 /* BOUND -> SPREADING for a listener; the program is answered later. 0 or -errno. */

@@ -77,7 +77,8 @@ struct osm_assoc_rec {	/* a bound socket */
 	uint32_t backlog, entries;	/* entries of each accept lane */
 	uint32_t ext_off64;		/* struct npp_listener or npp_udp */
 	uint32_t got;			/* attachments that granted the port */
-	uint32_t zero[3];
+	uint32_t order;			/* counts binds: of two datagram sockets the later one has what both may have */
+	uint32_t zero[2];
 };
 struct osm_books {
 	uint64_t magic;
@@ -371,6 +372,7 @@ void osm_assoc_save(struct npp_osm *o, unsigned i);
 void osm_assoc_deadline(struct npp_osm *o, unsigned i, uint64_t when);
 void osm_assoc_granted(struct npp_osm *o, unsigned i, int error);
 int osm_assoc_listen(struct npp_osm *o, unsigned i, uint32_t backlog);
+int osm_assoc_peer(struct npp_osm *o, unsigned i);
 void osm_assoc_spread(struct npp_osm *o, unsigned i);
 void osm_assoc_close(struct npp_osm *o, unsigned i, bool free_record);
 void osm_assoc_answered(struct npp_osm *o, unsigned i, unsigned s, int error, uint32_t handle);

@@ -274,6 +274,20 @@ static int on_unbind(struct npp_osm *o, unsigned i, uint32_t seq, const void *bo
 	return 0;
 }
 
+static int on_peer(struct npp_osm *o, unsigned i, uint32_t seq, const void *body)
+{
+	const struct npp_ctl_bind *b = body;
+	int as = osm_assoc_find(o, b->sock, b->gen), err;
+
+	if (as < 0 || !record_of(o, b))
+		return -ESTALE;
+	owe(o, (unsigned)as, i, seq);
+	err = osm_assoc_peer(o, (unsigned)as);
+	if (err)
+		o->assoc[as].answer.due = false;
+	return err ? err : LATER;
+}
+
 static int on_close(struct npp_osm *o, unsigned i, uint32_t seq, const void *body)
 {
 	const struct npp_ctl_bind *b = body;
@@ -329,6 +343,7 @@ static const struct request {
 	[NPP_CTL_LISTEN - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_listen },
 	[NPP_CTL_UNBIND - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_unbind },
 	[NPP_CTL_CLOSE - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_close },
+	[NPP_CTL_PEER - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_peer },
 	[NPP_CTL_SUB_MORE - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_sub_more },
 	[NPP_CTL_CHECK - NPP_CTL_PROC_HELLO] = { 0, true, on_check },
 };

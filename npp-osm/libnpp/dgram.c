@@ -106,13 +106,6 @@ static size_t scatter(const struct iovec *iov, size_t n, const uint8_t *from, si
 	return done;
 }
 
-/* Is F from the peer that a connected socket wants to hear? */
-static bool wanted(const struct so *so, const struct found *f)
-{
-	return !(sock_fl(so) & NPP_FL_CONNECTED) ||
-	       (npp_addr_eq(&f->d->addr, &so->sk->raddr) && f->d->port == so->sk->rport);
-}
-
 /* One datagram from the rings. -EAGAIN: none. */
 static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 {
@@ -123,11 +116,7 @@ static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 
 	if (r < 0)
 		return r;
-	while ((r = oldest(so, &f) ? 0 : -EAGAIN) == 0) {
-		if (wanted(so, &f))
-			break;
-		atomic_store_explicit(&f.lane->rx_tail, f.next, memory_order_release);
-	}
+	r = oldest(so, &f) ? 0 : -EAGAIN;
 	if (r == 0) {
 		size_t k = scatter(mh->msg_iov, mh->msg_iovlen, (const uint8_t *)(f.d + 1), f.len);
 
@@ -325,8 +314,17 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 	}
 }
 
-/* Makes a datagram socket that has no port yet one of ours. Under fd_lock. */
-static int autobind(struct so *so, int fd)
+/* Who connects hears its peer only. release: pairs with the OSM's look when it tells ISMs. */
+static void set_peer(struct so *so, const union npp_addr *addr, uint16_t port)
+{
+	so->sk->raddr = *addr;
+	so->sk->rport = port;
+	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_CONNECTED, memory_order_release);
+}
+
+/* Makes a datagram socket that has no port yet one of ours, with a PEER if there is one.
+ * Under fd_lock. */
+static int autobind(struct so *so, int fd, const union npp_addr *peer, uint16_t rport)
 {
 	int r = sock_make(so, fd);
 
@@ -334,6 +332,8 @@ static int autobind(struct so *so, int fd)
 		return r;
 	so->sk->laddr = npp_addr_v4(0);
 	so->sk->lport = 0;
+	if (peer)
+		set_peer(so, peer, rport);
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {
 		sock_unmake(so, fd, false);
@@ -352,7 +352,7 @@ static int ensure_ours(struct so *so, int fd)
 		return 0;
 	fd_lock();
 	if (so->kind == SO_KERNEL_YET)
-		r = autobind(so, fd);
+		r = autobind(so, fd, NULL, 0);
 	fd_unlock();
 	return r;
 }
@@ -415,29 +415,39 @@ ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const 
 
 /* ---- connect ------------------------------------------------------------------------------ */
 
-/* Every ISM takes the peer into its endpoint. */
-static void tell_peer(struct so *so)
+/* The ISMs hear of the peer, or that there is none any more, before the call returns. */
+static int tell_peer(struct so *so)
 {
-	struct npp_udp *u = udp_of(so);
-	struct lctx *c = ctx_self();
+	struct npp_ctl_bind q = { .sock = so->idx, .gen = so->gen, .pid = (int32_t)npp_lib.pid };
 
-	for (uint32_t s = slot_next((uint32_t)-1); u && c && s < NPP_MAX_SLOTS; s = slot_next(s)) {
-		struct npp_msg m = { .type = NPP_MSG_LOOK, .ctx = (uint16_t)c->no, .sock = so->idx, .sock_gen = so->gen };
-		uint32_t handle = atomic_load_explicit(&u->replica[s], memory_order_relaxed);
-
-		if (!handle)
-			continue;
-		m.ism_handle = handle - 1;
-		ctx_post(c, s, &m);
-	}
+	return lib_rpc(NPP_CTL_PEER, &q, sizeof q, NULL, 0, NULL);
 }
 
-static void disconnect(struct so *so)
+static int disconnect(struct so *so)
 {
 	if (so->kind != SO_OURS)
-		return;
-	if (atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_acq_rel) & NPP_FL_CONNECTED)
+		return 1;
+	if (atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTED, memory_order_release) & NPP_FL_CONNECTED)
 		tell_peer(so);
+	return so->kpart ? 1 : 0;
+}
+
+/* Under fd_lock. A connected socket hears nobody on the kernel's side. */
+static int connect_ours(struct so *so, int fd, const union npp_addr *addr, uint16_t port)
+{
+	int r;
+
+	if (so->kind == SO_KERNEL_YET) {
+		r = autobind(so, fd, addr, port);
+	} else {
+		set_peer(so, addr, port);
+		r = tell_peer(so);
+	}
+	if (r == 0 && so->kpart) {
+		r = sock_all_placeholder(so, fd);
+		ep_fd_changed(fd, so);
+	}
+	return r;
 }
 
 /* As sock_do_connect(). The peer may be changed and taken away again. */
@@ -445,28 +455,22 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 {
 	union npp_addr addr, src;
 	uint16_t port;
-	int att, r;
+	int r;
 
-	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC) {
-		disconnect(so);
-		return so->kind == SO_OURS && !so->kpart ? 0 : 1;
-	}
+	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC)
+		return disconnect(so);
 	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
 		return so->kind == SO_OURS && !so->kpart ? -EAFNOSUPPORT : 1;
-	att = sock_route(&addr, &src);
-	if (att < 0) { /* the kernel checks the peer itself then */
-		disconnect(so);
-		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
+	if (sock_route(&addr, &src) < 0) { /* the kernel checks the peer itself then */
+		r = disconnect(so);
+		return r == 0 ? -ENETUNREACH : r;
 	}
-	r = ensure_ours(so, fd);
+	fd_lock();
+	r = connect_ours(so, fd, &addr, port);
+	fd_unlock();
 	if (r < 0)
 		return r;
-	so->sk->raddr = addr;
-	so->sk->rport = port;
 	if (npp_addr_is_any(&so->sk->laddr)) /* what getsockname() shows; the OSM has its own copy */
 		so->sk->laddr = src;
-	/* release: pairs with the ISMs' acquire when they look at the peer */
-	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_CONNECTED, memory_order_release);
-	tell_peer(so);
 	return 0;
 }

@@ -37,14 +37,16 @@ run 'to npp, four streams, -R' client1 web1 -P 4 -R
 tries=3
 run 'to npp, both ways at once' client1 web1 --bidir
 tries=1
-todo='SO_REUSEADDR of datagram sockets: iperf3 binds its port anew for each test'
 run 'to npp, UDP' client1 web1 -u -b 20M
 run 'to npp, UDP, -R' client1 web1 -u -b 20M -R
-todo=
+run 'to npp, UDP, four streams' client1 web1 -u -b 20M -P 4
+run 'to npp, UDP, both ways at once' client1 web1 -u -b 20M --bidir
 
 start server-kernel client1 iperf3 -s
 ok 'the server on the kernel listens' wait_for 10 listening client1 5201
 run 'from npp' web1 client1
 run 'from npp, -R' web1 client1 -R
 run 'from npp, four streams' web1 client1 -P 4
+run 'from npp, UDP' web1 client1 -u -b 20M
+run 'from npp, UDP, -R' web1 client1 -u -b 20M -R
 done_testing

@@ -311,6 +311,16 @@ struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *
 	return NULL;
 }
 
+int stack_udp_connect(struct stack *s, struct udp_endpoint *ep, const union npp_addr *laddr,
+		      const union npp_addr *raddr, uint16_t rport)
+{
+	MUST(s->u_used[ep->index]);
+	ep->laddr = *laddr;
+	ep->raddr = *raddr;
+	ep->rport = rport;
+	return 0;
+}
+
 void stack_udp_unbind(struct stack *s, struct udp_endpoint *ep)
 {
 	MUST(s->u_used[ep->index]);

@@ -1207,8 +1207,8 @@ START_TEST(full_datagram_ring_drops)
 
 	for (int i = 0; i < 5; i++)
 		fake_udp_in(e->I->stack, fake_any_udp(e->I->stack, 0), 9, data, 60000);
-	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 3);
-	ck_assert_uint_eq(env_stat(e, NPP_IS_DROP_UDP_FULL), 3);
+	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 1);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_DROP_UDP_FULL), 1);
 	ck_assert_uint_eq(env_sock(e, 0, 20)->pend_out & NPP_OUT_RX, NPP_OUT_RX);
 }
 END_TEST
@@ -1243,6 +1243,34 @@ START_TEST(datagrams_are_sent_and_the_ring_is_freed)
 	put_dgram(20, 100, 1); /* the stack says EMSGSIZE */
 	post(NPP_MSG_LOOK, 20, 0, 0);
 	ck_assert_int_eq(rec->err, EMSGSIZE);
+	ck_assert_uint_eq(errors(), 0);
+}
+END_TEST
+
+START_TEST(a_datagram_socket_told_again_has_another_peer)
+{
+	struct npp_udp *u = bind_udp(20, 53);
+	struct npp_sock *rec = env_sock(e, 0, 20);
+	struct udp_endpoint *ep = fake_any_udp(e->I->stack, 0);
+	struct npp_msg m = env_msg(e, 0, NPP_MSG_UDP_BIND, 20, 0);
+
+	m.off = (uint64_t)((uint8_t *)u - (uint8_t *)env_at(e, 0, 0));
+	m.port = 53;
+	for (int i = 0; i < 3; i++) {
+		m.flags = i == 2 ? 0 : NPP_LISTEN_PEER;
+		rec->raddr = npp_addr_v4(0x0000010au + ((uint32_t)i << 24));
+		rec->rport = (uint16_t)(99 + i);
+		env_post(e, 0, 0, m);
+		env_run(e);
+		ck_assert(env_expect(e, 0, 0, NPP_MSG_UDP_BOUND, &m));
+		ck_assert_int_eq(m.error, 0);
+		ck_assert_ptr_eq(fake_any_udp(e->I->stack, 0), ep);
+		ck_assert_uint_eq(ep->rport, i == 2 ? 0 : 99 + i);
+		ck_assert(i == 2 ? npp_addr_is_any(&ep->raddr) : npp_addr_eq(&ep->raddr, &rec->raddr));
+		m = env_msg(e, 0, NPP_MSG_UDP_BIND, 20, 0);
+		m.off = (uint64_t)((uint8_t *)u - (uint8_t *)env_at(e, 0, 0));
+		m.port = 53;
+	}
 	ck_assert_uint_eq(errors(), 0);
 }
 END_TEST
@@ -1384,6 +1412,7 @@ int main(void)
 	tcase_add_test(t, datagrams_are_sent_and_the_ring_is_freed);
 	tcase_add_test(t, lie_datagram_lengths);
 	tcase_add_test(t, lie_datagram_reader);
+	tcase_add_test(t, a_datagram_socket_told_again_has_another_peer);
 	tcase_add_test(t, udp_unbind_gives_rings_back);
 	tcase_add_test(t, icmp_errors_reach_connected_datagram_sockets_only);
 	return npp_suite_run(s);

@@ -323,6 +323,36 @@ START_TEST(datagram_socket_gets_a_home_and_replicas)
 }
 END_TEST
 
+START_TEST(peer_of_a_datagram_socket_is_told_to_every_ism)
+{
+	struct prog p = start(1, 3);
+	uint32_t s = new_sock(&p, NPP_SOCK_DGRAM), t = new_sock(&p, NPP_SOCK_DGRAM), order;
+	uint16_t port = 53;
+	struct npp_msg m;
+
+	ck_assert_int_eq(bind_to(&p, s, "0.0.0.0", 53, 2), 0);
+	ck_assert_uint_eq(fake_logged(&p.f->npp[0].ism[2], NPP_MSG_UDP_BIND, &m), 1);
+	ck_assert_uint_eq(m.flags & (NPP_LISTEN_REUSEADDR | NPP_LISTEN_PEER), NPP_LISTEN_REUSEADDR);
+	order = m.arg2;
+	p.f->sock[s].fl |= NPP_FL_CONNECTED;
+	ck_assert_int_eq(call(&p, NPP_CTL_PEER, s, "0.0.0.0", &port, IPPROTO_UDP, 2), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(fake_logged(&p.f->npp[0].ism[i], NPP_MSG_UDP_BIND, &m), 2);
+		ck_assert_uint_eq(m.flags & NPP_LISTEN_PEER, NPP_LISTEN_PEER);
+		ck_assert_uint_eq(m.arg2, order);
+	}
+	/* the next one on the same port is a later one; who does not share has no port */
+	ck_assert_int_eq(bind_to(&p, t, "0.0.0.0", 53, 0), -EADDRINUSE);
+	ck_assert_int_eq(bind_to(&p, t, "0.0.0.0", 53, 2), 0);
+	fake_logged(&p.f->npp[0].ism[0], NPP_MSG_UDP_BIND, &m);
+	ck_assert_int_gt((int32_t)(m.arg2 - order), 0);
+	ck_assert_int_eq(call(&p, NPP_CTL_PEER, new_sock(&p, NPP_SOCK_DGRAM), "0.0.0.0", &port, IPPROTO_UDP, 2), -ESTALE);
+	drop(&p, s);
+	drop(&p, t);
+	finish(&p);
+}
+END_TEST
+
 START_TEST(bound_and_connected_socket_keeps_its_port_until_the_ism_frees_it)
 {
 	struct prog p = start(1, 1);
@@ -420,6 +450,7 @@ int main(void)
 	tcase_add_test(t, port_of_another_host_is_refused_everywhere);
 	tcase_add_test(t, port_zero_picks_ephemeral_ports_that_differ);
 	tcase_add_loop_test(t, datagram_socket_gets_a_home_and_replicas, 0, 3);
+	tcase_add_test(t, peer_of_a_datagram_socket_is_told_to_every_ism);
 	tcase_add_test(t, bound_and_connected_socket_keeps_its_port_until_the_ism_frees_it);
 	tcase_add_test(t, unbind_gives_the_port_back_and_leaves_the_record);
 	tcase_add_test(t, requests_about_wrong_records_are_refused);

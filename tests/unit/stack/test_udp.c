@@ -69,6 +69,46 @@ START_TEST(connected_before_bound_before_wildcard)
 }
 END_TEST
 
+static struct udp_endpoint *bind_shared(uint32_t order, uint8_t host)
+{
+	struct udp_endpoint t = { .lport = 53, .reuseaddr = 1, .order = order, .user_host = host, .user_sock = 7 };
+
+	return stack_udp_bind(s, &t, &err);
+}
+
+/* What servers do that have one socket per client: all share the port, each in turn is
+ * connected, and a new one waits for the next client. */
+START_TEST(of_those_that_share_the_latest_has_it_and_peers_go_first)
+{
+	const union npp_addr none = { .q = { 0, 0 } }, peer = rig_addr(RIG_PEER);
+	struct udp_endpoint *a = bind_shared(0xffffffffu, 0), *b = bind_shared(0, 0), *c;
+
+	ck_assert(a && b);
+	ck_assert_ptr_null(bind_shared(9, 1)); /* another host */
+	in(RIG_PEER, 99, RIG_US, 53, 10);
+	ck_assert_int_eq(got_by(), b->index);
+	ck_assert_int_eq(stack_udp_connect(s, b, &none, &peer, 99), 0);
+	in(RIG_PEER, 98, RIG_US, 53, 10);
+	ck_assert_int_eq(got_by(), a->index);
+	c = bind_shared(1, 0);
+	in(RIG_PEER, 98, RIG_US, 53, 10);
+	ck_assert_int_eq(got_by(), c->index);
+	in(RIG_PEER, 99, RIG_US, 53, 10);
+	ck_assert_int_eq(got_by(), b->index);
+	rig_attach(r, 0);
+	in(RIG_PEER, 98, RIG_US, 53, 10);
+	ck_assert_int_eq(got_by(), c->index);
+	in(RIG_PEER, 99, RIG_US, 53, 10);
+	ck_assert_int_eq(got_by(), b->index);
+	ck_assert_int_eq(stack_udp_connect(s, b, &none, &none, 0), 0);
+	in(RIG_PEER, 99, RIG_US2, 53, 10);
+	ck_assert_int_eq(got_by(), c->index);
+	stack_udp_unbind(s, c);
+	in(RIG_PEER, 99, RIG_US2, 53, 10);
+	ck_assert_int_eq(got_by(), b->index);
+}
+END_TEST
+
 START_TEST(the_datagram_tells_where_it_came_from)
 {
 	bind_to(0, 53, 0, 0, false, 1);
@@ -328,6 +368,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, connected_before_bound_before_wildcard);
+	tcase_add_test(tc, of_those_that_share_the_latest_has_it_and_peers_go_first);
 	tcase_add_test(tc, the_datagram_tells_where_it_came_from);
 	tcase_add_test(tc, addresses_are_owned_once_unless_all_share);
 	tcase_add_test(tc, the_table_is_bounded_and_handles_change);
