@@ -435,10 +435,12 @@ enum npp_tcp_state {
 #define NPP_SUB_TX 0x40000u
 #define NPP_SOCK_SUBS 4
 
-struct npp_ring_desc {	/* ISM, while it holds the direction's lock (or before publication) */
+struct npp_ring_desc {	/* ISM; a transmit ring while it holds tx_lock. A receive ring may be made larger at
+			 * any time: what was readable stays readable at the old place until rx_lock was
+			 * seen free */
 	uint64_t off;	/* in host memory; 0 = no ring */
 	uint32_t size;	/* power of two; the byte with stream offset o stands at off + (o & (size - 1)) */
-	uint32_t zero;
+	_Atomic uint32_t seq;	/* odd while off and size change; a reader compares before and after */
 };
 
 struct npp_tcp_brief {	/* ISM, for TCP_INFO and tools; relaxed, may be torn */

@@ -54,6 +54,7 @@ static const char *audit_memory(struct ism *I, unsigned h)
 		if (!s->kind || s->host != h)
 			continue;
 		used += block_bytes(I, s->rx_blk, s->rx_order, &ok);
+		used += block_bytes(I, s->old_blk, s->old_order, &ok);
 		used += block_bytes(I, s->tx_blk, s->tx_order, &ok);
 	}
 	for (unsigned o = 0; o < ISM_ORDERS; o++)

@@ -218,6 +218,7 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	uint32_t bits = 0;
 
 	s->active_us = I->now_us;
+	ism_ring_old_free(I, s);
 	/* A server answers at once: its ring must be there before it can see the first byte. */
 	if ((up & TCP_UP_RX) && s->tx_blk == ISM_NONE && !(up & (TCP_UP_FREED | TCP_UP_ERROR)) &&
 	    !(s->flags & SESS_SHUT))

@@ -57,7 +57,8 @@ struct ism_sess {	/* a row of the association table */
 	uint8_t host;
 	uint8_t marked;		/* being made or unmade: a successor drops it */
 	uint8_t rx_order, tx_order;
-	uint8_t pad0[3];
+	uint8_t old_order;
+	uint8_t pad0[2];
 	uint32_t flags;		/* SESS_* */
 	uint32_t gen;		/* of the handle; 12 bits */
 	uint32_t sock, sock_gen;	/* OSM handle */
@@ -74,7 +75,8 @@ struct ism_sess {	/* a row of the association table */
 	uint64_t off;		/* npp_accept_lane or npp_udp in host memory, checked */
 	uint64_t active_us;	/* data moved */
 	uint64_t brief_us;	/* TCP brief was written */
-	uint8_t pad1[24];
+	uint32_t old_blk;	/* receive ring before the last growth, in which a program may be reading; ISM_NONE */
+	uint8_t pad1[20];
 };
 _Static_assert(sizeof(struct ism_sess) == 2 * NPP_LINE, "session");
 
@@ -291,6 +293,7 @@ void ism_msg(struct ism *I, unsigned h, unsigned ctx, const struct npp_msg *m);
 
 bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need);
 /* Makes or grows the transmit ring to hold WANT bytes (0: a first one). False: not now. */
+void ism_ring_old_free(struct ism *I, struct ism_sess *s);	/* what the last growth left, if nobody reads in it */
 bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want);
 void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
 void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);

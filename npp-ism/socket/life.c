@@ -115,6 +115,8 @@ static void host_rebuild(struct ism *I, unsigned h)
 			continue;
 		if (s->rx_blk != ISM_NONE && !ism_mem_mark(I->chunks, &hs->heap, h, s->rx_blk, s->rx_order))
 			s->rx_blk = ISM_NONE;
+		if (s->old_blk != ISM_NONE && !ism_mem_mark(I->chunks, &hs->heap, h, s->old_blk, s->old_order))
+			s->old_blk = ISM_NONE;
 		if (s->tx_blk != ISM_NONE && !ism_mem_mark(I->chunks, &hs->heap, h, s->tx_blk, s->tx_order))
 			s->tx_blk = ISM_NONE;
 	}

@@ -3,7 +3,9 @@
  *
  * A ring is a block of lent host memory. A program reads a ring's place only while it
  * holds the lock of that direction, so a ring is moved or taken away under the lock; we
- * only try, for a program may hold it for as long as it is off the processor. Where there
+ * only try, for a program may hold it for as long as it is off the processor. Only a
+ * receive ring may grow meanwhile, for data must not be dropped: its content is copied, the
+ * new place published, and the old one kept until the lock was seen free. Where there
  * was no ring nobody can be using it: a receive ring is published by the rx_head that
  * follows (programs load rx_head before the ring's place).
  */
@@ -147,13 +149,39 @@ static uint32_t rx_limit(const struct npp_sock *rec)
 	return set < ISM_PAGE ? ISM_PAGE : set > ISM_CHUNK_BYTES ? ISM_CHUNK_BYTES : set;
 }
 
+/* A program may be looking at D. */
+static void desc_publish(struct npp_ring_desc *d, uint64_t off, uint32_t size)
+{
+	uint32_t seq = atomic_load_explicit(&d->seq, memory_order_relaxed) | 1; /* odd after a death in between */
+
+	atomic_store_explicit(&d->seq, seq, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* pairs with the acquire fence in ring_ok() */
+	*(volatile uint64_t *)&d->off = off;
+	*(volatile uint32_t *)&d->size = size;
+	atomic_store_explicit(&d->seq, seq + 1, memory_order_release); /* pairs with ring_ok() */
+}
+
 static void rx_install(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec,
 		       uint32_t blk, unsigned order)
 {
 	s->rx_blk = blk;
 	s->rx_order = (uint8_t)order;
-	rec->rx_ring = desc(I, blk, order);
+	desc_publish(&rec->rx_ring, ism_mem_off(I->chunks, blk), ISM_PAGE << order);
 	c->rx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
+}
+
+/* The ring before the last growth goes once no program can be reading in it: whoever takes
+ * the lock later finds the new one. */
+static bool rx_old_free(struct ism *I, struct ism_sess *s, struct npp_sock *rec, unsigned spins)
+{
+	if (s->old_blk == ISM_NONE)
+		return true;
+	if (!take(I, &rec->rx_lock, spins))
+		return false;
+	npp_lock_drop(&rec->rx_lock, lock_name(I));
+	ism_block_put(I, s->host, s->old_blk, s->old_order);
+	s->old_blk = ISM_NONE;
+	return true;
 }
 
 bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need)
@@ -175,26 +203,36 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 		rx_install(I, s, c, rec, blk, order);
 		return true;
 	}
-	if (!take(I, &rec->rx_lock, LOCK_SPINS)) {
+	if (!rx_old_free(I, s, rec, LOCK_SPINS)) {
 		ism_block_put(I, s->host, blk, order);
 		return false;
 	}
 	ring_copy(block_base(I, s->host, blk), ISM_PAGE << order, c->rx.base, have, c->rx_tail,
 		  c->rx_tail + have);
+	s->old_blk = old;
+	s->old_order = (uint8_t)old_order;
 	rx_install(I, s, c, rec, blk, order);
-	npp_lock_drop(&rec->rx_lock, lock_name(I));
-	ism_block_put(I, s->host, old, old_order);
+	rx_old_free(I, s, rec, 0);
 	return true;
+}
+
+void ism_ring_old_free(struct ism *I, struct ism_sess *s)
+{
+	if (s->old_blk != ISM_NONE)
+		rx_old_free(I, s, ism_sess_rec(I, s), 0);
 }
 
 void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 {
 	if (c)
 		c->rx = (struct stack_ring){ NULL, 0 };
+	if (s->old_blk != ISM_NONE)
+		ism_block_put(I, s->host, s->old_blk, s->old_order);
+	s->old_blk = ISM_NONE;
 	if (s->rx_blk == ISM_NONE)
 		return;
 	if (I->host[s->host])
-		ism_sess_rec(I, s)->rx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+		desc_publish(&ism_sess_rec(I, s)->rx_ring, 0, 0);
 	ism_block_put(I, s->host, s->rx_blk, s->rx_order);
 	s->rx_blk = ISM_NONE;
 }

@@ -70,7 +70,7 @@ struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uin
 	s->sock = sock;
 	s->sock_gen = gen;
 	s->tcb = ISM_NONE;
-	s->rx_blk = s->tx_blk = ISM_NONE;
+	s->rx_blk = s->tx_blk = s->old_blk = ISM_NONE;
 	s->dirty_next = s->wait_next = ISM_NONE;
 	s->active_us = I->now_us;
 	s->kind = (uint8_t)kind;

@@ -25,12 +25,23 @@
 #define TX_RING_ASK 4096u	/* what we ask for at least */
 #define TX_RING_WAIT 65536u	/* up to this a ring is waited for, once for each size */
 #define RING_WAIT_US 20000u
+#define RING_TRIES 1000000	/* of a place that is being changed */
 
 bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
 {
-	uint64_t off = *(const volatile uint64_t *)&d->off;
-	uint32_t n = *(const volatile uint32_t *)&d->size;
+	uint64_t off;
+	uint32_t n, seq;
+	int tries = 0;
 
+	do {
+		if (++tries > RING_TRIES)
+			return false; /* its ISM died in the middle, or lies */
+		/* acquire: pairs with the ISM's release of an even number */
+		seq = atomic_load_explicit(&d->seq, memory_order_acquire);
+		off = *(const volatile uint64_t *)&d->off;
+		n = *(const volatile uint32_t *)&d->size;
+		atomic_thread_fence(memory_order_acquire);
+	} while (seq & 1 || seq != atomic_load_explicit(&d->seq, memory_order_relaxed));
 	if (off == 0 || n == 0 || n & (n - 1))
 		return false;
 	*base = lib_at(off, n);
@@ -145,7 +156,7 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 		avail = (uint32_t)want;
 	if (!sock_alive(so)) {
 		avail = 0;
-	} else if (avail && (!ring_ok(&sk->rx_ring, &base, &size) || stream_readable(so) > size)) {
+	} else if (avail && (!ring_ok(&sk->rx_ring, &base, &size) || avail > size)) {
 		npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
 		return -EIO; /* the ISM's offsets make no sense */
 	}

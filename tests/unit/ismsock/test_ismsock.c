@@ -311,21 +311,31 @@ START_TEST(receive_ring_grows_around_bytes_out_of_order)
 }
 END_TEST
 
-START_TEST(receive_ring_is_not_moved_under_a_reader)
+START_TEST(receive_ring_grows_beside_a_reader_who_keeps_the_old_one)
 {
-	uint32_t sock, size;
+	uint32_t sock;
 	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
 	struct npp_sock *rec = env_sock(e, 0, sock);
+	struct npp_ring_desc was;
+	const uint8_t *old;
 
 	fake_rx(e->I->stack, c, data, 10000);
-	size = rec->rx_ring.size;
-	ck_assert(npp_lock_try(&rec->rx_lock, 4));
-	ck_assert_uint_eq(fake_rx(e->I->stack, c, data + 10000, 20000), size - 10000);
-	ck_assert_uint_eq(rec->rx_ring.size, size);
-	ck_assert(npp_lock_drop(&rec->rx_lock, 4));
-	ck_assert_uint_eq(fake_rx(e->I->stack, c, data + size, 20000), 20000);
 	ism_flush(e->I);
-	program_read(sock, size + 20000, 0);
+	was = rec->rx_ring;
+	old = c->rx.base;
+	ck_assert(npp_lock_try(&rec->rx_lock, 4)); /* a program is in the middle of its copy */
+	ck_assert_uint_eq(fake_rx(e->I->stack, c, data + 10000, 20000), 20000);
+	ism_flush(e->I);
+	ck_assert_uint_ne(rec->rx_ring.off, was.off);
+	ck_assert_uint_eq(rec->rx_ring.seq & 1, 0);
+	for (uint32_t i = 0; i < 10000; i++) /* what it was reading stands where it stood */
+		ck_assert_uint_eq(old[i & (was.size - 1)], data[i]);
+	/* Only one old ring is kept: as long as it is in use the next growth is refused. */
+	ck_assert_uint_lt(fake_rx(e->I->stack, c, data + 30000, 200000), 200000);
+	ck_assert(npp_lock_drop(&rec->rx_lock, 4));
+	ck_assert_uint_gt(fake_rx(e->I->stack, c, data + c->rx_head, 100000), 0);
+	ism_flush(e->I);
+	program_read(sock, c->rx_head, 0);
 }
 END_TEST
 
@@ -1360,7 +1370,7 @@ int main(void)
 	tcase_add_test(t, data_flows_both_ways_and_everything_comes_back);
 	tcase_add_test(t, receive_ring_grows_and_keeps_its_content);
 	tcase_add_test(t, receive_ring_grows_around_bytes_out_of_order);
-	tcase_add_test(t, receive_ring_is_not_moved_under_a_reader);
+	tcase_add_test(t, receive_ring_grows_beside_a_reader_who_keeps_the_old_one);
 	tcase_add_test(t, window_update_is_asked_for_only_when_worth_it);
 	tcase_add_test(t, need_ring_makes_a_transmit_ring);
 	tcase_add_test(t, need_ring_waits_for_a_lock_that_a_program_holds);
