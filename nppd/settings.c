@@ -122,7 +122,7 @@ static const struct npp_conf_schema dispatch_schema = { sizeof(struct dispatch_s
 
 static int check_memory(struct npp_conf *c, const struct npp_conf_node *n, void *obj);
 static const struct npp_conf_field memory_fields[] = {
-	{ .key = "rx_ring", .type = NPP_CONF_SIZE, .off = 0, .min = 128 << 10, .max = 1 << 30, .dflt = "2M" },
+	{ .key = "rx_ring", .type = NPP_CONF_SIZE, .off = 0, .min = 128 << 10, .max = 1 << 30, .dflt = "4M" },
 	{ .key = "reassembly", .type = NPP_CONF_SIZE, .off = 8, .min = 128 << 10, .max = 1 << 30, .dflt = "4M" },
 	{ .key = "connections", .type = NPP_CONF_U32, .off = 16, .min = 16, .max = 1 << 20, .dflt = "16384" },
 	{ .type = NPP_CONF_END }

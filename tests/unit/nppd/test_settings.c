@@ -48,7 +48,7 @@ START_TEST(least_npp_gets_the_defaults)
 	ck_assert(s.npp.port.probe);
 	ck_assert_uint_eq(s.npp.n_addrs, 1);
 	ck_assert_uint_eq(s.npp.addrs[0].len, 96 + 24);
-	ck_assert_uint_eq(s.npp.memory.rx_ring, 2 << 20);
+	ck_assert_uint_eq(s.npp.memory.rx_ring, 4 << 20);
 	ck_assert_uint_eq(s.npp.memory.connections, 16384);
 	ck_assert_uint_eq(s.npp.memory.reassembly, 4 << 20);
 	ck_assert_uint_eq(s.npp.common.hugepages, HUGE_AUTO);
