@@ -9,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/self.h"
 
 #define PRELOAD "libnpp-preload.so"
 #define LEVELS 5 /* from tests/unit/DIR/.libs/ up to the top of a build tree */
+
+static const char *const installed[] = { NPP_LIBEXECDIR, NPP_SBINDIR, NPP_BINDIR };
+#define N_INSTALLED (sizeof installed / sizeof *installed)
 
 static bool is_library(const char *name)
 {
@@ -45,6 +49,19 @@ static int own_dir(char *dir, size_t cap)
 	return 0;
 }
 
+/* Is DIR, though perhaps by another name, one that programs are installed in? */
+static bool is_installed(const char *dir)
+{
+	struct stat own, st;
+
+	if (stat(dir, &own) < 0)
+		return false;
+	for (unsigned i = 0; i < N_INSTALLED; i++)
+		if (stat(installed[i], &st) == 0 && st.st_dev == own.st_dev && st.st_ino == own.st_ino)
+			return true;
+	return false;
+}
+
 /* In a build tree, which is known by its config.status: NAME/NAME below its top. */
 static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
 {
@@ -70,7 +87,6 @@ static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
 
 int npp_self_find(const char *name, char *path, size_t cap)
 {
-	static const char *const installed[] = { NPP_LIBEXECDIR, NPP_SBINDIR, NPP_BINDIR };
 	const char *env = getenv("NPP_EXECDIR");
 	char dir[PATH_MAX];
 
@@ -78,11 +94,11 @@ int npp_self_find(const char *name, char *path, size_t cap)
 		return -ENOENT;
 	if (env && *env)
 		return try(env, name, path, cap) ? 0 : -ENOENT;
-	if (own_dir(dir, sizeof dir) == 0 && try_build_tree(dir, name, path, cap))
+	if (own_dir(dir, sizeof dir) == 0 && !is_installed(dir) && try_build_tree(dir, name, path, cap))
 		return 0;
 	if (is_library(name))
 		return try(NPP_LIBDIR, name, path, cap) ? 0 : -ENOENT;
-	for (unsigned i = 0; i < sizeof installed / sizeof *installed; i++)
+	for (unsigned i = 0; i < N_INSTALLED; i++)
 		if (try(installed[i], name, path, cap))
 			return 0;
 	return -ENOENT;

@@ -8,8 +8,8 @@
 
 /* Path of one of our programs ("npp-ism", "npp-dispatch", "npp-osm", "nppd", "npp") or of
  * "libnpp-preload.so": $NPP_EXECDIR if set; else, when this program runs from a build tree
- * (its directory's sibling NAME/NAME exists; npp-osm/preload/.libs/ for the library), from
- * there; else the installed place. 0 or -ENOENT. */
+ * and not from where it is installed, NAME/NAME of that tree (npp-osm/preload/.libs/ for the
+ * library); else the installed place. 0 or -ENOENT. */
 int npp_self_find(const char *name, char *path, size_t cap);
 
 #endif
