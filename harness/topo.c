@@ -10,9 +10,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/topo.h"
 
@@ -374,15 +376,30 @@ static int choose_lab_name(struct topo *t, const char *file, const char *name)
 	return 0;
 }
 
+/* FILE itself, or the installed topology of that name ("pair", "pair.yaml"), in PATH. */
+static const char *find_file(const char *file, char path[PATH_MAX])
+{
+	static const char *const endings[] = { "", ".yaml" };
+
+	if (strchr(file, '/') || access(file, F_OK) == 0)
+		return file;
+	for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (snprintf(path, PATH_MAX, NPP_DATADIR "/topologies/%s%s", file, endings[i]) < PATH_MAX &&
+		    access(path, F_OK) == 0)
+			return path;
+	return file;
+}
+
 int topo_load(struct topo *t, const char *file, const char *name, char *const *sets, unsigned n_sets)
 {
 	struct npp_conf *c = NULL;
+	char path[PATH_MAX];
 	struct topo bound;
 	unsigned i;
 	int r;
 
 	memset(t, 0, sizeof *t);
-	r = npp_conf_load(&c, file);
+	r = npp_conf_load(&c, find_file(file, path));
 	t->conf = c;
 	if (r < 0)
 		return r;

@@ -81,9 +81,10 @@ struct topo {
 	uint32_t n_nodes;
 };
 
-/* Reads FILE, applies SETS ("nodes.acc1.iops=2"), names the lab NAME (NULL: by the file),
- * checks everything and derives what is not given. Zeroes T first; topo_free() is needed
- * also after an error. 0, or -errno with all errors to be had from topo_error(). */
+/* Reads FILE (a name without '/' may be that of an installed topology), applies SETS
+ * ("nodes.acc1.iops=2"), names the lab NAME (NULL: by the file), checks everything and
+ * derives what is not given. Zeroes T first; topo_free() is needed also after an error.
+ * 0, or -errno with all errors to be had from topo_error(). */
 int topo_load(struct topo *t, const char *file, const char *name, char *const *sets, unsigned n_sets);
 void topo_free(struct topo *t);
 unsigned topo_errors(const struct topo *t);
