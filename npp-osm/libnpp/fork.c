@@ -14,6 +14,7 @@
  */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -255,22 +256,74 @@ static void prepare_vfork_exec(void)
 	fd_unlock();
 }
 
+/* Some programs start their successor with an environment of their own making (nginx when
+ * its binary is changed): it stays on this host all the same. Whoever sets LD_PRELOAD or
+ * NPP_HOST_SOCK to something else, or to nothing, has decided himself. */
+struct keep_env { char preload[512], host[144]; size_t n, add; };
+
+static bool names(const char *entry, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(entry, name, n) == 0 && entry[n] == '=';
+}
+
+/* How many entries ENVP has, and in K what is to be added. */
+static void keep_env(char *const envp[], struct keep_env *k)
+{
+	Dl_info self;
+	int n;
+
+	*k = (struct keep_env){ .add = 0 };
+	for (; envp && envp[k->n]; k->n++)
+		if (names(envp[k->n], "LD_PRELOAD") || names(envp[k->n], "NPP_HOST_SOCK"))
+			k->add = SIZE_MAX;
+	if (k->add || npp_lib.state != LIB_ON || !dladdr((void *)&npp_lib, &self) || !self.dli_fname)
+		goto none;
+	if (!strstr(self.dli_fname, ".so")) /* linked into the program, as in tests */
+		goto none;
+	n = snprintf(k->preload, sizeof k->preload, "LD_PRELOAD=%s", self.dli_fname);
+	if (n < 0 || (size_t)n >= sizeof k->preload)
+		goto none;
+	snprintf(k->host, sizeof k->host, "NPP_HOST_SOCK=%s", npp_lib.path);
+	k->add = 2;
+	return;
+none:
+	k->add = 0;
+}
+
+/* On the stack of the caller: memory of a child of vfork is its parent's. */
+#define KEPT_ENV(envp) \
+	struct keep_env keep; \
+	char **kept = (char **)(uintptr_t)(envp); \
+\
+	prepare_vfork_exec(); \
+	keep_env(envp, &keep); \
+	if (keep.add && keep.n < 8192) { \
+		kept = __builtin_alloca((keep.n + 3) * sizeof *kept); \
+		if (keep.n) \
+			memcpy(kept, (envp), keep.n * sizeof *kept); \
+		kept[keep.n] = keep.preload; \
+		kept[keep.n + 1] = keep.host; \
+		kept[keep.n + 2] = NULL; \
+	}
+
 int npp_execve(const char *path, char *const argv[], char *const envp[])
 {
-	prepare_vfork_exec();
-	return R->execve(path, argv, envp);
+	KEPT_ENV(envp)
+	return R->execve(path, argv, kept);
 }
 
 int npp_execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	prepare_vfork_exec();
-	return R->execvpe(file, argv, envp);
+	KEPT_ENV(envp)
+	return R->execvpe(file, argv, kept);
 }
 
 int npp_fexecve(int fd, char *const argv[], char *const envp[])
 {
-	prepare_vfork_exec();
-	return R->fexecve(fd, argv, envp);
+	KEPT_ENV(envp)
+	return R->fexecve(fd, argv, kept);
 }
 
 /* ---- stdio on our sockets ---------------------------------------------------------------------- */
