@@ -139,7 +139,6 @@ static void timers(struct npp_osm *o)
 	osm_assoc_gc(o);
 	osm_submore_tick(o);
 	osm_orphans_tick(o);
-	npp_stat_set(o->stat, NPP_OS_HEAP_USED, o->heap.used);
 }
 
 /* Milliseconds until something is due, at most MAX. While ISMs owe us something that
@@ -184,6 +183,7 @@ int npp_osm_step(struct npp_osm *o, int max_wait_ms)
 		on_event(o, ev[i].data.u64);
 	osm_drain_lanes(o);
 	osm_npp_reap_broken(o);
+	npp_stat_set(o->stat, NPP_OS_HEAP_USED, o->heap.used);
 	atomic_store_explicit(&page->now_us, o->now, memory_order_relaxed);
 	return o->stop ? 0 : 1;
 }
