@@ -312,8 +312,10 @@ int npp_start_at(const char *path)
 	atomic_store_explicit(&npp_lib.state, r < 0 ? LIB_OFF : LIB_ON, memory_order_release);
 	npp_thr.inside--;
 	pthread_mutex_unlock(&npp_lib.start_lock);
-	if (r == 0)
+	if (r == 0) {
 		fd_adopt_table();
+		stdio_start();
+	}
 	errno = saved;
 	return r;
 }

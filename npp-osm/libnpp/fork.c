@@ -350,12 +350,38 @@ static int cookie_close(void *c)
 	return npp_close(cookie_fd(c));
 }
 
+static const cookie_io_functions_t cookie_io = { cookie_read, cookie_write, NULL, cookie_close };
+
+/* The C library writes 0, 1, 2 past us, too: who finds a socket of ours there after exec (a
+ * server that inetd or its like has started) gets other standard streams. */
+void stdio_start(void)
+{
+	struct { FILE **f; const char *mode; } std[3] = { { &stdin, "r" }, { &stdout, "w" }, { &stderr, "w" } };
+
+	for (int fd = 0; fd < 3; fd++) {
+		FILE *f = fd_ours(fd) ? fopencookie((void *)(intptr_t)fd, std[fd].mode, cookie_io) : NULL;
+
+		if (!f)
+			continue;
+		if (fd == 2)
+			setvbuf(f, NULL, _IONBF, 0);
+		*std[fd].f = npp_lib.std[fd] = f;
+	}
+}
+
+/* Such a stream has no number in the eyes of the C library. */
+int npp_fileno(FILE *f)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (unlikely(f && f == npp_lib.std[fd]))
+			return fd;
+	return R->fileno(f);
+}
+
 /* The C library reads and writes a FILE past its own read(): give it functions instead. */
 FILE *npp_fdopen(int fd, const char *mode)
 {
-	static const cookie_io_functions_t io = { cookie_read, cookie_write, NULL, cookie_close };
-
 	if (!fd_ours(fd))
 		return R->fdopen(fd, mode);
-	return fopencookie((void *)(intptr_t)fd, mode, io);
+	return fopencookie((void *)(intptr_t)fd, mode, cookie_io);
 }

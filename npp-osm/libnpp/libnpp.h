@@ -75,5 +75,6 @@ int npp_execve(const char *path, char *const argv[], char *const envp[]);
 int npp_execvpe(const char *file, char *const argv[], char *const envp[]);
 int npp_fexecve(int fd, char *const argv[], char *const envp[]);
 FILE *npp_fdopen(int fd, const char *mode);
+int npp_fileno(FILE *f);
 
 #endif

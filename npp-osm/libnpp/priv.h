@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/proto.h"
 #include "npp-osm/libnpp/libnpp.h"
@@ -141,6 +142,7 @@ struct lib {
 	uint64_t bell_cookie;		/* epoll data of our doorbells */
 	uint32_t embryo;		/* during fork: proc index + 1 */
 	bool fork_wrapped;		/* npp_fork() tells the OSM the child's pid */
+	FILE *std[3];			/* standard streams that are sockets of ours */
 	struct so *_Atomic tab[FD_MAX];
 };
 extern struct lib npp_lib __attribute__((visibility("hidden")));
@@ -302,5 +304,6 @@ uint32_t ep_ready(struct so *so);
 /* ---- fork.c --------------------------------------------------------------------------------------------------------- */
 void fork_init(void);
 void vfork_note(int from, int to);
+void stdio_start(void);
 
 #endif

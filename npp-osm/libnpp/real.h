@@ -63,7 +63,8 @@
 	X(int, execve, (const char *, char *const[], char *const[])) \
 	X(int, execvpe, (const char *, char *const[], char *const[])) \
 	X(int, fexecve, (int, char *const[], char *const[])) \
-	X(FILE *, fdopen, (int, const char *))
+	X(FILE *, fdopen, (int, const char *)) \
+	X(int, fileno, (FILE *))
 
 struct real {
 #define X(type, name, args) type(*name) args;

@@ -266,6 +266,15 @@ EXPORT ssize_t splice(int in, off64_t *off_in, int out, off64_t *off_out, size_t
 	return npp_splice(in, off_in, out, off_out, n, flags);
 }
 
+EXPORT int fileno(FILE *f)
+{
+	return npp_fileno(f);
+}
+EXPORT int fileno_unlocked(FILE *f)
+{
+	return npp_fileno(f);
+}
+
 EXPORT FILE *fdopen(int fd, const char *mode)
 {
 	return npp_fdopen(fd, mode);
