@@ -40,7 +40,8 @@ enum npp_ctl_type {
 	/* nppd -> ISM */
 	NPP_CTL_IPC = 24,		/* npp_ctl_ipc; fds: out ctl, out data, in ctl, in data; to both ends */
 	NPP_CTL_ROLE,			/* npp_ctl_role; fd: neigh read-write if it has the link role now */
-	NPP_CTL_HOST_ATTACH,		/* npp_ctl_host_attach; fds: host memory, inbound region */
+	NPP_CTL_HOST_ATTACH,		/* npp_ctl_host_attach; fds: host memory, inbound region, doorbell of that
+					   host for this ISM */
 	NPP_CTL_BELLS,			/* npp_ctl_bells; fds: that many eventfds (to ISM: of that host; to OSM: its own) */
 	NPP_CTL_HOST_DETACH,		/* npp_ctl_host_attach without fds: the host has failed or left */
 
@@ -54,7 +55,8 @@ enum npp_ctl_type {
 
 	/* npp-osm -> nppd of NPP (requests), answers have type + 1 */
 	NPP_CTL_ATTACH = 40,		/* npp_ctl_attach; fd: host memory; then NPP_CTL_BELLS messages up to NPP_MAX_CTX, then ATTACH_DONE */
-	NPP_CTL_ATTACHED,		/* answer to ATTACH, once ATTACH_DONE came and the ISMs were told: npp_ctl_attached; fds: global ro, bells[n_iops], inbound[n_iops] */
+	NPP_CTL_ATTACHED,		/* answer to ATTACH, once ATTACH_DONE came and the ISMs were told: npp_ctl_attached; fds: global ro,
+					   bells[n_iops] of this host alone, inbound[n_iops] */
 	NPP_CTL_PORT_GRANT,		/* npp_ctl_port: may this host use the port? */
 	NPP_CTL_PORT_GRANTED,		/* npp_ctl_port; error -EADDRINUSE */
 	NPP_CTL_PORT_RELEASE,		/* npp_ctl_port; no answer */

@@ -24,6 +24,7 @@
 static const int allowed[] = {
 	/* data and waiting */
 	S(read), S(readv), S(pread64), S(preadv), S(preadv2), S(write), S(writev), S(pwritev), S(pwritev2), S(pwrite64),
+	S(io_setup), S(io_submit), S(io_destroy),
 	S(close), S(close_range), S(lseek), S(fcntl), S(dup), S(dup2), S(dup3),
 	S(poll), S(ppoll), S(select), S(pselect6), S(epoll_create1), S(epoll_ctl), S(epoll_wait), S(epoll_pwait),
 	S(epoll_pwait2), S(eventfd2), S(timerfd_create), S(timerfd_settime), S(timerfd_gettime), S(signalfd4),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "nppd/npp_side.h"
+#include "shm/bell.h"
 #include "shm/i2oq.h"
 
 #define GRACE_MS 1000
@@ -54,8 +55,11 @@ static void host_free(struct host *h, const char *why)
 	for (unsigned i = 0; i < NPP_MAX_CTX; i++)
 		if (h->bell[i] >= 0)
 			close(h->bell[i]);
-	for (unsigned i = 0; i < NPP_MAX_IOPS; i++)
+	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
 		npp_region_unmap(&h->inbound[i]);
+		if (h->in_bell[i] >= 0)
+			close(h->in_bell[i]);
+	}
 	if (h->mem_fd >= 0)
 		close(h->mem_fd);
 	h->used = false;
@@ -101,6 +105,9 @@ static int make_inbound(struct host *h)
 
 		if (r < 0)
 			return r;
+		h->in_bell[i] = npp_bell_create();
+		if (h->in_bell[i] < 0)
+			return h->in_bell[i];
 		in = h->inbound[i].base;
 		in->host = h->no;
 		in->iop = i;
@@ -131,6 +138,7 @@ static struct host *new_host(struct npp_side *n, const char *name)
 		h->no = i;
 		h->mem_fd = -1;
 		memset(h->bell, 0xff, sizeof h->bell); /* -1 */
+		memset(h->in_bell, 0xff, sizeof h->in_bell);
 		for (unsigned k = 0; k < NPP_MAX_IOPS; k++)
 			h->inbound[k] = (struct npp_region)NPP_REGION_NULL;
 		memcpy(h->name, name, sizeof h->name);
@@ -152,7 +160,7 @@ static int send_attached(struct host *h, uint32_t seq)
 	if (fds[0] < 0)
 		return fds[0];
 	for (unsigned i = 0; i < n->n_iops; i++)
-		fds[k++] = n->bell[1 + i];
+		fds[k++] = h->in_bell[i];
 	for (unsigned i = 0; i < n->n_iops; i++)
 		fds[k++] = h->inbound[i].fd;
 	r = nppd_send(h->conn->src.fd, 200, NPP_CTL_ATTACHED, seq, 0, &body, sizeof body, fds, k);
@@ -239,12 +247,12 @@ static int tell_ism(struct host *h, unsigned iop)
 {
 	struct npp_ctl_host_attach body = { .host_no = h->no, .attach = h->attach,
 					    .slot = h->attach * NPP_MAX_IOPS + iop };
-	int fds[2] = { h->mem_fd, h->inbound[iop].fd }, r;
+	int fds[3] = { h->mem_fd, h->inbound[iop].fd, h->in_bell[iop] }, r;
 	struct child *c = npp_side_ism(h->npp, iop);
 
 	if (c->state != CHILD_READY)
 		return 0;
-	r = child_send(c, NPP_CTL_HOST_ATTACH, 0, 0, &body, sizeof body, fds, 2);
+	r = child_send(c, NPP_CTL_HOST_ATTACH, 0, 0, &body, sizeof body, fds, 3);
 	for (uint32_t i = 0; r == 0 && i < NPP_MAX_CTX; i += BELLS_PER_MSG) {
 		uint32_t count = NPP_MAX_CTX - i < BELLS_PER_MSG ? NPP_MAX_CTX - i : BELLS_PER_MSG;
 		struct npp_ctl_bells bells = { .host_no = h->no, .first = i, .count = count };

@@ -21,6 +21,7 @@ struct host {			/* hosts.c; by host number */
 	uint64_t mem_ino;
 	uint32_t n_bells;
 	int bell[NPP_MAX_CTX];
+	int in_bell[NPP_MAX_IOPS];	/* its own doorbells of the ISMs: it can spoil only these */
 	struct npp_region inbound[NPP_MAX_IOPS];
 	struct loop_timer grace;
 };

@@ -33,7 +33,26 @@ static inline bool npp_bell_claim(_Atomic uint32_t *sleeping)
 }
 
 int npp_bell_create(void);	/* non-blocking, close-on-exec eventfd; fd or -errno */
-void npp_bell_ring(int efd);	/* keeps errno */
-void npp_bell_drain(int efd);	/* takes what was rung; keeps errno */
+/* Between processes that trust each other: whoever shares the eventfd can make it blocking and
+ * fill it, and then this waits. Keeps errno. */
+void npp_bell_ring(int efd);
+void npp_bell_drain(int efd);	/* takes what was rung, never waits; keeps errno */
+
+/* Rings that cannot be made to wait. A file's flags belong to all who share it, and write() on
+ * an eventfd that is full and blocking sleeps; but the kernel's own signal at the end of an
+ * asynchronous request never does, and wakes even if the eventfd is full. So a ring is an
+ * empty read that names the doorbell, many of them one system call. Anything that is not an
+ * eventfd is left alone. */
+#define NPP_RINGER_MAX 32
+struct npp_ringer {
+	unsigned long aio;	/* 0: the system has none; rings are writes then */
+	int nothing;		/* what is read */
+	unsigned n;
+	int fd[NPP_RINGER_MAX];
+};
+int npp_ringer_open(struct npp_ringer *r);	/* 0, or -errno: rings may wait */
+void npp_ringer_close(struct npp_ringer *r);
+void npp_ringer_add(struct npp_ringer *r, int efd);	/* rung by the flush, or now if there are many */
+void npp_ringer_flush(struct npp_ringer *r);		/* keeps errno */
 
 #endif

@@ -71,6 +71,21 @@ int nk_watch_fd(struct nk *nk, int fd, enum nk_cause cause)
 	return (int)nk->n_fds++;
 }
 
+int nk_watch_bell(struct nk *nk)
+{
+	int i = nk_watch_fd(nk, -1, NK_HOST);
+
+	if (i > 0)
+		nk->fd_is_bell[i] = true;
+	return i;
+}
+
+void nk_bell_set(struct nk *nk, int which, int fd)
+{
+	if (which > 0 && which < (int)nk->n_fds && nk->fd_is_bell[which])
+		nk->fd[which].fd = fd;
+}
+
 /* The status word has one writer, this process: plain loads and stores are enough. */
 static inline uint32_t word(const _Atomic uint32_t *w)
 {
@@ -167,7 +182,9 @@ static void fds_ready(struct nk *nk)
 	if (nk->fd[0].revents)
 		npp_bell_drain(nk->fd[0].fd);
 	for (unsigned i = 1; i < nk->n_fds; i++)
-		if (nk->fd[i].revents)
+		if (nk->fd[i].revents && nk->fd_is_bell[i])
+			npp_bell_drain(nk->fd[i].fd);
+		else if (nk->fd[i].revents)
 			nk_raise(nk, nk->fd_cause[i]);
 }
 

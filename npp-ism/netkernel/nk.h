@@ -39,7 +39,7 @@ enum nk_prio { NK_HIGH = 1, NK_NORMAL, NK_LOW };
 
 #define NK_MAX_SOURCES 24
 #define NK_MAX_THREADS 16
-#define NK_MAX_FDS 4
+#define NK_MAX_FDS 12
 #define NK_NEVER UINT64_MAX
 
 enum nk_tstate_code { NK_T_NONE, NK_T_BLOCKED, NK_T_READY, NK_T_RUNNING };
@@ -94,6 +94,7 @@ struct nk {		/* process-local */
 	struct { const char *name; enum nk_prio prio; nk_thread_fn *fn; void *arg; } thread[NK_MAX_THREADS];
 	struct pollfd fd[NK_MAX_FDS];	/* [0] the doorbell */
 	enum nk_cause fd_cause[NK_MAX_FDS];
+	bool fd_is_bell[NK_MAX_FDS];
 	uint64_t fd_looked_us, awake_us, idle_us;
 	uint64_t next_alarm;	/* earliest due_us of all; NK_NEVER */
 	uint32_t spin_us;	/* longest spin before sleep; 0: never */
@@ -113,6 +114,9 @@ int nk_source_add(struct nk *nk, const struct nk_source *src);
 int nk_thread_add(struct nk *nk, enum nk_prio prio, const char *name, nk_thread_fn *fn, void *arg);
 /* FD becoming readable raises CAUSE; looked at in every sleep and, under load, every 2 ms. */
 int nk_watch_fd(struct nk *nk, int fd, enum nk_cause cause);
+/* One more doorbell, none yet: it only wakes, and is emptied. Its number for nk_bell_set(). */
+int nk_watch_bell(struct nk *nk);
+void nk_bell_set(struct nk *nk, int which, int fd);	/* FD -1: none */
 
 void nk_raise(struct nk *nk, enum nk_cause cause);
 void nk_enable(struct nk *nk, enum nk_cause cause);

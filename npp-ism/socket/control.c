@@ -218,13 +218,15 @@ static void on_host_attach(struct ism *I, struct npp_ctl_msg *m)
 	const struct npp_ctl_host_attach *b = (const void *)m->body;
 	int err;
 
-	if (m->hdr.len < sizeof *b || m->hdr.nfds != 2)
+	if (m->hdr.len < sizeof *b || m->hdr.nfds != 3)
 		return;
 	err = ism_host_attach(I, b->host_no, b->attach, b->slot, m->fds[0], m->fds[1]);
-	if (err < 0)
+	if (err < 0) {
 		npp_warnx("host %u: %s", b->host_no, strerror(-err));
-	else
-		npp_debug("host %u attached as slot %u", b->host_no, b->slot);
+		return;
+	}
+	ism_host_in_bell(I, b->host_no, npp_ctl_take_fd(m, 2));
+	npp_debug("host %u attached as slot %u", b->host_no, b->slot);
 }
 
 static void on_bells(struct ism *I, struct npp_ctl_msg *m)

@@ -79,11 +79,12 @@ void ism_bells(struct ism *I)
 				hm->bell_due[w] &= hm->bell_due[w] - 1;
 				if (!npp_bell_claim(&ctx_at(I, h, ctx)->sleeping) || hm->bell[ctx] < 0)
 					continue;
-				npp_bell_ring(hm->bell[ctx]);
+				npp_ringer_add(&I->ringer, hm->bell[ctx]);
 				npp_stat_inc(I->stats, NPP_IS_BELLS);
 			}
 		}
 	}
+	npp_ringer_flush(&I->ringer);
 }
 
 /* ---- to the OSM ------------------------------------------------------------------- */

@@ -95,6 +95,8 @@ static void map_free(struct ism_host_map *hm)
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
 		if (hm->bell[c] >= 0)
 			close(hm->bell[c]);
+	if (hm->in_bell >= 0)
+		close(hm->in_bell);
 	free(hm);
 }
 
@@ -107,6 +109,7 @@ static struct ism_host_map *map_new(void)
 	hm->mem = hm->in = (struct npp_region)NPP_REGION_NULL;
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
 		hm->bell[c] = -1;
+	hm->in_bell = -1;
 	return hm;
 }
 
@@ -219,8 +222,15 @@ void ism_host_bell(struct ism *I, unsigned h, unsigned ctx, int fd)
 	}
 }
 
+void ism_host_in_bell(struct ism *I, unsigned h, int fd)
+{
+	I->host[h]->in_bell = fd;
+	nk_bell_set(&I->nk, I->host_watch[h], fd);
+}
+
 void ism_host_unmap(struct ism *I, unsigned h)
 {
+	nk_bell_set(&I->nk, I->host_watch[h], -1);
 	if (I->host[h])
 		map_free(I->host[h]);
 	I->host[h] = NULL;

@@ -23,6 +23,7 @@
 #include "npp-ism/socket/layout.h"
 #include "npp-ism/socket/mem.h"
 #include "npp-ism/stack/stack.h"
+#include "shm/bell.h"
 #include "shm/fring.h"
 #include "shm/i2oq.h"
 #include "shm/pool.h"
@@ -127,6 +128,7 @@ struct ism_host_map {	/* process-local half of a host */
 	bool carry_any, bell_any, scan_due;
 	unsigned turn;				/* word of lanes that comes next */
 	int bell[NPP_MAX_CTX];
+	int in_bell;				/* rung by programs of this host for us */
 };
 
 struct ism_ipc {	/* rings to and from one other IOP */
@@ -155,6 +157,8 @@ struct ism {	/* the process */
 	uint64_t rnd_key[2], rnd_count;
 	struct nk nk;
 	int th_house, th_scan, th_sweep;
+	int host_watch[NPP_MAX_HOSTS];	/* numbers of the hosts' doorbells in nk; 0: none */
+	struct npp_ringer ringer;
 	bool urgent;			/* housekeeping has something to try again soon */
 	bool flushing;
 	uint32_t sweep_at;
@@ -219,6 +223,7 @@ static inline uint32_t ism_sess_handle(const struct ism *I, const struct ism_ses
 /* Host memory and the inbound region of host H; the descriptors stay the caller's. */
 int ism_host_attach(struct ism *I, unsigned h, unsigned attach, unsigned slot, int mem_fd, int in_fd);
 void ism_host_bell(struct ism *I, unsigned h, unsigned ctx, int fd);	/* takes FD */
+void ism_host_in_bell(struct ism *I, unsigned h, int fd);	/* takes FD: what the host rings us by */
 /* All its sessions are reset, everything is forgotten and unmapped. */
 void ism_host_detach(struct ism *I, unsigned h);
 /* Closes what the process holds of H; the region remembers. */

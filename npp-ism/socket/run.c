@@ -4,8 +4,10 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "lib/log.h"
 #include "npp-ism/socket/ism.h"
 
 #define RX_BUDGET 64
@@ -173,6 +175,8 @@ void ism_run_setup(struct ism *I)
 		{ "control", NK_CONTROL, CONTROL_BUDGET, I, NULL, ism_control_run, NULL },
 	};
 
+	int err;
+
 	if (I->start.restart)
 		nk_attach(&I->nk, &I->r->nk, I->bells[I->iop], I->stats, &hooks);
 	else
@@ -182,6 +186,12 @@ void ism_run_setup(struct ism *I)
 			nk_source_add(&I->nk, &sources[i]);
 	if (I->ctl >= 0)
 		nk_watch_fd(&I->nk, I->ctl, NK_CONTROL);
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		I->host_watch[h] = nk_watch_bell(&I->nk);
+	err = npp_ringer_open(&I->ringer);
+	if (err < 0)
+		npp_warnx("no asynchronous I/O (%s): a program that fills its doorbell can stop this IOP",
+			  strerror(-err));
 	I->th_house = nk_thread_add(&I->nk, NK_HIGH, "housekeeping", house_thread, I);
 	I->th_scan = nk_thread_add(&I->nk, NK_NORMAL, "scan", ism_scan_thread, I);
 	I->th_sweep = nk_thread_add(&I->nk, NK_LOW, "sweep", sweep_thread, I);
@@ -214,6 +224,7 @@ void ism_destroy(struct ism *I)
 	npp_region_unmap(&I->stats_region);
 	npp_region_unmap(&I->locks);
 	npp_region_unmap(&I->priv);
+	npp_ringer_close(&I->ringer);
 	ism_control_free(I);
 }
 

@@ -88,7 +88,7 @@ int osm_ctx_open(struct npp_osm *o, unsigned proc, unsigned kind, unsigned *c)
 		free_lanes(o, i);
 		return err;
 	}
-	osm_bell_clear(o->bell[i]);
+	npp_bell_drain(o->bell[i]);
 	atomic_store_explicit(&o->ctx_shm[i].sleeping, 0, memory_order_relaxed);
 	o->ctx[i].proc = o->ctx_shm[i].proc = proc;
 	o->ctx[i].kind = o->ctx_shm[i].kind = kind;

@@ -31,15 +31,11 @@ int osm_poll_add(struct npp_osm *o, int fd, unsigned kind, uint32_t index, uint3
 	return epoll_ctl(o->epfd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-/* Takes what was rung, never waiting: programs and ISMs hold the same open file and may
- * have made it blocking. */
-void osm_bell_clear(int efd)
+/* Programs and ISMs hold the same open files: they must not be able to make us wait. */
+void osm_ring(struct npp_osm *o, int efd)
 {
-	uint64_t n;
-	struct iovec v = { &n, sizeof n };
-
-	while (preadv2(efd, &v, 1, -1, RWF_NOWAIT) < 0 && errno == EINTR)
-		;
+	npp_ringer_add(&o->ringer, efd);
+	npp_ringer_flush(&o->ringer);
 }
 
 /* ---- nppd of this host ------------------------------------------------------------------ */
@@ -96,7 +92,7 @@ static void on_event(struct npp_osm *o, uint64_t data)
 		osm_conn_accept(o);
 		break;
 	case OSM_EV_BELL:
-		osm_bell_clear(o->bell[0]);
+		npp_bell_drain(o->bell[0]);
 		break;
 	case OSM_EV_SIGNAL:
 		on_signal(o);

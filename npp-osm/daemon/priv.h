@@ -223,6 +223,7 @@ struct npp_osm {
 	uint32_t backlog;		/* messages in all q */
 	uint32_t udp_rotor;
 	int bell[NPP_MAX_CTX];
+	struct npp_ringer ringer;
 	uint8_t *body;			/* NPP_CTL_MAX_BODY */
 	struct npp_ctl_msg msg;
 };
@@ -265,7 +266,7 @@ uint64_t osm_alloc(struct npp_osm *o, uint64_t size);	/* zeroed; 0: none */
 void osm_free(struct npp_osm *o, uint64_t off, uint64_t size);
 uint64_t osm_random(struct npp_osm *o);
 uint32_t osm_prog_count(const struct npp_osm *o);
-void osm_bell_clear(int efd);
+void osm_ring(struct npp_osm *o, int efd);	/* a doorbell, at once; never waits */
 int osm_poll_add(struct npp_osm *o, int fd, unsigned kind, uint32_t index, uint32_t serial);
 
 /* rebuild.c */

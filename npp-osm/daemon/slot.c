@@ -65,7 +65,7 @@ void osm_slot_unmap(struct npp_osm *o, unsigned s)
 void osm_nudge(struct npp_osm *o, unsigned s, unsigned c)
 {
 	if (npp_inbound_mark(o->slot[s].in, c))
-		npp_bell_ring(o->npp[s / NPP_MAX_IOPS].bell_fd[s % NPP_MAX_IOPS]);
+		osm_ring(o, o->npp[s / NPP_MAX_IOPS].bell_fd[s % NPP_MAX_IOPS]);
 }
 
 /* Free frames in our lane to the ISM; a position that makes no sense counts as none. */

@@ -26,7 +26,7 @@ static void wake_ctx(struct npp_osm *o, unsigned c, unsigned slot)
 		atomic_store_explicit(&q->overflow, 1, memory_order_release);
 	}
 	if (npp_bell_claim(&o->ctx_shm[c].sleeping))
-		npp_bell_ring(o->bell[c]);
+		osm_ring(o, o->bell[c]);
 }
 
 /* Sets BITS (NPP_OUT_*) in pend_out of record I and wakes its subscribers. */

@@ -209,6 +209,9 @@ static int make_poll(struct npp_osm *o)
 	o->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (o->epfd < 0)
 		return -errno;
+	err = npp_ringer_open(&o->ringer);
+	if (err < 0)
+		npp_warnx("no asynchronous I/O (%s): a program can make this daemon wait", strerror(-err));
 	if (fcntl(o->listen_fd, F_SETFL, fcntl(o->listen_fd, F_GETFL) | O_NONBLOCK) < 0)
 		return -errno;
 	err = osm_poll_add(o, o->cfg.ctl, OSM_EV_CTL, 0, 0);
@@ -330,6 +333,7 @@ void npp_osm_destroy(struct npp_osm *o)
 		free(d->ref);
 		free(d);
 	}
+	npp_ringer_close(&o->ringer);
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
 		close_fd(o->bell[c]);
 	close_fd(o->sigfd);

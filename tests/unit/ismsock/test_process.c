@@ -42,7 +42,7 @@ static const uint8_t mac_ism[6] = { 2, 0, 0, 0, 0, 1 }, mac_peer[6] = { 2, 0, 0,
 
 static struct rig {
 	struct npp_region global, neigh, stats, locks, priv, mem, in;
-	int rx_ctl, rx_data, ctl, port, bell[IOPS];
+	int rx_ctl, rx_data, ctl, port, bell[IOPS], host_bell;
 	struct npp_fring_prod rx;
 	pid_t pid;
 	struct npp_i2oq_prod to;
@@ -91,6 +91,7 @@ static void make_regions(const struct npp_ctl_start_ism *start)
 					   ism_layout_hash(), 0), 0);
 	ck_assert_int_eq(npp_fring_create("t-rx", NPP_REGION_RX, ME, 1 << 20, 0, &r.rx_ctl, &r.rx_data), 0);
 	ck_assert_int_eq(npp_fring_attach_prod(&r.rx, r.rx_ctl, r.rx_data, NPP_REGION_RX), 0);
+	r.host_bell = npp_bell_create();
 	for (int i = 0; i < IOPS; i++)
 		r.bell[i] = npp_bell_create();
 }
@@ -190,6 +191,7 @@ static void teardown(void)
 	close(r.rx_data);
 	for (int i = 0; i < IOPS; i++)
 		close(r.bell[i]);
+	close(r.host_bell);
 }
 
 /* ---- the wire ----------------------------------------------------------------------------- */
@@ -353,16 +355,16 @@ static void make_host(void)
 static void attach_host(void)
 {
 	struct npp_ctl_host_attach a = { .host_no = 0, .attach = 0, .slot = SLOT };
-	int fds[2] = { r.mem.fd, r.in.fd };
+	int fds[3] = { r.mem.fd, r.in.fd, r.host_bell };
 
-	ck_assert_int_eq(npp_ctl_send(r.ctl, NPP_CTL_HOST_ATTACH, 0, 0, &a, sizeof a, fds, 2), 0);
+	ck_assert_int_eq(npp_ctl_send(r.ctl, NPP_CTL_HOST_ATTACH, 0, 0, &a, sizeof a, fds, 3), 0);
 }
 
 static void tell(struct npp_msg m)
 {
 	ck_assert_int_eq(npp_i2oq_post(&r.to, &m), 0);
 	if (npp_inbound_mark(r.in.base, 0))
-		npp_bell_ring(r.bell[ME]);
+		npp_bell_ring(r.host_bell);
 }
 
 static struct npp_msg hear(unsigned type)

@@ -4,7 +4,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +33,70 @@ START_TEST(ringing_makes_readable_and_draining_not)
 	npp_bell_drain(-1);
 	ck_assert_int_eq(errno, 42);
 	close(fd);
+}
+END_TEST
+
+/* Somebody who shares the doorbells has filled them and made them blocking. */
+START_TEST(a_ringer_never_waits)
+{
+	static const uint64_t full = 0xfffffffffffffffeull;
+	struct npp_ringer r;
+	int fd[3 * NPP_RINGER_MAX];
+	uint64_t v;
+
+	ck_assert_int_eq(npp_ringer_open(&r), 0);
+	for (unsigned i = 0; i < 3 * NPP_RINGER_MAX; i++) {
+		fd[i] = npp_bell_create();
+		ck_assert_int_ge(fd[i], 0);
+		ck_assert_int_eq(fcntl(fd[i], F_SETFL, 0), 0);
+	}
+	for (unsigned k = 0; k < 3; k++) {
+		ck_assert_int_eq(write(fd[k], &full, sizeof full), sizeof full);
+		for (unsigned n = 0; n < 100; n++) {
+			npp_ringer_add(&r, fd[k]);
+			npp_ringer_flush(&r);
+		}
+		ck_assert_int_eq(read(fd[k], &v, sizeof v), sizeof v);
+		ck_assert(v == UINT64_MAX);
+		npp_bell_drain(fd[k]); /* empty and blocking: must not wait either */
+	}
+	npp_ringer_add(&r, -1);
+	npp_ringer_add(&r, STDERR_FILENO); /* not a doorbell: left alone */
+	for (unsigned i = 0; i < 3 * NPP_RINGER_MAX; i++)
+		npp_ringer_add(&r, fd[i]);
+	errno = 42;
+	npp_ringer_flush(&r);
+	ck_assert_int_eq(errno, 42);
+	for (unsigned i = 0; i < 3 * NPP_RINGER_MAX; i++) {
+		ck_assert_int_eq(read(fd[i], &v, sizeof v), sizeof v);
+		ck_assert_uint_eq(v, 1);
+		close(fd[i]);
+	}
+	npp_ringer_close(&r);
+}
+END_TEST
+
+START_TEST(a_ringer_wakes_a_sleeper_though_the_doorbell_is_full)
+{
+	static const uint64_t full = 0xfffffffffffffffeull;
+	struct npp_ringer r;
+	struct pollfd p = { .fd = npp_bell_create(), .events = POLLIN };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET }, got;
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	ck_assert_int_eq(npp_ringer_open(&r), 0);
+	ck_assert_int_eq(epoll_ctl(ep, EPOLL_CTL_ADD, p.fd, &ev), 0);
+	ck_assert_int_eq(write(p.fd, &full, sizeof full), sizeof full);
+	ck_assert_int_eq(epoll_wait(ep, &got, 1, 0), 1);
+	ck_assert_int_eq(epoll_wait(ep, &got, 1, 0), 0);
+	for (int i = 0; i < 3; i++) {
+		npp_ringer_add(&r, p.fd);
+		npp_ringer_flush(&r);
+		ck_assert_int_eq(epoll_wait(ep, &got, 1, 0), 1); /* a fresh edge each time */
+	}
+	npp_ringer_close(&r);
+	close(ep);
+	close(p.fd);
 }
 END_TEST
 
@@ -98,6 +164,8 @@ int main(void)
 	TCase *t = tcase_create("bell");
 
 	tcase_add_test(t, ringing_makes_readable_and_draining_not);
+	tcase_add_test(t, a_ringer_never_waits);
+	tcase_add_test(t, a_ringer_wakes_a_sleeper_though_the_doorbell_is_full);
 	tcase_add_test(t, no_wake_up_is_lost_and_no_round_rings_twice);
 	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);

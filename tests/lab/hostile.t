@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# hostile.t - a host that spoils its doorbells harms nobody but itself
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin hostile
+need curl jq
+python=/usr/bin/python3
+[ -x $python ] || skip_all 'needs python3'
+
+cat >"$work/two.yaml" <<'Y'
+name: two
+networks:
+  lan: {subnet: 10.1.0.0/24}
+nodes:
+  client1: {kind: client, networks: {lan: 10.1.0.10}}
+  acc1:    {kind: npp, iops: 2, networks: {lan: 10.1.0.11}}
+  web1:    {kind: host, stack: npp, npps: [acc1]}
+  web2:    {kind: host, stack: npp, npps: [acc1]}
+Y
+cat >"$work/hostile.py" <<'P'
+# A child waits in accept(); it is stopped, and every doorbell that it holds is filled and
+# made blocking. Who rings by a plain write waits for ever now.
+import ctypes, fcntl, os, signal, socket, struct, time
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+libc = ctypes.CDLL(None, use_errno=True)
+pid = os.fork()
+if pid == 0:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    s = socket.socket()
+    s.bind(("", 7000))
+    s.listen(64)
+    while True:
+        s.accept()
+time.sleep(1)
+os.kill(pid, signal.SIGSTOP)
+pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
+bells = 0
+for f in os.listdir("/proc/%d/fd" % pid):
+    if "eventfd" not in os.readlink("/proc/%d/fd/%s" % (pid, f)):
+        continue
+    fd = libc.syscall(PIDFD_GETFD, pidfd, int(f), 0)
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    os.write(fd, struct.pack("Q", 0xfffffffffffffffe))
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
+    bells += 1
+print("spoilt", bells, flush=True)
+time.sleep(60)
+P
+cat >"$work/client.py" <<'P'
+import socket
+waiting = [socket.create_connection(("10.1.0.11", 7000), 5) for _ in range(16)]
+good = 0
+for _ in range(200):
+    c = socket.create_connection(("10.1.0.11", 80), 5)
+    c.settimeout(5)
+    c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    good += c.recv(15) == b"HTTP/1.0 200 OK"
+    c.close()
+print(good)
+P
+
+lab_up "$work/two.yaml"
+mkdir "$work/www"
+start http web2 $python -m http.server -d "$work/www" 80
+ok 'a well-behaved host listens' wait_for 15 listening web2 80
+start hostile web1 $python "$work/hostile.py"
+ok 'the other one spoils its doorbells' wait_for 15 grep -q 'spoilt [1-9]' "$evidence/hostile.log"
+is 'all requests to the first are answered' "$(on client1 timeout $((30 * slow)) $python "$work/client.py" 2>&1 | tail -n1)" 200
+stop "$started" KILL
+ok 'the second serves again after its program is gone' wait_for 10 on web1 $python -c '
+import socket
+s = socket.socket()
+s.bind(("", 7000))
+s.listen()'
+done_testing
