@@ -9,7 +9,7 @@ lab_up "$topologies/pair.yaml"
 mac=$("$npplab" status "$lab" --json | jq -r '.nodes[] | select(.name == "acc1").networks[0].mac')
 on client1 tcpdump -Z root -i lan -n -e --immediate-mode -w "$work/arp.pcap" arp 2>"$evidence/tcpdump.log" &
 dump=$!
-background+=($dump)
+background+=("$dump")
 wait_for 5 grep -q 'listening on' "$evidence/tcpdump.log"
 
 ok 'it answers ping' on client1 ping -c3 -i0.2 -W2 web1

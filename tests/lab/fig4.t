@@ -19,7 +19,7 @@ for c in client1 client2; do
   ok "$c reaches web2 by its name" on "$c" ping -c1 -W2 web2
 done
 ok 'clients of two ISPs reach each other' on client1 ping -c1 -W2 client2
-ok 'packets of full size pass' on client1 ping -c1 -W2 -s 1472 -M do web1
+ok 'packets of full size pass' on client1 ping -c1 -W2 -s 1472 -M "do" web1
 is 'the way to a client goes over both routers' "$(on web1 ping -c1 -W2 -t2 client1 | grep -c 'Time to live')" 1
 
 is "a node has its own /sys/class/net" "$(on client1 sh -c 'cd /sys/class/net && echo *')" 'isp1 lo'

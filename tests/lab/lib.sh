@@ -99,7 +99,7 @@ like()
 # cmp_num NAME A OP B, with OP as test(1) has it (-eq -ge ...)
 cmp_num()
 {
-  if [ -n "$2" ] && [ -n "$4" ] && [ "$2" "$3" "$4" ]; then pass "$1"
+  if [ -n "$2" ] && [ -n "$4" ] && test "$2" "$3" "$4"; then pass "$1"
   else fail "$1" "$2 $3 $4 does not hold"; return 1; fi
 }
 
@@ -178,7 +178,7 @@ start()
   shift 2
   "$npplab" exec --lab "$lab" "$node" -- "$@" >"$evidence/$name.log" 2>&1 </dev/null &
   started=$!
-  background+=($started)
+  background+=("$started")
 }
 
 # stop PID [SIGNAL]: and wait for its end.
