@@ -40,6 +40,7 @@ left_by()
 {
   leftovers "t$1" 2>/dev/null
   ls -d /run/netns/nppd"$1"-* "$rundir/t$1"-* "$top_builddir"/tests/lab/evidence/*."$1" 2>/dev/null
+  compgen -G "$(dirname "$rundir")/npp-logs-t$1-*"
   find "$2" -mindepth 1
 }
 

@@ -160,7 +160,31 @@ lab_up()
   [ -z "$out" ] || diag "$out"
 }
 
-lab_down() { "$npplab" down "${1:-$lab}" </dev/null; }
+lab_down() { keep_logs "${1:-$lab}"; "$npplab" down "${1:-$lab}" </dev/null; }
+
+# With sanitizers: the logs of a lab outlive it, for what a process says at its end.
+keep_logs()
+{
+  local logs
+  logs=$(dirname "$rundir")/npp-logs-$1
+  $sanitized && [ -e "$rundir/$1" ] || return 0
+  mkdir -p "$logs"
+  ln -f "$rundir/$1"/*.log "$logs" 2>/dev/null
+}
+
+# Have the sanitizers said anything in FILES...?
+sanitizer_reports()
+{
+  local f
+  $sanitized || return 1
+  for f; do
+    grep -aqsE 'ERROR: [A-Za-z]*Sanitizer|runtime error:|Sanitizer has encountered' "$f" || continue
+    echo "# $f:"
+    grep -aE -A30 'ERROR: [A-Za-z]*Sanitizer|runtime error:|Sanitizer has encountered' "$f" | head -n 60 | sed 's/^/# /'
+    return 0
+  done
+  return 1
+}
 
 # on NODE COMMAND...
 on()
@@ -229,6 +253,7 @@ lab_end()
   if ! $interrupted && { [ "$status" != 0 ] || [ "$tap_failed" != 0 ]; }; then collect; fi
   for p in "${background[@]}"; do kill "$p" 2>/dev/null; done
   for l in "${labs[@]}"; do
+    keep_logs "$l"
     "$npplab" down "$l" >"$evidence/down-$l" 2>&1 </dev/null || [ ! -e "$rundir/$l" ] || {
       echo "# lab $l did not go down:"
       sed 's/^/# /' "$evidence/down-$l"
@@ -237,6 +262,12 @@ lab_end()
   done
   wait 2>/dev/null
   at_end
+  for l in "${labs[@]}"; do
+    l=$(dirname "$rundir")/npp-logs-$l
+    ! sanitizer_reports "$l"/*.log || { status=1; cp -r "$l" "$evidence"; }
+    rm -rf "$l"
+  done
+  ! sanitizer_reports "$evidence"/*.log || status=1
   rm -rf "$work"
   if $interrupted || { [ "$status" = 0 ] && [ "$tap_failed" = 0 ]; }; then
     rm -rf "$evidence"

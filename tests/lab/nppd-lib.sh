@@ -32,7 +32,7 @@ nppd_begin()
 
 nppd_end()
 {
-  local p
+  local p status=$?
   trap - EXIT
   trap '' INT TERM HUP PIPE
   # First in peace: a supervisor that is killed cannot give hugepages back.
@@ -47,8 +47,10 @@ nppd_end()
       [ -s "$p" ] && { diag "$p:"; tail -n 30 "$p" | sed 's/^/# /'; }
     done
   fi
+  ! sanitizer_reports "$work"/*.log || status=1
   ip netns del "$ns" 2>/dev/null
   rm -rf "$work"
+  exit "$status"
 }
 
 # does NAME COMMAND...: like ok, but in this shell, so that the command can keep something.
