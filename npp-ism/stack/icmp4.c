@@ -124,12 +124,11 @@ struct icmp_quote {
 	uint32_t seq;
 };
 
-/* Parses the packet that PKT quotes; false: not one of ours, or too little of it. */
-static bool quote_parse(struct stack *s, const struct pkt *pkt, struct icmp_quote *q)
+/* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. */
+static bool quote_parse(struct stack *s, const struct ip4_hdr *h, uint32_t len, struct icmp_quote *q)
 {
-	const struct ip4_hdr *h = (const struct ip4_hdr *)(pkt->l4 + sizeof(struct icmp4_hdr));
-	uint32_t len = pkt->l4_len - sizeof(struct icmp4_hdr), hlen;
 	union npp_addr us, peer;
+	uint32_t hlen;
 	const uint8_t *l4;
 	uint8_t ports[4];
 
@@ -172,7 +171,7 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	uint32_t mtu = 0;
 	unsigned owner;
 
-	if (pkt->l2_bcast || !quote_parse(s, pkt, &q)) {
+	if (pkt->l2_bcast || !quote_parse(s, (const struct ip4_hdr *)(h + 1), pkt->l4_len - (uint32_t)sizeof *h, &q)) {
 		STAT_INC(s, IS_DROP_ICMP);
 		return;
 	}
@@ -194,6 +193,15 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 		tcp_icmp_error(s, &q.key, q.seq, m.err, m.hard, mtu);
 	else
 		udp_icmp_error(s, &q.key, m.err, m.hard);
+}
+
+/* A packet that never left: its neighbour does not answer. Who is connecting hears of it. */
+void icmp4_not_sent(struct stack *s, const struct ip4_hdr *h, uint32_t len)
+{
+	struct icmp_quote q;
+
+	if (quote_parse(s, h, len, &q) && q.key.proto == IP_PROTO_TCP)
+		tcp_icmp_error(s, &q.key, q.seq, EHOSTUNREACH, true, 0);
 }
 
 void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)

@@ -273,6 +273,7 @@ int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos,
 
 /* ---- icmp4.c */
 void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len);
+void icmp4_not_sent(struct stack *s, const struct ip4_hdr *h, uint32_t len);
 void icmp4_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t code, uint32_t rest);
 
 /* ---- reass.c */

@@ -146,6 +146,12 @@ static void wait_look(struct stack *s, struct neigh_wait *w)
 	if (s->now_us - w->born_us >= NEIGH_WAIT_US ||
 	    (known && v.state == NPP_NEIGH_FAILED && v.updated_us > w->born_us)) {
 		STAT_ADD(s, IS_DROP_NEIGH_FAILED, w->n);
+		for (uint16_t i = 0; i < w->n; i++) {
+			const struct neigh_frame *f = &s->ip->frame[w->frame[i]];
+
+			if (f->len > ETH_HDR_LEN)
+				icmp4_not_sent(s, (const struct ip4_hdr *)(f->data + ETH_HDR_LEN), f->len - ETH_HDR_LEN);
+		}
 		wait_free(s->ip, w);
 		return;
 	}

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# programs.t - unmodified programs and what they lean on: reloads, children, stdio, errors
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin programs
+need curl jq
+python=/usr/bin/python3
+[ -x $python ] || skip_all 'needs python3'
+have() { command -v "$1" >/dev/null || { pass "$2 # SKIP needs $1"; return 1; }; }
+
+# ---- a server of lines, by KIND: each line comes back with KIND in front -----------------
+cat >"$work/server.py" <<'P'
+import asyncio, multiprocessing, os, signal, socket, socketserver, subprocess, sys
+kind, port = sys.argv[1], int(sys.argv[2])
+mark = kind.encode() + b":"
+def listener():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("", port))
+    s.listen(128)
+    return s
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(mark + line)
+class Tcp(socketserver.TCPServer):
+    allow_reuse_address, request_queue_size = True, 128
+class Forking(socketserver.ForkingMixIn, Tcp):
+    max_children = 100
+class Threading(socketserver.ThreadingMixIn, Tcp):
+    daemon_threads = True
+async def coroutines():
+    async def lines(r, w):
+        while line := await r.readline():
+            w.write(mark + line)
+            await w.drain()
+        w.close()
+    async with await asyncio.start_server(lines, "", port, backlog=128) as s:
+        await s.serve_forever()
+def worker(s):
+    while True:
+        c, _ = s.accept()
+        with c, c.makefile("rwb") as f:
+            for line in f:
+                f.write(mark + line)
+                f.flush()
+sed = ["sed", "-u", "s/^/%s:/" % kind]
+if kind == "forking":
+    Forking(("", port), Lines).serve_forever()
+elif kind == "threading":
+    Threading(("", port), Lines).serve_forever()
+elif kind == "asyncio":
+    asyncio.run(coroutines())
+elif kind == "prefork":
+    s = listener()
+    for _ in range(4):
+        multiprocessing.get_context("fork").Process(target=worker, args=(s,)).start()
+elif kind == "inetd":               # a program that knows stdin and stdout only, by stdio
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    s = listener()
+    while True:
+        c, _ = s.accept()
+        if os.fork() == 0:
+            os.dup2(c.fileno(), 0)
+            os.dup2(c.fileno(), 1)
+            os.closerange(3, 1000)
+            os.execvp("sed", sed)
+        c.close()
+elif kind == "popen":               # the same by vfork
+    s, children = listener(), []
+    while True:
+        c, _ = s.accept()
+        children = [p for p in children if p.poll() is None]
+        children.append(subprocess.Popen(sed, stdin=c, stdout=c))
+        c.close()
+P
+cat >"$work/client.py" <<'P'
+import socket, sys, threading
+kind, host, port, n = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+good = []
+def one(i):
+    with socket.create_connection((host, port), 20) as c, c.makefile("rwb") as f:
+        for j in range(20):
+            line = b"line %d %d\n" % (i, j)
+            f.write(line)
+            f.flush()
+            assert f.readline() == kind.encode() + b":" + line
+        c.shutdown(socket.SHUT_WR)
+        assert f.read() == b""
+    good.append(i)
+threads = [threading.Thread(target=one, args=(i,)) for i in range(n)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(len(good))
+P
+
+lab_up "$topologies/pair.yaml"
+port=6100
+for kind in forking threading asyncio prefork inetd popen; do
+  port=$((port + 1)) n=16
+  [ $kind != prefork ] || n=4
+  start "$kind" web1 $python "$work/server.py" $kind $port
+  wait_for 10 listening web1 $port
+  is "server in Python: $kind" \
+    "$(on client1 timeout $((20 * slow)) $python "$work/client.py" $kind web1 $port $n 2>&1 | tail -n1)" $n
+  kill "$started" 2>/dev/null
+done
+
+# ---- nginx: reload under load, reuseport, proxy -------------------------------------------
+mkdir -p "$work/www" "$work/tmp"
+chmod 755 "$work/www"
+head -c 20000000 /dev/urandom >"$work/www/file"
+echo hello >"$work/www/index.html"
+want=$(sha256sum <"$work/www/file")
+start backend client1 $python -m http.server -d "$work/www" 8000
+if have nginx 'nginx'; then
+  cat >"$work/nginx.conf" <<CONF
+daemon off;
+worker_processes 2;
+pid $work/nginx.pid;
+error_log $evidence/nginx-error.log info;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path $work/tmp; proxy_temp_path $work/tmp; fastcgi_temp_path $work/tmp;
+  uwsgi_temp_path $work/tmp; scgi_temp_path $work/tmp;
+  server { listen 80 backlog=1024; root $work/www; location /proxy/ { proxy_pass http://10.1.0.10:8000/; } }
+  server { listen 81 reuseport; root $work/www; }
+}
+CONF
+  start nginx web1 nginx -e "$evidence/nginx-error.log" -c "$work/nginx.conf"
+  wait_for 10 listening web1 81
+  wait_for 10 listening client1 8000
+  is 'nginx: proxy_pass to the kernel' "$(on client1 curl -s --max-time 20 http://web1/proxy/file | sha256sum)" "$want"
+  is 'nginx: a listener with reuseport' "$(on client1 curl -s --max-time 20 http://web1:81/file | sha256sum)" "$want"
+  for p in 80 81; do
+    on client1 $python - $p >"$work/load$p" 2>&1 <<'P' &
+import sys, time, urllib.request
+good, end = 0, time.time() + 3
+while time.time() < end:
+    assert urllib.request.urlopen("http://web1:%s/" % sys.argv[1], timeout=5).read() == b"hello\n"
+    good += 1
+print("served", good)
+P
+    load=$!
+    for _ in 1 2 3 4 5; do sleep 0.5; kill -HUP "$(cat "$work/nginx.pid")"; done
+    wait $load
+    like "nginx: no request is lost when it reloads, port $p" "$(tail -n1 "$work/load$p")" '^served [1-9][0-9]'
+  done
+  kill -QUIT "$(cat "$work/nginx.pid")"
+fi
+
+# ---- others, if they are here -------------------------------------------------------------
+if have redis-benchmark 'redis' && have redis-server 'redis'; then
+  start redis web1 redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --save '' --dir "$work/tmp"
+  wait_for 10 listening web1 6379
+  like 'redis: 50 connections, pipelined' \
+    "$(on client1 timeout 30 redis-benchmark -h 10.1.0.11 -n 20000 -P 8 -c 50 -q -t set,get 2>&1 | tr '\r' '\n')" 'GET: [0-9.]+ requests per second'
+  kill "$started"
+fi
+if have haproxy 'haproxy'; then
+  printf '%s\n' global ' nbthread 2' defaults ' mode http' ' timeout connect 5s' ' timeout client 9s' ' timeout server 9s' \
+    'frontend f' ' bind :8088' ' default_backend b' 'backend b' ' server s 10.1.0.10:8000' >"$work/haproxy.cfg"
+  start haproxy web1 haproxy -db -f "$work/haproxy.cfg"
+  wait_for 10 listening web1 8088
+  is 'haproxy between two clients' "$(on client1 curl -s --max-time 20 http://web1:8088/file | sha256sum)" "$want"
+  kill "$started"
+fi
+
+# ---- what programs learn when it does not work ------------------------------------------------
+cat >"$work/errors.py" <<'P'
+import errno, select, socket, struct, sys
+net = "10.1.0."
+def name(e): return errno.errorcode[e.errno] if e.errno else repr(e)
+def attempt(f):
+    try: f()
+    except OSError as e: return name(e)
+    return "ok"
+def refused():
+    s = socket.socket(); s.setblocking(False)
+    assert s.connect_ex((net + "10", 9)) == errno.EINPROGRESS
+    assert select.select([], [s], [], 5)[1]
+    return errno.errorcode[s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)]
+def silent():
+    s = socket.socket(); s.settimeout(20)
+    return attempt(lambda: s.connect((net + "99", 80)))
+def udp_refused():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)
+    s.connect((net + "10", 9)); s.send(b"x")
+    return attempt(lambda: s.recv(1))
+def timed():
+    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 200000))
+    return attempt(lambda: s.connect((net + "98", 80)))
+def again():
+    s = socket.socket()
+    return attempt(lambda: s.connect((net + "10", 9))) + "," + attempt(lambda: s.connect((net + "10", 8000)))
+print({f: globals()[f]() for f in sys.argv[1:]}[sys.argv[1]])
+P
+err() { on web1 timeout $((30 * slow)) $python "$work/errors.py" "$1" 2>&1 | tail -n1; }
+is 'non-blocking connect to a closed port' "$(err refused)" ECONNREFUSED
+is 'connect to a neighbour that is not there' "$(err silent)" EHOSTUNREACH
+is 'connect with SO_SNDTIMEO' "$(err timed)" EINPROGRESS
+is 'a refused socket connects again' "$(err again)" ECONNREFUSED,ok
+is 'a connected datagram socket hears of a closed port' "$(err udp_refused)" ECONNREFUSED
+is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
+done_testing
