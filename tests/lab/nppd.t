@@ -142,12 +142,13 @@ owner="nppd:huge:${pid_of[huge]}"
 does 'it ends' nppd_stop huge
 not_ok 'and has given them back' grep -q "^$owner " /run/npp/hugepages
 does 'once more' nppd_start huge
+owner="nppd:huge:${pid_of[huge]}"
 kill -KILL "${pid_of[huge]}"
 wait "${pid_of[huge]}" 2>/dev/null
 pid_of=()
-owner="nppd:huge:$(awk '$1 ~ /^nppd:huge:/ {print $3}' /run/npp/hugepages | head -n1)"
+ok 'kill -9 of it: the port goes' wait_for 5 sh -c "! ip -n $ns link show thuge"
 does 'whoever comes after kill -9' nppd_start huge
+not_ok 'gives back what it had borrowed' grep -q "^$owner " /run/npp/hugepages
 nppd_stop huge
-not_ok 'gives back what it had borrowed' grep -q "^nppd:huge:" /run/npp/hugepages
 [ -r $huge/nr_hugepages ] && diag "hugepages now: $(cat $huge/nr_hugepages), free $(cat $huge/free_hugepages)"
 done_testing
