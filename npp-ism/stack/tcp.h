@@ -39,6 +39,7 @@
 #define TCP_ORPHAN_TRIES 8
 #define TCP_PROBE_TRIES 15		/* window probes without any answer */
 #define TCP_TLP_MIN_US 10000u
+#define TCP_REORDER_MIN_US 2000u	/* how long what is overtaken is waited for at least */
 #define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
 #define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
 #define TCP_RCVBUF_START 131072u
@@ -108,7 +109,7 @@ enum tcp_recovery { TCP_OPEN = 0, TCP_RECOVERY, TCP_LOSS };
 enum tcp_cc_id { TCP_CC_CUBIC = 0, TCP_CC_NEWRENO, TCP_CC_COUNT };
 enum tcp_due { DUE_TX = 0, DUE_DELACK, DUE_KEEP, DUE_COUNT };
 /* What the transmit timer stands for. */
-enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST };
+enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 
 #define TF_TS 0x1u		/* timestamps agreed */
 #define TF_SACK 0x2u		/* SACK agreed */
@@ -130,6 +131,7 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST };
 #define TF_DSACK 0x20000u	/* dsack is to be told */
 #define TF_TX_DONE 0x40000u	/* told the user so */
 #define TF_PUSH 0x80000u		/* send what fits now, small as it may be */
+#define TF_RTX_AGAIN 0x100000u	/* the first hole was sent again and lost again */
 
 struct tcb {
 	NPP_ALIGNED struct tcp_conn c;	/* must stand first */
@@ -165,7 +167,9 @@ struct tcb {
 	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
 	uint32_t high_rxt;		/* everything below was sent again in this recovery */
 	uint32_t lost_edge;		/* everything below that is not SACKed is lost */
-	uint32_t rtx_mark;		/* snd_nxt when a hole was last sent again */
+	uint32_t rtx_mark, rtx_us;	/* snd_nxt and time when a hole was last sent again */
+	uint32_t hole_mark, hole_us;	/* the same of the first hole; as above if that is not known */
+	uint32_t rtx_later;		/* bytes SACKed since that were sent again after the first hole */
 	uint32_t tlp_end;
 	uint32_t rtx_ts;		/* our timestamp at the first retransmission (Eifel) */
 	uint32_t undo_bytes;		/* sent again and not yet reported as duplicate */
@@ -386,6 +390,9 @@ uint32_t tcp_recv_wake(const struct tcb *t, bool *want);
 
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);
 void tcp_enter_loss(struct stack *s, struct tcb *t);
+/* Microseconds after which a hole counts as lost because later data has arrived; 0: there is none. */
+uint32_t tcp_reorder_wait(const struct stack *s, const struct tcb *t);
+void tcp_reorder_over(struct stack *s, struct tcb *t);	/* that time has passed */
 void tcp_rtt_sample(struct tcb *t, uint32_t us);
 uint32_t tcp_pipe(const struct stack *s, const struct tcb *t);
 /* Adds [start, end) to B; *ADDED: bytes that were new. False: no room for one more interval. */
@@ -396,8 +403,8 @@ uint32_t tcp_ranges_sum(const struct tcp_block *b, uint32_t from, uint32_t to);
 const struct tcp_range *tcp_ranges_find(const struct tcp_block *b, uint32_t seq);
 /* First sequence number >= FROM outside every interval; *END: where the next interval begins, or LIMIT. */
 uint32_t tcp_ranges_hole(const struct tcp_block *b, uint32_t from, uint32_t limit, uint32_t *end);
-/* Takes the SACK blocks of SEG into the scoreboard; bytes newly SACKed. *DUP: bytes that a
- * D-SACK reports as received twice. */
+/* Takes the SACK blocks of SEG into the scoreboard; bytes newly SACKed, and their sum below
+ * high_rxt goes to rtx_later. *DUP: bytes that a D-SACK reports as received twice. */
 uint32_t tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t *dup);
 void tcp_sack_mark_lost(struct stack *s, struct tcb *t);
 void tcp_sack_clear(struct stack *s, struct tcb *t);
@@ -420,6 +427,7 @@ void tcp_update_mss(struct tcb *t);
 void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us); /* 0: off */
 void tcp_arm_rto(struct stack *s, struct tcb *t);
 void tcp_arm_tx(struct stack *s, struct tcb *t);	/* RTO, or the loss probe before it */
+void tcp_arm_reorder(struct stack *s, struct tcb *t);	/* before either, if a hole is waited for */
 void tcp_arm_persist(struct stack *s, struct tcb *t, uint32_t after_us);
 void tcp_arm_keepalive(struct stack *s, struct tcb *t);
 

@@ -7,6 +7,9 @@
  * is not SACKed counts as lost and cwnd starts from one segment (RFC 5681). Both end
  * when `recover`, the snd_nxt of their beginning, is acknowledged.
  *
+ * What is lost is told by counts of segments and by time (tcp_sack.c); where no more ACKs
+ * come to look at the clock, the transmit timer does it (TXM_REORDER).
+ *
  * A reduction is taken back if it proves needless: the first ACK after it echoes a
  * timestamp from before the retransmission (Eifel, RFC 3522), or D-SACKs report every
  * byte that was sent again as received twice (RFC 3708).
@@ -78,10 +81,12 @@ static void remember_for_undo(struct stack *s, struct tcb *t)
 static void recovery_begin(struct stack *s, struct tcb *t, enum tcp_recovery kind)
 {
 	t->recovery = (uint8_t)kind;
-	t->recover = t->rtx_mark = t->snd_nxt;
+	t->recover = t->rtx_mark = t->hole_mark = t->snd_nxt;
+	t->rtx_us = t->hole_us = (uint32_t)s->now_us;
+	t->rtx_later = 0;
 	t->high_rxt = t->snd_una;
 	t->flags |= TF_RTX_FIRST;
-	t->flags &= ~(TF_RTT_TIMING | TF_TLP_OUT);
+	t->flags &= ~(TF_RTT_TIMING | TF_TLP_OUT | TF_RTX_AGAIN);
 	t->n_lost++;
 	tcp_todo(s, t);
 }
@@ -91,7 +96,7 @@ static void recovery_end(struct tcb *t)
 	t->recovery = TCP_OPEN;
 	t->dupacks = 0;
 	t->recover = t->high_rxt = t->lost_edge = t->snd_una;
-	t->flags &= ~TF_RTX_FIRST;
+	t->flags &= ~(TF_RTX_FIRST | TF_RTX_AGAIN);
 }
 
 static void enter_recovery(struct stack *s, struct tcb *t)
@@ -131,20 +136,82 @@ static void undo(struct stack *s, struct tcb *t)
 	recovery_end(t);
 }
 
-/* Data that was sent after the last hole had been sent again has arrived, more than
- * DupThresh segments of it, and a hole is still there: it was lost once more. */
+/* ---- losses of what was sent again, and of what is waited for no longer ----------------------- */
+
+/* The first hole was sent again: how many bytes that were sent after that have arrived? */
+static uint32_t overtook(const struct stack *s, const struct tcb *t)
+{
+	if (t->recovery == TCP_OPEN || t->sacked == TCP_NONE || t->flags & TF_RTX_AGAIN ||
+	    !seq_gt(t->high_rxt, t->snd_una))
+		return 0;
+	return t->rtx_later + tcp_ranges_sum(tcp_block(s, t->sacked), seq_max(t->hole_mark, t->snd_una), t->snd_nxt);
+}
+
+/* A second loss within a window: the window is reduced a second time (RFC 5681, 4.3). */
+static void lost_again(struct stack *s, struct tcb *t)
+{
+	if (t->recovery == TCP_RECOVERY && t->flags & TF_UNDO) {
+		t->ssthresh = tcp_cc(t)->ssthresh(s, t);
+		t->cwnd = u32_min(t->cwnd, t->ssthresh);
+	}
+	t->flags &= ~TF_UNDO;
+}
+
+static uint32_t quarter_more(const struct tcb *t)
+{
+	return t->srtt_us + t->srtt_us / 4;
+}
+
 static void see_lost_again(struct stack *s, struct tcb *t)
 {
-	uint32_t above;
+	uint32_t many = (t->dupthresh - 1u) * t->mss, n = overtook(s, t);
 
-	if (!seq_gt(t->high_rxt, t->snd_una))
+	if (!n)
 		return;
-	above = tcp_ranges_sum(tcp_block(s, t->sacked), seq_max(t->rtx_mark, t->snd_una), t->snd_nxt);
-	if (above <= (t->dupthresh - 1u) * t->mss)
+	/* Sent after the last hole had been sent again: no hole has come through. */
+	if (tcp_ranges_sum(tcp_block(s, t->sacked), seq_max(t->rtx_mark, t->snd_una), t->snd_nxt) > many) {
+		t->high_rxt = t->snd_una;
+		t->flags |= TF_RTX_FIRST;
+		lost_again(s, t);
+	} else if (n > many || (uint32_t)s->now_us - t->hole_us > quarter_more(t)) {
+		t->flags |= TF_RTX_AGAIN;
+		lost_again(s, t);
+	}
+}
+
+uint32_t tcp_reorder_wait(const struct stack *s, const struct tcb *t)
+{
+	uint32_t gone, wait;
+
+	if (!(t->flags & TF_SACK) || t->sacked == TCP_NONE)
+		return 0;
+	if (t->recovery == TCP_OPEN) {
+		/* A network that was seen to reorder has a whole round trip. */
+		wait = t->dupthresh > TCP_DUPTHRESH ? t->srtt_us : t->srtt_us / 4;
+		return u32_max(wait, TCP_REORDER_MIN_US);
+	}
+	if (!overtook(s, t))
+		return 0;
+	gone = (uint32_t)s->now_us - t->hole_us;
+	wait = u32_max(quarter_more(t), TCP_REORDER_MIN_US);
+	return gone < wait ? wait - gone : 1;
+}
+
+void tcp_reorder_over(struct stack *s, struct tcb *t)
+{
+	const struct tcp_block *b = tcp_block(s, t->sacked);
+
+	if (t->recovery != TCP_OPEN) {
+		if (overtook(s, t)) {
+			t->flags |= TF_RTX_AGAIN;
+			lost_again(s, t);
+		}
 		return;
-	t->high_rxt = t->snd_una;
-	t->flags |= TF_RTX_FIRST;
-	t->flags &= ~TF_UNDO;
+	}
+	if (!b || !b->n)
+		return;
+	t->lost_edge = seq_max(t->lost_edge, b->r[b->n - 1].start);
+	enter_recovery(s, t);
 }
 
 /* ---- recovery, per ACK ------------------------------------------------------------------------ */
@@ -277,6 +344,10 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 		t->dupacks = 0;
 	} else {
 		t->high_rxt = seq_max(t->high_rxt, t->snd_una);
+		t->hole_mark = t->rtx_mark;
+		t->hole_us = t->rtx_us;
+		t->rtx_later = 0;
+		t->flags &= ~TF_RTX_AGAIN;
 	}
 	t->snd_sml = seq_max(t->snd_sml, t->snd_una);
 	if (t->flags & TF_TLP_OUT && seq_geq(t->snd_una, t->tlp_end))
@@ -322,6 +393,8 @@ enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_
 		tcp_cc_acked(s, t, acked, flight);
 	if (acked)
 		tcp_arm_tx(s, t);
+	if (fresh || acked)
+		tcp_arm_reorder(s, t);
 	tcp_todo(s, t);
 	return TCPV_NEXT;
 }

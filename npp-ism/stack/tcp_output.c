@@ -145,10 +145,41 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 	return len + fin;
 }
 
+/* What begins at FROM was sent again. */
+static void resent(struct stack *s, struct tcb *t, uint32_t from)
+{
+	t->rtx_mark = t->snd_nxt;
+	t->rtx_us = (uint32_t)s->now_us;
+	if (from == t->snd_una) { /* the first hole */
+		t->hole_mark = t->rtx_mark;
+		t->hole_us = t->rtx_us;
+		t->rtx_later = 0;
+	}
+	t->flags &= ~TF_RTX_FIRST;
+}
+
+/* The first hole, which was sent again and lost again, once more; pipe counts it already. */
+static void send_hole_again(struct stack *s, struct tcb *t, uint32_t pipe)
+{
+	uint32_t end, len, room;
+
+	t->flags &= ~TF_RTX_AGAIN;
+	if (tcp_ranges_hole(tcp_block(s, t->sacked), t->snd_una, t->high_rxt, &end) != t->snd_una)
+		return;
+	len = end - t->snd_una;
+	room = t->cwnd + u32_min(len, pipe);
+	room = u32_max(room > pipe ? room - pipe : 0, t->mss);
+	len = len > room ? room - room % t->mss : len;
+	if (tcp_resend(s, t, t->snd_una, t->snd_una + len))
+		resent(s, t, t->snd_una);
+}
+
 /* What is lost and was not sent again. Returns the new pipe. */
 static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 {
 	t->high_rxt = seq_max(t->high_rxt, t->snd_una);
+	if (t->flags & TF_RTX_AGAIN)
+		send_hole_again(s, t, pipe);
 	while (seq_lt(t->high_rxt, t->lost_edge)) {
 		uint32_t end, room = t->cwnd > pipe ? t->cwnd - pipe : 0, want, n;
 		uint32_t from = tcp_ranges_hole(tcp_block(s, t->sacked), t->high_rxt, t->lost_edge, &end);
@@ -168,8 +199,7 @@ static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 		n = tcp_resend(s, t, from, from + want);
 		if (!n)
 			break;
-		t->rtx_mark = t->snd_nxt;
-		t->flags &= ~TF_RTX_FIRST;
+		resent(s, t, from);
 		t->high_rxt = from + n;
 		pipe += n;
 	}
@@ -346,7 +376,7 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 
 void tcp_output(struct stack *s, struct tcb *t)
 {
-	uint32_t pipe, high = t->high_rxt;
+	uint32_t pipe, high = t->high_rxt, again = t->flags & TF_RTX_AGAIN;
 	bool sent;
 
 	if (!may_send(t))
@@ -359,7 +389,7 @@ void tcp_output(struct stack *s, struct tcb *t)
 	pipe = tcp_pipe(s, t);
 	if (t->recovery != TCP_OPEN) {
 		pipe = send_lost(s, t, pipe);
-		if (t->high_rxt != high && t->tx_mode != TXM_RTO)
+		if ((t->high_rxt != high || again) && t->tx_mode != TXM_RTO)
 			tcp_arm_rto(s, t);
 	}
 	sent = send_new(s, t, pipe);

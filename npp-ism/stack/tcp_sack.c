@@ -17,6 +17,11 @@
  * (or a D-SACK says that sending again was needless), DupThresh grows to the distance
  * seen, as Linux does.
  *
+ * A count of segments says nothing where only few are in flight, so time counts as well
+ * (RFC 8985): what was sent before something that has arrived is lost a quarter of a
+ * round trip later. The same holds for what was sent again, of which only the first hole
+ * is watched: holes are sent again in ascending order.
+ *
  * Without SACK, `dupacks` counts segments that duplicate ACKs say have left (RFC 6582).
  */
 #include "config.h"
@@ -148,7 +153,15 @@ uint32_t tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *se
 		if (t->sacked == TCP_NONE)
 			t->sacked = tcp_block_get(s);
 		b = tcp_block(s, t->sacked);
-		if (b && tcp_ranges_add(b, a, z, &added))
+		if (!b)
+			continue;
+		if (t->recovery != TCP_OPEN && seq_lt(a, t->high_rxt)) {
+			if (!tcp_ranges_add(b, a, seq_min(z, t->high_rxt), &added))
+				continue;
+			fresh += added;
+			t->rtx_later += added;
+		}
+		if (tcp_ranges_add(b, a, z, &added))
 			fresh += added;
 	}
 	return fresh;

@@ -5,7 +5,8 @@
  * them or earlier: moving a due time back, which every ACK does, costs a store, and the
  * wheel's timer finds out when it fires.
  *
- *   DUE_TX      retransmission, loss probe, or window probe, as tx_mode says; SYN too
+ *   DUE_TX      retransmission, loss probe, end of the wait for what was overtaken, or
+ *               window probe, as tx_mode says; SYN too
  *   DUE_DELACK  the delayed ACK
  *   DUE_KEEP    keep-alive
  */
@@ -70,6 +71,14 @@ void tcp_arm_tx(struct stack *s, struct tcb *t)
 		arm_tx_mode(s, t, TXM_TLP, pto);
 	else
 		tcp_arm_rto(s, t);
+}
+
+void tcp_arm_reorder(struct stack *s, struct tcb *t)
+{
+	uint32_t wait = t->tx_mode == TXM_REORDER && t->due_us[DUE_TX] ? 0 : tcp_reorder_wait(s, t);
+
+	if (wait && wait < t->rto_us)
+		arm_tx_mode(s, t, TXM_REORDER, wait);
 }
 
 void tcp_arm_persist(struct stack *s, struct tcb *t, uint32_t after_us)
@@ -144,6 +153,14 @@ static void persist_fired(struct stack *s, struct tcb *t)
 	t->flags &= ~TF_PUSH;
 }
 
+static void reorder_fired(struct stack *s, struct tcb *t)
+{
+	tcp_reorder_over(s, t);
+	t->tx_mode = TXM_RTO;
+	tcp_output(s, t);
+	tcp_arm_tx(s, t);
+}
+
 static void tx_fired(struct stack *s, struct tcb *t)
 {
 	if (t->c.state == TCP_ST_SYN_SENT || t->c.state == TCP_ST_SYN_RECEIVED)
@@ -152,6 +169,8 @@ static void tx_fired(struct stack *s, struct tcb *t)
 		persist_fired(s, t);
 	else if (t->tx_mode == TXM_TLP && t->snd_una != t->snd_nxt && t->recovery == TCP_OPEN)
 		tcp_send_tlp(s, t);
+	else if (t->tx_mode == TXM_REORDER)
+		reorder_fired(s, t);
 	else
 		rto_fired(s, t);
 }

@@ -382,6 +382,96 @@ START_TEST(a_retransmission_that_is_lost_is_sent_again)
 }
 END_TEST
 
+static void sack2(uint32_t off, uint32_t from, uint32_t to, uint32_t from2, uint32_t to2)
+{
+	struct tcp_seg g;
+
+	p.ack = first + off;
+	g = tp_seg(&p, TCPF_ACK, 0);
+	g.n_sack = 2;
+	g.sack[0] = (struct tcp_range){ first + from, first + to };
+	g.sack[1] = (struct tcp_range){ first + from2, first + to2 };
+	th_input(h, &g, NULL, 0);
+}
+
+START_TEST(a_hole_below_too_few_segments_to_count_is_sent_again_by_time)
+{
+	tcp_rtt_sample(tcb_of(p.k->c), 2000);
+	app_write(3 * MSS);
+	th_forget(h);
+	sack(0, 2 * MSS, 3 * MSS); /* one segment above, and nothing more to send */
+	ck_assert(th_none(h));
+	th_advance(h, 5000);
+	expect_data(0, 2 * MSS);
+	ck_assert_uint_eq(tcb_of(p.k->c)->recovery, TCP_RECOVERY);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_RTO) + th_stat(h, NPP_IS_TCP_TLP), 0);
+	ack(3 * MSS);
+	ck_assert(th_none(h));
+}
+END_TEST
+
+START_TEST(what_fills_its_hole_in_time_is_not_sent_again)
+{
+	tcp_rtt_sample(tcb_of(p.k->c), 2000);
+	app_write(3 * MSS);
+	th_forget(h);
+	sack(0, 2 * MSS, 3 * MSS);
+	th_advance(h, 1000);
+	ack(3 * MSS);
+	th_advance(h, 1000000);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_RETRANS), 0);
+}
+END_TEST
+
+START_TEST(a_retransmission_overtaken_by_a_later_one_is_sent_again_by_time)
+{
+	struct tcb *t = tcb_of(p.k->c);
+
+	tcp_rtt_sample(t, 2000);
+	t->cwnd = 30 * MSS;
+	app_write(10 * MSS);
+	th_forget(h);
+	sack2(0, MSS, 4 * MSS, 5 * MSS, 10 * MSS); /* the first and the fifth are lost */
+	expect_data(0, MSS);
+	expect_data(4 * MSS, MSS);
+	ck_assert(th_none(h));
+	th_advance(h, 2000);
+	sack(0, MSS, 10 * MSS); /* the second retransmission has arrived, the first one has not */
+	ck_assert(th_none(h));
+	th_advance(h, 4000);
+	expect_data(0, MSS);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_RTO), 0);
+	ack(10 * MSS);
+	ck_assert_uint_eq(t->recovery, TCP_OPEN);
+}
+END_TEST
+
+/* RFC 5681, 4.3: the loss of a retransmission is a second sign of congestion. */
+START_TEST(a_lost_retransmission_reduces_the_window_a_second_time)
+{
+	struct tcb *t = tcb_of(p.k->c);
+	uint32_t once;
+
+	t->cwnd = 40 * MSS;
+	app_write(20 * MSS);
+	th_forget(h);
+	sack(0, MSS, 20 * MSS);
+	once = t->cwnd;
+	app_write(10 * MSS);
+	th_forget(h);
+	sack(0, MSS, 24 * MSS);
+	expect_data(0, MSS);
+	ck_assert_uint_lt(t->cwnd, once);
+	once = t->cwnd;
+	app_write(10 * MSS);
+	th_forget(h);
+	sack(0, MSS, 40 * MSS);
+	ck_assert_uint_eq(t->cwnd, once); /* but not for every one */
+}
+END_TEST
+
 START_TEST(sack_that_makes_no_sense_is_ignored)
 {
 	app_write(60000);
@@ -610,6 +700,10 @@ int main(void)
 	tcase_add_test(tc, sack_sends_only_the_hole_again);
 	tcase_add_test(tc, a_hole_of_many_segments_is_sent_again_as_one_frame);
 	tcase_add_test(tc, a_retransmission_that_is_lost_is_sent_again);
+	tcase_add_test(tc, a_hole_below_too_few_segments_to_count_is_sent_again_by_time);
+	tcase_add_test(tc, what_fills_its_hole_in_time_is_not_sent_again);
+	tcase_add_test(tc, a_retransmission_overtaken_by_a_later_one_is_sent_again_by_time);
+	tcase_add_test(tc, a_lost_retransmission_reduces_the_window_a_second_time);
 	tcase_add_test(tc, sack_that_makes_no_sense_is_ignored);
 	tcase_add_test(tc, dsack_takes_a_needless_reduction_back);
 	tcase_add_test(tc, reordering_teaches_patience);
