@@ -24,10 +24,12 @@
 /* ---- constants --------------------------------------------------------------------- */
 
 #define TCP_RTO_INIT_US 1000000u	/* RFC 6298, 2.1 */
+#define TCP_RTO_LOST_SYN_US 3000000u	/* RFC 6298, 5.7 */
 #define TCP_RTO_MIN_US 200000u		/* as Linux */
 #define TCP_RTO_MAX_US 120000000u
 #define TCP_DELACK_US 40000u
 #define TCP_CORK_US 200000u
+#define TCP_PAWS_MS (24u * 86400 * 1000)	/* a timestamp older than that is not compared with */
 #define TCP_2MSL_US 60000000u
 #define TCP_FIN_WAIT_2_US 60000000u	/* of a connection whose program closed it */
 #define TCP_ORPHAN_US 120000000u	/* without progress, after its program closed it */
@@ -177,6 +179,7 @@ struct tcb {
 	uint16_t dupthresh;
 	uint16_t reordering;		/* distance seen when the recovery began, in segments */
 	uint8_t tries;			/* of the transmit timer in a row */
+	uint8_t backoff;		/* doublings of the RTO; until an RTT is measured (Karn) */
 	uint8_t tx_mode;		/* enum tcp_tx_mode */
 	/* receive */
 	uint32_t irs, rcv_nxt;
@@ -206,7 +209,7 @@ struct tcb {
 	/* timers */
 	struct wheel_timer timer;
 	uint64_t due_us[DUE_COUNT];	/* 0: off. The wheel's may be earlier, never later */
-	uint32_t last_rx_ms, last_tx_ms, progress_ms;
+	uint32_t last_rx_ms, last_tx_ms, progress_ms;	/* last_tx: of data */
 	uint32_t challenge_us, oow_us;	/* last sent */
 	/* statistics */
 	uint32_t n_retrans, n_lost;
@@ -394,6 +397,8 @@ void tcp_enter_loss(struct stack *s, struct tcb *t);
 uint32_t tcp_reorder_wait(const struct stack *s, const struct tcb *t);
 void tcp_reorder_over(struct stack *s, struct tcb *t);	/* that time has passed */
 void tcp_rtt_sample(struct tcb *t, uint32_t us);
+/* The handshake is complete; its SYN was sent TRIES + 1 times, first at SENT_US. */
+void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us);
 uint32_t tcp_pipe(const struct stack *s, const struct tcb *t);
 /* Adds [start, end) to B; *ADDED: bytes that were new. False: no room for one more interval. */
 bool tcp_ranges_add(struct tcp_block *b, uint32_t start, uint32_t end, uint32_t *added);

@@ -40,14 +40,33 @@ void tcp_rtt_sample(struct tcb *t, uint32_t us)
 		if (!t->srtt_us)
 			t->srtt_us = 1;
 	}
+	t->backoff = 0;
 	t->rto_us = t->srtt_us + u32_max(4 * t->rttvar_us, 1000);
 	t->rto_us = u32_min(u32_max(t->rto_us, TCP_RTO_MIN_US), TCP_RTO_MAX_US);
 }
 
+/* What the peer's echo of our timestamp says, in whole milliseconds. */
+static bool rtt_by_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	uint32_t ms = tcp_tsval(s, t->ts_off) - seg->tsecr;
+
+	if (!(t->flags & TF_TS) || !(seg->opt & TO_TS) || !seg->tsecr || ms >= 60000)
+		return false;
+	tcp_rtt_sample(t, u32_max(ms, 1) * 1000);
+	return true;
+}
+
+void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us)
+{
+	t->backoff = 0;
+	if (tries == 0)
+		tcp_rtt_sample(t, (uint32_t)s->now_us - sent_us);
+	else if (!rtt_by_timestamp(s, t, seg))
+		t->rto_us = TCP_RTO_LOST_SYN_US;
+}
+
 static void take_rtt(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
-	uint32_t ms;
-
 	if (t->flags & TF_RTT_TIMING) {
 		if (seq_geq(seg->ack, t->rtt_seq)) {
 			tcp_rtt_sample(t, (uint32_t)s->now_us - t->rtt_start_us);
@@ -56,11 +75,8 @@ static void take_rtt(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 		return;
 	}
 	/* While segments are sent again only timestamps tell (Karn). */
-	if (t->recovery == TCP_OPEN || !(t->flags & TF_TS) || !(seg->opt & TO_TS) || !seg->tsecr)
-		return;
-	ms = tcp_tsval(s, t->ts_off) - seg->tsecr;
-	if (ms < 60000)
-		tcp_rtt_sample(t, u32_max(ms, 1) * 1000);
+	if (t->recovery != TCP_OPEN)
+		(void)rtt_by_timestamp(s, t, seg);
 }
 
 /* ---- entering and leaving recovery --------------------------------------------------------- */
@@ -353,6 +369,9 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 	if (t->flags & TF_TLP_OUT && seq_geq(t->snd_una, t->tlp_end))
 		t->flags &= ~TF_TLP_OUT;
 	t->tries = 0;
+	/* Karn: the longer RTO stays until an RTT is measured; but on a bad path without timestamps
+	 * that may be long after. */
+	t->backoff = t->backoff > 2 ? 2 : t->backoff;
 	t->soft_error = 0;
 	t->progress_ms = now_ms(s);
 	ip_confirm(s, &t->path);

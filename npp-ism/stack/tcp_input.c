@@ -34,14 +34,15 @@ bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint
 		return false;
 	if (!(seg->opt & TO_TS)) /* RFC 7323, 3.2: not without, once agreed */
 		return true;
-	return seq_lt(seg->tsval, ts_recent) && now_ms(s) - ts_recent_ms < 24u * 86400 * 1000;
+	return seq_lt(seg->tsval, ts_recent) && now_ms(s) - ts_recent_ms < TCP_PAWS_MS;
 }
 
 static void take_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
-	/* RFC 7323, 4.3 (2): only from what reaches down to the last ACK that was sent. */
+	/* RFC 7323, 4.3 (2): only from what reaches down to the last ACK that was sent; and 5.5:
+	 * whatever it is once ours has become too old to compare with. */
 	if (t->flags & TF_TS && seg->opt & TO_TS && seq_leq(seg->seq, t->rcv_acked) &&
-	    seq_geq(seg->tsval, t->ts_recent)) {
+	    (seq_geq(seg->tsval, t->ts_recent) || now_ms(s) - t->ts_recent_ms >= TCP_PAWS_MS)) {
 		t->ts_recent = seg->tsval;
 		t->ts_recent_ms = now_ms(s);
 	}
@@ -182,7 +183,7 @@ static enum tcp_verdict act_ack_opening(struct stack *s, struct tcb *t, struct t
 	t->max_wnd = u32_max(t->max_wnd, t->snd_wnd);
 	t->snd_wl1 = seg->seq;
 	t->snd_wl2 = seg->ack;
-	t->tries = 0;
+	t->tries = t->backoff = 0;
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
 	return TCPV_NEXT;
@@ -364,7 +365,7 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	syn_sent_options(s, t, seg);
 	if (!(seg->flags & TCPF_ACK)) { /* simultaneous open */
-		t->tries = 0;
+		t->tries = t->backoff = 0;
 		tcp_change_state(s, t, TCP_ST_SYN_RECEIVED);
 		tcp_send_syn(s, t);
 		tcp_arm_rto(s, t);
@@ -372,8 +373,7 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	t->snd_una = seg->ack;
 	t->snd_wl2 = seg->ack;
-	if (t->tries == 0)
-		tcp_rtt_sample(t, (uint32_t)s->now_us - t->rtt_start_us);
+	tcp_rtt_of_syn(s, t, seg, t->tries, t->rtt_start_us);
 	t->tries = 0;
 	t->flags = (t->flags & ~TF_RTT_TIMING) | TF_ACK_NOW;
 	tcp_due(s, t, DUE_TX, 0);

@@ -73,7 +73,8 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 		put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
 	t->rcv_acked = t->rcv_nxt;
 	t->due_us[DUE_DELACK] = 0;
-	t->last_tx_ms = now_ms(s);
+	if (len)
+		t->last_tx_ms = now_ms(s);
 	return tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
 }
 

@@ -224,8 +224,8 @@ static struct tcb *syn_make_tcb(struct stack *s, const struct tcp_syn *e, const 
 	t->ttl = e->ttl;
 	tcp_update_mss(t);
 	tcp_cc_init(t);
-	if (e->tries == 0 && e->sent_us)
-		tcp_rtt_sample(t, (uint32_t)s->now_us - e->sent_us);
+	if (e->sent_us) /* else a cookie: nothing is known */
+		tcp_rtt_of_syn(s, t, seg, e->tries, e->sent_us);
 	return t;
 }
 

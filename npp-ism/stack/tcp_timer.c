@@ -52,7 +52,7 @@ static void arm_tx_mode(struct stack *s, struct tcb *t, enum tcp_tx_mode mode, u
 
 void tcp_arm_rto(struct stack *s, struct tcb *t)
 {
-	arm_tx_mode(s, t, TXM_RTO, backed_off(t, t->tries));
+	arm_tx_mode(s, t, TXM_RTO, backed_off(t, t->backoff));
 }
 
 void tcp_arm_tx(struct stack *s, struct tcb *t)
@@ -110,9 +110,16 @@ static bool give_up(struct stack *s, struct tcb *t, unsigned tries)
 	return true;
 }
 
-static void syn_fired(struct stack *s, struct tcb *t)
+static void back_off(struct tcb *t)
 {
 	t->tries++;
+	if (t->backoff < 12)
+		t->backoff++;
+}
+
+static void syn_fired(struct stack *s, struct tcb *t)
+{
+	back_off(t);
 	if (t->tries > TCP_SYN_TRIES || !user_time_left(s, t)) {
 		tcp_kill(s, t, t->soft_error ? t->soft_error : ETIMEDOUT);
 		return;
@@ -126,7 +133,7 @@ static void rto_fired(struct stack *s, struct tcb *t)
 {
 	if (t->snd_una == t->snd_nxt)
 		return;
-	t->tries++;
+	back_off(t);
 	if (give_up(s, t, t->flags & TF_ORPHAN ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES))
 		return;
 	STAT_INC(s, IS_TCP_RTO);

@@ -470,6 +470,22 @@ START_TEST(syn_sent_handshake)
 }
 END_TEST
 
+/* RFC 6298, 5.7: nothing is known of a path that has lost a SYN, unless timestamps tell. */
+START_TEST(syn_sent_lost_syn_makes_a_patient_connection)
+{
+	struct tcp_conn *c = open_to(443);
+	uint32_t iss = th_next(h)->g.seq;
+	struct tcp_seg g = to_conn(c, TCPF_SYN | TCPF_ACK, 7, iss + 1);
+
+	th_advance(h, 1100000);
+	th_forget(h);
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(c->state, TCP_ST_ESTABLISHED);
+	ck_assert_uint_eq(tcb_of(c)->rto_us, TCP_RTO_LOST_SYN_US);
+	ck_assert_uint_eq(tcb_of(c)->backoff, 0);
+}
+END_TEST
+
 START_TEST(syn_sent_rst_with_ack_refuses)
 {
 	struct tcp_conn *c = open_to(443);
@@ -674,6 +690,7 @@ int main(void)
 	tcase_add_test(tc, cookie_that_is_wrong_or_old_is_reset);
 	tcase_add_test(tc, cookies_do_not_count_before_an_overflow);
 	tcase_add_test(tc, syn_sent_handshake);
+	tcase_add_test(tc, syn_sent_lost_syn_makes_a_patient_connection);
 	tcase_add_test(tc, syn_sent_rst_with_ack_refuses);
 	tcase_add_test(tc, syn_sent_wrong_ack_is_reset);
 	tcase_add_test(tc, syn_sent_gives_up_after_two_minutes);

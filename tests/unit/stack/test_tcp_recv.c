@@ -145,6 +145,7 @@ START_TEST(paws_forgets_after_24_days)
 	p.tsval = 5;
 	put_at(10, 10);
 	ck_assert_uint_eq(p.k->c->rx_head, 20);
+	ck_assert_uint_eq(tcb_of(p.k->c)->ts_recent, 5); /* what we echo from now on */
 }
 END_TEST
 

@@ -165,6 +165,21 @@ START_TEST(an_idle_connection_starts_slowly_again)
 }
 END_TEST
 
+/* Only data says something about the path (RFC 5681, 4.1). */
+START_TEST(a_connection_that_only_acknowledged_was_idle)
+{
+	tcb_of(p.k->c)->cwnd = 200000;
+	for (int i = 0; i < 50; i++) {
+		th_advance(h, 100000);
+		tp_send(&p, TCPF_ACK | TCPF_PSH, data, 100);
+	}
+	th_forget(h);
+	app_write(60000);
+	expect_data(0, 10 * MSS);
+	ck_assert(th_none(h));
+}
+END_TEST
+
 START_TEST(icmp_frag_needed_makes_segments_smaller)
 {
 	struct npp_flow_key key = { .src = h->peer, .dst = h->addr, .sport = htons(4000), .dport = htons(PORT),
@@ -271,6 +286,35 @@ START_TEST(the_timer_sends_again_with_back_off)
 	ck_assert_uint_eq(tcb_of(p.k->c)->recovery, TCP_OPEN);
 	th_advance(h, 10000000);
 	ck_assert(th_none(h));
+}
+END_TEST
+
+/* Karn: the ACK of what was sent again measures nothing, so the longer RTO stays. */
+START_TEST(the_longer_timeout_stays_until_a_round_trip_is_measured)
+{
+	struct tcb *t;
+	uint64_t t0;
+
+	th_free(h);
+	h = th_new(64);
+	th_listen(h, PORT, 8);
+	open_with(0);
+	t = tcb_of(p.k->c);
+	app_write(100);
+	th_advance(h, 2 * TCP_RTO_MIN_US + 10000);
+	th_forget(h);
+	ack(100);
+	app_write(100);
+	expect_data(100, 100);
+	for (t0 = h->now_us; th_none(h);)
+		th_advance(h, 1000);
+	ck_assert_uint_ge(h->now_us - t0 + 3000, 2 * TCP_RTO_MIN_US);
+	th_forget(h);
+	ack(200);
+	app_write(100);
+	th_advance(h, 1000);
+	ack(300); /* measured */
+	ck_assert_uint_eq(t->backoff, 0);
 }
 END_TEST
 
@@ -688,12 +732,14 @@ int main(void)
 	tcase_add_test(tc, the_end_of_the_ring_does_not_show);
 	tcase_add_test(tc, without_timestamps_segments_are_twelve_bytes_longer);
 	tcase_add_test(tc, an_idle_connection_starts_slowly_again);
+	tcase_add_test(tc, a_connection_that_only_acknowledged_was_idle);
 	tcase_add_test(tc, icmp_frag_needed_makes_segments_smaller);
 	tcase_add_test(tc, nagle_holds_a_second_small_segment);
 	tcase_add_test(tc, cork_holds_what_is_not_full_for_200_ms);
 	tcase_add_test(tc, fin_lets_the_last_small_segment_go);
 	tcase_add_test(tc, a_silly_window_is_not_filled_at_once);
 	tcase_add_test(tc, the_timer_sends_again_with_back_off);
+	tcase_add_test(tc, the_longer_timeout_stays_until_a_round_trip_is_measured);
 	tcase_add_test(tc, silence_ends_in_etimedout);
 	tcase_add_test(tc, the_user_timeout_comes_first);
 	tcase_add_test(tc, three_duplicate_acks_send_one_segment_again);
