@@ -190,7 +190,7 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 			mtu = mtu_guess(pkt);
 	}
 	if (q.key.proto == IP_PROTO_TCP)
-		tcp_icmp_error(s, &q.key, q.seq, m.err, m.hard, mtu);
+		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
 	else
 		udp_icmp_error(s, &q.key, m.err, m.hard);
 }
@@ -201,7 +201,7 @@ void icmp4_not_sent(struct stack *s, const struct ip4_hdr *h, uint32_t len)
 	struct icmp_quote q;
 
 	if (quote_parse(s, h, len, &q) && q.key.proto == IP_PROTO_TCP)
-		tcp_icmp_error(s, &q.key, q.seq, EHOSTUNREACH, true, 0);
+		tcp_icmp_error(s, &q.key, q.seq, EHOSTUNREACH, 0);
 }
 
 void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)

@@ -109,8 +109,7 @@ void ip_flush(struct stack *s);
 void tcp_input(struct stack *s, const struct pkt *pkt);
 /* An ICMP error quotes a segment of ours: KEY names the flow as the answer would (src = peer),
  * SEQ is the quoted sequence number. ERR: positive errno; MTU: next-hop MTU for EMSGSIZE. */
-void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, bool hard,
-		    uint32_t mtu);
+void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, uint32_t mtu);
 uint64_t tcp_layout_hash(void);	/* of its records */
 size_t tcp_size(const struct stack_cfg *cfg);
 void tcp_init(struct stack *s, void *mem);

@@ -465,9 +465,9 @@ void tcp_input(struct stack *s, const struct pkt *pkt)
 }
 
 /* RFC 5927: an ICMP error counts only if it quotes what is in flight, and ends nothing
- * but an attempt to connect. */
-void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, bool hard,
-		    uint32_t mtu)
+ * but an attempt to connect: that by soft errors too, so that a program can try the next
+ * address (RFC 5461, 4.1, as other systems do). */
+void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t seq, int err, uint32_t mtu)
 {
 	uint16_t lport = (uint16_t)(key->dport >> 8 | key->dport << 8);
 	uint16_t rport = (uint16_t)(key->sport >> 8 | key->sport << 8);
@@ -500,7 +500,7 @@ void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t se
 			t->flags &= ~(TF_RTT_TIMING | TF_UNDO);
 			tcp_todo(s, t);
 		}
-	} else if (t->c.state == TCP_ST_SYN_SENT && hard) {
+	} else if (t->c.state == TCP_ST_SYN_SENT) {
 		tcp_kill(s, t, err);
 	} else {
 		t->soft_error = err;

@@ -211,6 +211,8 @@ static void rig_event(void *arg, struct tcp_conn *c, uint32_t up)
 	struct rig_node *n = arg;
 
 	n->up |= up;
+	if (up & TCP_UP_ERROR)
+		n->conn_err = c->error;
 	if (up & TCP_UP_FREED) {
 		free(c->rx.base);
 		free(c->tx.base);

@@ -38,6 +38,7 @@ struct rig_node {
 	struct stack_env env;
 	npp_counter_t stats[NPP_STATS_COUNTERS];
 	unsigned up;			/* stack events seen */
+	int conn_err;			/* of the last connection that failed */
 	int udp_err;			/* last error told */
 	uint32_t udp_err_ep;
 };

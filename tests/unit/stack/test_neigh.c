@@ -61,6 +61,27 @@ START_TEST(a_silent_neighbour_holds_no_more_than_its_share)
 }
 END_TEST
 
+START_TEST(a_connection_to_a_silent_neighbour_fails_soon)
+{
+	static const struct tcp_options none;
+	union npp_addr d = rig_addr(RIG_PEER);
+	int err;
+
+	for (unsigned iop = 0; iop < 2; iop++) {	/* with the link role, and without */
+		struct tcp_conn *c = stack_connect(r->node[iop].s, &any, 0, &d, 80, &none, &err);
+
+		ck_assert_ptr_nonnull(c);
+		c->user_sock = 1;
+		rig_advance(r, 1000000);
+		ck_assert_uint_eq(r->node[iop].up & TCP_UP_ERROR, 0);
+		rig_advance(r, 5000000);
+		ck_assert_uint_ne(r->node[iop].up & TCP_UP_ERROR, 0);
+		ck_assert_int_eq(r->node[iop].conn_err, EHOSTUNREACH);
+		rig_advance(r, 10000000);	/* the failure is forgotten */
+	}
+}
+END_TEST
+
 START_TEST(a_large_frame_does_not_wait_but_asks)
 {
 	struct stack_tx tx = { .l4_len = 20, .csum_off = 16, .gso_size = 1400, .payload_len = 4000, .n_slices = 1 };
@@ -200,6 +221,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, waiting_frames_leave_in_order);
 	tcase_add_test(tc, a_silent_neighbour_holds_no_more_than_its_share);
+	tcase_add_test(tc, a_connection_to_a_silent_neighbour_fails_soon);
 	tcase_add_test(tc, a_large_frame_does_not_wait_but_asks);
 	tcase_add_test(tc, a_40_kb_datagram_waits_in_fragments);
 	tcase_add_test(tc, confirmations_keep_an_entry_fresh_and_are_rare);

@@ -544,11 +544,11 @@ START_TEST(syn_sent_icmp_error_ends_it_if_it_quotes_the_syn)
 	struct npp_flow_key key = { .src = h->peer, .dst = h->addr, .sport = htons(443), .dport = htons(c->lport),
 				    .proto = 6 };
 
-	tcp_icmp_error(h->s, &key, iss + 1, EHOSTUNREACH, true, 0);
-	tcp_icmp_error(h->s, &key, iss, ENETUNREACH, false, 0);
+	tcp_icmp_error(h->s, &key, iss + 1, ENETUNREACH, 0);
+	tcp_icmp_error(h->s, &key, iss - 1, ENETUNREACH, 0);
 	stack_flush(h->s);
 	ck_assert_ptr_nonnull(h->sock[0].c);
-	tcp_icmp_error(h->s, &key, iss, EHOSTUNREACH, true, 0);
+	tcp_icmp_error(h->s, &key, iss, EHOSTUNREACH, 0);
 	stack_flush(h->s);
 	ck_assert_int_eq(h->sock[0].error, EHOSTUNREACH);
 }

@@ -188,10 +188,10 @@ START_TEST(icmp_frag_needed_makes_segments_smaller)
 
 	app_write(5000);
 	th_forget(h);
-	tcp_icmp_error(h->s, &key, first - 1, EMSGSIZE, true, 1000); /* not in flight */
+	tcp_icmp_error(h->s, &key, first - 1, EMSGSIZE, 1000); /* not in flight */
 	stack_flush(h->s);
 	ck_assert(th_none(h));
-	tcp_icmp_error(h->s, &key, first, EMSGSIZE, true, 1000);
+	tcp_icmp_error(h->s, &key, first, EMSGSIZE, 1000);
 	stack_flush(h->s);
 	o = th_next(h);
 	ck_assert_uint_eq(o->g.seq, first);
