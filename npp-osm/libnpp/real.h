@@ -64,7 +64,8 @@
 	X(int, execvpe, (const char *, char *const[], char *const[])) \
 	X(int, fexecve, (int, char *const[], char *const[])) \
 	X(FILE *, fdopen, (int, const char *)) \
-	X(int, fileno, (FILE *))
+	X(int, fileno, (FILE *)) \
+	X(long, syscall, (long, ...))
 
 struct real {
 #define X(type, name, args) type(*name) args;

@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "npp-osm/libnpp/libnpp.h"
+#include "npp-osm/libnpp/real.h"
 #include "npp-osm/preload/preload.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -355,6 +357,31 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct 
 			const sigset_t *mask)
 {
 	return npp_epoll_pwait2(epfd, ev, max, timeout, mask);
+}
+
+/* ---- by number --------------------------------------------------------------------------- */
+
+/* libuv, and so Node.js and the tools of BIND, asks for these by number. What libnpp itself
+ * asks for so must not come back to it. */
+EXPORT long syscall(long nr, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, nr);
+	for (unsigned i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	switch (nr) {
+	case SYS_sendmmsg:
+		return npp_sendmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
+	case SYS_recvmmsg:
+		return npp_recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
+	case SYS_accept4:
+		return npp_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2], (int)a[3]);
+	default:
+		return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	}
 }
 
 /* ---- processes ------------------------------------------------------------------------------------ */

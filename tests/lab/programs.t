@@ -167,6 +167,26 @@ if have haproxy 'haproxy'; then
   kill "$started"
 fi
 
+if have dig 'dig'; then # libuv: socket calls by number
+  cat >"$work/dns.py" <<'P'
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 53))
+print("ready", flush=True)
+while True:
+    q, peer = s.recvfrom(2000)
+    end = q.index(b"\0", 12) + 5
+    s.sendto(q[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + q[12:end] +
+             b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x0a\1\0\x63", peer)
+P
+  for node in client1 web1; do
+    start "dns-$node" $node $python "$work/dns.py"
+    wait_for 10 grep -q ready "$evidence/dns-$node.log"
+  done
+  is 'dig on npp asks the kernel' "$(on web1 dig +short +tries=2 +time=2 @10.1.0.10 a.example)" 10.1.0.99
+  is 'dig on the kernel asks npp' "$(on client1 dig +short +tries=2 +time=2 @10.1.0.11 a.example)" 10.1.0.99
+fi
+
 # ---- what programs learn when it does not work ------------------------------------------------
 cat >"$work/errors.py" <<'P'
 import errno, select, socket, struct, sys
