@@ -222,6 +222,8 @@ uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool
 /* Holds C nothing out of order? Then, while rx_tail == rx_head, the user may take the receive
  * ring back; rx_grow makes another one. */
 bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c);
+/* Bytes of transmit ring that C has a use for now: twice what may be in flight. */
+uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c);
 /* No more data after TX_FINAL: FIN follows it. */
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
 /* The user is done with it: shutdown, and what still arrives is answered by RST. The

@@ -261,6 +261,15 @@ bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c)
 	return ((const struct tcb *)c)->ooo == TCP_NONE;
 }
 
+uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
+{
+	const struct tcb *t = (const struct tcb *)c;
+	uint32_t flight = u32_min(t->cwnd, t->snd_wnd);
+
+	(void)s;
+	return flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight;
+}
+
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 {
 	struct tcb *t = tcb_of(c);

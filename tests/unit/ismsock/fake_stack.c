@@ -263,6 +263,15 @@ bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c)
 	return true;
 }
 
+uint32_t fake_tx_useful = UINT32_MAX;
+
+uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
+{
+	(void)s;
+	(void)c;
+	return fake_tx_useful;
+}
+
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t final)
 {
 	MUST(final == c->tx_head);

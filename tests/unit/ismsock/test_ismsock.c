@@ -395,6 +395,28 @@ START_TEST(need_ring_waits_for_a_lock_that_a_program_holds)
 }
 END_TEST
 
+START_TEST(transmit_ring_to_a_slow_peer_stays_small)
+{
+	uint32_t sock;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+	struct npp_sock *rec = env_sock(e, 0, sock);
+
+	fake_tx_useful = ISM_RING_FIRST;
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	ck_assert_uint_eq(program_write(sock, 2 * ISM_RING_FIRST), ISM_RING_FIRST);
+	rec->tx_want = 1;
+	rec->pend_out = 0;
+	post(NPP_MSG_LOOK, sock, 0, 0);
+	ck_assert_uint_eq(rec->tx_ring.size, ISM_RING_FIRST);
+	ck_assert_uint_eq(rec->tx_want, 1);
+	fake_ack(e->I->stack, c, ISM_RING_FIRST / 2); /* there is room again */
+	ism_flush(e->I);
+	ck_assert_uint_eq(rec->pend_out, NPP_OUT_TX);
+	ck_assert_uint_eq(rec->tx_ring.size, ISM_RING_FIRST);
+	fake_tx_useful = UINT32_MAX;
+}
+END_TEST
+
 START_TEST(transmit_ring_grows_when_filled_and_keeps_its_content)
 {
 	uint32_t sock;
@@ -1374,6 +1396,7 @@ int main(void)
 	tcase_add_test(t, window_update_is_asked_for_only_when_worth_it);
 	tcase_add_test(t, need_ring_makes_a_transmit_ring);
 	tcase_add_test(t, need_ring_waits_for_a_lock_that_a_program_holds);
+	tcase_add_test(t, transmit_ring_to_a_slow_peer_stays_small);
 	tcase_add_test(t, transmit_ring_grows_when_filled_and_keeps_its_content);
 	tcase_add_test(t, room_is_told_when_a_third_is_free);
 	tcase_add_test(t, memory_runs_out_and_comes_back);
