@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/lab.h"
+#include "lib/conf.h"
 
 #define MAX_SETS 64
 
@@ -20,42 +21,26 @@ struct opts {
 	int n_args;
 };
 
-static void usage(FILE *f)
-{
-	fputs("usage: npp-lab [-v] up FILE [--name LAB] [--set KEY=VALUE]...\n"
-	      "       npp-lab [-v] down [LAB]\n"
-	      "       npp-lab status [LAB] [--json]\n"
-	      "       npp-lab exec [--lab LAB] NODE -- COMMAND [ARGUMENT]...\n"
-	      "       npp-lab check FILE [--set KEY=VALUE]...\n"
-	      "       npp-lab list\n"
-	      "       npp-lab clean\n", f);
-}
-
-static int bad_usage(const char *what)
-{
-	npp_warnx("%s", what);
-	usage(stderr);
-	return 2;
-}
+static int bad_usage(const char *verb, const char *what);
 
 static int cmd_up(const struct opts *o)
 {
 	if (o->n_args != 1)
-		return bad_usage("up: expected one FILE");
+		return bad_usage("up", "expected one FILE");
 	return lab_up(o->args[0], o->name, o->sets, o->n_sets);
 }
 
 static int cmd_down(const struct opts *o)
 {
 	if (o->n_args > 1)
-		return bad_usage("down: expected at most one LAB");
+		return bad_usage("down", "expected at most one LAB");
 	return lab_down(o->n_args ? o->args[0] : o->name);
 }
 
 static int cmd_status(const struct opts *o)
 {
 	if (o->n_args > 1)
-		return bad_usage("status: expected at most one LAB");
+		return bad_usage("status", "expected at most one LAB");
 	return lab_status(o->n_args ? o->args[0] : o->name, o->json);
 }
 
@@ -66,7 +51,7 @@ static int cmd_exec(const struct opts *o)
 	if (o->n_args > 1 && strcmp(*cmd, "--") == 0)
 		cmd++;
 	if (o->n_args < 2 || !*cmd)
-		return bad_usage("exec: expected NODE -- COMMAND");
+		return bad_usage("exec", "expected NODE -- COMMAND");
 	return lab_exec(o->name, o->args[0], cmd);
 }
 
@@ -77,98 +62,160 @@ static int cmd_check(const struct opts *o)
 	int r;
 
 	if (o->n_args != 1)
-		return bad_usage("check: expected one FILE");
+		return bad_usage("check", "expected one FILE");
 	r = topo_load(&t, o->args[0], o->name, o->sets, o->n_sets);
 	for (i = 0; i < topo_errors(&t); i++)
 		fprintf(stderr, "%s\n", topo_error(&t, i));
 	if (r == 0)
-		printf("%s: lab '%s', %u networks, %u nodes\n", o->args[0], t.lab, t.n_nets, t.n_nodes);
+		printf("%s: lab '%s', %u network%s, %u node%s\n", o->args[0], t.lab, t.n_nets, t.n_nets == 1 ? "" : "s",
+		       t.n_nodes, t.n_nodes == 1 ? "" : "s");
 	topo_free(&t);
 	return r < 0;
 }
 
 static int cmd_list(const struct opts *o)
 {
-	return o->n_args ? bad_usage("list: takes no argument") : lab_print_list();
+	return o->n_args ? bad_usage("list", "takes no argument") : lab_print_list();
 }
 
 static int cmd_clean(const struct opts *o)
 {
-	return o->n_args ? bad_usage("clean: takes no argument") : lab_clean();
+	return o->n_args ? bad_usage("clean", "takes no argument") : lab_clean();
 }
 
 static const struct verb {
 	const char *name;
 	int (*run)(const struct opts *o);
 	const char *opts;	/* n: --name/--lab, s: --set, j: --json */
+	const char *args, *what;
 } verbs[] = {
-	{ "up", cmd_up, "ns" }, { "down", cmd_down, "n" }, { "status", cmd_status, "nj" },
-	{ "exec", cmd_exec, "n" }, { "check", cmd_check, "ns" }, { "list", cmd_list, "" },
-	{ "clean", cmd_clean, "" },
+	{ "up", cmd_up, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Make a lab from a file (npp-topology(5))." },
+	{ "down", cmd_down, "n", "[LAB]", "Take a lab away, with all that runs in it." },
+	{ "status", cmd_status, "nj", "[LAB] [--json]", "The nodes of a lab and how they are." },
+	{ "exec", cmd_exec, "n", "[--lab LAB] NODE -- COMMAND [ARGUMENT]...", "Run a command on a node." },
+	{ "check", cmd_check, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Say what is wrong with a file." },
+	{ "list", cmd_list, "", "", "The labs there are." },
+	{ "clean", cmd_clean, "", "", "Remove what labs that died have left." },
 };
+#define N_VERBS (sizeof verbs / sizeof *verbs)
 
+static void usage(FILE *f)
+{
+	fputs("usage: npp-lab [-v] VERB [OPTION...] [ARGUMENT...]\n\n", f);
+	for (size_t i = 0; i < N_VERBS; i++)
+		fprintf(f, "  npp-lab %s%s%s\n      %s\n", verbs[i].name, *verbs[i].args ? " " : "", verbs[i].args, verbs[i].what);
+	fputs("\nLAB may be left out if only one is up. See npp-lab(1).\n", f);
+}
+
+static void verb_usage(FILE *f, const struct verb *v)
+{
+	fprintf(f, "usage: npp-lab [-v] %s%s%s\n", v->name, *v->args ? " " : "", v->args);
+}
+
+static int bad_usage(const char *verb, const char *what)
+{
+	npp_warnx("%s: %s", verb, what);
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (strcmp(verbs[i].name, verb) == 0)
+			verb_usage(stderr, &verbs[i]);
+	return 2;
+}
+
+/* 0; 1: help was asked for and given; -1: said what is wrong. */
 static int parse(struct opts *o, const struct verb *v, int argc, char **argv, int *verbose)
 {
 	static const struct option longs[] = {
 		{ "name", required_argument, NULL, 'n' }, { "lab", required_argument, NULL, 'n' },
 		{ "set", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-		{ "verbose", no_argument, NULL, 'v' }, { NULL, 0, NULL, 0 }
+		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 	};
 	/* exec: the command's own options are not ours; others may have them at the end. */
-	const char *shorts = v->run == cmd_exec ? "+v" : "v";
+	const char *shorts = v->run == cmd_exec ? "+vh" : "vh";
+	char who[32];
 	int c;
 
+	snprintf(who, sizeof who, "npp-lab: %s", v->name);
+	argv[0] = who; /* for getopt's own messages */
 	optind = 1;
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		if (c == 'v') {
 			*verbose = 1;
 			continue;
 		}
-		if (c == '?' || !strchr(v->opts, c)) {
-			if (c != '?')
-				npp_warnx("%s: option not for this verb", v->name);
+		if (c == 'h') {
+			verb_usage(stdout, v);
+			printf("%s See npp-lab(1).\n", v->what);
+			return 1;
+		}
+		if (c == '?')
+			return -1;
+		if (!strchr(v->opts, c)) {
+			npp_warnx("%s: --%s is not for this verb", v->name, c == 'n' ? "name or --lab" : c == 's' ? "set" : "json");
 			return -1;
 		}
-		if (c == 'n')
+		if (c == 'n') {
 			o->name = optarg;
-		else if (c == 'j')
+		} else if (c == 'j') {
 			o->json = true;
-		else if (o->n_sets < MAX_SETS)
+		} else if (o->n_sets < MAX_SETS) {
 			o->sets[o->n_sets++] = optarg;
+		} else {
+			npp_warnx("%s: more than %d times --set", v->name, MAX_SETS);
+			return -1;
+		}
 	}
 	o->args = argv + optind;
 	o->n_args = argc - optind;
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run_verb(const struct verb *v, int argc, char **argv, int verbose)
 {
 	struct opts o = { .name = NULL };
-	int verbose = 0, at = 1;
-	size_t i;
+	int r = parse(&o, v, argc, argv, &verbose);
 
-	npp_log_init("npp-lab", 0);
-	while (at < argc && strcmp(argv[at], "-v") == 0) {
+	if (r < 0)
+		verb_usage(stderr, v);
+	if (r)
+		return r < 0 ? 2 : 0;
+	npp_log_init_tool("npp-lab", verbose);
+	return v->run(&o);
+}
+
+static int no_verb(const char *name)
+{
+	const char *names[N_VERBS + 1] = { NULL }, *meant;
+
+	for (size_t i = 0; i < N_VERBS; i++)
+		names[i] = verbs[i].name;
+	meant = name ? npp_conf_suggest(name, names) : NULL;
+	if (name)
+		npp_warnx("there is no '%s'%s%s%s", name, meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+	usage(stderr);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	int verbose = 0, at = 1;
+
+	npp_log_init_tool("npp-lab", 0);
+	while (at < argc && (strcmp(argv[at], "-v") == 0 || strcmp(argv[at], "--verbose") == 0)) {
 		verbose = 1;
 		at++;
 	}
-	if (at < argc && (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)) {
+	if (at >= argc)
+		return no_verb(NULL);
+	if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "help") == 0) {
 		usage(stdout);
 		return 0;
 	}
-	if (at < argc && strcmp(argv[at], "--version") == 0) {
-		puts(PACKAGE_STRING);
+	if (strcmp(argv[at], "--version") == 0) {
+		puts("npp-lab (" PACKAGE_NAME ") " PACKAGE_VERSION);
 		return 0;
 	}
-	for (i = 0; at < argc && i < sizeof verbs / sizeof *verbs; i++) {
-		if (strcmp(argv[at], verbs[i].name) != 0)
-			continue;
-		if (parse(&o, &verbs[i], argc - at, argv + at, &verbose) < 0) {
-			usage(stderr);
-			return 2;
-		}
-		npp_log_init("npp-lab", verbose);
-		return verbs[i].run(&o);
-	}
-	return bad_usage(at < argc ? "there is no such verb" : "expected a verb");
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (strcmp(argv[at], verbs[i].name) == 0)
+			return run_verb(&verbs[i], argc - at, argv + at, verbose);
+	return no_verb(argv[at]);
 }

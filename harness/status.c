@@ -106,7 +106,7 @@ static const char *describe(const struct lab_node *n, char *buf, size_t cap)
 		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s", j ? ", " : "", n->ifs[j].network,
 					n->ifs[j].address);
 	if (n->iops && len < cap)
-		snprintf(buf + len, cap - len, "   %u IOPs", n->iops);
+		snprintf(buf + len, cap - len, "   %u IOP%s", n->iops, n->iops == 1 ? "" : "s");
 	return buf;
 }
 
@@ -121,8 +121,10 @@ static void print_text(struct lab *l)
 	for (i = 0; i < l->n_nodes; i++) {
 		const struct lab_node *n = &l->nodes[i];
 
-		printf("  %-15s %-6s %-8s %s  [%u processes]\n", n->name, n->kind, node_state(l, n),
-		       describe(n, text, sizeof text), processes_in(n));
+		unsigned procs = processes_in(n);
+
+		printf("  %-15s %-6s %-8s %s  [%u process%s]\n", n->name, n->kind, node_state(l, n),
+		       describe(n, text, sizeof text), procs, procs == 1 ? "" : "es");
 	}
 }
 

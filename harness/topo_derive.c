@@ -84,7 +84,9 @@ static void check_mac(struct topo *t, const struct topo_node *node, struct topo_
 		for (j = 0; j < t->nodes[i].n_ifs; j++) {
 			const struct topo_if *o = &t->nodes[i].ifs[j];
 
-			if (o != f && &t->nodes[i] != node && o->net == f->net && memcmp(o->mac, f->mac, 6) == 0)
+			/* The same address was reported already: the same derived MAC is no news. */
+			if (o != f && &t->nodes[i] != node && o->net == f->net && memcmp(o->mac, f->mac, 6) == 0 &&
+			    (f->mac_given || o->addr != f->addr))
 				npp_conf_error(t->conf, f->at, "node '%s' has this MAC already",
 					       t->nodes[i].name);
 		}

@@ -399,6 +399,8 @@ static int run_up(struct up *u, const char *file)
 			npp_warnx("lab '%s': taking it down again: %s", u->lab.name, e2.text);
 		else
 			npp_warnx("lab '%s' was taken down again", u->lab.name);
+	} else {
+		printf("lab %s: up (%s)\n", u->lab.name, file);
 	}
 	lab_unlock(&u->lab);
 	return r < 0 ? 1 : 0;

@@ -260,14 +260,21 @@ static void node_append(struct npp_conf_node *parent, struct npp_conf_node *n)
 	parent->last = n;
 }
 
+/* Is what P stumbled over a tab? */
+static bool at_tab(const yaml_parser_t *p)
+{
+	return p->problem && strstr(p->problem, "cannot start any token") && p->buffer.pointer < p->buffer.last &&
+	       *p->buffer.pointer == '\t';
+}
+
 static int next_event(struct npp_conf *c, yaml_parser_t *p, yaml_event_t *ev)
 {
 	if (yaml_parser_parse(p, ev))
 		return 0;
 	/* The marks of a reader error (bad UTF-8) are not set. */
 	error_line(c, p->problem_mark.line || p->problem_mark.column ? (unsigned)p->problem_mark.line + 1 : 0,
-		   "not YAML: %s%s%s", p->problem ? p->problem : "cannot be read", p->context ? ", " : "",
-		   p->context ? p->context : "");
+		   "not YAML: %s%s%s%s", p->problem ? p->problem : "cannot be read", p->context ? ", " : "",
+		   p->context ? p->context : "", at_tab(p) ? " (a tab: YAML is indented with blanks)" : "");
 	return -EINVAL;
 }
 

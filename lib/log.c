@@ -17,13 +17,22 @@
 #include "lib/log.h"
 
 static const char *log_name = "npp";
-static bool log_verbose, log_stamp;
+static bool log_verbose, log_stamp, log_tool;
 
 void npp_log_init(const char *name, int verbose)
 {
 	log_name = name;
 	log_verbose = verbose != 0;
 	log_stamp = !isatty(STDERR_FILENO);
+	log_tool = false;
+}
+
+void npp_log_init_tool(const char *name, int verbose)
+{
+	log_name = name;
+	log_verbose = verbose != 0;
+	log_stamp = false;
+	log_tool = true;
 }
 
 /* One write per line, so that lines of several processes do not mix. ERR: 0, or errno. */
@@ -42,7 +51,10 @@ static void emit(int err, const char *fmt, va_list ap)
 			n = strftime(line, cap, "%Y-%m-%dT%H:%M:%S", &tm);
 		n += (size_t)snprintf(line + n, cap - n, ".%06ldZ ", ts.tv_nsec / 1000);
 	}
-	n += (size_t)snprintf(line + n, cap - n, "%.64s[%d]: ", log_name, (int)getpid());
+	if (log_tool)
+		n += (size_t)snprintf(line + n, cap - n, "%.64s: ", log_name);
+	else
+		n += (size_t)snprintf(line + n, cap - n, "%.64s[%d]: ", log_name, (int)getpid());
 	n += (size_t)vsnprintf(line + n, cap - n, fmt, ap);
 	if (err && n < cap)
 		n += (size_t)snprintf(line + n, cap - n, ": %s", strerror(err));

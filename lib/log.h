@@ -14,6 +14,8 @@
 /* NAME (kept by reference) is printed in front of each line; lines go to stderr with a
  * time stamp if it is not a terminal. */
 void npp_log_init(const char *name, int verbose);
+/* The same for what a user types: no more than the name, wherever it goes. */
+void npp_log_init_tool(const char *name, int verbose);
 void npp_debug(const char *fmt, ...) NPP_PRINTF(1, 2);	/* only with verbose */
 void npp_info(const char *fmt, ...) NPP_PRINTF(1, 2);
 void npp_warnx(const char *fmt, ...) NPP_PRINTF(1, 2);

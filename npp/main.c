@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ int verb_help(const char *argv0)
 {
 	const struct verb *v = find_verb(argv0);
 
-	printf("usage: npp %s %s\n%c%s. See npp(1).\n", v->name, v->args, v->what[0] - 'a' + 'A', v->what + 1);
+	printf("usage: npp %s %s\n%c%s. See npp(1).\n", v->name, v->args, toupper((unsigned char)v->what[0]), v->what + 1);
 	return 0;
 }
 
@@ -70,7 +71,7 @@ int main(int argc, char **argv)
 	const struct verb *v;
 	int r;
 
-	npp_log_init("npp", 0);
+	npp_log_init_tool("npp", 0);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

@@ -167,7 +167,9 @@ static int parse_option(struct load_opts *o, int opt, char *arg)
 
 static int parse(struct load_opts *o, int argc, char **argv)
 {
-	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 }
+	};
 	int opt, rc;
 
 	while ((opt = getopt_long(argc, argv, "+c:w:d:n:r:b:kB:S:H:t:jqh", longs, NULL)) != -1) {
@@ -176,6 +178,7 @@ static int parse(struct load_opts *o, int argc, char **argv)
 		case 'j': o->json = true; break;
 		case 'q': o->quiet = true; break;
 		case 'h': fputs(usage_text, stdout); exit(0);
+		case 'V': puts("npp-load (" PACKAGE_NAME ") " PACKAGE_VERSION); exit(0);
 		case '?': fputs(usage_text, stderr); return 2;
 		default:
 			rc = parse_option(o, opt, optarg);

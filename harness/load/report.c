@@ -127,8 +127,8 @@ void load_report(const struct load_opts *o, const struct load_stats *st, unsigne
 		free(h);
 		return;
 	}
-	printf("%s, %u connections, %u workers, %s loop, %.2f s\n", mode_name(o->mode), o->conns,
-	       o->workers, o->rate > 0 ? "open" : "closed", seconds);
+	printf("%s, %u connection%s, %u worker%s, %s loop, %.2f s\n", mode_name(o->mode), o->conns, o->conns == 1 ? "" : "s",
+	       o->workers, o->workers == 1 ? "" : "s", o->rate > 0 ? "open" : "closed", seconds);
 	printf("  requests  %llu (%.1f /s)   connections opened %llu (%.1f /s)\n",
 	       (unsigned long long)t.requests, (double)t.requests / seconds,
 	       (unsigned long long)t.connects, (double)t.connects / seconds);

@@ -333,35 +333,50 @@ static int serve_usage(int code)
 	return code;
 }
 
+/* A whole number of MIN..MAX; or -1, said. */
+static long serve_number(int opt, const char *text, long min, long max)
+{
+	char *end;
+	long v = strtol(text, &end, 10);
+
+	if (end != text && !*end && v >= min && v <= max)
+		return v;
+	fprintf(stderr, "npp-load serve: -%c '%s': expected a number from %ld to %ld\n", opt, text, min, max);
+	return -1;
+}
+
 int load_serve(int argc, char **argv)
 {
+	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	static const char *const names[] = { "http", "echo", "sink", "source" };
 	struct server s = { .mode = SERVE_HTTP };
 	const char *addr = "0.0.0.0";
-	int opt, port = 8080, workers = 1, mode = -1;
-	size_t body = 612;
+	long port = 8080, workers = 1, body = 612;
+	int opt, mode = -1;
 
-	while ((opt = getopt(argc, argv, "+b:p:w:s:h")) != -1) {
+	argv[0] = (char[]){ "npp-load serve" }; /* for getopt's messages */
+	while ((opt = getopt_long(argc, argv, "+b:p:w:s:h", longs, NULL)) != -1) {
 		switch (opt) {
 		case 'b': addr = optarg; break;
-		case 'p': port = atoi(optarg); break;
-		case 'w': workers = atoi(optarg); break;
-		case 's': body = strtoull(optarg, NULL, 10); break;
+		case 'p': port = serve_number(opt, optarg, 1, 65535); break;
+		case 'w': workers = serve_number(opt, optarg, 1, LOAD_MAX_WORKERS); break;
+		case 's': body = serve_number(opt, optarg, 0, LOAD_CHUNK); break;
 		case 'h': return serve_usage(0);
 		default: return serve_usage(2);
 		}
+		if (port < 0 || workers < 0 || body < 0)
+			return 2;
 	}
 	for (int i = 0; optind < argc && i < 4; i++)
 		if (strcmp(argv[optind], names[i]) == 0)
 			mode = i;
-	if (mode < 0 || port < 1 || port > 65535 || workers < 1 || workers > LOAD_MAX_WORKERS ||
-	    body > LOAD_CHUNK)
+	if (mode < 0 || optind + 1 != argc)
 		return serve_usage(2);
 	s.mode = (enum serve_mode)mode;
-	s.listener = serve_listen(addr, port);
-	if (s.listener < 0 || serve_responses(&s, body) < 0)
+	s.listener = serve_listen(addr, (int)port);
+	if (s.listener < 0 || serve_responses(&s, (size_t)body) < 0)
 		return 1;
-	fprintf(stderr, "npp-load serve: %s on %s:%d\n", names[mode], addr, port);
+	fprintf(stderr, "npp-load serve: %s on %s:%ld\n", names[mode], addr, port);
 	for (int i = 1; i < workers; i++) {
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGTERM);

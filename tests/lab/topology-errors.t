@@ -36,6 +36,7 @@ nodes:
   b: {kind: client, networks: {lan: 10.0.0.2}}
   c: {kind: client, networks: {lan: 10.0.0.2}}
 Y
+is 'and reported once' "$("$npplab" check "$work/t.yaml" 2>&1 | grep -c t.yaml)" 1
 check 'broadcast address' 't.yaml:4: .*broadcast' <<'Y'
 networks:
   lan: {subnet: 10.0.0.0/24}
@@ -104,6 +105,8 @@ Y
 check 'no YAML' 't.yaml:' <<'Y'
 networks: {lan: [
 Y
+printf 'networks:\n\tlan: {subnet: 10.0.0.0/24}\n' >"$work/tab"
+check 'a tab' 't.yaml:2: not YAML: .*a tab: YAML is indented with blanks' <"$work/tab"
 check 'an NPP with two networks' 't.yaml:5: .*nodes.acc.networks.*one port' <<'Y'
 networks:
   a: {subnet: 10.0.0.0/24}

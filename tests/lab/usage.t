@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# usage.t - what the programs say to who asks for help, mistypes, or is not root
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+load=$top_builddir/harness/load/npp-load
+
+for p in "$npplab" "$npp" "$top_builddir/nppd/nppd" "$load"; do
+  name=$(basename "$p")
+  out=$("$p" --help 2>/dev/null)
+  is "$name --help" $? 0
+  like "$name --help says how to use it" "$(head -n1 <<<"$out")" "^usage: $name "
+  is "$name --help has no blanks at the ends of lines" "$(grep -c ' $' <<<"$out")" 0
+  out=$("$p" --version 2>/dev/null)
+  is "$name --version" $? 0
+  like "$name --version names it" "$out" "^$name \(npp\) [0-9]"
+  "$p" >/dev/null 2>&1
+  is "$name alone is a usage error" $? 2
+  "$p" --no-such-option >/dev/null 2>&1
+  is "$name: an unknown option is a usage error" $? 2
+done
+
+for v in up down status exec check list clean; do
+  out=$("$npplab" $v --help 2>/dev/null)
+  is "npp-lab $v --help" $? 0
+  like "npp-lab $v --help is about it" "$out" "^usage: npp-lab \[-v\] $v"
+  out=$("$npplab" $v --no-such-option 2>&1)
+  is "npp-lab $v: an unknown option" $? 2
+  like "npp-lab $v: who says so" "$out" "^npp-lab: $v: "
+done
+like 'conns is about TCP' "$("$npp" conns --help)" '^TCP connections'
+
+out=$("$npplab" upp 2>&1)
+is 'a verb with a mistake in it' $? 2
+like 'gets a hint' "$out" "did you mean 'up'"
+like 'messages of a tool have its name and nothing else in front' "$out" '^npp-lab: there is no'
+like 'those of npp too' "$("$npp" statt 2>&1)" '^npp: there is no'
+like 'an option of another verb' "$("$npplab" list --json 2>&1)" 'json is not for this verb'
+like 'too little for exec' "$("$npplab" exec x 2>&1)" 'expected NODE -- COMMAND'
+
+out=$("$load" serve -p 80x http 2>&1)
+is 'npp-load serve: no port' $? 2
+like 'is named' "$out" "-p '80x': expected a number from 1 to 65535"
+"$load" serve http echo >/dev/null 2>&1
+is 'npp-load serve: one conversation only' $? 2
+done_testing
