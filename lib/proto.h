@@ -34,8 +34,12 @@ enum npp_ctl_type {
 	NPP_CTL_START_OSM,		/* npp_ctl_start_osm; fds: host memory, stats, listening socket,
 					   bells[NPP_MAX_CTX] follow in NPP_CTL_BELLS messages */
 	NPP_CTL_STOP,			/* to a child: finish and exit 0 */
+	NPP_CTL_PROBE,			/* npp_ctl_probe, before START: could it go on from a region of this layout?
+					   Answered by PROBED; START comes later, or never */
 	/* child -> nppd */
-	NPP_CTL_READY = 16,
+	NPP_CTL_READY = 16,		/* no body; of an ISM npp_ctl_ready */
+	NPP_CTL_PROBED,			/* npp_ctl_probe (its own); error 0 or -EPROTO */
+	NPP_CTL_SERVING,		/* ISM, after a READY that said no: hosts have named their listeners again */
 	NPP_CTL_IPC_OPEN,		/* npp_ctl_ipc: ISM wants rings to and from `peer`; answered by NPP_CTL_IPC with the same seq */
 	/* nppd -> ISM */
 	NPP_CTL_IPC = 24,		/* npp_ctl_ipc; fds: out ctl, out data, in ctl, in data; to both ends */
@@ -100,8 +104,17 @@ enum npp_ctl_type {
 	NPP_CTL_TOOL_STATUS = 96,	/* answer: npp_ctl_status + child records */
 	NPP_CTL_TOOL_REGIONS,		/* answer: npp_ctl_regions; fds read-only: global, neigh, locks, then stats of each child, then private regions of ISMs (NPP) or host memory, stats (host) */
 	NPP_CTL_TOOL_STOP,		/* stop everything and exit; answer empty when it has begun */
+	NPP_CTL_TOOL_RESTART,		/* npp_ctl_restart: replace a child; answer npp_ctl_restarted, when the successor works.
+					   -ENOENT no such child, -EBUSY is being replaced, -EPROTO the program does not fit
+					   its region (nothing was stopped), -ECHILD the successor died */
 };
 
+struct npp_ctl_probe {
+	uint32_t abi_version, zero;
+	uint64_t shared_hash;	/* npp_abi_layout_hash() */
+	uint64_t layout_hash;	/* of the child's own region */
+};
+struct npp_ctl_ready { uint32_t serving; /* 0: SERVING follows */ uint32_t zero; };
 struct npp_ctl_start_dispatch {
 	uint32_t abi_version, n_iops;
 	uint64_t layout_hash;
@@ -171,7 +184,7 @@ struct npp_ctl_bells { uint32_t host_no; uint32_t first, count; uint32_t zero; }
 struct npp_ctl_npp_conn { uint32_t attach; uint32_t zero; char name[NPP_NAME_MAX]; };
 struct npp_ctl_attach { uint32_t abi_version; uint32_t attach; uint64_t layout_hash; char host[NPP_NAME_MAX]; };
 struct npp_ctl_attached { uint32_t attach, host_no, n_iops, iop_up; char name[NPP_NAME_MAX]; };
-struct npp_ctl_iop { uint32_t attach, iop, up, zero; };
+struct npp_ctl_iop { uint32_t attach, iop, up; uint32_t lost; /* down for good: its sessions are gone */ };
 struct npp_ctl_port {
 	union npp_addr addr;	/* any: all addresses of the NPP */
 	uint16_t port;		/* host order; in a request 0: pick an ephemeral one */
@@ -214,7 +227,7 @@ struct npp_ctl_check {	/* what the OSM found; 0 is good in all of `wrong` */
 struct npp_ctl_child {	/* one per child in the status answer */
 	uint32_t role, index;
 	int32_t pid;
-	uint32_t state;		/* 0 down, 1 starting, 2 ready */
+	uint32_t state;		/* 0 down, 1 starting, 2 ready, 3 given up */
 	uint32_t restarts;
 	int32_t exit_status;	/* of the last one that ended, as wait(2) gives it */
 };
@@ -229,5 +242,12 @@ struct npp_ctl_status {
 	uint32_t zero;
 };
 struct npp_ctl_regions { uint32_t n_stats, n_private; };
+struct npp_ctl_restart { uint32_t role, index; };	/* enum npp_role */
+struct npp_ctl_restarted {
+	int32_t old_pid, pid;	/* old_pid 0: none was running */
+	uint64_t ready_us;	/* from the stop until it was ready */
+	uint64_t work_us;	/* until it did its first work; 0: there was none for a while */
+	uint64_t lost;		/* connections that it had to reset */
+};
 
 #endif

@@ -16,6 +16,7 @@
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/proto.h"
+#include "lib/start.h"
 #include "npp-dispatch/dispatch.h"
 
 #define START_TIMEOUT_MS 10000
@@ -102,10 +103,7 @@ static void open_stats(struct dispatch *d, struct npp_stats_page *page)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	d->page = page;
 	d->stats = page->counter;
-	page->role = NPP_ROLE_DISPATCH;
-	atomic_store_explicit(&page->pid, (uint32_t)getpid(), memory_order_relaxed);
-	atomic_store_explicit(&page->started_us, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000,
-			      memory_order_relaxed);
+	npp_start_page(page, NPP_ROLE_DISPATCH, 0, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 }
 
 /* Everything from the start message; returns our own doorbell. */
@@ -115,7 +113,7 @@ static int start(struct dispatch *d)
 	struct npp_region global, stats, private;
 	struct npp_ctl_msg m;
 	uint8_t buf[512];
-	int rc = npp_ctl_recv(NPP_CTL_FD, &m, buf, sizeof buf, START_TIMEOUT_MS);
+	int rc = npp_start_recv(NPP_CTL_FD, dispatch_layout_hash(), &m, buf, sizeof buf, START_TIMEOUT_MS);
 
 	if (rc != 1 || m.hdr.type != NPP_CTL_START_DISPATCH || m.hdr.len != sizeof body)
 		npp_fatalx("no start message on descriptor %d (%d)", NPP_CTL_FD, rc);

@@ -10,6 +10,7 @@
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/proto.h"
+#include "lib/start.h"
 #include "npp-dispatch/priv.h"
 #include "shm/bell.h"
 
@@ -118,6 +119,7 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 		if (n > 0) {
 			last_error = 0;
 			see_clock(d, clock_us());
+			npp_start_worked(d->page, d->page->now_us);
 			if (++batches % 256 != 0)
 				continue;
 			rc = control(ctl_fd); /* also under load */

@@ -20,6 +20,7 @@ static const struct verb verbs[] = {
 	{ "listeners", "[--json] [NAME...]", "listening sockets, with their replicas on the IOPs", verb_listeners },
 	{ "hash", "[--proto tcp|udp|N] [--json] [NAME] SRC SPORT DST DPORT", "which IOP owns a flow, and why", verb_hash },
 	{ "status", "[--json] [NAME...]", "which NPPs and hosts run, and whether their processes live", verb_status },
+	{ "restart", "[--json] dispatch|ism N|osm [NAME]", "replace a process while its connections live", verb_restart },
 	{ "stop", "NAME...", "stop an NPP or a host", verb_stop },
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)

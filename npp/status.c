@@ -22,7 +22,7 @@ static const char *role_name(uint32_t role)
 
 static const char *state_name(uint32_t state)
 {
-	return state == 2 ? "ready" : state == 1 ? "starting" : "down";
+	return state == 3 ? "given up" : state == 2 ? "ready" : state == 1 ? "starting" : "down";
 }
 
 static void join_attached(const struct target *t, char *buf, size_t cap)
@@ -95,9 +95,10 @@ static void status_down(const struct target *t, int n)
 		for (unsigned k = 0; k < t->n_children; k++) {
 			char how[128];
 
-			if (t->child[k].state == 0)
-				printf("%s: %s %u %s\n", t->label, role_name(t->child[k].role), t->child[k].index,
-				       npp_proc_describe_exit(t->child[k].exit_status, how, sizeof how));
+			if (t->child[k].state == 0 || t->child[k].state == 3)
+				printf("%s: %s %u %s%s\n", t->label, role_name(t->child[k].role), t->child[k].index,
+				       npp_proc_describe_exit(t->child[k].exit_status, how, sizeof how),
+				       t->child[k].state == 3 ? " and is given up" : "");
 		}
 	}
 }

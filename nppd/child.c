@@ -26,8 +26,9 @@ void child_init(struct nppd *d, enum npp_role role, uint32_t index)
 {
 	struct child *c = &d->child[d->n_children++];
 
-	*c = (struct child){ .d = d, .role = role, .index = index, .ctl = -1, .pidfd = -1,
-			     .ctl_src.fd = -1, .pid_src.fd = -1, .stats = NPP_REGION_NULL };
+	*c = (struct child){ .d = d, .role = role, .index = index, .p = PROCESS_NONE, .ctl_src.fd = -1,
+			     .pid_src.fd = -1, .stats = NPP_REGION_NULL, .healthy_ms = UINT64_MAX,
+			     .next = { .p = PROCESS_NONE, .ctl_src.fd = -1, .pid_src.fd = -1 } };
 	if (role == NPP_ROLE_ISM)
 		snprintf(c->name, sizeof c->name, "npp-ism %u", index);
 	else
@@ -53,7 +54,7 @@ unsigned children_running(const struct nppd *d)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < d->n_children; i++)
-		n += d->child[i].pidfd >= 0;
+		n += (d->child[i].p.pidfd >= 0) + (d->child[i].next.p.pidfd >= 0);
 	return n;
 }
 
@@ -66,18 +67,23 @@ unsigned children_ready(const struct nppd *d)
 	return n;
 }
 
+void process_kill(const struct process *p, int sig)
+{
+	if (p->pidfd >= 0 && syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0) < 0 && errno != ESRCH)
+		npp_warn("signal %d to process %d", sig, (int)p->pid);
+}
+
 void child_kill(struct child *c, int sig)
 {
-	if (c->pidfd >= 0 && syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0) < 0 && errno != ESRCH)
-		npp_warn("signal %d to %s", sig, c->name);
+	process_kill(&c->p, sig);
 }
 
 static void close_ctl(struct child *c)
 {
 	loop_del(&c->d->loop, &c->ctl_src);
-	if (c->ctl >= 0)
-		close(c->ctl);
-	c->ctl = -1;
+	if (c->p.ctl >= 0)
+		close(c->p.ctl);
+	c->p.ctl = -1;
 }
 
 /* ---- its death --------------------------------------------------------------------- */
@@ -90,27 +96,27 @@ static void on_death(struct loop_fd *src)
 	char how[128];
 	int status = 0;
 
-	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
+	if (waitpid(c->p.pid, &status, WNOHANG) != c->p.pid)
 		return;
 	c->exit_status = status;
 	c->state = CHILD_DOWN;
 	loop_timer_stop(&d->loop, &c->ready_timer);
 	loop_del(&d->loop, &c->pid_src);
-	close(c->pidfd);
-	c->pidfd = -1;
+	close(c->p.pidfd);
+	c->p.pidfd = -1;
 	close_ctl(c);
 	npp_proc_describe_exit(status, how, sizeof how);
-	if (d->stopping && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		npp_debug("%s (pid %d) ended", c->name, (int)c->pid);
+	if ((d->stopping || c->stop_said) && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		npp_debug("%s (pid %d) ended", c->name, (int)c->p.pid);
 	else
-		npp_warnx("%s (pid %d) %s%s", c->name, (int)c->pid, how, starting ? " before it was ready" : "");
+		npp_warnx("%s (pid %d) %s%s", c->name, (int)c->p.pid, how, starting ? " before it was ready" : "");
 	if (d->stopping)
 		return;
 	if (!d->up && starting) {
 		nppd_stop(d, 1);
 		return;
 	}
-	d->ops->child_died(d, c);
+	restart_died(c);
 }
 
 /* ---- its words ------------------------------------------------------------------------ */
@@ -120,7 +126,7 @@ static void on_message(struct loop_fd *src)
 	struct child *c = src->arg;
 	struct npp_ctl_msg m;
 	uint8_t buf[4096];
-	int r = npp_ctl_recv(c->ctl, &m, buf, sizeof buf, 0);
+	int r = npp_ctl_recv(c->p.ctl, &m, buf, sizeof buf, 0);
 
 	if (r == -EAGAIN)
 		return;
@@ -137,9 +143,11 @@ static void on_message(struct loop_fd *src)
 		if (c->state == CHILD_STARTING) {
 			c->state = CHILD_READY;
 			loop_timer_stop(&c->d->loop, &c->ready_timer);
-			npp_debug("%s (pid %d) is ready", c->name, (int)c->pid);
-			if (!c->d->stopping)
-				c->d->ops->child_ready(c->d, c);
+			npp_debug("%s (pid %d) is ready", c->name, (int)c->p.pid);
+			if (!c->d->stopping) {
+				restart_ready(c);
+				c->d->ops->child_ready(c->d, c, &m);
+			}
 		}
 	} else if (!c->d->stopping) {
 		c->d->ops->child_msg(c->d, c, &m);
@@ -151,13 +159,13 @@ static void on_ready_late(struct loop_timer *t)
 {
 	struct child *c = t->arg;
 
-	npp_warnx("%s (pid %d) was not ready within %d seconds", c->name, (int)c->pid, READY_MS / 1000);
+	npp_warnx("%s (pid %d) was not ready within %d seconds", c->name, (int)c->p.pid, READY_MS / 1000);
 	child_kill(c, SIGKILL);
 }
 
 /* ---- its start -------------------------------------------------------------------------- */
 
-static int spawn(struct child *c, int sock, struct npp_err *e)
+static int spawn(const struct child *c, int sock, struct process *p, struct npp_err *e)
 {
 	const struct common_settings *s = settings_common(c->d->s);
 	char path[PATH_MAX], shown[96];
@@ -169,33 +177,59 @@ static int spawn(struct child *c, int sock, struct npp_err *e)
 		return npp_err_set(e, -ENOENT, "%s was not found, neither in a build tree nor installed",
 				   program(c->role));
 	snprintf(shown, sizeof shown, "%s [%s]", c->name, settings_name(c->d->s)); /* for ps */
-	return npp_proc_spawn(&spec, &c->pid, &c->pidfd, e);
+	return npp_proc_spawn(&spec, &p->pid, &p->pidfd, e);
 }
 
-int child_start(struct child *c, uint16_t type, const void *body, size_t len, const int *fds, unsigned nfds)
+int process_spawn(const struct child *c, struct process *p)
 {
 	struct npp_err e = { .text = "" };
 	int sv[2], r;
 
+	*p = (struct process)PROCESS_NONE;
 	r = npp_ctl_pair(sv);
 	if (r < 0) {
 		npp_warnx("%s: socketpair: %s", c->name, strerror(-r));
 		return r;
 	}
-	r = spawn(c, sv[1], &e);
+	r = spawn(c, sv[1], p, &e);
 	close(sv[1]);
 	if (r < 0) {
 		close(sv[0]);
 		npp_warnx("%s: %s", c->name, e.text);
 		return r;
 	}
-	c->ctl = sv[0];
+	p->ctl = sv[0];
+	npp_debug("%s (pid %d) started", c->name, (int)p->pid);
+	return 0;
+}
+
+int child_adopt(struct child *c, const struct process *p)
+{
+	int r;
+
+	c->p = *p;
 	c->state = CHILD_STARTING;
-	r = loop_add(&c->d->loop, &c->pid_src, c->pidfd, on_death, c);
+	r = loop_add(&c->d->loop, &c->pid_src, c->p.pidfd, on_death, c);
 	if (r == 0)
-		r = loop_add(&c->d->loop, &c->ctl_src, c->ctl, on_message, c);
+		r = loop_add(&c->d->loop, &c->ctl_src, c->p.ctl, on_message, c);
+	if (r < 0)
+		child_kill(c, SIGKILL);
+	return r;
+}
+
+int child_start(struct child *c, uint16_t type, const void *body, size_t len, const int *fds, unsigned nfds)
+{
+	struct process p;
+	int r = 0;
+
+	if (c->p.pidfd < 0) {
+		r = process_spawn(c, &p);
+		if (r < 0)
+			return r;
+		r = child_adopt(c, &p);
+	}
 	if (r == 0) {
-		r = nppd_send(c->ctl, 2000, type, 1, 0, body, len, fds, nfds);
+		r = nppd_send(c->p.ctl, 2000, type, 1, 0, body, len, fds, nfds);
 		if (r == -EPIPE) /* dead already: said when it is reaped */
 			r = 0;
 	}
@@ -205,7 +239,6 @@ int child_start(struct child *c, uint16_t type, const void *body, size_t len, co
 		return r;
 	}
 	loop_timer_set(&c->d->loop, &c->ready_timer, READY_MS, on_ready_late, c);
-	npp_debug("%s (pid %d) started", c->name, (int)c->pid);
 	return 0;
 }
 
@@ -233,11 +266,11 @@ int child_send(struct child *c, uint16_t type, uint32_t seq, int error, const vo
 {
 	int r;
 
-	if (c->ctl < 0)
+	if (c->p.ctl < 0)
 		return -EPIPE;
-	r = nppd_send(c->ctl, 2000, type, seq, error, body, len, fds, nfds);
+	r = nppd_send(c->p.ctl, 2000, type, seq, error, body, len, fds, nfds);
 	if (r < 0 && r != -EPIPE) {
-		npp_warnx("%s (pid %d) takes no messages: %s", c->name, (int)c->pid, strerror(-r));
+		npp_warnx("%s (pid %d) takes no messages: %s", c->name, (int)c->p.pid, strerror(-r));
 		child_kill(c, SIGKILL);
 	}
 	return r;

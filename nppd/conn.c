@@ -29,6 +29,7 @@ void conn_close(struct nppd *d, struct conn *c)
 	if (*p)
 		*p = c->next;
 	d->n_conns--;
+	restart_conn_gone(d, c);
 	if (c->is_host && d->ops->host_gone)
 		d->ops->host_gone(d, c);
 	loop_del(&d->loop, &c->src);
@@ -58,7 +59,7 @@ static int send_status(struct conn *c, const struct npp_ctl_msg *m)
 	for (unsigned i = 0; i < d->n_children; i++) {
 		const struct child *k = &d->child[i];
 
-		a.child[i] = (struct npp_ctl_child){ .role = k->role, .index = k->index, .pid = k->pidfd >= 0 ? k->pid : 0,
+		a.child[i] = (struct npp_ctl_child){ .role = k->role, .index = k->index, .pid = k->p.pidfd >= 0 ? k->p.pid : 0,
 						     .state = k->state, .restarts = k->restarts,
 						     .exit_status = k->exit_status };
 	}
@@ -113,6 +114,8 @@ static int tool_msg(struct conn *c, const struct npp_ctl_msg *m)
 		npp_info("told to stop");
 		nppd_stop(c->d, 0);
 		return r;
+	case NPP_CTL_TOOL_RESTART:
+		return restart_ask(c, m);
 	case NPP_CTL_HOST_CONN:
 		return become_host(c, m);
 	default:

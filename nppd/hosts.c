@@ -32,7 +32,7 @@ static void tell_detach(struct host *h)
 		struct child *c = npp_side_ism(h->npp, i);
 
 		body.slot = h->attach * NPP_MAX_IOPS + i;
-		if (c->state == CHILD_READY)
+		if (c->p.ctl >= 0)
 			child_send(c, NPP_CTL_HOST_DETACH, 0, 0, &body, sizeof body, NULL, 0);
 	}
 	h->told = false;
@@ -250,7 +250,7 @@ static int tell_ism(struct host *h, unsigned iop)
 	int fds[3] = { h->mem_fd, h->inbound[iop].fd, h->in_bell[iop] }, r;
 	struct child *c = npp_side_ism(h->npp, iop);
 
-	if (c->state != CHILD_READY)
+	if (c->p.ctl < 0) /* its successor is told when it starts */
 		return 0;
 	r = child_send(c, NPP_CTL_HOST_ATTACH, 0, 0, &body, sizeof body, fds, 3);
 	for (uint32_t i = 0; r == 0 && i < NPP_MAX_CTX; i += BELLS_PER_MSG) {
@@ -343,11 +343,24 @@ int hosts_msg(struct nppd *d, struct conn *c, struct npp_ctl_msg *m)
 	}
 }
 
-void hosts_iop_state(struct npp_side *n, unsigned iop, bool up)
+void hosts_tell_ism(struct npp_side *n, unsigned iop)
+{
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		struct npp_ctl_host_attach gone = { .host_no = i };
+		struct host *h = &n->host[i];
+
+		if (h->used && h->told)
+			tell_ism(h, iop);
+		else
+			child_send(npp_side_ism(n, iop), NPP_CTL_HOST_DETACH, 0, 0, &gone, sizeof gone, NULL, 0);
+	}
+}
+
+void hosts_iop_state(struct npp_side *n, unsigned iop, bool up, bool lost)
 {
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
 		struct host *h = &n->host[i];
-		struct npp_ctl_iop body = { .attach = h->attach, .iop = iop, .up = up };
+		struct npp_ctl_iop body = { .attach = h->attach, .iop = iop, .up = up, .lost = lost };
 
 		if (h->used && h->conn)
 			nppd_send(h->conn->src.fd, 200, NPP_CTL_IOP_STATE, 0, 0, &body, sizeof body, NULL, 0);

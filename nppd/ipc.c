@@ -41,15 +41,16 @@ void ipc_open(struct npp_side *n, struct child *c, const struct npp_ctl_msg *m)
 	if (c->role != NPP_ROLE_ISM || peer >= n->n_iops || peer == c->index) {
 		npp_warnx("%s: asks for rings to IOP %u", c->name, peer);
 		r = -EINVAL;
-	} else if (npp_side_ism(n, peer)->state != CHILD_READY) {
+	} else if (npp_side_ism(n, peer)->state == CHILD_FAILED) {
 		r = -EHOSTDOWN;
 	} else {
 		known = n->ipc[c->index][peer][0] >= 0 && n->ipc[peer][c->index][0] >= 0;
 		r = make_ring(n, c->index, peer);
 		if (r == 0)
 			r = make_ring(n, peer, c->index);
-		/* the peer first: it can listen before the other one speaks */
-		if (r == 0 && !known)
+		/* the peer first: it can listen before the other one speaks. One that is being
+		 * replaced is told when it starts. */
+		if (r == 0 && !known && npp_side_ism(n, peer)->p.ctl >= 0)
 			r = tell(n, peer, c->index, 0);
 		if (r == 0) {
 			tell(n, c->index, peer, m->hdr.seq);
@@ -57,6 +58,13 @@ void ipc_open(struct npp_side *n, struct child *c, const struct npp_ctl_msg *m)
 		}
 	}
 	child_send(c, NPP_CTL_IPC, m->hdr.seq, r, &body, sizeof body, NULL, 0);
+}
+
+void ipc_tell_ism(struct npp_side *n, unsigned iop)
+{
+	for (unsigned i = 0; i < n->n_iops; i++)
+		if (n->ipc[iop][i][0] >= 0 && n->ipc[i][iop][0] >= 0)
+			tell(n, iop, i, 0);
 }
 
 void ipc_free(struct npp_side *n)

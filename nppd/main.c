@@ -88,9 +88,9 @@ static void on_stop_late(struct loop_timer *t)
 	struct nppd *d = t->arg;
 
 	for (unsigned i = 0; i < d->n_children; i++) {
-		if (d->child[i].pidfd < 0)
+		if (d->child[i].p.pidfd < 0)
 			continue;
-		npp_warnx("%s (pid %d) did not end within %d ms", d->child[i].name, (int)d->child[i].pid, STOP_MS);
+		npp_warnx("%s (pid %d) did not end within %d ms", d->child[i].name, (int)d->child[i].p.pid, STOP_MS);
 		child_kill(&d->child[i], SIGKILL);
 	}
 }
@@ -102,12 +102,13 @@ void nppd_stop(struct nppd *d, int exit_code)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	restart_stop(d);
 	if (d->ops->stopping)
 		d->ops->stopping(d);
 	for (unsigned i = 0; i < d->n_children; i++) {
 		struct child *c = &d->child[i];
 
-		if (c->pidfd >= 0 && (c->ctl < 0 || nppd_send(c->ctl, 0, NPP_CTL_STOP, 0, 0, NULL, 0, NULL, 0) < 0))
+		if (c->p.pidfd >= 0 && (c->p.ctl < 0 || nppd_send(c->p.ctl, 0, NPP_CTL_STOP, 0, 0, NULL, 0, NULL, 0) < 0))
 			child_kill(c, SIGKILL);
 	}
 	loop_timer_set(&d->loop, &d->stop_timer, STOP_MS, on_stop_late, d);

@@ -51,6 +51,12 @@ static inline struct child *npp_side_ism(struct npp_side *n, unsigned iop)
 	return &n->d->child[1 + iop];
 }
 
+/* Who answers ARP, or shall. */
+static inline uint32_t npp_side_link_iop(struct npp_side *n)
+{
+	return atomic_load_explicit(&npp_side_global(n)->link_iop, memory_order_relaxed);
+}
+
 /* npp_regions.c */
 int npp_regions_create(struct npp_side *n);
 void npp_regions_free(struct npp_side *n);
@@ -58,12 +64,16 @@ void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_star
 
 /* ipc.c */
 void ipc_open(struct npp_side *n, struct child *c, const struct npp_ctl_msg *m);
+void ipc_tell_ism(struct npp_side *n, unsigned iop);	/* all rings that it has */
 void ipc_free(struct npp_side *n);
 
 /* hosts.c */
 int hosts_msg(struct nppd *d, struct conn *c, struct npp_ctl_msg *m);
 void hosts_conn_gone(struct nppd *d, struct conn *c);
-void hosts_iop_state(struct npp_side *n, unsigned iop, bool up);
+/* To all hosts. LOST: it will not come back with what it knew. */
+void hosts_iop_state(struct npp_side *n, unsigned iop, bool up, bool lost);
+/* To a successor: the hosts that there are, and those that are gone. */
+void hosts_tell_ism(struct npp_side *n, unsigned iop);
 void hosts_free(struct npp_side *n);
 
 #endif

@@ -4,6 +4,7 @@
  *   main.c      options, signals, start and end
  *   settings.c  the configuration
  *   child.c     start, readiness, death and end of children
+ *   restart.c   successors: asked for by a tool, or after a death
  *   conn.c      connections to NAME.sock: tools, and the hosts of an NPP
  *   role_npp.c  an NPP: its regions and port (npp_regions.c, tap.c), link role, IPC rings
  *               (ipc.c), hosts (hosts.c) and the ports granted to them (grants.c)
@@ -29,23 +30,47 @@
 
 struct nppd;
 
-enum child_state { CHILD_DOWN = 0, CHILD_STARTING, CHILD_READY };	/* as in struct npp_ctl_child */
+enum child_state { CHILD_DOWN = 0, CHILD_STARTING, CHILD_READY, CHILD_FAILED };	/* as in struct npp_ctl_child */
+
+struct process { pid_t pid; int pidfd, ctl; };	/* pidfd -1: none runs; ctl -1: it does not speak any more */
+#define PROCESS_NONE { .pid = 0, .pidfd = -1, .ctl = -1 }
+
+struct successor {		/* restart.c: knows no region yet */
+	struct process p;
+	bool fits, refused;	/* as it said */
+	struct loop_fd ctl_src, pid_src;
+	struct loop_timer timer;
+};
 
 struct child {
 	struct nppd *d;
 	enum npp_role role;
 	uint32_t index;
 	char name[24];		/* "npp-ism 2" */
-	pid_t pid;
+	struct process p;
 	enum child_state state;
 	uint32_t restarts;
 	int exit_status;
-	int ctl;		/* -1: not running */
-	int pidfd;
 	struct loop_fd ctl_src, pid_src;
 	struct loop_timer ready_timer;
 	struct npp_region stats;	/* its page; outlives it */
+	/* restart.c */
+	struct successor next;
+	bool stop_said;		/* it was told to make way */
+	bool afresh;		/* its successor gets an empty region */
+	uint32_t deaths;	/* in a row */
+	uint64_t healthy_ms;	/* a death after this begins a new row */
+	struct loop_timer stop_timer, pause_timer, work_timer;
+	uint64_t gap_us;	/* since when nobody works; 0: somebody does */
+	uint64_t ready_us;	/* how long it took */
+	uint32_t work_looks;
+	uint64_t lost_before;
+	pid_t old_pid;
+	struct conn *asker;	/* a tool that waits */
+	uint32_t asker_seq;
 };
+
+enum start_kind { START_FIRST, START_AGAIN, START_AFRESH };	/* AFRESH: on a region that is emptied first */
 
 /* A connection to NAME.sock. */
 struct host;
@@ -61,8 +86,14 @@ struct conn {
 /* What differs between the roles. */
 struct role_ops {
 	int (*start)(struct nppd *d);			/* regions, port, children; reports its errors */
-	void (*child_ready)(struct nppd *d, struct child *c);
-	void (*child_died)(struct nppd *d, struct child *c);	/* state is down already */
+	void (*child_ready)(struct nppd *d, struct child *c, const struct npp_ctl_msg *m);
+	/* Sends START and all else that the process C needs; it runs already. FIRST: spawns it. */
+	int (*child_start)(struct nppd *d, struct child *c, enum start_kind kind);
+	/* It is gone. Its successor comes in about PAUSE_MS; 0: at once. May be said again. */
+	void (*child_died)(struct nppd *d, struct child *c, uint32_t pause_ms);
+	void (*child_failed)(struct nppd *d, struct child *c);	/* there will be no successor */
+	const struct npp_region_hdr *(*private_region)(struct nppd *d, const struct child *c);
+	bool may_be_afresh;		/* children can do without what they knew */
 	/* Anything but READY from a child. */
 	void (*child_msg)(struct nppd *d, struct child *c, struct npp_ctl_msg *m);
 	/* From a connection with is_host; -errno ends the connection. NULL: there are none. */
@@ -117,7 +148,12 @@ int nppd_send(int sock, unsigned ms, uint16_t type, uint32_t seq, int error, con
 /* child.c */
 void child_init(struct nppd *d, enum npp_role role, uint32_t index);	/* appends to d->child; stats page made later */
 int child_stats_create(struct child *c);
-/* Starts it and sends its start message. 0 or -errno, logged. */
+/* A process of C's program, which waits for its first message. 0 or -errno, logged. */
+int process_spawn(const struct child *c, struct process *p);
+void process_kill(const struct process *p, int sig);
+/* P becomes C's process. 0, or -errno and it is killed. */
+int child_adopt(struct child *c, const struct process *p);
+/* Sends its start message; starts it, if no process was adopted. 0 or -errno, logged. */
 int child_start(struct child *c, uint16_t type, const void *body, size_t len, const int *fds, unsigned nfds);
 /* Like nppd_send(), to a running child; one that does not take it is killed. */
 int child_send(struct child *c, uint16_t type, uint32_t seq, int error, const void *body, size_t len, const int *fds,
@@ -125,6 +161,15 @@ int child_send(struct child *c, uint16_t type, uint32_t seq, int error, const vo
 void child_kill(struct child *c, int sig);
 unsigned children_running(const struct nppd *d);
 unsigned children_ready(const struct nppd *d);
+
+/* restart.c */
+int restart_ask(struct conn *conn, const struct npp_ctl_msg *m);	/* TOOL_RESTART; -errno ends the connection */
+void restart_conn_gone(struct nppd *d, const struct conn *conn);
+void restart_died(struct child *c);	/* C's process was reaped */
+void restart_ready(struct child *c);	/* C has said READY */
+void restart_step(struct child *c);	/* the successor fits, or the way is free */
+void restart_give_up(struct child *c, const char *why);
+void restart_stop(struct nppd *d);	/* no successors from now on */
 
 /* conn.c */
 int conn_listen(struct nppd *d);	/* claims NAME.sock; requests wait until conn_serve() */

@@ -113,12 +113,12 @@ static int listen_osm(struct nppd *d)
 	return 0;
 }
 
-static int start_osm(struct nppd *d)
+static int start_osm(struct nppd *d, struct child *c, enum start_kind kind)
 {
 	const struct host_settings *s = &d->s->host;
 	struct npp_ctl_start_osm body = { .abi_version = NPP_ABI_VERSION, .layout_hash = npp_abi_layout_hash(),
-		.n_npps = s->n_npps, .verbose = d->verbose, .host_grace_ms = s->grace_ms };
-	struct child *c = &d->child[0];
+		.restart = kind == START_AGAIN, .n_npps = s->n_npps, .verbose = d->verbose,
+		.host_grace_ms = s->grace_ms };
 	int fds[3] = { d->host->mem.fd, c->stats.fd, d->host->osm_listen }, r;
 
 	snprintf(body.name, sizeof body.name, "%s", s->name);
@@ -309,13 +309,14 @@ static int start(struct nppd *d)
 	if (r == 0)
 		r = child_stats_create(&d->child[0]);
 	if (r == 0)
-		r = start_osm(d);
+		r = start_osm(d, &d->child[0], START_FIRST);
 	return r;
 }
 
-static void child_ready(struct nppd *d, struct child *c)
+static void child_ready(struct nppd *d, struct child *c, const struct npp_ctl_msg *m)
 {
 	(void)c;
+	(void)m;
 	for (uint32_t i = 0; i < d->s->host.n_npps; i++) {
 		struct link *l = &d->host->link[i];
 
@@ -339,13 +340,26 @@ static void stop_links(struct nppd *d)
 	}
 }
 
-static void child_died(struct nppd *d, struct child *c)
+/* The programs work on; their requests and the NPPs wait for a successor. */
+static void child_died(struct nppd *d, struct child *c, uint32_t pause_ms)
+{
+	(void)c;
+	(void)pause_ms;
+	stop_links(d);
+	loop_timer_stop(&d->loop, &d->host->watch);
+}
+
+static void child_failed(struct nppd *d, struct child *c)
 {
 	(void)c;
 	npp_warnx("the host ends: without npp-osm its programs can open no sockets");
-	stop_links(d);
-	loop_timer_stop(&d->loop, &d->host->watch);
 	nppd_stop(d, 1);
+}
+
+static const struct npp_region_hdr *private_region(struct nppd *d, const struct child *c)
+{
+	(void)c;
+	return d->host->mem.base;
 }
 
 static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
@@ -414,6 +428,7 @@ static void finish(struct nppd *d)
 }
 
 const struct role_ops host_role_ops = {
-	.start = start, .child_ready = child_ready, .child_died = child_died, .child_msg = child_msg,
+	.start = start, .child_ready = child_ready, .child_start = start_osm, .child_died = child_died,
+	.child_failed = child_failed, .private_region = private_region, .child_msg = child_msg,
 	.status = status, .regions = regions, .stopping = stopping, .finish = finish,
 };

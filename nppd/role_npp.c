@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * role_npp.c - nppd in the role of an NPP: port, regions, dispatcher and ISMs
  *
- * Children: 0 the dispatcher, 1 + n ISM n. The bitmap iop_up follows their state; the
- * link role goes to the first ISM that is ready and to another when its holder dies.
+ * Children: 0 the dispatcher, 1 + n ISM n. An ISM has its bit in iop_up from when it serves
+ * until it is given up: while it is replaced its frames wait. The link role goes to the
+ * first ISM that is ready; a successor has it again, another one if that takes time.
  */
 #include "config.h"
 
@@ -42,7 +43,8 @@ static int start_dispatch(struct npp_side *n)
 	return r;
 }
 
-static int start_ism(struct npp_side *n, unsigned iop)
+/* KIND says what the ISM finds in its region. */
+static int start_ism(struct npp_side *n, unsigned iop, enum start_kind kind)
 {
 	struct child *c = npp_side_ism(n, iop);
 	struct npp_ctl_start_ism body;
@@ -50,6 +52,9 @@ static int start_ism(struct npp_side *n, unsigned iop)
 	unsigned k = 0;
 
 	npp_regions_start_ism(n, iop, &body);
+	body.restart = kind == START_AGAIN;
+	if (kind == START_AFRESH)
+		npp_region_empty(&n->ism[iop]);
 	if (getrandom(body.seed, sizeof body.seed, 0) != sizeof body.seed)
 		return -EIO;
 	fds[k++] = npp_region_reopen_ro(n->global.fd);
@@ -102,45 +107,88 @@ static void give_link_role(struct npp_side *n, unsigned from)
 	}
 }
 
-static void child_ready(struct nppd *d, struct child *c)
+static int child_begin(struct nppd *d, struct child *c, enum start_kind kind)
 {
+	struct npp_side *n = d->npp;
+	int r;
+
+	if (c->role == NPP_ROLE_DISPATCH) {
+		if (kind == START_AFRESH)
+			npp_region_empty(&n->dispatch);
+		return start_dispatch(n);
+	}
+	r = start_ism(n, c->index, kind);
+	if (r == 0 && kind != START_FIRST) { /* what it shares with others, before it works */
+		hosts_tell_ism(n, c->index);
+		ipc_tell_ism(n, c->index);
+	}
+	return r;
+}
+
+/* Frames come to IOP number I from now on. */
+static void iop_serves(struct npp_side *n, unsigned iop)
+{
+	set_iop_up(n, iop, true);
+	hosts_iop_state(n, iop, true, false);
+}
+
+static void child_ready(struct nppd *d, struct child *c, const struct npp_ctl_msg *m)
+{
+	const struct npp_ctl_ready *ready = (const void *)m->body;
 	struct npp_side *n = d->npp;
 
 	if (c->role == NPP_ROLE_ISM) {
-		set_iop_up(n, c->index, true);
-		/* Number 0 first, as long as all are starting. */
-		if (!n->link_role_given && (d->up || c->index == 0))
+		if (m->hdr.len < sizeof *ready || ready->serving)
+			iop_serves(n, c->index);
+		/* Number 0 first, as long as all are starting. A successor has the role again. */
+		if (n->link_role_given ? npp_side_link_iop(n) == c->index : d->up || c->index == 0)
 			give_link_role(n, c->index);
-		hosts_iop_state(n, c->index, true);
 	}
 	if (!d->up && children_ready(d) == d->n_children)
 		nppd_is_up(d);
 }
 
-static void child_died(struct nppd *d, struct child *c)
+/* As long as a successor is expected its receive ring fills, and nobody takes its flows. */
+static void child_died(struct nppd *d, struct child *c, uint32_t pause_ms)
 {
 	struct npp_side *n = d->npp;
+
+	if (c->role == NPP_ROLE_ISM && pause_ms && npp_side_link_iop(n) == c->index)
+		give_link_role(n, (c->index + 1) % n->n_iops);
+}
+
+static void child_failed(struct nppd *d, struct child *c)
+{
+	struct npp_side *n = d->npp;
+	unsigned alive = 0;
 
 	if (c->role == NPP_ROLE_DISPATCH) {
 		npp_warnx("no frames come in any more: the dispatcher is gone");
 	} else {
-		bool had_link = atomic_load_explicit(&npp_side_global(n)->link_iop, memory_order_relaxed) == c->index;
-
 		set_iop_up(n, c->index, false);
-		hosts_iop_state(n, c->index, false);
-		if (had_link)
+		hosts_iop_state(n, c->index, false, true);
+		if (npp_side_link_iop(n) == c->index)
 			give_link_role(n, (c->index + 1) % n->n_iops);
 	}
-	if (children_running(d) == 0) {
+	for (unsigned i = 0; i < d->n_children; i++)
+		alive += d->child[i].state != CHILD_FAILED;
+	if (alive == 0) {
 		npp_warnx("all children are gone");
 		nppd_stop(d, 1);
 	}
+}
+
+static const struct npp_region_hdr *private_region(struct nppd *d, const struct child *c)
+{
+	return c->role == NPP_ROLE_DISPATCH ? d->npp->dispatch.base : d->npp->ism[c->index].base;
 }
 
 static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 {
 	if (m->hdr.type == NPP_CTL_IPC_OPEN)
 		ipc_open(d->npp, c, m);
+	else if (m->hdr.type == NPP_CTL_SERVING && c->role == NPP_ROLE_ISM)
+		iop_serves(d->npp, c->index);
 	else
 		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
 }
@@ -224,7 +272,7 @@ static int start(struct nppd *d)
 		return -ENOMEM;
 	r = open_port(d);
 	for (unsigned i = 0; r == 0 && i < d->npp->n_iops; i++)
-		r = start_ism(d->npp, i);
+		r = start_ism(d->npp, i, START_FIRST);
 	if (r == 0)
 		r = start_dispatch(d->npp);
 	return r;
@@ -279,7 +327,8 @@ static void finish(struct nppd *d)
 }
 
 const struct role_ops npp_role_ops = {
-	.start = start, .child_ready = child_ready, .child_died = child_died, .child_msg = child_msg,
+	.start = start, .child_ready = child_ready, .child_start = child_begin, .child_died = child_died,
+	.child_failed = child_failed, .private_region = private_region, .may_be_afresh = true, .child_msg = child_msg,
 	.host_msg = hosts_msg, .host_gone = hosts_conn_gone, .status = status, .regions = regions,
 	.finish = finish,
 };

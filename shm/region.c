@@ -180,6 +180,14 @@ int npp_region_map(struct npp_region *r, int fd, bool writable, uint64_t addr,
 	return 0;
 }
 
+void npp_region_empty(struct npp_region *r)
+{
+	struct npp_region_hdr *hdr = r->base;
+
+	atomic_store_explicit(&hdr->ready, 0, memory_order_relaxed);
+	memset(hdr + 1, 0, r->size - sizeof *hdr);
+}
+
 void npp_region_unmap(struct npp_region *r)
 {
 	if (r->base)

@@ -43,6 +43,8 @@ int npp_region_create(struct npp_region *r, const char *name, enum npp_region_ki
  * -EEXIST the address is taken; or -errno. */
 int npp_region_map(struct npp_region *r, int fd, bool writable, uint64_t addr,
 		   enum npp_region_kind kind, uint64_t layout_hash);
+/* Zeroes all but the header, as it was when it was created. Nobody may be using it. */
+void npp_region_empty(struct npp_region *r);
 void npp_region_unmap(struct npp_region *r);	/* unmaps, closes r->fd if open */
 
 /* A read-only descriptor of the same memory, opened anew so that it cannot be made

@@ -137,7 +137,8 @@
 	X(IS_OVERFLOWS, "host.overflows", "message queues that overflowed (all sockets looked at)") \
 	X(IS_INT_MASKED, "nk.masked", "interrupt causes found disabled") \
 	X(IS_ROUNDS, "nk.rounds", "rounds of the net kernel") \
-	X(IS_ROUNDS_FULL, "nk.budget", "rounds that ended by their budget")
+	X(IS_ROUNDS_FULL, "nk.budget", "rounds that ended by their budget") \
+	X(IS_LOST, "takeover.lost", "connections reset: half changed when a predecessor died")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

@@ -14,6 +14,7 @@
 
 #include "lib/ctl.h"
 #include "lib/log.h"
+#include "lib/start.h"
 #include "npp-ism/socket/ism.h"
 
 #define IPC_WAIT_MS 1000
@@ -74,10 +75,7 @@ static void stats_begin(struct ism *I, const struct npp_ctl_start_ism *start)
 
 	I->page = page;
 	I->stats = page->counter;
-	page->role = NPP_ROLE_ISM;
-	page->index = start->iop;
-	atomic_store_explicit(&page->pid, (uint32_t)getpid(), memory_order_relaxed);
-	atomic_store_explicit(&page->started_us, nk_clock_us(), memory_order_relaxed);
+	npp_start_page(page, NPP_ROLE_ISM, start->iop, nk_clock_us());
 }
 
 static int start_check(const struct npp_ctl_msg *m, const struct npp_ctl_start_ism *start)
@@ -140,7 +138,7 @@ int ism_control_start(struct ism *I, int ctl)
 	if (!I->ctl_buf)
 		return -ENOMEM;
 	I->deferred_tail = &I->deferred;
-	err = receive(I, &m, -1);
+	err = npp_start_recv(ctl, ism_layout_hash(), &m, I->ctl_buf, NPP_CTL_MAX_BODY, -1);
 	if (err <= 0)
 		return err < 0 ? err : -EPIPE;
 	memset(&start, 0, sizeof start);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/start.h"
 #include "npp-osm/daemon/priv.h"
 
 static uint64_t monotonic_us(void *arg)
@@ -59,7 +60,8 @@ uint32_t osm_prog_count(const struct npp_osm *o)
 
 static int recv_start(struct npp_osm *o, struct npp_ctl_start_osm *st, int *stats_fd, struct npp_err *e)
 {
-	int r = npp_ctl_recv(o->cfg.ctl, &o->msg, o->body, NPP_CTL_MAX_BODY, o->cfg.start_timeout_ms);
+	int r = npp_start_recv(o->cfg.ctl, npp_abi_layout_hash(), &o->msg, o->body, NPP_CTL_MAX_BODY,
+			       o->cfg.start_timeout_ms);
 
 	if (r != 1)
 		return npp_err_set(e, r < 0 ? r : -EPIPE, "no START message: %s", strerror(r < 0 ? -r : EPIPE));
@@ -148,9 +150,7 @@ static int map_stats(struct npp_osm *o, int fd, struct npp_err *e)
 		return npp_err_set(e, err, "statistics page: %s", strerror(-err));
 	p = o->stats_region.base;
 	o->stat = p->counter;
-	p->role = NPP_ROLE_OSM;
-	atomic_store_explicit(&p->pid, (uint32_t)getpid(), memory_order_relaxed);
-	atomic_store_explicit(&p->started_us, o->now, memory_order_relaxed);
+	npp_start_page(p, NPP_ROLE_OSM, 0, o->now);
 	for (unsigned i = 0; i < NPP_OS_COUNT; i++)
 		if (i == NPP_OS_PROCS || i == NPP_OS_CTXS || i == NPP_OS_LISTENERS || i == NPP_OS_BINDS ||
 		    i == NPP_OS_EXTENTS || i == NPP_OS_HEAP_USED)

@@ -56,29 +56,65 @@ for c in $(children acc1) $(children web1); do
 done
 is 'host and NPP run under different uids' "$(tr ' ' '\n' <<<"$uids" | sort -u | grep -c .)" 2
 
-# ---- deaths ------------------------------------------------------------------------------
-victim=$(child acc1 ism 0)
-kill -KILL "$victim"
-ok 'a killed ISM is noticed' wait_for 5 grep -q "npp-ism 0 (pid $victim) was killed by signal 9" "$work/acc1.log"
-is 'and marked down' "$("$npp" status acc1 --json | jq -r '[.[0].children[] | select(.role == "ism").state] | join(" ")')" 'down ready ready'
-is 'with what became of it' "$("$npp" status acc1 --json | jq -r '.[0].children[1].exit_status')" 9
-ok 'the link role has moved' wait_for 5 grep -q 'npp-ism 1 has the link role' "$work/acc1.log"
-ip -n "$ns" neigh flush dev tacc1
-ok 'so ARP is still answered' ip netns exec "$ns" sh -c \
-  'for i in 1 2 3 4 5 6 7 8; do ping -c1 -W1 10.77.0.11 >/dev/null; ip neigh show 10.77.0.11 | grep -q lladdr && exit 0; done; exit 1'
+# ---- deaths and successors ---------------------------------------------------------------
+child_state() { "$npp" status "$1" --json | jq -r --arg r "$2" --argjson i "$3" '.[0].children[] | select(.role == $r and .index == $i) | .state'; }
+state_is() { [ "$(child_state "$1" "$2" "$3")" = "$4" ]; }
+is_new() { local p; p=$(child "$1" "$2" "$3"); [ "${p:-0}" -gt 0 ] && [ "$p" != "$4" ] && state_is "$1" "$2" "$3" ready; }
+# A dead neighbour entry is not asked about again at once.
+arp_answers()
+{
+  ip -n "$ns" neigh flush dev tacc1
+  ip netns exec "$ns" sh -c \
+    'for i in 1 2 3 4 5 6 7 8; do ping -c1 -W1 10.77.0.11 >/dev/null; ip neigh show 10.77.0.11 | grep -q lladdr && exit 0; done; exit 1'
+}
+for role in 'ism 0' 'ism 1' 'dispatch 0'; do
+  # shellcheck disable=SC2086
+  set -- $role
+  victim=$(child acc1 "$@")
+  kill -KILL "$victim"
+  ok "a killed $1 $2 is noticed" wait_for 5 grep -q "(pid $victim) was killed by signal 9" "$work/acc1.log"
+  ok 'and has a successor' wait_for 10 is_new acc1 "$1" "$2" "$victim"
+  is 'its end is known' "$("$npp" status acc1 --json | jq -r --arg r "$1" --argjson i "$2" \
+    '.[0].children[] | select(.role == $r and .index == $i) | "\(.exit_status) \(.restarts)"')" '9 1'
+done
+ok 'ARP is still answered' arp_answers
 ok 'and the supervisor lives' kill -0 "${pid_of[acc1]}"
-victim=$(child acc1 ism 1)
-kill -ABRT "$victim"
-ok 'another one is noticed too' wait_for 5 grep -q "npp-ism 1 (pid $victim) was killed by signal 6" "$work/acc1.log"
 
 victim=$(child web1 osm 0)
 kill -KILL "$victim"
-nppd_wait web1
-is 'a host without its OSM ends with status 1' $? 1
-like 'and says why' "$(cat "$work/web1.log")" "npp-osm \(pid $victim\) was killed by signal 9"
-ok 'the NPP lets it go' wait_for 5 grep -q 'host web1 (number 0) leaves' "$work/acc1.log"
-does 'a new one attaches to the IOP that lives' nppd_start web1
-like 'and says how many there are' "$(cat "$work/web1.log")" 'NPP acc1: only 1 of 3 IOPs serve this host'
+ok 'a killed OSM has a successor' wait_for 10 is_new web1 osm 0 "$victim"
+ok 'which goes on' wait_for 5 grep -q 'goes on with' "$work/web1.log"
+ok 'and the NPP has it back' wait_for 5 grep -q 'host web1 (number 0) is back' "$work/acc1.log"
+kill -0 "${pid_of[web1]}" && pass 'the host lives'
+
+for what in 'ism 2 acc1' 'dispatch acc1' 'osm web1'; do
+  # shellcheck disable=SC2086
+  like "npp restart $what" "$("$npp" restart $what 2>&1)" 'took over from [0-9]+; ready after [0-9.]+ ms'
+done
+like 'there is no ISM 9' "$("$npp" restart ism 9 acc1 2>&1)" 'there is no such process'
+not_ok 'an OSM is not of an NPP' "$npp" restart osm acc1
+not_ok 'a verb needs a process' "$npp" restart ism acc1
+like 'JSON' "$("$npp" restart --json ism 1 acc1 | jq -r '.process, (.ready_us > 0), .lost')" '^0$'
+
+# It dies again and again, as soon as it works: the link role moves, in the end it is given up.
+murder()
+{
+  local p end=$((SECONDS + 60))
+  until state_is acc1 ism 0 'given up' || [ $SECONDS -gt $end ]; do
+    p=$(child acc1 ism 0)
+    if [ "${p:-0}" -gt 0 ]; then kill -KILL "$p" 2>/dev/null; else sleep 0.02; fi
+  done
+}
+murder
+is 'who dies each time is given up' "$(child_state acc1 ism 0)" 'given up'
+ok 'after growing pauses' grep -q '3 deaths in a row; the next try in 100 ms' "$work/acc1.log"
+ok 'and a try without memory' grep -q 'npp-ism 0 begins anew' "$work/acc1.log"
+ok 'another one has the link role' grep -Eq 'npp-ism [12] has the link role' "$work/acc1.log"
+ok 'ARP is answered' arp_answers
+ok 'the host has heard of it' wait_for 5 sh -c "'$npp' listeners web1 >/dev/null"
+like 'npp restart begins it anew' "$("$npp" restart ism 0 acc1 2>&1)" 'took over from 0'
+ok 'and it says HELLO' wait_for 5 is_new acc1 ism 0 0
+
 kill -KILL "${pid_of[web1]}"
 wait "${pid_of[web1]}" 2>/dev/null
 ok 'a supervisor that is killed has a grace' wait_for 5 grep -q 'host web1 (number 0) is gone; it has 1000 ms' "$work/acc1.log"
