@@ -38,17 +38,21 @@ static const char *lab_state(const struct lab *l)
 	return l->state;
 }
 
-static unsigned processes_in(const struct lab_node *n)
+/* -1: others than root cannot see it. */
+static int processes_in(const struct lab_node *n)
 {
 	pid_t pids[1024];
 	ino_t i = ns_inode(n->ns);
 
-	return i ? proc_in_ns(&i, 1, pids, 1024) : 0;
+	if (geteuid() != 0)
+		return -1;
+	return i ? (int)proc_in_ns(&i, 1, pids, 1024) : 0;
 }
 
 static void print_json_node(struct lab *l, const struct lab_node *n)
 {
 	const struct lab_proc *p = lab_find_proc(l, n->name);
+	int procs = processes_in(n);
 	uint32_t j;
 
 	fputs("{\"name\": ", stdout);
@@ -67,7 +71,11 @@ static void print_json_node(struct lab *l, const struct lab_node *n)
 		fputs(j ? ", " : "", stdout);
 		json_string(stdout, n->npps[j]);
 	}
-	printf("], \"nppd\": %u, \"processes\": %u}", p && proc_alive(p) ? p->pid : 0, processes_in(n));
+	printf("], \"nppd\": %u, \"processes\": ", p && proc_alive(p) ? p->pid : 0);
+	if (procs < 0)
+		fputs("null}", stdout);
+	else
+		printf("%d}", procs);
 }
 
 static void print_json(struct lab *l)
@@ -121,10 +129,12 @@ static void print_text(struct lab *l)
 	for (i = 0; i < l->n_nodes; i++) {
 		const struct lab_node *n = &l->nodes[i];
 
-		unsigned procs = processes_in(n);
+		int procs = processes_in(n);
 
-		printf("  %-15s %-6s %-8s %s  [%u process%s]\n", n->name, n->kind, node_state(l, n),
-		       describe(n, text, sizeof text), procs, procs == 1 ? "" : "es");
+		printf("  %-15s %-6s %-8s %s", n->name, n->kind, node_state(l, n), describe(n, text, sizeof text));
+		if (procs >= 0)
+			printf("  [%d process%s]", procs, procs == 1 ? "" : "es");
+		putchar('\n');
 	}
 }
 

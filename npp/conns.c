@@ -81,7 +81,7 @@ static int walk(char **argv, walk_fn *fn, void *arg)
 {
 	struct npp_err e = { .text = "" };
 	struct target *t;
-	int n = targets_open(&t, argv, *argv ? 0 : 1), r = 0;
+	int n = targets_open(&t, argv, 0, 1), r = 0;
 
 	if (n < 0)
 		return n;

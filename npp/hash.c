@@ -94,7 +94,7 @@ static int run(char **names, const struct npp_flow_key *key, bool json)
 {
 	struct npp_err e = { .text = "" };
 	struct target *t;
-	int n = targets_open(&t, names, 1), r = 0;
+	int n = targets_open(&t, names, 1, 1), r = 0;
 
 	if (n < 0)
 		return 1;

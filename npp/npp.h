@@ -48,8 +48,9 @@ char **target_list(const char *suffix);
 void target_list_free(char **list);
 
 /* Opens what ARGV names, or all there are, into *T (malloc'ed). Number, or -errno with a
- * message printed. ROLE: 0 any, 1 NPPs, 2 hosts; others are left out if not named. */
-int targets_open(struct target **t, char **argv, uint32_t role);
+ * message printed. A name may be that of a lab: all in it. ROLE: 0 any, 1 NPPs, 2 hosts;
+ * another one that is named is an error. ALL_ROLE: of those that are not named themselves. */
+int targets_open(struct target **t, char **argv, uint32_t role, uint32_t all_role);
 void targets_close(struct target *t, int n);
 
 /* ---- output (out.c) ---------------------------------------------------------------------- */

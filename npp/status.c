@@ -119,7 +119,7 @@ int verb_status(int argc, char **argv)
 		default: return verb_usage(argv[0], NULL);
 		}
 	}
-	n = targets_open(&t, argv + optind, 0);
+	n = targets_open(&t, argv + optind, 0, 0);
 	if (n < 0)
 		return 1;
 	if (json) {

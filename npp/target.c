@@ -151,7 +151,8 @@ int target_open_path(struct target *t, const char *dir, const char *name, struct
 	if (t->sock == -ECONNREFUSED)
 		return npp_err_set(e, t->sock, "%s is not running any more (%s is left over)", t->label, path);
 	if (t->sock < 0)
-		return npp_err_set(e, t->sock, "%s: %s", path, strerror(-t->sock));
+		return npp_err_set(e, t->sock, "%s: %s%s", path, strerror(-t->sock),
+				   t->sock == -EACCES ? " (only root may look)" : "");
 	return target_refresh(t, e);
 }
 
@@ -161,6 +162,11 @@ int target_open(struct target *t, const char *name, struct npp_err *e)
 	int r = npp_rundir_find(NULL, name, ".sock", path, sizeof path, e);
 
 	clear(t);
+	if (r == -ENOENT && e) {
+		struct npp_err why = *e;
+
+		return npp_err_set(e, r, "no NPP or host '%.64s' is running (%.160s)", name, why.text);
+	}
 	if (r < 0)
 		return r;
 	slash = strrchr(path, '/');
@@ -272,28 +278,68 @@ static int open_one(struct target *t, const char *name, uint32_t role, bool name
 	return 1;
 }
 
-int targets_open(struct target **t, char **argv, uint32_t role)
+/* Is NAME that of a lab, and of nothing that runs? */
+static bool is_lab(const char *name)
 {
-	char **all = *argv ? NULL : target_list(".sock"), **names = all ? all : argv;
-	int n = 0, max = 0, r = 0;
+	char path[512];
+	struct stat st;
 
-	while (names[max])
-		max++;
-	*t = calloc((size_t)max + 1, sizeof **t);
-	if (!*t)
-		npp_fatalx("no memory");
-	for (int i = 0; i < max && r >= 0; i++) {
-		r = open_one(&(*t)[n], names[i], role, !all);
+	if (strchr(name, '/') || *name == '.' || !*name ||
+	    npp_rundir_find(NULL, name, ".sock", path, sizeof path, NULL) != -ENOENT)
+		return false;
+	return (size_t)snprintf(path, sizeof path, "%s/%s", npp_rundir(), name) < sizeof path && stat(path, &st) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* Opens all of LAB, or all there are (NULL). */
+static int open_all(struct target *t, unsigned room, const char *lab, uint32_t role)
+{
+	char **all = target_list(".sock");
+	size_t len = lab ? strlen(lab) : 0;
+	int n = 0, r = 0;
+
+	for (char **p = all; p && *p && (unsigned)n < room && r >= 0; p++) {
+		if (lab && (strncmp(*p, lab, len) != 0 || (*p)[len] != '/'))
+			continue;
+		r = open_one(&t[n], *p, role, false);
 		n += r == 1;
 	}
+	target_list_free(all);
+	if (r < 0)
+		for (int i = 0; i < n; i++)
+			target_close(&t[i]);
 	if (r >= 0 && n == 0) {
-		npp_warnx("no %s is running under %s", role == 1 ? "NPP" : role == 2 ? "host" : "NPP and no host", npp_rundir());
+		npp_warnx("no %s is running under %s%s%s", role == 1 ? "NPP" : role == 2 ? "host" : "NPP and no host",
+			  npp_rundir(), lab ? "/" : "", lab ? lab : "");
 		r = -ENOENT;
 	}
-	target_list_free(all);
+	return r < 0 ? r : n;
+}
+
+int targets_open(struct target **t, char **argv, uint32_t role, uint32_t all_role)
+{
+	unsigned n = 0, n_names = 0, room;
+	int r = 0;
+
+	while (argv[n_names])
+		n_names++;
+	room = MAX_TARGETS + n_names;
+	*t = calloc(room, sizeof **t);
+	if (!*t)
+		npp_fatalx("no memory");
+	if (!n_names) {
+		r = open_all(*t, room, NULL, all_role);
+		n = r > 0 ? (unsigned)r : 0;
+	}
+	for (unsigned i = 0; i < n_names && r >= 0; i++) {
+		if (n == room)
+			break;
+		r = is_lab(argv[i]) ? open_all(*t + n, room - n, argv[i], all_role) : open_one(*t + n, argv[i], role, true);
+		n += r > 0 ? (unsigned)r : 0;
+	}
 	if (r < 0) {
-		targets_close(*t, n);
+		targets_close(*t, (int)n);
 		return r;
 	}
-	return n;
+	return (int)n;
 }

@@ -76,6 +76,12 @@ ok 'eight connections' wait_for 10 grep -q held "$work/held"
 established() { [ "$("$npp" conns "$1" --json | jq '[.connections[] | select(.state == "ESTABLISHED" and .lport == 8000)] | length')" = 8 ]; }
 ok 'conns of the NPP shows them' wait_for 5 established acc1
 ok 'conns of the host too' established web1
+up=$(dirname "$NPP_RUNDIR") lab=$(basename "$NPP_RUNDIR")
+is 'a lab as NAME is all in it' "$(NPP_RUNDIR=$up "$npp" status "$lab" --json | jq -c 'map(.name)')" "[\"$lab/acc1\",\"$lab/web1\"]"
+is 'and does not show a connection twice' "$(NPP_RUNDIR=$up "$npp" conns "$lab" | grep -c ':8000 .*ESTABLISHED\|ESTABLISHED .*:8000 ')" 8
+mkdir "$NPP_RUNDIR/none"
+like 'a lab of which nothing runs' "$("$npp" stat none 2>&1)" "is running under $NPP_RUNDIR/none"
+rmdir "$NPP_RUNDIR/none"
 like 'as text' "$("$npp" conns)" 'acc1 +[012] +web1 +ESTABLISHED +10\.77\.0\.11:8000 +10\.77\.0\.1:[0-9]+ '
 wrong=0
 while read -r iop rport; do
