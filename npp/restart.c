@@ -123,7 +123,7 @@ int verb_restart(int argc, char **argv)
 	n = parse(argv + optind, &what);
 	if (!n)
 		return verb_usage(argv[0], "which process: dispatch, ism N, or osm?");
-	n = targets_open(&t, argv + optind + n, what.role == NPP_ROLE_OSM ? 2 : 1);
+	n = targets_open(&t, argv + optind + n, what.role == NPP_ROLE_OSM ? 2 : 1, what.role == NPP_ROLE_OSM ? 2 : 1);
 	if (n < 0)
 		return 1;
 	if (what.role == NPP_ROLE_ISM)
