@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,26 @@ static void pin(int cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof set, &set) < 0)
 		npp_warn("cannot stay on CPU %d", cpu);
+}
+
+static struct ism *faulting; /* for the handler alone */
+
+static void on_bus_error(int sig, siginfo_t *si, void *uc)
+{
+	(void)uc;
+	if (ism_host_fault(faulting, si->si_addr))
+		return; /* the instruction is tried again */
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void survive_torn_memory(struct ism *I)
+{
+	struct sigaction sa = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
+
+	faulting = I;
+	if (sigaction(SIGBUS, &sa, NULL) < 0)
+		npp_fatal("sigaction");
 }
 
 static int usage(const char *arg)
@@ -64,6 +85,7 @@ int main(int argc, char **argv)
 	if (I->verbose)
 		npp_log_init("npp-ism", 1);
 	pin(I->start.cpu);
+	survive_torn_memory(I);
 	err = ism_control_begin(I);
 	if (err < 0)
 		npp_fatalx("IOP %u: private region: %s", I->iop, strerror(-err));

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -258,6 +259,44 @@ void ism_host_detach(struct ism *I, unsigned h)
 	ism_mem_drop(I->chunks, &hs->heap, h);
 	ism_host_unmap(I, h);
 	memset(hs, 0, sizeof *hs);
+}
+
+/* ---- memory that a host has torn ------------------------------------------------------- */
+
+static bool replace(const struct npp_region *r, const void *addr)
+{
+	const uint8_t *base = r->base, *at = addr;
+
+	return base && at >= base && at < base + r->size &&
+	       mmap(r->base, r->size, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+bool ism_host_fault(struct ism *I, const void *addr)
+{
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+		struct ism_host_map *hm = I->host[h];
+
+		if (!hm || !(replace(&hm->mem, addr) || replace(&hm->in, addr)))
+			continue;
+		/* relaxed: seen by the same thread */
+		atomic_store_explicit(&hm->torn, true, memory_order_relaxed);
+		atomic_store_explicit(&I->torn, true, memory_order_relaxed);
+		return true;
+	}
+	return false;
+}
+
+void ism_hosts_mend(struct ism *I)
+{
+	atomic_store_explicit(&I->torn, false, memory_order_relaxed);
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+		if (!I->host[h] || !atomic_load_explicit(&I->host[h]->torn, memory_order_relaxed))
+			continue;
+		npp_warnx("host %u has taken memory away that it had lent: its sessions are reset", h);
+		ism_proto_error(I, h);
+		ism_host_detach(I, h);
+	}
 }
 
 bool ism_host_greet(struct ism *I, unsigned h)

@@ -129,6 +129,7 @@ struct ism_host_map {	/* process-local half of a host */
 	unsigned turn;				/* word of lanes that comes next */
 	int bell[NPP_MAX_CTX];
 	int in_bell;				/* rung by programs of this host for us */
+	_Atomic bool torn;			/* its memory was taken from under us */
 };
 
 struct ism_ipc {	/* rings to and from one other IOP */
@@ -175,6 +176,7 @@ struct ism {	/* the process */
 	struct npp_region global, neigh, neigh_rw, stats_region, locks, priv;
 	uint8_t *ctl_buf;
 	bool verbose, broken;
+	_Atomic bool torn;		/* one of the hosts is */
 };
 
 /* ---- life.c: the region ---------------------------------------------------------------- */
@@ -228,6 +230,12 @@ void ism_host_in_bell(struct ism *I, unsigned h, int fd);	/* takes FD: what the 
 void ism_host_detach(struct ism *I, unsigned h);
 /* Closes what the process holds of H; the region remembers. */
 void ism_host_unmap(struct ism *I, unsigned h);
+/* An access to ADDR has failed (SIGBUS). A host can take pages out of its memory again, and where
+ * hugepages are short none comes in their place. True: ADDR is in a host's memory, which is
+ * replaced by memory of our own, so that what was going on can end; the host is detached at the
+ * end of the round. Only a system call and stores: for a signal handler. */
+bool ism_host_fault(struct ism *I, const void *addr);
+void ism_hosts_mend(struct ism *I);
 bool ism_host_greet(struct ism *I, unsigned h);	/* true: done */
 void ism_host_lend(struct ism *I, unsigned h, uint32_t first, uint32_t count);
 uint32_t ism_lent_get(struct ism *I, unsigned h);	/* a record index, or ISM_NONE */

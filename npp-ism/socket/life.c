@@ -207,6 +207,8 @@ void ism_flush(struct ism *I)
 	if (I->flushing)
 		return;
 	I->flushing = true;
+	if (atomic_load_explicit(&I->torn, memory_order_relaxed))
+		ism_hosts_mend(I);
 	for (int i = 0; i < FLUSH_TURNS && settle(I); i++)
 		;
 	stack_flush(I->stack);

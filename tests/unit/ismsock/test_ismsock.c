@@ -745,6 +745,41 @@ START_TEST(close_before_connect_frees_the_record)
 }
 END_TEST
 
+/* ---- memory that goes away --------------------------------------------------------------------------- */
+
+START_TEST(host_that_tears_its_memory_loses_only_itself)
+{
+	struct npp_accept_lane *other;
+	struct tcp_conn *c0, *c1;
+	uint32_t a, b;
+	uint8_t *at;
+
+	env_attach(e, 1);
+	env_lane(e, 1, 3);
+	other = env_listen(e, 1, 1, 8080, 16, 16);
+	c0 = env_accepted(e, 0, lane, &a);
+	c1 = fake_accept(e->I->stack, env_listener(e, 8080), 7000);
+	ck_assert_ptr_nonnull(c1);
+	ism_flush(e->I);
+	b = env_claim(e, other);
+	fake_rx(e->I->stack, c0, data, 3000);
+	ism_flush(e->I);
+	at = c0->rx.base;
+	ck_assert(!ism_host_fault(e->I, &other));
+	ck_assert(ism_host_fault(e->I, at + 5000));
+	at[5000] = 1; /* what was going on goes on */
+	ck_assert_uint_eq(at[0], 0);
+	ck_assert_uint_ne(e->I->r->host[0].state, ISM_HOST_NONE);
+	env_run(e);
+	ism_flush(e->I);
+	ck_assert_uint_eq(e->I->r->host[0].state, ISM_HOST_NONE);
+	ck_assert_uint_eq(fake_conns(e->I->stack), 1);
+	ck_assert_uint_eq(fake_rx(e->I->stack, c1, data, 3000), 3000);
+	ism_flush(e->I);
+	ck_assert_uint_eq(env_sock(e, 1, b)->rx_head, 3000);
+}
+END_TEST
+
 /* ---- overflow ---------------------------------------------------------------------------------------- */
 
 START_TEST(overflow_makes_us_look_at_everything)
@@ -1413,6 +1448,8 @@ int main(void)
 	tcase_add_test(t, connect_is_told_when_it_is_done);
 	tcase_add_test(t, connect_that_fails_leaves_its_error);
 	tcase_add_test(t, close_before_connect_frees_the_record);
+	CASE("torn");
+	tcase_add_test(t, host_that_tears_its_memory_loses_only_itself);
 	CASE("overflow");
 	tcase_add_test(t, overflow_makes_us_look_at_everything);
 	tcase_add_test(t, lost_close_is_noticed);
