@@ -15,7 +15,7 @@ does 'an NPP' nppd_start acc1
 does 'a host' nppd_start web1
 ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
 echo good >"$work/index.html"
-"$npp" run -- python3 -m http.server 8000 --directory "$work" >"$work/http.log" 2>&1 &
+ip netns exec "$ns" "$npp" run -- python3 -m http.server 8000 --directory "$work" >"$work/http.log" 2>&1 &
 background+=($!)
 served() { [ "$(ip netns exec "$ns" curl -s --max-time 3 http://10.77.0.11:8000/)" = good ]; }
 ok 'it serves' wait_for 15 served
