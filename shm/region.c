@@ -5,7 +5,9 @@
  * there are succeeds without a reservation and kills the process at the first touch.
  * So a huge memfd is filled by fallocate() when it is made; if that fails, ordinary
  * pages are taken instead. Size is sealed before a descriptor leaves its maker, and
- * nobody maps a memfd that is not sealed against shrinking: no peer can cause SIGBUS.
+ * nobody maps a memfd that is not sealed against shrinking. A peer can still make holes
+ * in it, and where no page is left to fill one the next access is a SIGBUS: the socket
+ * ISM survives that of a host (npp-ism/socket/host.c).
  */
 #include "config.h"
 

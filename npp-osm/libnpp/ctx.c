@@ -415,7 +415,15 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
 	return r;
 }
 
-int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
+/* Has the ISM said something about the ring since it was asked? */
+static bool ring_answered(const struct so *so)
+{
+	return atomic_load_explicit(&so->sk->pend_out, memory_order_acquire) & NPP_OUT_TX;
+}
+
+/* ASK: posts NEED_RING first; any answer to that ends the wait, for it may be that there is
+ * no larger ring now. */
+static int wait_ring(struct so *so, uint32_t size, uint64_t deadline, bool ask)
 {
 	struct lctx *c = ctx_self();
 	int r, saved = errno;
@@ -423,12 +431,18 @@ int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
 	if (!c)
 		return -ENOBUFS;
 	r = sock_subscribe(so, c, NPP_SUB_TX);
+	if (r == 0 && ask) {
+		sock_clear(so, EPOLLOUT);
+		r = sock_post(so, NPP_MSG_NEED_RING, 0, size);
+	}
 	if (r < 0)
 		return r;
 	do { /* the doorbell also rings for what this thread once waited for */
-		sock_clear(so, EPOLLOUT);
+		if (!ask)
+			sock_clear(so, EPOLLOUT);
 		npp_bell_announce(&c->sh->sleeping);
 		if (*(volatile uint32_t *)&so->sk->tx_ring.size >= size || !sock_alive(so) ||
+		    (ask && ring_answered(so)) ||
 		    atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) &
 			    (NPP_RXF_RESET | NPP_RXF_CLOSED))
 			deadline = 0;
@@ -439,6 +453,16 @@ int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
 	} while (r == 0 && deadline != 0);
 	errno = saved;
 	return r;
+}
+
+int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
+{
+	return wait_ring(so, size, deadline, false);
+}
+
+int sock_ask_ring(struct so *so, uint32_t size, uint64_t deadline)
+{
+	return wait_ring(so, size, deadline, true);
 }
 
 /* Until the ISM has sent something from the transmit ring, or DEADLINE, which should be

@@ -212,6 +212,8 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline);
 void sock_clear(struct so *so, uint32_t mask);
 /* Until the transmit ring has at least SIZE bytes, or something else happened. */
 int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline);
+/* Asks for that much; ends as well when the ISM has answered that there is no more. */
+int sock_ask_ring(struct so *so, uint32_t size, uint64_t deadline);
 int sock_nap(struct so *so, uint64_t deadline);
 uint64_t deadline_of(uint32_t timeo_ms);
 

@@ -420,8 +420,7 @@ static void ring_for(struct so *so, size_t want)
 	    stream_state(so) != ST_UP)
 		return;
 	atomic_store_explicit(&so->asked, fit, memory_order_relaxed);
-	if (sock_post(so, NPP_MSG_NEED_RING, 0, fit) == 0)
-		sock_wait_ring(so, fit, lib_now_us() + RING_WAIT_US);
+	sock_ask_ring(so, fit, lib_now_us() + RING_WAIT_US);
 }
 
 /* The common loop of send and sendfile. */

@@ -303,6 +303,7 @@ static void on_message(struct fake *f, unsigned iop, const struct npp_msg *m)
 		} else if (s->tcp_state >= TCP_ST_ESTABLISHED) {
 			make_ring(f, &s->tx_ring);
 			room(f, m->sock);
+			notify(f, m->sock, iop, NPP_OUT_TX); /* the answer, larger or not */
 		}
 		break;
 	}

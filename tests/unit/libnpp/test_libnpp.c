@@ -221,6 +221,29 @@ START_TEST(full_ring_says_eagain_and_then_writable)
 }
 END_TEST
 
+/* No larger ring is to be had: the first large write of a connection must not wait for one. */
+START_TEST(refused_ring_does_not_hold_a_sender_up)
+{
+	static uint8_t data[60000];
+	uint64_t start;
+	uint32_t idx;
+	int fd[16];
+
+	for (int i = 0; i < 16; i++) {
+		fd[i] = dial(FAKE_DISCARD);
+		fake_pause(f, (fake_sock_of(f, fd[i], &idx), idx), true);
+		npp_fcntl(fd[i], F_SETFL, O_NONBLOCK);
+		ck_assert_int_gt(npp_send(fd[i], data, 100, 0), 0);
+	}
+	start = now_ms();
+	for (int i = 0; i < 16; i++)
+		ck_assert_int_gt(npp_send(fd[i], data, sizeof data, 0), 0);
+	ck_assert_uint_lt(now_ms() - start, 16 * 20 / 2);
+	for (int i = 0; i < 16; i++)
+		npp_close(fd[i]);
+}
+END_TEST
+
 START_TEST(end_of_file_after_the_last_byte)
 {
 	uint16_t port;
@@ -1289,6 +1312,7 @@ static Suite *suite(void)
 	const struct { const char *name; const TTest *test[16]; } group[] = {
 		{ "stream", { what_is_sent_comes_back, many_times_the_ring_goes_through_whole, peek_leaves_and_waitall_waits,
 			      errno_is_left_alone_on_success, full_ring_says_eagain_and_then_writable,
+			      refused_ring_does_not_hold_a_sender_up,
 			      end_of_file_after_the_last_byte, reset_gives_data_then_the_error_once,
 			      broken_pipe_raises_sigpipe_unless_told_not_to, unread_data_makes_close_an_abort,
 			      linger_zero_aborts, sendfile_goes_from_the_file_to_the_ring, stdio_on_a_socket } },
