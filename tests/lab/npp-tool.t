@@ -110,9 +110,17 @@ like 'stat --watch 0.2: rates' "$(timeout 1 "$npp" stat --watch 0.2 acc1)" 'per 
 like 'not a tty: no escape sequences' "$("$npp" stat | grep -c "$(printf '\033')")" '^0$'
 
 # ---- a process dies under the eyes of the tools ------------------------------------------------------
-kill -KILL "$(child acc1 ism 1)"
-ok 'status says what became of it' wait_for 5 sh -c "'$npp' status | grep -q 'acc1: ism 1 was killed by signal 9'"
-like 'stat shows it as down' "$("$npp" stat acc1)" '^  ism 1 +down '
+was=$(child acc1 ism 1)
+kill -KILL "$was"
+again() # its successor is ready
+{
+  [ "$("$npp" status acc1 --json | jq -r '.[0].children[] | select(.role == "ism" and .index == 1) |
+    "\(.state) \(.restarts) \(.exit_status)"')" = 'ready 1 9' ]
+}
+ok 'status says what became of it, and that there is another' wait_for 10 again
+ne() { [ "$1" != "$2" ]; }
+ok 'which is another process' ne "$(child acc1 ism 1)" "$was"
+like 'stat shows it as working' "$("$npp" stat acc1)" '^  ism 1 +[0-9]+ '
 ok 'stop' "$npp" stop web1 acc1
 nppd_wait web1; is 'the host ended well' $? 0
 nppd_wait acc1; is 'so did the NPP' $? 0
