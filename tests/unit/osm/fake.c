@@ -378,6 +378,14 @@ static void ism_step(struct fake *f, struct fake_ism *i)
 	}
 }
 
+time_t fake_real_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 void fake_step(struct fake *f, uint64_t us)
 {
 	f->now += us;
