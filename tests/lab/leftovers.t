@@ -57,7 +57,7 @@ interrupt()
   mark=$own.$n tmp=$work/tmp.$n out=$work/out.$n
   mkdir -m 755 "$tmp"
   set -m
-  NPP_TEST_MARK=$mark TMPDIR=$tmp bash "$here/$name" 2>&1 | cat >"$out" &
+  NPP_TEST_MARK=$mark TMPDIR=$tmp env --default-signal=INT,QUIT bash "$here/$name" 2>&1 | cat >"$out" &
   set +m
   pid=$(jobs -p %%)
   what="$name, interrupted when it has $*:"
