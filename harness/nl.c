@@ -118,6 +118,26 @@ out:
 	return r;
 }
 
+int nl_setup_link(struct nl_ns *n, const char *ifname, const uint8_t *mac, uint32_t mtu, const char *bridge,
+		  struct npp_err *e)
+{
+	struct rtnl_link *old = NULL, *new = rtnl_link_alloc();
+	int r = get_link(n, ifname, &old, e);
+
+	if (r == 0 && (!new || (mac && set_mac(new, mac) < 0)))
+		r = npp_err_set(e, -ENOMEM, "out of memory");
+	if (r == 0 && (mac || mtu)) {
+		if (mtu)
+			rtnl_link_set_mtu(new, mtu);
+		r = rtnl_link_change(n->sk, old, new, 0);
+		if (r < 0)
+			r = nl_fail(e, n, r, "set up link", ifname);
+	}
+	rtnl_link_put(old);
+	rtnl_link_put(new);
+	return r < 0 ? r : change_link(n, ifname, bridge, e);
+}
+
 int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e)
 {
 	return change_link(n, ifname, NULL, e);

@@ -27,6 +27,9 @@ int nl_add_bridge(struct nl_ns *n, const char *name, const uint8_t mac[6], uint3
 /* A veth pair: IFNAME in N, up, with MAC; PEER in B, up, port of bridge BRIDGE. */
 int nl_add_veth(struct nl_ns *n, const char *ifname, const uint8_t mac[6], uint32_t mtu, struct nl_ns *b,
 		const char *peer, const char *bridge, struct npp_err *e);
+/* Gives a link a MAC and an MTU (NULL, 0: leave), makes it a port of BRIDGE (NULL: of none), up. */
+int nl_setup_link(struct nl_ns *n, const char *ifname, const uint8_t *mac, uint32_t mtu, const char *bridge,
+		  struct npp_err *e);
 int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e);
 /* ADDR in host order. */
 int nl_add_addr(struct nl_ns *n, const char *ifname, uint32_t addr, unsigned plen, struct npp_err *e);

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# wire.t - npp-wire between two namespaces: delay, loss, checksums, speed, live changes
+#
+#   n1 (left 10.9.0.1) ---- npp-wire ---- (right 10.9.0.2) n2
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin wire
+need ping jq iperf3
+n1=nppw$$-1 n2=nppw$$-2 wire=$top_builddir/harness/wire/npp-wire sock=$work/w.sock
+at_end() { for n in $n1 $n2; do ip netns del $n 2>/dev/null; done; }
+for n in $n1 $n2; do ip netns add $n; ip -n $n link set lo up; done
+$wire -a name=left,netns=/run/netns/$n1 -b name=right,netns=/run/netns/$n2,mtu=1500 -c "$sock" >"$evidence/wire.log" 2>&1 &
+pid=$!
+background+=("$pid")
+ctl() { $wire ctl "$sock" "$@"; }
+ok 'it answers' wait_for 10 ctl get
+ip -n $n1 addr add 10.9.0.1/24 dev left
+ip -n $n2 addr add 10.9.0.2/24 dev right
+in1() { ip netns exec $n1 "$@"; }
+in2() { ip netns exec $n2 "$@"; }
+counter() { ctl get | jq ".$1.counters.$2"; }
+ok 'frames pass' in1 ping -c3 -i0.05 -W2 10.9.0.2
+
+# Delay. How late frames go is what the wire itself saw.
+ok 'settings change while it runs' ctl set delay=20ms
+ctl zero
+rtt=$(in1 ping -q -c40 -i0.02 10.9.0.2 | sed -n 's|^rtt.*= [^/]*/\([0-9]*\).*|\1|p')
+cmp_num 'a round trip takes twice the delay' "$rtt" -ge 40
+cmp_num 'and not much more' "$rtt" -le 60
+late=$(ctl get | jq '[.up.late_us.p99, .down.late_us.p99] | max | floor')
+diag "late by p99 $late us (load $(cut -d' ' -f1 /proc/loadavg))"
+ctl clear
+
+# A run with the same seed repeats exactly.
+lost() { ctl seed 5; in1 ping -q -c200 -i0.002 -W1 10.9.0.2 >/dev/null; ctl get | jq -c '[.up.counters.lost, .down.counters.lost]'; }
+in2 sysctl -qw net.ipv4.icmp_ratelimit=0
+in1 ip neigh replace 10.9.0.2 lladdr "$(in2 cat /sys/class/net/right/address)" dev left nud permanent
+in2 ip neigh replace 10.9.0.1 lladdr "$(in1 cat /sys/class/net/left/address)" dev right nud permanent
+ctl set up.loss=10%
+ctl zero; a=$(lost)
+ctl zero; b=$(lost)
+is 'the same frames meet the same fate' "$a" "$b"
+like 'losses are in one direction' "$a" '^\[[0-9]*[1-9][0-9]*,0\]$'
+ctl clear
+
+# Streams keep their content whatever happens to single frames.
+head -c $((bulk / 64)) /dev/urandom >"$work/data"
+sum=$(sha256sum <"$work/data")
+stream()
+{
+  in2 timeout $((60 * slow)) nc -l -p 7000 -N >"$work/got" </dev/null &
+  local nc=$!
+  background+=("$nc")
+  wait_for 10 in2 sh -c 'ss -Hltn "sport = :7000" | grep -q .'
+  in1 timeout $((60 * slow)) nc -N 10.9.0.2 7000 <"$work/data" >/dev/null
+  wait "$nc"
+  is "$1" "$(sha256sum <"$work/got")" "$sum"
+}
+ctl zero
+stream 'a stream over a clean wire'
+cmp_num 'GSO frames stay whole' "$(counter up whole)" -gt 10
+is 'none is cut' "$(counter up cut)" 0
+ctl set corrupt=1% loss=0.5% duplicate=1% reorder=1%
+stream 'a stream through losses, flipped bits, doubles and disorder'
+cmp_num 'GSO frames were cut' "$(counter up cut)" -gt 0
+cmp_num 'bits were flipped' "$(counter up corrupted)" -gt 0
+ctl clear
+
+ctl set blackout=yes
+not_ok 'nothing passes in a blackout' in1 ping -c1 -W1 10.9.0.2
+ctl set blackout=no
+ok 'and again after it' in1 ping -c3 -i0.1 -W2 10.9.0.2
+like 'what is wrong with a request is said' "$(ctl set dely=1ms 2>&1)" "did you mean 'delay'"
+
+# Speed.
+in2 iperf3 -s -1 >/dev/null 2>&1 &
+background+=($!)
+wait_for 10 in2 sh -c 'ss -Hltn "sport = :5201" | grep -q .'
+c0=$(awk '{print $14 + $15}' /proc/$pid/stat)
+gbit=$(in1 iperf3 -c 10.9.0.2 -t 3 -J | jq '.end.sum_received.bits_per_second / 1e6 | floor')
+c1=$(awk '{print $14 + $15}' /proc/$pid/stat)
+diag "clean: $gbit Mbit/s, $(((c1 - c0) / 3)) % of a core for the wire"
+$sanitized || cmp_num 'a clean wire carries 3 Gbit/s on one core' "$gbit" -ge 3000
+stop "$pid"
+not_ok 'its ends go with it' in1 ip link show left
+is 'its socket too' "$(ls "$sock" 2>/dev/null)" ''
+done_testing
