@@ -312,12 +312,13 @@ int lab_down(const char *name)
 }
 
 /* A lab is dead if the npp-lab that worked on it ended in the middle, if it is from before
- * a restart of the machine, or if it had nppds and none lives. Its lock is ours. */
+ * a restart of the machine, if it had nppds and none lives, or if the process that it was
+ * made for has ended. Its lock is ours. */
 static bool is_dead(const struct lab *l)
 {
 	uint32_t i;
 
-	if (lab_other_boot(l) || strcmp(l->state, "up") != 0)
+	if (lab_other_boot(l) || lab_orphaned(l) || strcmp(l->state, "up") != 0)
 		return true;
 	for (i = 0; i < l->n_procs; i++)
 		if (proc_alive(&l->procs[i]))

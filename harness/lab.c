@@ -66,6 +66,8 @@ static const struct npp_conf_field lab_fields[] = {
 	STR(struct lab, step),
 	{ "owner_pid", NPP_CONF_U32, offsetof(struct lab, owner_pid), .flags = REQ },
 	{ "owner_start", NPP_CONF_U64, offsetof(struct lab, owner_start), .flags = REQ },
+	{ "keeper_pid", NPP_CONF_U32, offsetof(struct lab, keeper_pid), .flags = 0 },
+	{ "keeper_start", NPP_CONF_U64, offsetof(struct lab, keeper_start), .flags = 0 },
 	{ "networks", NPP_CONF_LIST, offsetof(struct lab, nets), .flags = REQ, .max = TOPO_MAX_NETS,
 	  .count_off = offsetof(struct lab, n_nets), .item = &net_item },
 	{ "nodes", NPP_CONF_LIST, offsetof(struct lab, nodes), .flags = REQ, .max = TOPO_MAX_NODES,
@@ -115,8 +117,9 @@ static void write_state(FILE *f, const struct lab *l)
 	put(f, ",\n ", "boot_id", l->boot_id);
 	put(f, ",\n ", "state", l->state);
 	put(f, ", ", "step", l->step);
-	fprintf(f, ", \"owner_pid\": %u, \"owner_start\": %llu,\n \"networks\": [\n", l->owner_pid,
-		(unsigned long long)l->owner_start);
+	fprintf(f, ", \"owner_pid\": %u, \"owner_start\": %llu,\n \"keeper_pid\": %u, \"keeper_start\": %llu,\n"
+		" \"networks\": [\n", l->owner_pid, (unsigned long long)l->owner_start, l->keeper_pid,
+		(unsigned long long)l->keeper_start);
 	for (i = 0; i < l->n_nets; i++) {
 		put(f, i ? ",\n  {" : "  {", "name", l->nets[i].name);
 		put(f, ", ", "subnet", l->nets[i].subnet);
@@ -299,6 +302,23 @@ bool lab_other_boot(const struct lab *l)
 	return text[0] && strcmp(text, l->boot_id) != 0;
 }
 
+bool lab_orphaned(const struct lab *l)
+{
+	return l->keeper_pid && npp_proc_start_time((pid_t)l->keeper_pid) != l->keeper_start;
+}
+
+/* A test says for whom it makes its labs, so that they are known to be dead if it is killed. */
+static void plan_keeper(struct lab *l)
+{
+	const char *text = getenv("NPP_LAB_KEEPER");
+	uint64_t pid;
+
+	if (!text || npp_conf_parse_u64(text, &pid) < 0 || pid < 2 || pid > 1 << 30)
+		return;
+	l->keeper_start = npp_proc_start_time((pid_t)pid);
+	l->keeper_pid = l->keeper_start ? (uint32_t)pid : 0;
+}
+
 static void plan_node(struct lab *l, const struct topo *t, const struct topo_node *n, struct lab_node *out)
 {
 	char text[NPP_ADDR_STRLEN];
@@ -337,6 +357,7 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 	l->boot_id = boot_id(l);
 	l->owner_pid = (uint32_t)getpid();
 	l->owner_start = npp_proc_start_time(getpid());
+	plan_keeper(l);
 	l->n_nets = t->n_nets;
 	l->nets = keep_array(l, t->n_nets, sizeof *l->nets);
 	for (i = 0; i < t->n_nets; i++) {

@@ -51,6 +51,8 @@ struct lab {
 	const char *name, *file, *boot_id, *state, *step;
 	uint32_t owner_pid;		/* npp-lab that works or worked on it */
 	uint64_t owner_start;
+	uint32_t keeper_pid;		/* the lab is dead when this process has ended; 0: nobody's */
+	uint64_t keeper_start;
 	struct lab_net *nets;
 	uint32_t n_nets;
 	struct lab_node *nodes;
@@ -81,6 +83,8 @@ int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e);
 struct lab_node *lab_find_node(struct lab *l, const char *name);
 struct lab_proc *lab_find_proc(struct lab *l, const char *node);
 bool lab_other_boot(const struct lab *l);
+/* Has the process that the lab was made for (NPP_LAB_KEEPER) ended? */
+bool lab_orphaned(const struct lab *l);
 
 /* proc.c */
 static inline bool proc_alive(const struct lab_proc *p)

@@ -27,7 +27,7 @@ static const char *lab_state(const struct lab *l)
 {
 	struct lab probe;
 
-	if (lab_other_boot(l))
+	if (lab_other_boot(l) || lab_orphaned(l))
 		return "dead";
 	if (strcmp(l->state, "up") == 0)
 		return "up";

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# leftovers.t - tests that are interrupted at any moment (Ctrl-C) leave nothing
+# leftovers.t - tests that are interrupted at any moment (Ctrl-C) leave nothing; what killed
+# ones leave the next one removes
 #
 # A test runs as `make check` runs it: in a process group, its output read by a program
 # that the interrupt ends first. Whatever it started knows $NPP_TEST_MARK.
@@ -70,6 +71,28 @@ interrupt()
   is "$what no name, no file is left" "$(left_by "$pid" "$tmp")" ''
 }
 
+# killed TEST WHEN...: SIGKILL, of which no test can know; the next one cleans up after it.
+killed()
+{
+  local name=$1 tmp what
+  shift
+  n=$((${n:-0} + 1))
+  tmp=$work/tmp.$n out=$work/out.$n
+  mkdir -m 755 "$tmp"
+  set -m
+  NPP_TEST_MARK=$own.$n TMPDIR=$tmp bash "$here/$name" 2>&1 | cat >"$out" &
+  set +m
+  pid=$(jobs -p %%)
+  what="$name, killed when it has $*:"
+  wait_for 30 "$@" || { fail "$what does not come to that"; sed 's/^/# /' "$out"; }
+  kill -KILL -- "-$pid" 2>/dev/null
+  wait "$pid" 2>/dev/null
+  TMPDIR=$tmp sweep
+  is "$what no process is left by the next test" "$(marked "$own.$n")" ''
+  rm -rf "$top_builddir"/tests/lab/evidence/*."$pid"
+  is "$what no name, no file is left by it" "$(left_by "$pid" "$tmp")" ''
+}
+
 before=$(unborrowed)
 interrupt listeners.t begun
 interrupt listeners.t said 2
@@ -77,5 +100,8 @@ interrupt killed.t said 3
 interrupt nppd.t begun
 interrupt nppd.t said 4
 interrupt lifecycle.t said 7
+killed listeners.t said 2
+killed nppd.t said 4
+killed lifecycle.t said 7
 is 'no hugepage is lost' "$(unborrowed)" "$before"
 done_testing

@@ -124,6 +124,61 @@ wait_for()
   done
 }
 
+# ---- what killed tests have left -----------------------------------------------------
+
+# Has the test ended whose pid is in NAME (PREFIX PID - ...)?
+of_dead_test() # NAME PREFIX
+{
+  local pid=${1#"$2"}
+  pid=${pid%%-*}
+  case $pid in ''|*[!0-9]*) return 1 ;; esac
+  ! tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -q '\.t$'
+}
+
+# The directory of a dead test, and what has its run directory there.
+sweep_dir()
+{
+  local pids
+  [ ! -d "$1/run" ] || NPP_RUNDIR=$1/run "$npplab" clean
+  pids=$(ps -eo pid=,args= | awk -v d="$1/run" '{for (i = 2; i < NF; i++) if ($i == "--rundir" && $(i + 1) == d) print $1}')
+  # shellcheck disable=SC2086
+  if [ -n "$pids" ]; then
+    kill $pids
+    wait_for 10 all_gone $pids || kill -KILL $pids
+  fi
+  rm -rf "$1"
+}
+
+all_gone() { local p; for p; do ! kill -0 "$p" 2>/dev/null || return 1; done; }
+
+# A namespace of a dead test, of no lab.
+sweep_ns()
+{
+  ip netns pids "$1" | xargs -r kill -KILL
+  ip netns del "$1"
+  rm -rf "/etc/netns/$1"
+}
+
+# A test that was killed at once (kill -9) could not clean up: the next one does.
+sweep()
+{
+  local f name
+  for f in "$rundir"/t[0-9]*-* "${TMPDIR:-/tmp}"/npp-{t,nppd}[0-9]*-* "$(dirname "$rundir")"/npp-logs-t[0-9]*-* \
+    /run/netns/{t,nppd}[0-9]*-*; do
+    [ -e "$f" ] || continue
+    name=$(basename "$f")
+    case $name in
+      npp-logs-t*) ! of_dead_test "$name" npp-logs-t || rm -rf "$f" ;;
+      npp-t*) ! of_dead_test "$name" npp-t || sweep_dir "$f" ;;
+      npp-nppd*) ! of_dead_test "$name" npp-nppd || sweep_dir "$f" ;;
+      nppd*) ! of_dead_test "$name" nppd || sweep_ns "$name" ;;
+      *)
+        of_dead_test "$name" t || continue
+        if [ "$f" = "$rundir/$name" ]; then "$npplab" down "$name"; else sweep_ns "$name"; fi ;;
+    esac
+  done >/dev/null 2>&1 </dev/null
+}
+
 # ---- labs ----------------------------------------------------------------------------
 
 lab_begin()
@@ -134,6 +189,8 @@ lab_begin()
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP PIPE
   [ "$(id -u)" = 0 ] || skip_all "needs root for network namespaces"
+  sweep
+  export NPP_LAB_KEEPER=$$
   evidence=$top_builddir/tests/lab/evidence/$test_name.$$
   mkdir -p "$evidence"
   evidence=$(cd "$evidence" && pwd)

@@ -51,6 +51,12 @@ ok 'clean removes it' "$npplab" clean
 is 'nothing of it is left' "$(leftovers "$a" | grep -v -- "$b")" ''
 ok 'clean leaves living labs alone' "$npplab" exec --lab "$b" client1 -- ping -c1 -W2 web1
 
+# A lab that is made for a process ends with it, as far as clean is concerned.
+(NPP_LAB_KEEPER=$BASHPID "$npplab" up "$topologies/fig4.yaml" --name "$a" >/dev/null; "$npplab" clean; "$npplab" list) >"$work/keeper" 2>&1
+like 'clean leaves a lab alone whose keeper lives' "$(<"$work/keeper")" "^$a +up"
+ok 'and removes it afterwards' "$npplab" clean
+is 'nothing of it is left either' "$(leftovers "$a" | grep -v -- "$b")" ''
+
 # A failure in the middle rolls back: no nppd can be found there.
 out=$(NPP_EXECDIR=/nonexistent "$npplab" up "$topologies/pair.yaml" --name "$a" 2>&1)
 is 'up without nppd fails' $? 1
