@@ -128,7 +128,7 @@ static _Noreturn void child_main(const struct npp_proc_spec *s, int exe, int rep
 	/* By its path, for the name that ps shows; else, where the new uid cannot look, by the open file. */
 	execve(s->path, s->argv, child_env(env));
 	syscall(SYS_execveat, exe, "", s->argv, env, AT_EMPTY_PATH);
-	child_fail(report, "exec");
+	child_fail(report, errno == EACCES && s->drop ? "exec under a uid of its own (chmod a+rx?)" : "exec");
 }
 
 /* Waits for the child's exec or its report. 0 or -errno. */
