@@ -31,9 +31,9 @@ Y
 conf web1 <<'Y'
 host: {name: web1, npps: [acc1], memory: 32M, sockets: 4096, hugepages: never}
 Y
-does 'an NPP' nppd_start acc1
+does 'an NPP' nppd_start acc1 || done_testing
 prefix="ip netns exec $ns"
-does 'a host in the namespace' nppd_start web1
+does 'a host in the namespace' nppd_start web1 || done_testing
 prefix=
 ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
 ok 'the NPP answers ping' ip netns exec "$ns" ping -c2 -i0.2 -W2 10.77.0.11

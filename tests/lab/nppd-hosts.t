@@ -11,8 +11,8 @@ Y
 conf web1 <<'Y'
 host: {name: web1, npps: [acc1], memory: 32M, sockets: 4096, hugepages: never}
 Y
-does 'an NPP' nppd_start acc1
-does 'a host' nppd_start web1
+does 'an NPP' nppd_start acc1 || done_testing
+does 'a host' nppd_start web1 || done_testing
 ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
 echo good >"$work/index.html"
 ip netns exec "$ns" "$npp" run -- python3 -m http.server 8000 --directory "$work" >"$work/http.log" 2>&1 &

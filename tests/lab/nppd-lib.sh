@@ -17,6 +17,7 @@ nppd_begin()
   test_name=$1
   [ "$(id -u)" = 0 ] || skip_all "needs root for network namespaces"
   [ -x "$nppd" ] && [ -x "$npp" ] || bail "nppd and npp are not built"
+  sweep
   ns=nppd$$-$1
   work=$(mktemp -d "${TMPDIR:-/tmp}/npp-$ns.XXXXXX")
   chmod 755 "$work"
@@ -80,12 +81,14 @@ nppd_launch()
     9>"$work/$name.ready" >"$work/$name.log" 2>&1 </dev/null &
   pid_of[$name]=$!
 }
-# nppd_start NAME: until it says that it is up.
+# nppd_start NAME: until it says that it is up, or ends.
 nppd_start()
 {
   nppd_launch "$@"
-  wait_for 20 test -s "$work/$1.ready"
+  wait_for 20 ready_or_gone "$1"
+  [ -s "$work/$1.ready" ] || { cat "$work/$1.log"; return 1; }
 }
+ready_or_gone() { [ -s "$work/$1.ready" ] || gone "${pid_of[$1]}"; }
 # gone PID: it has ended, though perhaps nobody has waited for it.
 gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"; }
 # nppd_wait NAME: waits for its end and returns its exit status.
@@ -113,5 +116,4 @@ child() # NAME ROLE INDEX
 {
   "$npp" status "$1" --json | jq -r --arg r "$2" --argjson i "$3" '.[0].children[] | select(.role == $r and .index == $i) | .pid'
 }
-all_gone() { local p; for p; do ! kill -0 "$p" 2>/dev/null || return 1; done; }
 link_there() { ip -n "$ns" link show "$1"; }

@@ -24,14 +24,14 @@ start_all()
 }
 
 # ---- start and stop --------------------------------------------------------------------
-does 'an NPP comes up' nppd_start acc1
+does 'an NPP comes up' nppd_start acc1 || done_testing
 is 'with a dispatcher and an ISM per IOP' "$("$npp" status acc1 --json |
   jq -r '[.[0].children[] | "\(.role)\(.index):\(.state)"] | join(" ")')" \
   'dispatch0:ready ism0:ready ism1:ready ism2:ready'
 ok 'and its port' link_there tacc1
 is 'which has one queue attached and a name' "$(ip -n "$ns" -j link show tacc1 | jq -r '.[0].mtu')" 1500
 is 'its socket is for root alone' "$(stat -c %a "$NPP_RUNDIR/acc1.sock")" 600
-does 'a host comes up' nppd_start web1
+does 'a host comes up' nppd_start web1 || done_testing
 is 'attached to it' "$("$npp" status acc1 --json | jq -r '.[0].hosts | join(" ")')" web1
 is 'its programs may be anybody' "$(stat -c %a "$NPP_RUNDIR/web1.osm.sock")" 666
 ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
