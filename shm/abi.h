@@ -255,8 +255,9 @@ struct npp_port_cfg { /* nppd */
 	uint8_t mac[6];
 	uint16_t mtu;
 	_Atomic uint32_t up;	/* carrier */
-	uint32_t flags;
+	uint32_t flags;		/* NPP_PORT_* */
 };
+#define NPP_PORT_KERNEL 1u	/* engine kernel: the port is steered, ISMs read their own queues of it */
 _Static_assert(sizeof(struct npp_port_cfg) == 32, "port");
 
 struct npp_if_addr { /* nppd */

@@ -9,40 +9,47 @@
 
 #include "shm/abi.h"
 
+/* What dispatch_classify() says of frames, for whoever reads them from a port: P begins the
+ * identifiers, N the names. */
+#define NPP_PORT_CLASSES(X, P, N) \
+	X(P##CLASS_ARP, N "class.arp", "ARP and neighbour discovery") \
+	X(P##CLASS_FRAGMENT, N "class.fragment", "IP fragments") \
+	X(P##CLASS_TCP, N "class.tcp", "TCP segments") \
+	X(P##CLASS_UDP, N "class.udp", "UDP datagrams") \
+	X(P##CLASS_ICMP_ERROR, N "class.icmp_error", "ICMP errors, dispatched by the flow they quote") \
+	X(P##CLASS_OTHER, N "class.other", "everything else")
+#define NPP_PORT_DROPS(X, P, N) \
+	X(P##DROP_SHORT, N "short", "shorter than its headers") \
+	X(P##DROP_MAC, N "mac", "not for our Ethernet address") \
+	X(P##DROP_ETHERTYPE, N "ethertype", "neither IP nor ARP") \
+	X(P##DROP_IP_VERSION, N "ip_version", "IP version field disagrees with the EtherType") \
+	X(P##DROP_IP_HEADER, N "ip_header", "IP header length or total length lies") \
+	X(P##DROP_IP_CSUM, N "ip_csum", "wrong IPv4 header checksum") \
+	X(P##DROP_IP_DST, N "ip_dst", "not for an address of ours") \
+	X(P##DROP_IP_SRC, N "ip_src", "source address that cannot be one") \
+	X(P##DROP_FRAGMENT, N "fragment", "fragment bounds make no sense") \
+	X(P##DROP_L4, N "l4", "shorter than its transport header") \
+	X(P##DROP_L4_CSUM, N "l4_csum", "wrong TCP, UDP or ICMP checksum") \
+	X(P##DROP_RING_FULL, N "ring_full", "the IOP's receive ring was full") \
+	X(P##DROP_IOP_DOWN, N "iop_down", "the IOP it belongs to is not there") \
+	X(P##DROP_VNET, N "vnet", "virtio header makes no sense")
+
 #define NPP_DISPATCH_COUNTERS(X) \
 	X(DS_RX_FRAMES, "rx.frames", "frames read from the port") \
 	X(DS_RX_BYTES, "rx.bytes", "bytes of them") \
 	X(DS_RX_GSO, "rx.gso", "frames larger than the MTU (segmentation offload)") \
 	X(DS_RX_BATCHES, "rx.batches", "times the port was drained") \
-	X(DS_CLASS_ARP, "class.arp", "ARP and neighbour discovery") \
-	X(DS_CLASS_FRAGMENT, "class.fragment", "IP fragments") \
-	X(DS_CLASS_TCP, "class.tcp", "TCP segments") \
-	X(DS_CLASS_UDP, "class.udp", "UDP datagrams") \
-	X(DS_CLASS_ICMP_ERROR, "class.icmp_error", "ICMP errors, dispatched by the flow they quote") \
-	X(DS_CLASS_OTHER, "class.other", "everything else") \
+	NPP_PORT_CLASSES(X, DS_, "") \
 	X(DS_PLACE_HIT, "place.hit", "large frames read straight into the right ring") \
 	X(DS_PLACE_MISS, "place.miss", "large frames that had to be copied") \
 	X(DS_BELLS, "bells", "doorbells rung") \
 	X(DS_SLEEPS, "sleeps", "times it went to sleep") \
 	X(DS_BUSY_US, "busy_us", "microseconds not asleep") \
-	X(DS_DROP_SHORT, "drop.short", "shorter than its headers") \
-	X(DS_DROP_MAC, "drop.mac", "not for our Ethernet address") \
-	X(DS_DROP_ETHERTYPE, "drop.ethertype", "neither IP nor ARP") \
-	X(DS_DROP_IP_VERSION, "drop.ip_version", "IP version field disagrees with the EtherType") \
-	X(DS_DROP_IP_HEADER, "drop.ip_header", "IP header length or total length lies") \
-	X(DS_DROP_IP_CSUM, "drop.ip_csum", "wrong IPv4 header checksum") \
-	X(DS_DROP_IP_DST, "drop.ip_dst", "not for an address of ours") \
-	X(DS_DROP_IP_SRC, "drop.ip_src", "source address that cannot be one") \
-	X(DS_DROP_FRAGMENT, "drop.fragment", "fragment bounds make no sense") \
-	X(DS_DROP_L4, "drop.l4", "shorter than its transport header") \
-	X(DS_DROP_L4_CSUM, "drop.l4_csum", "wrong TCP, UDP or ICMP checksum") \
-	X(DS_DROP_RING_FULL, "drop.ring_full", "the IOP's receive ring was full") \
-	X(DS_DROP_IOP_DOWN, "drop.iop_down", "the IOP it belongs to is not there") \
-	X(DS_DROP_VNET, "drop.vnet", "virtio header makes no sense") \
+	NPP_PORT_DROPS(X, DS_, "drop.") \
 	X(DS_READ_ERRORS, "read_errors", "errors reading the port")
 
 #define NPP_ISM_COUNTERS(X) \
-	X(IS_RX_FRAMES, "rx.frames", "frames taken from the receive ring") \
+	X(IS_RX_FRAMES, "rx.frames", "frames taken from the receive ring, and from the port") \
 	X(IS_RX_BYTES, "rx.bytes", "bytes of them") \
 	X(IS_TX_FRAMES, "tx.frames", "frames written to the port") \
 	X(IS_TX_BYTES, "tx.bytes", "bytes of them") \
@@ -98,6 +105,13 @@
 	X(IS_FRAGS_OUT, "ip.frags_out", "fragments sent") \
 	X(IS_HANDED_ON, "ip.handed_on", "datagrams passed to the IOP that owns them") \
 	X(IS_LOCAL, "ip.local", "packets that we sent to an address of our own") \
+	X(IS_PORT_FRAMES, "port.frames", "engine kernel: frames read from its own queue of the port") \
+	X(IS_PORT_BYTES, "port.bytes", "bytes of them") \
+	X(IS_PORT_GSO, "port.gso", "frames larger than the MTU") \
+	X(IS_PORT_BATCHES, "port.batches", "times the queue was read") \
+	X(IS_PORT_HANDED_ON, "port.handed_on", "frames of that queue that belonged to another IOP") \
+	X(IS_PORT_READ_ERRORS, "port.read_errors", "errors reading it") \
+	NPP_PORT_CLASSES(X, IS_PORT_, "port.") \
 	X(IS_DROP_FRAME, "drop.frame", "Ethernet or IP header makes no sense") \
 	X(IS_DROP_IP_CSUM, "drop.ip_csum", "wrong IPv4 header checksum") \
 	X(IS_DROP_IP_OPTIONS, "drop.ip_options", "IP options that make no sense, or source routes") \
@@ -133,6 +147,7 @@
 	X(IS_DROP_NEIGH_FAILED, "drop.neigh_failed", "neighbour does not answer") \
 	X(IS_DROP_LOCAL_FULL, "drop.local_queue", "queue of packets to ourselves full") \
 	X(IS_DROP_IPC_FULL, "drop.ipc_full", "ring to the other IOP full") \
+	NPP_PORT_DROPS(X, IS_PORT_, "drop.port_") \
 	X(IS_PROTO_ERRORS, "host.protocol_errors", "wrong handles, offsets or lengths from a host") \
 	X(IS_OVERFLOWS, "host.overflows", "message queues that overflowed (all sockets looked at)") \
 	X(IS_INT_MASKED, "nk.masked", "interrupt causes found disabled") \
@@ -162,6 +177,12 @@
 enum npp_dispatch_counter { NPP_DISPATCH_COUNTERS(NPP_STAT_ENUM) NPP_DS_COUNT };
 enum npp_ism_counter { NPP_ISM_COUNTERS(NPP_STAT_ENUM) NPP_IS_COUNT };
 enum npp_osm_counter { NPP_OSM_COUNTERS(NPP_STAT_ENUM) NPP_OS_COUNT };
+/* Where the counter that dispatch_classify() names stands in the page of an ISM. */
+static inline unsigned npp_stat_port(unsigned ds)
+{
+	return ds >= NPP_DS_DROP_SHORT ? NPP_IS_PORT_DROP_SHORT + (ds - NPP_DS_DROP_SHORT)
+				       : NPP_IS_PORT_CLASS_ARP + (ds - NPP_DS_CLASS_ARP);
+}
 _Static_assert(NPP_DS_COUNT <= NPP_STATS_COUNTERS && NPP_IS_COUNT <= NPP_STATS_COUNTERS &&
 	       NPP_OS_COUNT <= NPP_STATS_COUNTERS, "statistics page too small");
 

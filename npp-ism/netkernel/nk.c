@@ -86,6 +86,12 @@ void nk_bell_set(struct nk *nk, int which, int fd)
 		nk->fd[which].fd = fd;
 }
 
+void nk_watch_set(struct nk *nk, int which, int fd)
+{
+	if (which > 0 && which < (int)nk->n_fds)
+		nk->fd[which].fd = fd;
+}
+
 /* The status word has one writer, this process: plain loads and stores are enough. */
 static inline uint32_t word(const _Atomic uint32_t *w)
 {

@@ -114,6 +114,8 @@ int nk_source_add(struct nk *nk, const struct nk_source *src);
 int nk_thread_add(struct nk *nk, enum nk_prio prio, const char *name, nk_thread_fn *fn, void *arg);
 /* FD becoming readable raises CAUSE; looked at in every sleep and, under load, every 2 ms. */
 int nk_watch_fd(struct nk *nk, int fd, enum nk_cause cause);
+/* The descriptor with the number WHICH that nk_watch_fd() gave is FD from now on; -1: none. */
+void nk_watch_set(struct nk *nk, int which, int fd);
 /* One more doorbell, none yet: it only wakes, and is emptied. Its number for nk_bell_set(). */
 int nk_watch_bell(struct nk *nk);
 void nk_bell_set(struct nk *nk, int which, int fd);	/* FD -1: none */

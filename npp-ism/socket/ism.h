@@ -140,6 +140,7 @@ struct ism_ipc {	/* rings to and from one other IOP */
 };
 
 struct ism_deferred;
+struct ism_port;
 
 struct ism {	/* the process */
 	struct ism_region *r;
@@ -167,6 +168,7 @@ struct ism {	/* the process */
 	/* around it; unused in unit tests */
 	struct npp_fring_cons rx;
 	bool have_rx;
+	struct ism_port *port;		/* engine kernel: we read our own queue; else NULL */
 	int tap, ctl;
 	uint32_t ctl_seq;
 	struct npp_ctl_start_ism start;
@@ -377,9 +379,14 @@ void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);
 void ism_scan_thread(struct nk *nk, void *arg);	/* normal: after an overflow, looks at everything of a host */
 void ism_sweep_thread(struct nk *nk, void *arg);	/* low: gives idle rings back */
 
-/* ---- port.c, ipc.c, control.c, run.c: the process around it --------------------------------------------------------- */
+/* ---- port.c, port_in.c, ipc.c, control.c, run.c: the process around it --------------------------------------------------------- */
 
 void ism_port_tx(void *arg, unsigned port, const struct stack_tx *tx);
+/* If the port is steered: its queue becomes a source of the net kernel. 0 or -errno. */
+int ism_port_open(struct ism *I);
+void ism_port_close(struct ism *I);
+bool ism_port_pending(void *arg);
+unsigned ism_port_run(void *arg, unsigned budget);
 void ism_ipc_send(void *arg, unsigned iop, enum npp_rec_kind kind, const struct npp_frame_rec *rec,
 		  const void *data, uint32_t len);
 int ism_ipc_attach(struct ism *I, unsigned peer, const int fds[4]);

@@ -184,6 +184,9 @@ void ism_run_setup(struct ism *I)
 	for (unsigned i = 0; i < sizeof sources / sizeof sources[0]; i++)
 		if (I->have_rx || sources[i].cause != NK_RX)
 			nk_source_add(&I->nk, &sources[i]);
+	err = ism_port_open(I);
+	if (err < 0)
+		npp_warnx("the port cannot be read: %s", strerror(-err));
 	if (I->ctl >= 0)
 		nk_watch_fd(&I->nk, I->ctl, NK_CONTROL);
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
@@ -197,7 +200,8 @@ void ism_run_setup(struct ism *I)
 	I->th_sweep = nk_thread_add(&I->nk, NK_LOW, "sweep", sweep_thread, I);
 	nk_thread_raise(&I->nk, I->th_house);
 	nk_thread_alarm(&I->nk, I->th_sweep, I->nk.now_us + SWEEP_US, true);
-	I->nk.spin_us = cores_to_spare(I) ? SPIN_US : 0;
+	/* a spin sees rings, not the port: there it would only be late */
+	I->nk.spin_us = cores_to_spare(I) && !I->port ? SPIN_US : 0;
 }
 
 int ism_run(struct ism *I)
@@ -225,6 +229,7 @@ void ism_destroy(struct ism *I)
 	npp_region_unmap(&I->locks);
 	npp_region_unmap(&I->priv);
 	npp_ringer_close(&I->ringer);
+	ism_port_close(I);
 	ism_control_free(I);
 }
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * port_in.c - frames in, with engine: kernel: this ISM's own queue of the port
+ *
+ * The steering program of the TAP has chosen the queue; it has looked at no more than the
+ * flow needs. So every frame is validated and classified here by the dispatcher's own code
+ * (libdispatch), and one that belongs to somebody else after all - the program was changed, an
+ * IOP has come or gone - is handed on. All frames are read into one buffer: the stack keeps
+ * nothing of a frame, and the buffer stays in the cache.
+ *
+ * The queue is a descriptor of the net kernel's one wait. While that does not wait, because
+ * there is other work, the queue is looked at every LOOK_US.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "npp-dispatch/dispatch.h"
+#include "npp-ism/socket/ism.h"
+
+#define BUDGET 64		/* frames in a round */
+#define BATCH 16		/* of them, or */
+#define BATCH_BYTES (96u << 10)	/* bytes, after which output and doorbells are due */
+#define LOOK_US 20
+#define ERROR_US 100000		/* between looks at a queue that cannot be read */
+
+
+struct ism_port {
+	struct dispatch_ctx ctx;
+	uint64_t looked_us;	/* the round of the last read */
+	int watch;		/* number in nk */
+	int last_error;
+	struct npp_frame_rec rec; /* the frame follows its virtio header, so that one read fills both */
+	uint8_t frame[NPP_FRAME_MAX];
+};
+#define WIRE_OFF (offsetof(struct ism_port, rec) + offsetof(struct npp_frame_rec, vnet)) /* the port's bytes begin here */
+_Static_assert(offsetof(struct ism_port, frame) == offsetof(struct ism_port, rec) + sizeof(struct npp_frame_rec),
+	       "the frame follows its record");
+
+/* One frame: its verdict, and where it goes. */
+static void deliver(struct ism *I, struct ism_port *p, uint32_t len)
+{
+	struct npp_frame_rec *rec = &p->rec;
+	struct dispatch_verdict v;
+
+	npp_stat_inc(I->stats, NPP_IS_PORT_FRAMES);
+	npp_stat_add(I->stats, NPP_IS_PORT_BYTES, len);
+	if (rec->vnet.gso_type != VNET_GSO_NONE)
+		npp_stat_inc(I->stats, NPP_IS_PORT_GSO);
+	if (!dispatch_classify(&p->ctx, &rec->vnet, p->frame, len, &v))
+		npp_stat_inc(I->stats, npp_stat_port(v.drop));
+	if (v.cls)
+		npp_stat_inc(I->stats, npp_stat_port(v.cls));
+	if (v.drop)
+		return;
+	rec->len = len;
+	rec->kind = NPP_REC_FRAME;
+	rec->csum = v.csum;
+	rec->port = (uint8_t)p->ctx.port;
+	rec->l4_off = v.l4_off;
+	rec->hash = v.hash;
+	rec->rx_us = (uint32_t)I->now_us;
+	rec->reserved = 0;
+	if (v.iop == I->iop) {
+		stack_input(I->stack, rec, p->frame, len);
+		return;
+	}
+	npp_stat_inc(I->stats, NPP_IS_PORT_HANDED_ON);
+	ism_ipc_send(I, v.iop, NPP_REC_FRAME, rec, p->frame, len);
+}
+
+/* Bytes read, 0 if there is nothing, or -errno. */
+static ssize_t read_frame(struct ism *I, struct ism_port *p)
+{
+	ssize_t n;
+
+	do
+		n = read(I->tap, (uint8_t *)p + WIRE_OFF, sizeof *p - WIRE_OFF);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	return n == 0 ? -ENODEV : n;
+}
+
+static void failed(struct ism *I, struct ism_port *p, int err)
+{
+	npp_stat_inc(I->stats, NPP_IS_PORT_READ_ERRORS);
+	if (err != p->last_error)
+		npp_warnx("reading the port: error %d", -err);
+	p->last_error = err;
+	p->looked_us = I->now_us + ERROR_US;
+	nk_watch_set(&I->nk, p->watch, -1); /* or it would never let us sleep */
+}
+
+static void recovered(struct ism *I, struct ism_port *p)
+{
+	p->last_error = 0;
+	nk_watch_set(&I->nk, p->watch, I->tap);
+}
+
+unsigned ism_port_run(void *arg, unsigned budget)
+{
+	struct ism *I = arg;
+	struct ism_port *p = I->port;
+	uint32_t batch_bytes = 0;
+	uint64_t bytes = 0;
+	unsigned done = 0;
+	ssize_t n = 0;
+
+	if (p->looked_us > I->now_us) /* after an error */
+		return 0;
+	p->looked_us = I->now_us;
+	dispatch_ctx_refresh(&p->ctx);
+	while (done < budget && (n = read_frame(I, p)) > 0) {
+		done++;
+		if ((size_t)n < sizeof p->rec.vnet) {
+			npp_stat_inc(I->stats, NPP_IS_PORT_FRAMES);
+			npp_stat_inc(I->stats, NPP_IS_PORT_DROP_SHORT);
+			continue;
+		}
+		deliver(I, p, (uint32_t)((size_t)n - sizeof p->rec.vnet));
+		bytes += (uint64_t)n;
+		batch_bytes += (uint32_t)n;
+		if (done % BATCH == 0 || batch_bytes >= BATCH_BYTES) {
+			ism_flush(I);
+			batch_bytes = 0;
+		}
+	}
+	if (n < 0)
+		failed(I, p, (int)n);
+	else if (p->last_error)
+		recovered(I, p);
+	if (done)
+		npp_stat_inc(I->stats, NPP_IS_PORT_BATCHES);
+	npp_stat_add(I->stats, NPP_IS_RX_FRAMES, done);
+	npp_stat_add(I->stats, NPP_IS_RX_BYTES, bytes - (uint64_t)done * sizeof p->rec.vnet);
+	return done;
+}
+
+/* By the round's clock, so that it is false when the net kernel looks for work before it
+ * sleeps: then the descriptor says what there is. */
+bool ism_port_pending(void *arg)
+{
+	struct ism *I = arg;
+
+	return I->now_us >= I->port->looked_us + LOOK_US;
+}
+
+int ism_port_open(struct ism *I)
+{
+	const struct npp_global *g = I->global.base;
+	const struct nk_source source = { "port", NK_RX, BUDGET, I, ism_port_pending, ism_port_run, NULL };
+	struct ism_port *p;
+	int err;
+
+	if (!g || !(g->port[0].flags & NPP_PORT_KERNEL) || I->tap < 0)
+		return 0;
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	err = dispatch_ctx_init(&p->ctx, g, 0);
+	if (err == 0 && p->ctx.n_iops != I->n_iops)
+		err = -EINVAL;
+	if (err == 0)
+		err = p->watch = nk_watch_fd(&I->nk, I->tap, NK_RX);
+	if (err >= 0) {
+		I->port = p;
+		err = nk_source_add(&I->nk, &source);
+	}
+	if (err >= 0)
+		return 0;
+	I->port = NULL;
+	free(p);
+	return err;
+}
+
+void ism_port_close(struct ism *I)
+{
+	free(I->port);
+	I->port = NULL;
+}
