@@ -72,7 +72,8 @@ void nppd_is_up(struct nppd *d)
 	if (d->s->is_host)
 		npp_info("host %s is up", d->s->host.name);
 	else
-		npp_info("NPP %s is up: %u IOPs behind port %s", d->s->npp.name, d->s->npp.iops, d->s->npp.port.name);
+		npp_info("NPP %s is up: %u IOPs behind port %s, engine %s", d->s->npp.name, d->s->npp.iops,
+			 d->s->npp.port.name, d->s->npp.engine == ENGINE_KERNEL ? "kernel" : "process");
 	if (d->ready_fd >= 0) {
 		if (write(d->ready_fd, "\n", 1) != 1)
 			npp_warn("--ready-fd %d", d->ready_fd);

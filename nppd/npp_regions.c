@@ -52,6 +52,7 @@ static int create_global(struct npp_side *n)
 	snprintf(g->port[0].ifname, sizeof g->port[0].ifname, "%s", s->port.name);
 	memcpy(g->port[0].mac, s->port.mac, 6);
 	g->port[0].mtu = (uint16_t)s->port.mtu;
+	g->port[0].flags = s->engine == ENGINE_KERNEL ? NPP_PORT_KERNEL : 0;
 	fill_net(g, s);
 	g->prog[0] = g->prog[1] = s->prog;
 	return 0;

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "nppd/engine.h"
 #include "nppd/npp_side.h"
 
 #define CARRIER_MS 5000
@@ -85,6 +86,7 @@ static void set_iop_up(struct npp_side *n, unsigned iop, bool up)
 		atomic_fetch_or_explicit(w, 1u << iop, memory_order_release);
 	else
 		atomic_fetch_and_explicit(w, ~(1u << iop), memory_order_release);
+	engine_serve(&n->tap, &n->d->s->npp.prog, atomic_load_explicit(w, memory_order_relaxed));
 }
 
 /* Gives the link role to the first ISM from FROM on that is ready. */
@@ -242,7 +244,8 @@ static struct npp_side *side_new(struct nppd *d)
 		return NULL;
 	n->d = d;
 	n->n_iops = d->s->npp.iops;
-	n->tap.events = -1;
+	n->tap.events = n->tap.packet = -1;
+	n->tap.steer = (struct steer)STEER_NULL;
 	n->link_src.fd = -1;
 	n->global = n->neigh = n->locks = n->dispatch = (struct npp_region)NPP_REGION_NULL;
 	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {

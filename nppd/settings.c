@@ -51,6 +51,9 @@ static const struct npp_conf_enum mask_names[] = {
 	{ "src-addr", MASK_SRC_ADDR }, { "dst-addr", MASK_DST_ADDR }, { "src-port", MASK_SRC_PORT },
 	{ "dst-port", MASK_DST_PORT }, { "proto", MASK_PROTO }, { NULL, 0 }
 };
+static const struct npp_conf_enum engine_names[] = {
+	{ "process", ENGINE_PROCESS }, { "kernel", ENGINE_KERNEL }, { NULL, 0 }
+};
 static const struct npp_conf_enum algorithm_names[] = {
 	{ "xor", NPP_HASH_XOR }, { "toeplitz", NPP_HASH_TOEPLITZ }, { "crc32c", NPP_HASH_CRC32C }, { NULL, 0 }
 };
@@ -137,6 +140,7 @@ static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *ob
 static const struct npp_conf_field npp_fields[] = {
 	NPP_CONF_FIELD("name", NAME, struct npp_settings, name, .flags = NPP_CONF_REQUIRED),
 	NPP_CONF_FIELD("iops", U32, struct npp_settings, iops, .min = 1, .max = NPP_MAX_IOPS, .dflt = "4"),
+	NPP_CONF_FIELD("engine", ENUM, struct npp_settings, engine, .enums = engine_names, .dflt = "process"),
 	NPP_CONF_FIELD("port", MAP, struct npp_settings, port, .sub = &port_schema),
 	NPP_CONF_FIELD("addresses", LIST, struct npp_settings, addrs, .flags = NPP_CONF_REQUIRED, .min = 1,
 		       .max = NPP_MAX_IF_ADDRS, .item = &addr_item, .count_off = offsetof(struct npp_settings, n_addrs)),

@@ -12,6 +12,7 @@
 #include "shm/abi.h"
 
 enum { HUGE_AUTO, HUGE_ALWAYS, HUGE_NEVER };
+enum { ENGINE_PROCESS, ENGINE_KERNEL };
 
 struct port_settings {
 	const char *name;	/* of the TAP; default: that of the NPP */
@@ -53,6 +54,7 @@ struct common_settings {	/* of both roles */
 struct npp_settings {
 	const char *name;
 	uint32_t iops;
+	uint32_t engine;	/* who dispatches frames: ENGINE_* */
 	struct port_settings port;
 	struct npp_conf_prefix *addrs;
 	uint32_t n_addrs;

@@ -3,8 +3,10 @@
  *
  * The queues are opened while this process is in the port's network namespace; they and
  * the netlink sockets stay there when it returns. An ISM's queue is detached as soon as
- * it was opened: it then only transmits, and no flow is steered to it. All queues stay
- * open here, because closing one renumbers the others.
+ * it was opened: it then only transmits, and no flow is steered to it. With engine: kernel
+ * it stays attached, and a program steers (engine.c): without one, an attached queue would
+ * draw the flows that it writes to itself. All queues stay open here, because closing one
+ * renumbers the others.
  *
  * The link that the TAP shows to its namespace has an address of its own, not the
  * NPP's: a bridge takes frames for the addresses of its ports for itself.
@@ -26,6 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "nppd/engine.h"
 #include "nppd/loop.h"
 #include "nppd/tap.h"
 
@@ -118,7 +121,7 @@ static int open_queue(struct tap *t, struct settings *s, unsigned i)
 	}
 	t->queue[i] = fd;
 	t->n_queues = i + 1;
-	if (i > 0) {
+	if (i > 0 && s->npp.engine == ENGINE_PROCESS) {
 		ifr.ifr_flags = IFF_DETACH_QUEUE;
 		if (ioctl(fd, TUNSETQUEUE, &ifr) < 0)
 			return key_error(s, "name", "cannot detach queue %u: %s", i, strerror(errno));
@@ -231,7 +234,8 @@ int tap_open(struct tap *t, struct settings *s)
 	int back, r;
 
 	memset(t, 0, sizeof *t);
-	t->events = -1;
+	t->events = t->packet = -1;
+	t->steer = (struct steer)STEER_NULL;
 	snprintf(t->name, sizeof t->name, "%s", s->npp.port.name);
 	r = enter(s, s->npp.port.netns, &back);
 	if (r < 0)
@@ -244,6 +248,8 @@ int tap_open(struct tap *t, struct settings *s)
 		r = -ENODEV;
 	if (r == 0)
 		r = open_queues(t, s);
+	if (r == 0)
+		r = engine_open(t, s);
 	if (r == 0)
 		r = set_link(t, s);
 	if (leave(back) < 0)
@@ -258,6 +264,7 @@ void tap_close(struct tap *t)
 	for (unsigned i = 0; i < t->n_queues; i++)
 		close(t->queue[i]);
 	t->n_queues = 0;
+	engine_close(t);
 	if (t->ask)
 		nl_socket_free(t->ask);
 	t->ask = NULL;
@@ -388,6 +395,8 @@ int tap_probe(struct tap *t, struct settings *s, unsigned timeout_ms)
 		poll(&p, 1, 20);
 		tap_events_read(t);
 	}
+	if (r == 1)
+		r = engine_verify(t, s);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < 3 && s->npp.port.probe; i++) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "nppd/settings.h"
+#include "nppd/steer.h"
 
 struct nl_sock;
 
@@ -15,9 +16,11 @@ struct tap {
 	char name[16];
 	int ifindex;
 	unsigned n_queues;
-	int queue[1 + NPP_MAX_IOPS];	/* 0: the dispatcher's; 1 + n: ISM n's, transmit-only */
+	int queue[1 + NPP_MAX_IOPS];	/* 0: the dispatcher's; 1 + n: ISM n's, transmit-only unless steered */
 	struct nl_sock *ask;		/* netlink sockets in the port's namespace */
 	int events;			/* readable when a link changed */
+	struct steer steer;		/* engine: kernel */
+	int packet;			/* until the queues were verified; -1 */
 };
 
 /* Opens queues, sets the link up, joins the bridge. Errors go to s->conf with their key.
