@@ -60,6 +60,8 @@ static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32
 	uint32_t j;
 
 	fprintf(f, "npp:\n  name: %s\n  iops: %u\n", n->name, n->iops);
+	if (n->engine != TOPO_ENGINE_PROCESS)
+		fprintf(f, "  engine: %s\n", topo_engine_name(n->engine));
 	fprintf(f, "  port: {name: %s, mac: '%s', mtu: %u, netns: %s, bridge: %s}\n", n->name, p->ifs[0].mac,
 		net->mtu, ns_path(l->nets[ifc->net].ns, path), net->name);
 	fprintf(f, "  addresses: [%s]\n", p->ifs[0].address);

@@ -25,6 +25,9 @@ static const struct npp_conf_enum kinds[] = {
 static const struct npp_conf_enum stacks[] = {
 	{ "kernel", TOPO_STACK_KERNEL }, { "npp", TOPO_STACK_NPP }, { NULL, 0 }
 };
+static const struct npp_conf_enum engines[] = {
+	{ "process", TOPO_ENGINE_PROCESS }, { "kernel", TOPO_ENGINE_KERNEL }, { NULL, 0 }
+};
 
 static const struct npp_conf_field net_fields[] = {
 	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_net, name) },
@@ -57,6 +60,7 @@ static const struct npp_conf_field node_fields[] = {
 	{ "npps", NPP_CONF_LIST, offsetof(struct topo_node, npp_names), .max = TOPO_MAX_NPPS,
 	  .count_off = offsetof(struct topo_node, n_npp_names), .item = &name_item },
 	{ "iops", NPP_CONF_U32, offsetof(struct topo_node, iops), .min = 1, .max = 32, .dflt = "4" },
+	{ "engine", NPP_CONF_ENUM, offsetof(struct topo_node, engine), .enums = engines, .dflt = "process" },
 	{ "memory", NPP_CONF_SIZE, offsetof(struct topo_node, memory), .dflt = "128M",
 	  .min = 16 << 20, .max = 1ll << 36 },
 	{ "gateway", NPP_CONF_ADDR, offsetof(struct topo_node, gateway), .flags = 0 },
@@ -77,6 +81,11 @@ static const struct npp_conf_field topo_fields[] = {
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema topo_schema = { sizeof(struct topo), topo_fields, NULL };
+
+const char *topo_engine_name(uint32_t engine)
+{
+	return engine <= TOPO_ENGINE_KERNEL ? engines[engine].name : "?";
+}
 
 const char *topo_kind_name(uint32_t kind)
 {
@@ -283,6 +292,8 @@ static void check_kind(struct topo *t, struct topo_node *n)
 	}
 	if (n->kind != TOPO_NPP)
 		refuse_key(t, n, "iops", "only an NPP has IOPs");
+	if (n->kind != TOPO_NPP)
+		refuse_key(t, n, "engine", "only an NPP dispatches");
 	if (n->kind != TOPO_NPP && !on_npp)
 		refuse_key(t, n, "options", "only an NPP or a host with 'stack: npp' has options");
 	if (on_npp) {

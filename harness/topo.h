@@ -41,6 +41,8 @@ struct topo_if {
 	const struct npp_conf_node *at;
 };
 
+enum { TOPO_ENGINE_PROCESS, TOPO_ENGINE_KERNEL };	/* of an NPP, as in nppd.conf(5) */
+
 struct topo_route {
 	struct npp_conf_prefix to;
 	union npp_addr via;
@@ -53,7 +55,7 @@ struct topo_node {
 	uint32_t kind, stack;
 	const char **npp_names;
 	uint32_t n_npp_names;
-	uint32_t iops;
+	uint32_t iops, engine;
 	uint64_t memory;
 	union npp_addr gateway;	/* all zero: none */
 	const struct npp_conf_node *networks_at, *options_at;
@@ -97,6 +99,7 @@ void topo_derive_routes(struct topo *t);
 int topo_set(struct topo *t, const char *assignment);
 
 const char *topo_kind_name(uint32_t kind);
+const char *topo_engine_name(uint32_t engine);
 /* The node is a namespace of its own with links of the kernel (all but NPPs and the hosts
  * that they serve). */
 static inline bool topo_is_kernel_node(const struct topo_node *n)
