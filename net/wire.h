@@ -56,6 +56,15 @@ struct NPP_PACKED ip6_hdr_w { /* RFC 8200 */
 	uint8_t src[16], dst[16];
 };
 
+#define IP6_HDR_LEN 40
+#define IP6_MTU_MIN 1280 /* RFC 8200, 5 */
+
+struct NPP_PACKED ip6_frag_hdr { /* RFC 8200, 4.5 */
+	uint8_t next, reserved;
+	uint16_t off; /* in bytes, a multiple of 8; bit 0: more */
+	uint32_t id;
+};
+
 struct NPP_PACKED icmp4_hdr { /* RFC 792 */
 	uint8_t type, code;
 	uint16_t csum;

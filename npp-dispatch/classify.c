@@ -119,6 +119,19 @@ static bool dst6_ok(const struct dispatch_net *n, const union npp_addr *a)
 	return false;
 }
 
+/* Neighbour discovery (RFC 4861). */
+static bool is_nd(const struct dispatch_packet *p)
+{
+	return p->proto == IPPROTO_ICMPV6 && !p->fragment && p->end > p->l4_off && p->frame[p->l4_off] >= 133 &&
+	       p->frame[p->l4_off] <= 137;
+}
+
+/* Multicast listener queries (RFC 3810). */
+static bool is_mld_query(const struct dispatch_packet *p)
+{
+	return p->frame[p->l4_off] == 130;
+}
+
 static bool src6_ok(const struct dispatch_net *n, const struct dispatch_packet *p)
 {
 	static const uint8_t loopback[16] = { [15] = 1 };
@@ -128,7 +141,7 @@ static bool src6_ok(const struct dispatch_net *n, const struct dispatch_packet *
 		return false;
 	if (a->q[0] == 0 && a->q[1] == 0) /* while a node tests its address (RFC 4862, 5.4.2) */
 		return p->proto == IPPROTO_ICMPV6 && !p->fragment;
-	return !is_ours(n, a);
+	return !is_ours(n, a) || is_nd(p); /* of ND it says that somebody has an address of ours */
 }
 
 static bool deliver(const struct dispatch_ctx *c, struct dispatch_verdict *v, unsigned iop)
@@ -205,7 +218,7 @@ static bool classify_transport(const struct dispatch_ctx *c, const struct dispat
 		struct npp_flow_key quoted;
 
 		v->cls = NPP_DS_CLASS_OTHER;
-		if (!v4 && h[0] >= 133 && h[0] <= 137) /* neighbour discovery (RFC 4861) */
+		if (!v4 && (is_nd(p) || is_mld_query(p)))
 			return to_link(c, v);
 		if (icmp_is_error(v4, h[0]) && quoted_flow(p, &quoted)) {
 			v->cls = NPP_DS_CLASS_ICMP_ERROR;

@@ -14,10 +14,36 @@
 #include "shm/bell.h"
 #include "shm/fring.h"
 
+/* IPv6 needs an address that is valid on the link (RFC 4291, 2.8): made from the port's MAC
+ * (RFC 2464, 4) unless one is configured. */
+static void add_link_local(struct npp_global *g, const uint8_t *mac)
+{
+	struct npp_if_addr a = { .addr.b = { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
+					     mac[5] }, .prefix_len = 64, .port = 0 };
+	bool ip6 = false;
+
+	for (uint32_t i = 0; i < g->n_addrs; i++) {
+		if (settings_link_local(&g->addr[i].addr))
+			return;
+		ip6 |= !npp_addr_is_v4(&g->addr[i].addr);
+	}
+	if (ip6 && g->n_addrs < NPP_MAX_IF_ADDRS)
+		g->addr[g->n_addrs++] = a;
+}
+
+static void add_default(struct npp_global *g, const union npp_addr *via)
+{
+	struct npp_route r = { .via = *via };
+
+	if (npp_addr_is_v4(via)) {
+		r.dst = npp_addr_v4(0);
+		r.prefix_len = 96;
+	}
+	g->route[g->n_routes++] = r;
+}
+
 static void fill_net(struct npp_global *g, const struct npp_settings *s)
 {
-	struct npp_conf_prefix any = { .addr = npp_addr_v4(0), .len = 96 };
-
 	g->n_addrs = s->n_addrs;
 	for (uint32_t i = 0; i < s->n_addrs; i++)
 		g->addr[i] = (struct npp_if_addr){ .addr = s->addrs[i].addr, .prefix_len = (uint8_t)s->addrs[i].len,
@@ -28,12 +54,11 @@ static void fill_net(struct npp_global *g, const struct npp_settings *s)
 		g->route[g->n_routes++] = (struct npp_route){ .dst = r->to.addr, .via = r->via,
 			.prefix_len = (uint8_t)r->to.len, .mtu = (uint16_t)r->mtu, .metric = r->metric };
 	}
-	if (!npp_addr_is_any(&s->gateway)) {
-		if (!npp_addr_is_v4(&s->gateway))
-			any = (struct npp_conf_prefix){ .len = 0 };
-		g->route[g->n_routes++] = (struct npp_route){ .dst = any.addr, .via = s->gateway,
-							      .prefix_len = (uint8_t)any.len };
-	}
+	if (!npp_addr_is_any(&s->gateway))
+		add_default(g, &s->gateway);
+	if (!npp_addr_is_any(&s->gateway6))
+		add_default(g, &s->gateway6);
+	add_link_local(g, s->port.mac);
 }
 
 static int create_global(struct npp_side *n)

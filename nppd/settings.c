@@ -144,9 +144,10 @@ static const struct npp_conf_field npp_fields[] = {
 	NPP_CONF_FIELD("port", MAP, struct npp_settings, port, .sub = &port_schema),
 	NPP_CONF_FIELD("addresses", LIST, struct npp_settings, addrs, .flags = NPP_CONF_REQUIRED, .min = 1,
 		       .max = NPP_MAX_IF_ADDRS, .item = &addr_item, .count_off = offsetof(struct npp_settings, n_addrs)),
-	NPP_CONF_FIELD("routes", LIST, struct npp_settings, routes, .max = NPP_MAX_ROUTES - 1, .item = &route_item,
+	NPP_CONF_FIELD("routes", LIST, struct npp_settings, routes, .max = NPP_MAX_ROUTES - 2, .item = &route_item,
 		       .count_off = offsetof(struct npp_settings, n_routes)),
 	NPP_CONF_FIELD("gateway", ADDR, struct npp_settings, gateway),
+	NPP_CONF_FIELD("gateway6", ADDR, struct npp_settings, gateway6),
 	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema),
 	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema),
 	COMMON_FIELDS(npp_settings),
@@ -177,10 +178,11 @@ static const struct npp_conf_node *nth(const struct npp_conf_node *list, uint32_
 
 static bool usable(const struct npp_conf_prefix *p)
 {
+	static const union npp_addr loopback = { .b = { [15] = 1 } };
 	bool v4 = npp_addr_is_v4(&p->addr);
 	uint32_t host = ntohl(p->addr.w[3]), mask;
 
-	if (npp_addr_is_any(&p->addr) || p->addr.b[v4 ? 12 : 0] == 0xff || (v4 && (p->addr.b[12] & 0xf0) >= 0xe0) ||
+	if (npp_addr_is_any(&p->addr) || npp_addr_eq(&p->addr, &loopback) || p->addr.b[v4 ? 12 : 0] == 0xff || (v4 && (p->addr.b[12] & 0xf0) >= 0xe0) ||
 	    (v4 && p->addr.b[12] == 127))
 		return false;
 	if (!v4 || p->len < 96 || p->len > 126)
@@ -206,8 +208,15 @@ static int check_addrs(struct npp_conf *c, struct npp_settings *s)
 	return r;
 }
 
+bool settings_link_local(const union npp_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 static bool on_link(const struct npp_settings *s, const union npp_addr *a)
 {
+	if (settings_link_local(a))
+		return true;
 	for (uint32_t i = 0; i < s->n_addrs; i++)
 		if (npp_addr_in_prefix(a, &s->addrs[i].addr, s->addrs[i].len))
 			return true;
@@ -232,8 +241,14 @@ static int check_routes(struct npp_conf *c, struct npp_settings *s)
 {
 	int r = 0;
 
-	if (npp_conf_get(s->node, "gateway"))
-		r = check_next_hop(c, s, s->node, "gateway", &s->gateway);
+	if (npp_conf_get(s->node, "gateway") && check_next_hop(c, s, s->node, "gateway", &s->gateway) < 0)
+		r = -EINVAL;
+	if (npp_conf_get(s->node, "gateway6")) {
+		if (npp_addr_is_v4(&s->gateway6))
+			r = npp_conf_error_key(c, s->node, "gateway6", "is an IPv4 address: that is key 'gateway'");
+		else if (check_next_hop(c, s, s->node, "gateway6", &s->gateway6) < 0)
+			r = -EINVAL;
+	}
 	for (uint32_t i = 0; i < s->n_routes; i++) {
 		struct route_settings *rt = &s->routes[i];
 

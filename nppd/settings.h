@@ -61,6 +61,7 @@ struct npp_settings {
 	struct route_settings *routes;
 	uint32_t n_routes;
 	union npp_addr gateway;	/* any: none */
+	union npp_addr gateway6; /* any: none */
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
 	struct common_settings common;
@@ -105,5 +106,8 @@ static inline const struct common_settings *settings_common(const struct setting
 /* A uid for the children of NAME: beside those of people and, as far as a hash can tell,
  * of other NPPs and hosts. */
 uint32_t settings_derive_uid(const char *rundir, const char *name);
+
+/* Is A an IPv6 address that is valid on its link only? */
+bool settings_link_local(const union npp_addr *a);
 
 #endif

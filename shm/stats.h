@@ -153,7 +153,10 @@
 	X(IS_INT_MASKED, "nk.masked", "interrupt causes found disabled") \
 	X(IS_ROUNDS, "nk.rounds", "rounds of the net kernel") \
 	X(IS_ROUNDS_FULL, "nk.budget", "rounds that ended by their budget") \
-	X(IS_LOST, "takeover.lost", "connections reset: half changed when a predecessor died")
+	X(IS_LOST, "takeover.lost", "connections reset: half changed when a predecessor died") \
+	X(IS_ND_IN, "nd.in", "neighbour discovery messages received") \
+	X(IS_ND_OUT, "nd.out", "neighbour discovery messages sent") \
+	X(IS_DROP_ND, "drop.nd", "neighbour discovery message makes no sense")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * arp.c - ARP (RFC 826, RFC 5227) for the IOP that has the link role
+ * arp.c - ARP (RFC 826, RFC 5227) for the IOP that has the link role: packets
  *
- * What is believed: an answer to a question of ours, and the sender of a question for an
- * address of ours. Everything else changes nothing; if it contradicts the cache it is
- * counted and the present entry is probed: first the known address alone is asked,
- * and only when it stays silent everybody. So an outsider can neither fill the
- * cache nor take over a live neighbour.
+ * What is believed stands in neigh_work.c, as for neighbour discovery.
  */
 #include "config.h"
 
@@ -51,112 +47,10 @@ static void arp_send(struct stack *s, uint8_t port, uint16_t op, const uint8_t *
 
 /* ---- asking ------------------------------------------------------------------------ */
 
-static struct neigh_work *work_find(struct ip_state *ip, const union npp_addr *addr, uint8_t port)
+void arp_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, const union npp_addr *src,
+		 const uint8_t *mac)
 {
-	for (unsigned i = 0; i < NEIGH_WORKS; i++)
-		if (ip->work[i].used && ip->work[i].port == port && npp_addr_eq(&ip->work[i].addr, addr))
-			return &ip->work[i];
-	return NULL;
-}
-
-static void work_tell(struct stack *s, const struct neigh_work *w, const uint8_t *mac)
-{
-	struct npp_ipc_neigh n = { .addr = w->addr, .port = w->port, .from = (uint8_t)s->cfg.iop };
-	struct npp_frame_rec rec = { .len = sizeof n, .kind = NPP_REC_RESOLVED, .port = w->port };
-
-	memcpy(n.mac, mac, 6);
-	for (uint32_t i = 0; i < s->cfg.n_iops; i++)
-		if (i != s->cfg.iop && w->askers >> i & 1)
-			s->env->ops->ipc(s->env->arg, i, NPP_REC_RESOLVED, &rec, &n, sizeof n);
-}
-
-/* W has ended, well or not: tell who had asked. */
-static void work_end(struct stack *s, struct neigh_work *w, const uint8_t *mac)
-{
-	w->used = 0;
-	work_tell(s, w, mac);
-	neigh_wait_run(s);
-}
-
-/* Sends the next question of W, or gives up. */
-static void work_step(struct stack *s, struct neigh_work *w)
-{
-	struct npp_neigh *e = neigh_entry(s, &w->addr, w->port, true);
-	const union npp_addr *spa = route_source(s, &w->addr, w->port);
-
-	if (w->tries >= NEIGH_TRIES || !spa) {
-		neigh_set(s, e, NPP_NEIGH_FAILED, NULL, false);
-		work_end(s, w, mac_none);
-		return;
-	}
-	w->due_us = s->now_us + NEIGH_RETRY_US;
-	if (w->unicast && e->state == NPP_NEIGH_STALE) { /* not if it was pushed out meanwhile */
-		w->unicast--;
-		arp_send(s, w->port, ARP_REQUEST, e->mac, spa, mac_none, &w->addr);
-		return;
-	}
-	w->tries++;
-	arp_send(s, w->port, ARP_REQUEST, mac_all, spa, mac_none, &w->addr);
-}
-
-static void work_start(struct stack *s, struct npp_neigh *e, const union npp_addr *addr, uint8_t port,
-		       uint32_t askers)
-{
-	struct neigh_work *w = NULL;
-
-	for (unsigned i = 0; i < NEIGH_WORKS && !w; i++)
-		if (!s->ip->work[i].used)
-			w = &s->ip->work[i];
-	if (!w)
-		return;	/* who waits asks again */
-	*w = (struct neigh_work){ .addr = *addr, .port = port, .askers = askers };
-	if (e->state == NPP_NEIGH_REACHABLE || e->state == NPP_NEIGH_STALE) {
-		w->unicast = 2;
-		neigh_set(s, e, NPP_NEIGH_STALE, NULL, askers != 0);
-	} else {
-		neigh_set(s, e, NPP_NEIGH_INCOMPLETE, NULL, true);
-	}
-	w->used = 1;
-	work_step(s, w);
-	if (!s->ip->timer[IPT_NEIGH].due_us)
-		ip_timer_arm(s, IPT_NEIGH, s->now_us + NEIGH_TICK_US);
-}
-
-void arp_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker)
-{
-	struct neigh_work *w = work_find(s->ip, addr, port);
-	struct npp_neigh *e;
-	uint64_t age;
-
-	if (!npp_addr_is_v4(addr))
-		return;
-	if (w) {
-		w->askers |= 1u << asker;
-		return;
-	}
-	e = neigh_entry(s, addr, port, true);
-	age = s->now_us - e->updated_us;
-	if ((e->state == NPP_NEIGH_REACHABLE && age < NEIGH_FRESH_US) ||
-	    (e->state == NPP_NEIGH_FAILED && age < NEIGH_HOLD_US)) { /* he has not looked since */
-		struct neigh_work known = { .addr = *addr, .port = port, .askers = 1u << asker };
-
-		work_tell(s, &known, e->mac);
-		return;
-	}
-	work_start(s, e, addr, port, 1u << asker);
-}
-
-void arp_work_run(struct stack *s)
-{
-	for (unsigned i = 0; i < NEIGH_WORKS; i++)
-		if (s->ip->work[i].used && s->ip->work[i].due_us <= s->now_us)
-			work_step(s, &s->ip->work[i]);
-}
-
-void arp_drop_works(struct stack *s)
-{
-	for (unsigned i = 0; i < NEIGH_WORKS; i++)
-		s->ip->work[i].used = 0;
+	arp_send(s, port, ARP_REQUEST, mac ? mac : mac_all, src, mac_none, addr);
 }
 
 /* Announces our addresses (RFC 5227, 2.3). */
@@ -185,29 +79,6 @@ static void arp_conflict(struct stack *s, const union npp_addr *addr, uint8_t po
 		return;
 	s->ip->conflict_us = s->now_us;
 	arp_send(s, port, ARP_REQUEST, mac_all, addr, mac_none, addr);
-}
-
-/* SPA says it is at MAC. ANSWER: to us, and to a question; ASKS: it asked for an address of ours. */
-static void arp_learn(struct stack *s, const union npp_addr *spa, const uint8_t *mac, uint8_t port,
-		      bool answer, bool asks)
-{
-	struct neigh_work *w = work_find(s->ip, spa, port);
-	struct npp_neigh *e = neigh_entry(s, spa, port, false);
-	bool live = e && (e->state == NPP_NEIGH_REACHABLE || e->state == NPP_NEIGH_STALE);
-
-	if (live && memcmp(e->mac, mac, 6) != 0 && !(w && answer && w->tries > 0)) {
-		STAT_INC(s, IS_ARP_CONFLICTS);
-		if (!w)
-			work_start(s, e, spa, port, 0);
-		return;
-	}
-	if (!(w && answer) && !asks)
-		return;
-	if (!e)
-		e = neigh_entry(s, spa, port, true);
-	neigh_set(s, e, NPP_NEIGH_REACHABLE, mac, w != NULL);
-	if (w)
-		work_end(s, w, mac);
 }
 
 static bool arp_sane(const struct ip_in *in, const struct arp_hdr *a)
@@ -253,7 +124,7 @@ void arp_input(struct stack *s, const struct ip_in *in)
 			STAT_INC(s, IS_DROP_ARP);
 			return;
 		}
-		arp_learn(s, &spa, a->sha, in->port, answer, for_us);
+		neigh_learn(s, &spa, a->sha, in->port, answer, for_us);
 	}
 	if (for_us)
 		arp_send(s, in->port, ARP_REPLY, a->sha, &tpa, a->sha, &spa);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * frag.c - IPv4 fragmentation of datagrams above the MTU (RFC 791, 2.3)
+ * frag.c - fragmentation of datagrams above the MTU (RFC 791, 2.3; RFC 8200, 4.5)
  *
  * The transport checksum is completed here: nobody behind us sees the whole.
  */
@@ -58,6 +58,16 @@ static void take_slices(const struct stack_tx *tx, uint32_t off, uint32_t len, s
 	}
 }
 
+/* Bytes [off, off + n) of the datagram TX, transport header included, as the body of F. */
+static void take_body(const struct stack_tx *tx, uint32_t off, uint32_t n, struct stack_tx *f)
+{
+	uint32_t head = off ? 0 : tx->l4_len;
+
+	f->l4_len = (uint16_t)head;
+	memcpy(f->head + STACK_L4_OFF, tx->head + STACK_L4_OFF, head);
+	take_slices(tx, off ? off - tx->l4_len : 0, n - head, f);
+}
+
 int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl,
 		 struct stack_tx *tx)
 {
@@ -74,16 +84,56 @@ int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos,
 	f.start = STACK_L4_OFF - IP4_HDR_MIN - ETH_HDR_LEN;
 	while (off < all && !err) {
 		uint32_t n = all - off < room ? all - off : room;
-		uint32_t head = off ? 0 : tx->l4_len;
 		uint16_t frag = (uint16_t)(off / 8 | (off + n < all ? IP4_MF : 0));
 
-		f.l4_len = (uint16_t)head;
-		memcpy(f.head + STACK_L4_OFF, tx->head + STACK_L4_OFF, head);
-		take_slices(tx, off ? off - tx->l4_len : 0, n - head, &f);
+		take_body(tx, off, n, &f);
 		ip4_put_header((struct ip4_hdr *)(f.head + STACK_L4_OFF - IP4_HDR_MIN), IP4_HDR_MIN + n, id, frag,
 			       tos, ttl, proto, &p->src, &p->dst);
 		STAT_INC(s, IS_FRAGS_OUT);
 		err = ip_xmit(s, p, &f, ETH_P_IPV4);
+		off += n;
+	}
+	return err;
+}
+
+/* Identification: unpredictable (RFC 7739), unique over all IOPs, each of which has its residue
+ * class. A counter sent through a keyed hash would not be unique, so its start is random. */
+static uint32_t ip6_next_id(struct stack *s)
+{
+	uint32_t n = s->cfg.n_iops ? s->cfg.n_iops : 1;
+
+	s->ip->id6 += 1 + (uint32_t)(s->env->ops->random(s->env->arg) & 15);
+	return s->ip->id6 % (0xffffffffu / n) * n + s->cfg.iop % n;
+}
+
+int ip6_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t hops,
+		 struct stack_tx *tx)
+{
+	const uint32_t headers = IP6_HDR_LEN + sizeof(struct ip6_frag_hdr);
+	uint32_t all = tx->l4_len + tx->payload_len, room = (p->mtu - headers) & ~7u, off = 0;
+	uint32_t id = htonl(ip6_next_id(s));
+	struct stack_tx f;
+	int err = 0;
+
+	if (p->mtu < headers + 8 || room < tx->l4_len)
+		return -EMSGSIZE;
+	csum_complete(p, proto, tx);
+	memset(&f, 0, offsetof(struct stack_tx, slice));
+	f.csum_off = 0xffff;
+	while (off < all && !err) {
+		uint32_t n = all - off < room ? all - off : room;
+		struct ip6_frag_hdr *fh = (struct ip6_frag_hdr *)(f.head + STACK_L4_OFF - sizeof *fh);
+
+		take_body(tx, off, n, &f);
+		f.start = (uint16_t)(STACK_L4_OFF - headers - ETH_HDR_LEN);
+		fh->next = proto;
+		fh->reserved = 0;
+		fh->off = htons((uint16_t)(off | (off + n < all ? 1 : 0)));
+		fh->id = id;
+		ip6_put_header((struct ip6_hdr_w *)(f.head + STACK_L4_OFF - headers), (uint32_t)sizeof *fh + n, tos,
+			       hops, IP_PROTO_FRAGMENT, &p->src, &p->dst);
+		STAT_INC(s, IS_FRAGS_OUT);
+		err = ip_xmit(s, p, &f, ETH_P_IP6);
 		off += n;
 	}
 	return err;

@@ -18,7 +18,7 @@
 
 /* ---- out ------------------------------------------------------------------------------ */
 
-static bool icmp_allowed(struct stack *s)
+bool icmp_allowed(struct stack *s)
 {
 	struct ip_state *ip = s->ip;
 	uint64_t earned = (s->now_us - ip->icmp_us) * ICMP_RATE / 1000000;
@@ -80,6 +80,8 @@ void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code)
 {
 	if (npp_addr_is_v4(&pkt->src))
 		icmp4_error(s, pkt, ICMP_UNREACH, code, 0);
+	else if (code == 3)
+		icmp6_error(s, pkt, ICMP6_UNREACH, 4, 0, false);
 }
 
 /* ---- echo ------------------------------------------------------------------------------- */
@@ -192,7 +194,7 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
 	else
-		udp_icmp_error(s, &q.key, m.err, m.hard);
+		udp_icmp_error(s, &q.key, m.err, m.hard, 0);
 }
 
 /* A packet that never left: its neighbour does not answer. Who is connecting hears of it. */

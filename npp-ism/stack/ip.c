@@ -60,6 +60,7 @@ void ip_init(struct stack *s, void *mem)
 		ip->id_frag[i] = (uint16_t)r;
 		ip->id_df[i] = (uint16_t)(r >> 16);
 	}
+	ip->id6 = (uint32_t)s->env->ops->random(s->env->arg);
 	ip->icmp_tokens = ICMP_BURST;
 	ip->icmp_us = s->now_us;
 	neigh_attach(s);
@@ -106,6 +107,7 @@ static void announce_timer(struct stack *s)
 	if (!s->env->neigh_rw || !ip->announce_left)
 		return;
 	arp_announce(s);
+	nd_announce(s);
 	if (--ip->announce_left)
 		ip_timer_arm(s, IPT_ANNOUNCE, s->now_us + 2000000);
 }
@@ -140,7 +142,7 @@ static void ip_look_around(struct stack *s)
 		return;
 	if (role != ip->role) {
 		ip->role = role;
-		arp_drop_works(s);
+		neigh_work_drop(s);
 		if (role)
 			neigh_take_role(s);
 	}
@@ -273,6 +275,8 @@ static void ip_frame(struct stack *s, const struct ip_in *in)
 	}
 	if (eth->type == htons(ETH_P_IPV4))
 		ip4_input(s, in);
+	else if (eth->type == htons(ETH_P_IP6))
+		ip6_input(s, in);
 	else if (eth->type == htons(ETH_P_ARP4) && !in->local)
 		arp_input(s, in);
 	else

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * ip4_in.c - IPv4 input (RFC 791, RFC 1122 3.2.1)
  *
- * The header is checked and parsed once into a struct pkt. Fragments go to reass.c; what is
- * whole goes to the IOP that owns the flow (A9), mostly ourselves, and there to its
- * protocol.
+ * The header is checked and parsed once into a struct pkt. Fragments go to reass.c, what is
+ * whole to deliver.c.
  */
 #include "config.h"
 
@@ -32,16 +31,6 @@ static bool options_ok(const uint8_t *o, uint32_t len)
 		len -= n;
 	}
 	return true;
-}
-
-bool ip_l4_csum_ok(const struct pkt *pkt)
-{
-	uint64_t sum;
-
-	if (pkt->csum_ok)
-		return true;
-	sum = npp_csum_pseudo(&pkt->src, &pkt->dst, pkt->proto, pkt->l4_len);
-	return npp_csum_finish(npp_csum_add(pkt->l4, pkt->l4_len, sum)) == 0;
 }
 
 /* Can A be the sender of a packet from the network? */
@@ -106,65 +95,12 @@ static int ip4_parse(struct stack *s, const struct ip_in *in, struct ip4_meta *m
 	return source_ok(s, &pkt->src, in->local) ? -1 : NPP_IS_DROP_IP_SRC;
 }
 
-/* The IOP that owns PKT's flow; ourselves if that does not matter. */
-static unsigned pkt_owner(struct stack *s, const struct ip_in *in, const struct pkt *pkt)
-{
-	struct npp_flow_key key;
-
-	if (in->final || s->cfg.n_iops < 2 || pkt->l2_bcast || pkt->l4_len < 4 ||
-	    (pkt->proto != IP_PROTO_TCP && pkt->proto != IP_PROTO_UDP))
-		return s->cfg.iop;
-	if (in->hash)	/* the dispatcher has computed it */
-		return ip_owner_hash(s, in->hash);
-	ip_flow_key(&key, &pkt->src, &pkt->dst, pkt->proto, pkt->l4);
-	return ip_owner(s, &key);
-}
-
-/* A datagram without a checksum (UDP, RFC 768) has nothing to verify. */
-static bool pkt_csum_ok(const struct pkt *pkt)
-{
-	if (pkt->proto == IP_PROTO_UDP && pkt->l4_len >= 8 && pkt->l4[6] == 0 && pkt->l4[7] == 0)
-		return true;
-	return ip_l4_csum_ok(pkt);
-}
-
-/* PKT is a whole datagram whose frame is IN->frame, FRAME_LEN bytes without padding. */
-static void ip4_deliver(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)
-{
-	unsigned owner = pkt_owner(s, in, pkt);
-
-	if (owner != s->cfg.iop) {
-		if (pkt_csum_ok(pkt))
-			ip_hand_on(s, owner, in, frame_len);
-		else
-			STAT_INC(s, IS_DROP_CSUM);
-		return;
-	}
-	switch (pkt->proto) {
-	case IP_PROTO_TCP:
-		if (pkt->l2_bcast) /* RFC 9293, 3.9.2.3 */
-			STAT_INC(s, IS_DROP_IP_DST);
-		else
-			tcp_input(s, pkt);
-		break;
-	case IP_PROTO_UDP:
-		udp_input(s, pkt);
-		break;
-	case IP_PROTO_ICMP:
-		icmp4_input(s, in, pkt, frame_len);
-		break;
-	default:
-		STAT_INC(s, IS_DROP_NO_PROTO);
-		ip_send_unreachable(s, pkt, 2);
-	}
-}
-
 static void ip4_fragment_in(struct stack *s, const struct ip_in *in, const struct ip4_meta *m,
 			    const struct pkt *pkt)
 {
 	struct reass_frag f = {
 		.src = pkt->src, .dst = pkt->dst, .data = pkt->l4, .id = m->id, .off = m->off,
-		.len = pkt->l4_len, .rx_us = in->rx_us, .proto = pkt->proto, .tos = pkt->tos,
+		.len = pkt->l4_len, .rx_us = in->rx_us, .proto = pkt->proto, .next = pkt->proto, .tos = pkt->tos,
 		.ttl = pkt->ttl, .port = in->port, .more = m->more, .l2_bcast = pkt->l2_bcast,
 		.eth_src = in->frame + 6,
 	};
@@ -189,18 +125,10 @@ void ip4_input(struct stack *s, const struct ip_in *in)
 	if (m.more || m.off)
 		ip4_fragment_in(s, in, &m, &pkt);
 	else
-		ip4_deliver(s, in, &pkt, ETH_HDR_LEN + m.total);
+		ip_deliver(s, in, &pkt, ETH_HDR_LEN + m.total);
 }
 
 /* ---- after reassembly -------------------------------------------------------------------- */
-
-/* RFC 3168, 5.3: congestion marked on any fragment is kept; -1: marks that contradict. */
-static int reass_tos(const struct reass_ent *e)
-{
-	if (!(e->ecn & 1 << 3))
-		return e->tos;
-	return e->ecn & 1 << 0 ? -1 : e->tos | 3;
-}
 
 void ip4_reassembled(struct stack *s, struct reass_ent *e)
 {
@@ -214,7 +142,7 @@ void ip4_reassembled(struct stack *s, struct reass_ent *e)
 		.dst = e->dst, .proto = e->proto, .ttl = e->ttl, .port = e->port, .rx_us = e->rx_us,
 		.l2_bcast = e->l2_bcast,
 	};
-	int tos = reass_tos(e);
+	int tos = ip_reass_tos(e);
 
 	if (tos < 0 || total > 65535) {
 		STAT_INC(s, IS_DROP_REASS_BAD);
@@ -229,5 +157,5 @@ void ip4_reassembled(struct stack *s, struct reass_ent *e)
 	reass_copy(s, e, (uint8_t *)(h + 1), e->total);
 	reass_free(s, e);
 	STAT_INC(s, IS_REASS_OK);
-	ip4_deliver(s, &in, &pkt, in.len);
+	ip_deliver(s, &in, &pkt, in.len);
 }

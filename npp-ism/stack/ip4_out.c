@@ -46,7 +46,7 @@ uint16_t ip4_next_id(struct stack *s, uint8_t slot)
 }
 
 /* Partial checksum for the port to complete. */
-static void csum_offload(const struct ip_path *p, uint8_t proto, struct stack_tx *tx)
+void ip_csum_offload(const struct ip_path *p, uint8_t proto, struct stack_tx *tx)
 {
 	uint16_t sum;
 
@@ -59,13 +59,13 @@ static void csum_offload(const struct ip_path *p, uint8_t proto, struct stack_tx
 	tx->vnet.csum_offset = tx->csum_off;
 }
 
-static uint32_t gso_setup(struct stack_tx *tx)
+uint32_t ip_gso_setup(struct stack_tx *tx, uint8_t gso_type)
 {
 	const struct tcp_hdr *tcp = (const struct tcp_hdr *)(tx->head + STACK_L4_OFF);
 
 	if (!tx->gso_size || tx->payload_len <= tx->gso_size)
 		return 1;
-	tx->vnet.gso_type = VNET_GSO_TCPV4 | (tcp->flags & TCPF_CWR ? VNET_GSO_ECN : 0);
+	tx->vnet.gso_type = gso_type | (tcp->flags & TCPF_CWR ? VNET_GSO_ECN : 0);
 	tx->vnet.gso_size = tx->gso_size;
 	tx->vnet.hdr_len = (uint16_t)(STACK_L4_OFF - tx->start + tx->l4_len);
 	return (tx->payload_len + tx->gso_size - 1) / tx->gso_size;
@@ -84,6 +84,16 @@ int ip_xmit(struct stack *s, struct ip_path *p, struct stack_tx *tx, uint16_t et
 	return 0;
 }
 
+int ip_to_ourselves(struct stack *s, const struct ip_path *p, uint8_t proto, struct stack_tx *tx, uint16_t ethertype)
+{
+	struct eth_hdr *eth = (struct eth_hdr *)(tx->head + tx->start);
+
+	memcpy(eth->dst, s->env->global->port[p->port].mac, 6);
+	memcpy(eth->src, eth->dst, 6);
+	eth->type = htons(ethertype);
+	return ip_local_out(s, p, proto, tx);
+}
+
 int ip4_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, bool df,
 	       struct stack_tx *tx)
 {
@@ -97,19 +107,13 @@ int ip4_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, u
 		return df ? -EMSGSIZE : ip4_fragment(s, p, proto, tos, ttl, tx);
 	tx->vnet = (struct vnet_hdr){ .flags = 0 };
 	tx->start = STACK_L4_OFF - IP4_HDR_MIN - ETH_HDR_LEN;
-	csum_offload(p, proto, tx);
-	segs = gso_setup(tx);
+	ip_csum_offload(p, proto, tx);
+	segs = ip_gso_setup(tx, VNET_GSO_TCPV4);
 	id = df ? id_atomic(s->ip, p->id_slot, segs) : ip4_next_id(s, p->id_slot);
 	h = (struct ip4_hdr *)(tx->head + STACK_L4_OFF - IP4_HDR_MIN);
 	ip4_put_header(h, total, id, df ? IP4_DF : 0, tos, ttl, proto, &p->src, &p->dst);
-	if (p->valid == IP_PATH_LOCAL) {
-		struct eth_hdr *eth = (struct eth_hdr *)(tx->head + tx->start);
-
-		memcpy(eth->dst, s->env->global->port[p->port].mac, 6);
-		memcpy(eth->src, eth->dst, 6);
-		eth->type = htons(ETH_P_IPV4);
-		return ip_local_out(s, p, proto, tx);
-	}
+	if (p->valid == IP_PATH_LOCAL)
+		return ip_to_ourselves(s, p, proto, tx, ETH_P_IPV4);
 	return ip_xmit(s, p, tx, ETH_P_IPV4);
 }
 
@@ -126,6 +130,6 @@ int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, ui
 		}
 	}
 	if (!npp_addr_is_v4(&p->dst))
-		return -ENETUNREACH;
+		return ip6_output(s, p, proto, tos, ttl ? ttl : IP_TTL_DEFAULT, df, tx);
 	return ip4_output(s, p, proto, tos, ttl ? ttl : IP_TTL_DEFAULT, df, tx);
 }

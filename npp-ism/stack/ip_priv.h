@@ -5,11 +5,15 @@
  * route.c    addresses and routes (a private copy of the global ones), struct ip_path
  * neigh.c    the shared neighbour cache: everybody reads, the link role writes
  * neigh_wait.c  frames that wait for a neighbour, and asking for it
- * arp.c      ARP for the link role: packets, retries, announcements
- * ip4_in.c, ip4_out.c, frag.c, icmp4.c, reass.c
+ * neigh_work.c  resolving neighbours, for the link role: retries, reachability
+ * arp.c, nd.c   its packets: ARP; neighbour discovery
+ * deliver.c  a whole datagram to the IOP that owns it, and there to its protocol
+ * ip4_in.c, ip4_out.c, icmp4.c    IPv4
+ * ip6_in.c, ip6_ext.c, ip6_out.c, icmp6.c   IPv6
+ * frag.c, reass.c  fragments of both
  *
- * Only files with a 4 in their name, arp.c and frag.c know IPv4 headers; the rest deals in
- * union npp_addr.
+ * Only files with a 4 or 6 in their name, arp.c, nd.c and frag.c know IP headers; the rest
+ * deals in union npp_addr.
  */
 #ifndef NPP_STACK_IP_PRIV_H
 #define NPP_STACK_IP_PRIV_H
@@ -26,8 +30,18 @@
 #define IP_PROTO_ICMP 1
 #define IP_PROTO_TCP 6
 #define IP_PROTO_UDP 17
+#define IP_PROTO_HOPOPTS 0	/* IPv6 extension headers */
+#define IP_PROTO_ROUTING 43
+#define IP_PROTO_FRAGMENT 44
+#define IP_PROTO_ICMP6 58
+#define IP_PROTO_NONE 59
+#define IP_PROTO_DSTOPTS 60
 #define IP_TTL_DEFAULT 64
 #define IP4_MIN_PMTU 552	/* smaller next-hop MTUs are not believed */
+static inline uint32_t ip_min_pmtu(const union npp_addr *dst)
+{
+	return npp_addr_is_v4(dst) ? IP4_MIN_PMTU : IP6_MTU_MIN;
+}
 
 /* ---- addresses and routes: a copy of the global tables ------------------------------- */
 
@@ -104,6 +118,7 @@ struct reass_ent {
 	uint8_t tos, ttl;	/* of the first fragment */
 	uint8_t ecn;		/* bit 1 << ECN field for each fragment seen */
 	uint8_t l2_bcast;
+	uint8_t next;		/* protocol of the whole, as the first fragment says; IPv4: as proto */
 	uint8_t eth_src[6];
 	uint32_t total;		/* bytes of the whole, 0 unknown yet */
 	uint32_t units;		/* 8-byte units present */
@@ -132,7 +147,9 @@ struct reass_frag {
 	union npp_addr src, dst;
 	const uint8_t *data;
 	uint32_t id, off, len, rx_us;
-	uint8_t proto, tos, ttl, port;
+	uint8_t proto, tos, ttl, port;	/* proto: as part of the key, IP_PROTO_FRAGMENT for IPv6 */
+	uint8_t next;			/* protocol of what it carries */
+	uint16_t first_min;		/* bytes that a first fragment must hold */
 	bool more, l2_bcast;
 	const uint8_t *eth_src;
 };
@@ -152,9 +169,10 @@ struct ip_state {
 	uint8_t role;		/* we acted as the link role */
 	uint8_t announce_left;
 	uint16_t id_frag[IP_ID_SLOTS], id_df[IP_ID_SLOTS];
+	uint32_t id6;		/* counts IPv6 datagrams that were fragmented */
 	uint32_t icmp_tokens;
 	uint64_t icmp_us;
-	uint64_t conflict_us;	/* last defence of an address */
+	uint64_t conflict_us, conflict6_us; /* last defence of an address */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
 	struct neigh_wait wait[NEIGH_WAITS];
 	struct neigh_work work[NEIGH_WORKS];
@@ -246,13 +264,84 @@ void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_i
 void neigh_attach(struct stack *s);
 void neigh_timer(struct stack *s);
 
+/* ---- neigh_work.c (link role) */
+struct neigh_work *neigh_work_find(struct ip_state *ip, const union npp_addr *addr, uint8_t port);
+/* Asks about ADDR, whose entry E is; ASKERS are told in the end. */
+void neigh_work_start(struct stack *s, struct npp_neigh *e, const union npp_addr *addr, uint8_t port,
+		      uint32_t askers);
+/* W has ended, well or not: tell who had asked. */
+void neigh_work_end(struct stack *s, struct neigh_work *w, const uint8_t *mac);
+/* Starts (or joins) resolving ADDR for IOP number ASKER. */
+void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker);
+void neigh_work_run(struct stack *s);
+void neigh_work_drop(struct stack *s);
+/* ADDR says it is at MAC. ANSWER: to a question of ours; ASKS: it asked for an address of ours. */
+void neigh_learn(struct stack *s, const union npp_addr *addr, const uint8_t *mac, uint8_t port,
+		 bool answer, bool asks);
+
 /* ---- arp.c (link role) */
 void arp_input(struct stack *s, const struct ip_in *in);
-/* Starts (or joins) resolving ADDR for IOP number ASKER. */
-void arp_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker);
-void arp_work_run(struct stack *s);
+/* A question for ADDR from SRC; MAC NULL: to everybody, else to that address only. */
+void arp_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, const union npp_addr *src,
+		 const uint8_t *mac);
 void arp_announce(struct stack *s);
-void arp_drop_works(struct stack *s);
+
+/* ---- nd.c (link role) */
+void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt);
+void nd_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, const union npp_addr *src,
+		const uint8_t *mac);
+void nd_announce(struct stack *s);
+
+/* ---- deliver.c */
+/* PKT is a whole datagram whose frame is IN->frame, FRAME_LEN bytes without padding. */
+void ip_deliver(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len);
+/* ECN of a reassembled datagram (RFC 3168, 5.3) with the rest of its TOS; -1: marks that contradict. */
+int ip_reass_tos(const struct reass_ent *e);
+
+/* ---- ip6_in.c, ip6_ext.c */
+void ip6_input(struct stack *s, const struct ip_in *in);
+void ip6_reassembled(struct stack *s, struct reass_ent *e);
+
+#define IP6_EXT_HEADERS 8	/* headers, and bytes of them, that a packet may have */
+#define IP6_EXT_BYTES 512
+#define IP6_EXT_OPTIONS 16	/* options in a header, padding included */
+struct ip6_walk {	/* offsets count from the IPv6 header */
+	uint8_t proto;		/* of what stands at off */
+	bool fragment;		/* at off begins the payload of a fragment */
+	bool more;
+	uint32_t off, proto_off;
+	uint32_t frag_off, frag_id;
+};
+/* Walks the headers between AT (protocol PROTO, named at PROTO_OFF) and END. False: they make
+ * no sense or are too many. */
+bool ip6_walk(const uint8_t *ip, uint32_t at, uint32_t end, uint8_t proto, uint32_t proto_off,
+	      struct ip6_walk *w);
+/* Obeys the options of the headers between AT and w->off. False: the packet is to be dropped (counted). */
+bool ip6_options(struct stack *s, const struct pkt *pkt, uint32_t at, uint8_t proto, const struct ip6_walk *w);
+
+/* ---- ip6_out.c, frag.c */
+void ip6_put_header(struct ip6_hdr_w *h, uint32_t payload, uint8_t tos, uint8_t hops, uint8_t proto,
+		    const union npp_addr *src, const union npp_addr *dst);
+int ip6_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t hops, bool df,
+	       struct stack_tx *tx);
+int ip6_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t hops,
+		 struct stack_tx *tx);
+/* Ready-made transport checksum: partial, or whole (frag.c). */
+void ip_csum_offload(const struct ip_path *p, uint8_t proto, struct stack_tx *tx);
+uint32_t ip_gso_setup(struct stack_tx *tx, uint8_t gso_type);
+/* TX, whose IP header is in place, to ourselves. */
+int ip_to_ourselves(struct stack *s, const struct ip_path *p, uint8_t proto, struct stack_tx *tx, uint16_t ethertype);
+
+/* ---- icmp6.c */
+void icmp6_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len);
+void icmp6_not_sent(struct stack *s, const struct ip6_hdr_w *h, uint32_t len);
+/* GROUP_OK: also about a packet to a group (RFC 4443, 2.4 (e.3)). */
+void icmp6_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t code, uint32_t rest, bool group_ok);
+bool icmp_allowed(struct stack *s);	/* the limit on errors that we send */
+#define ICMP6_UNREACH 1
+#define ICMP6_TOO_BIG 2
+#define ICMP6_TIME_EXCEEDED 3
+#define ICMP6_PARAM 4
 
 /* ---- ip4_in.c */
 void ip4_input(struct stack *s, const struct ip_in *in);

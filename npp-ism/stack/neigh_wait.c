@@ -2,7 +2,7 @@
  * neigh_wait.c - asking for a neighbour, and the frames that wait for the answer
  *
  * Each IOP keeps copies of its own few waiting frames, however the question travels: the
- * link role asks the network itself (arp.c), the others send it NPP_REC_RESOLVE, again
+ * link role asks the network itself (neigh_work.c), the others send it NPP_REC_RESOLVE, again
  * every second, so a role that moved meanwhile does not matter. NPP_REC_RESOLVED
  * says no more than 'look at the cache'.
  */
@@ -29,7 +29,7 @@ static void tell_link(struct stack *s, enum npp_rec_kind kind, const union npp_a
 void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port)
 {
 	if (s->env->neigh_rw)
-		arp_resolve(s, addr, port, s->cfg.iop);
+		neigh_resolve(s, addr, port, s->cfg.iop);
 	else
 		tell_link(s, NPP_REC_RESOLVE, addr, port);
 	tick(s);
@@ -113,7 +113,6 @@ static void frame_send(struct stack *s, uint8_t port, struct neigh_frame *f, con
 	memcpy(f->data, mac, 6);
 	memset(&tx, 0, offsetof(struct stack_tx, head));
 	tx.vnet = f->vnet;
-	tx.start = 0;
 	tx.start = STACK_L4_OFF - ETH_HDR_LEN - IP4_HDR_MIN;
 	memcpy(tx.head + tx.start, f->data, head);
 	/* What stands behind the IP header counts as transport header, the rest as payload. */
@@ -133,6 +132,18 @@ static void wait_flush(struct stack *s, struct neigh_wait *w, const uint8_t *mac
 	wait_free(s->ip, w);
 }
 
+static void not_sent(struct stack *s, const struct neigh_frame *f)
+{
+	const uint8_t *ip = f->data + ETH_HDR_LEN;
+
+	if (f->len <= ETH_HDR_LEN)
+		return;
+	if (ip[0] >> 4 == 4)
+		icmp4_not_sent(s, (const struct ip4_hdr *)ip, f->len - ETH_HDR_LEN);
+	else
+		icmp6_not_sent(s, (const struct ip6_hdr_w *)ip, f->len - ETH_HDR_LEN);
+}
+
 /* Decides about one neighbour's frames. */
 static void wait_look(struct stack *s, struct neigh_wait *w)
 {
@@ -146,12 +157,8 @@ static void wait_look(struct stack *s, struct neigh_wait *w)
 	if (s->now_us - w->born_us >= NEIGH_WAIT_US ||
 	    (known && v.state == NPP_NEIGH_FAILED && v.updated_us > w->born_us)) {
 		STAT_ADD(s, IS_DROP_NEIGH_FAILED, w->n);
-		for (uint16_t i = 0; i < w->n; i++) {
-			const struct neigh_frame *f = &s->ip->frame[w->frame[i]];
-
-			if (f->len > ETH_HDR_LEN)
-				icmp4_not_sent(s, (const struct ip4_hdr *)(f->data + ETH_HDR_LEN), f->len - ETH_HDR_LEN);
-		}
+		for (uint16_t i = 0; i < w->n; i++)
+			not_sent(s, &s->ip->frame[w->frame[i]]);
 		wait_free(s->ip, w);
 		return;
 	}
@@ -173,7 +180,7 @@ void neigh_timer(struct stack *s)
 	bool busy = false;
 
 	if (s->env->neigh_rw)
-		arp_work_run(s);
+		neigh_work_run(s);
 	neigh_wait_run(s);
 	for (unsigned i = 0; i < NEIGH_WAITS; i++)
 		busy |= s->ip->wait[i].used;
@@ -206,10 +213,10 @@ void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_i
 	if (kind == NPP_REC_RESOLVE && !route_on_link(s, &n->addr, (uint8_t)n->port))
 		return;
 	if (kind == NPP_REC_RESOLVE)
-		arp_resolve(s, &n->addr, (uint8_t)n->port, n->from);
+		neigh_resolve(s, &n->addr, (uint8_t)n->port, n->from);
 	else if (kind == NPP_REC_CONFIRM)
 		confirm(s, n);
-	else if (kind == NPP_REC_PMTU && n->pmtu >= IP4_MIN_PMTU && n->pmtu <= 65535)
+	else if (kind == NPP_REC_PMTU && n->pmtu >= ip_min_pmtu(&n->addr) && n->pmtu <= 65535)
 		neigh_set_pmtu(s, &n->addr, (uint8_t)n->port, (uint16_t)n->pmtu);
 	tick(s);
 }

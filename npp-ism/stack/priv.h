@@ -43,6 +43,7 @@ struct pkt {
 	uint32_t l4_len;		/* bytes from l4 to the end of the datagram (padding cut off) */
 	union npp_addr src, dst;
 	uint8_t proto, ttl, tos;	/* tos: DSCP and ECN */
+	uint16_t proto_off;		/* IPv6: where in the packet the number `proto` stands */
 	uint8_t port;			/* network port */
 	bool csum_ok;			/* the transport checksum is vouched for */
 	bool l2_bcast;			/* came by Ethernet broadcast or multicast */
@@ -120,7 +121,8 @@ void tcp_flush(struct stack *s);
 bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */
 
 void udp_input(struct stack *s, const struct pkt *pkt);
-void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard);
+/* MTU: next-hop MTU for EMSGSIZE over IPv6, where routers do not fragment; else 0. */
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard, uint32_t mtu);
 uint64_t udp_layout_hash(void);
 size_t udp_size(const struct stack_cfg *cfg);
 void udp_init(struct stack *s, void *mem);

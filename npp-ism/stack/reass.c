@@ -261,6 +261,7 @@ static struct reass_ent *ent_make(struct stack *s, const struct reass_frag *f)
 	e->dst = f->dst;
 	e->id = f->id;
 	e->proto = f->proto;
+	e->next = f->next;
 	e->port = f->port;
 	e->tos = f->tos;
 	e->ttl = f->ttl;
@@ -378,8 +379,11 @@ static uint32_t first_min(uint8_t proto)
 
 static bool frag_sane(const struct reass_frag *f)
 {
-	if (f->len == 0 || (f->more && f->len % 8) || f->off + f->len > 65535 - IP4_HDR_MIN)
+	if (f->len == 0 || (f->more && f->len % 8) ||
+	    f->off + f->len > (f->proto == IP_PROTO_FRAGMENT ? 65535u : 65535u - IP4_HDR_MIN))
 		return false;
+	if (f->proto == IP_PROTO_FRAGMENT)
+		return f->off || f->len >= f->first_min;
 	if (f->off == 0)
 		return f->len >= first_min(f->proto);
 	return !(f->proto == IP_PROTO_TCP && f->off < TCP_HDR_MIN);
@@ -420,6 +424,7 @@ static bool frag_store(struct stack *s, struct reass_ent *e, const struct reass_
 		e->end = f->off + f->len;
 	if (f->off == 0) {
 		e->first_len = f->len;
+		e->next = f->next;	/* the others' does not count (RFC 8200, 4.5) */
 		e->tos = f->tos;
 		e->ttl = f->ttl;
 		memcpy(e->eth_src, f->eth_src, 6);
@@ -462,20 +467,30 @@ struct reass_ent *reass_add(struct stack *s, const struct reass_frag *f)
 
 /* ---- time ------------------------------------------------------------------------------------------ */
 
-/* Tells the sender, if the first fragment was there (RFC 792, RFC 1122 3.3.2). */
+/* Tells the sender, if the first fragment was there (RFC 792, RFC 1122 3.3.2; RFC 8200, 4.5). */
 static void time_exceeded(struct stack *s, struct reass_ent *e)
 {
-	uint8_t buf[IP4_HDR_MIN + 64];
+	uint8_t buf[IP6_HDR_LEN + sizeof(struct ip6_frag_hdr) + 64];
+	bool v4 = npp_addr_is_v4(&e->src);
+	uint32_t hlen = v4 ? IP4_HDR_MIN : (uint32_t)(sizeof buf - 64);
 	uint32_t n = e->first_len < 64 ? e->first_len : 64;
-	struct pkt pkt = { .ip = buf, .l4 = buf + IP4_HDR_MIN, .l4_len = n, .src = e->src, .dst = e->dst,
-			   .proto = e->proto, .l2_bcast = e->l2_bcast };
+	struct pkt pkt = { .ip = buf, .l4 = buf + hlen, .l4_len = n, .src = e->src, .dst = e->dst,
+			   .proto = e->next, .l2_bcast = e->l2_bcast };
 
-	if (!n || !npp_addr_is_v4(&e->src))
+	if (!n)
 		return;
-	ip4_put_header((struct ip4_hdr *)buf, IP4_HDR_MIN + e->first_len, (uint16_t)e->id, IP4_MF, e->tos, e->ttl,
-		       e->proto, &e->src, &e->dst);
-	reass_copy(s, e, buf + IP4_HDR_MIN, n);
-	icmp4_error(s, &pkt, 11, 1, 0);
+	reass_copy(s, e, buf + hlen, n);
+	if (v4) {
+		ip4_put_header((struct ip4_hdr *)buf, IP4_HDR_MIN + e->first_len, (uint16_t)e->id, IP4_MF, e->tos,
+			       e->ttl, e->proto, &e->src, &e->dst);
+		icmp4_error(s, &pkt, 11, 1, 0);
+		return;
+	}
+	ip6_put_header((struct ip6_hdr_w *)buf, (uint32_t)sizeof(struct ip6_frag_hdr) + e->first_len, e->tos, e->ttl,
+		       IP_PROTO_FRAGMENT, &e->src, &e->dst);
+	*(struct ip6_frag_hdr *)(buf + IP6_HDR_LEN) = (struct ip6_frag_hdr){ .next = e->next, .off = htons(1),
+									     .id = htonl(e->id) };
+	icmp6_error(s, &pkt, ICMP6_TIME_EXCEEDED, 1, 0, false);
 }
 
 void reass_timer(struct stack *s)

@@ -144,10 +144,59 @@ bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port)
 	return r && r->port == port && npp_addr_is_any(&r->via);
 }
 
+static bool is_link_local(const union npp_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+/* Does A reach no further than the link? */
+static bool link_scope(const union npp_addr *a)
+{
+	return a->b[0] == 0xff ? (a->b[1] & 15) <= 2 : is_link_local(a);
+}
+
+static unsigned common_bits(const union npp_addr *a, const union npp_addr *b)
+{
+	unsigned n = 0;
+
+	while (n < 128 && !((a->b[n / 8] ^ b->b[n / 8]) & 0x80 >> n % 8))
+		n++;
+	return n;
+}
+
+/* RFC 6724, 5, as far as one node with static preferences needs it: rule 2 (scope), rule 5 (the
+ * interface), rule 8 (longest common prefix). */
+static const union npp_addr *source6(const struct ip_net *n, const union npp_addr *peer, uint8_t port)
+{
+	const union npp_addr *best = NULL;
+	unsigned best_score = 0;
+
+	for (uint32_t i = 0; i < n->n_addrs; i++) {
+		const struct npp_if_addr *a = &n->addr[i];
+		bool here = a->port == port || a->port == 0xff;
+		unsigned common, score;
+
+		if (npp_addr_is_v4(&a->addr) || (is_link_local(&a->addr) && !here))
+			continue;
+		common = common_bits(&a->addr, peer);
+		if (common > a->prefix_len)
+			common = a->prefix_len;
+		score = 1 + common + (here ? 256 : 0) + (link_scope(&a->addr) == link_scope(peer) ? 512 : 0);
+		if (score > best_score) {
+			best = &a->addr;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
 const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port)
 {
 	const struct ip_net *n = &s->ip->net;
 	const union npp_addr *on_port = NULL, *any = NULL;
+
+	if (!npp_addr_is_v4(peer))
+		return source6(n, peer, port);
 
 	for (uint32_t i = 0; i < n->n_addrs; i++) {
 		const struct npp_if_addr *a = &n->addr[i];
@@ -184,6 +233,9 @@ static void path_group(struct ip_path *p, enum ip_dst_kind kind)
 		const uint8_t m[6] = { 0x01, 0x00, 0x5e, p->dst.b[13] & 0x7f, p->dst.b[14], p->dst.b[15] };
 
 		memcpy(p->mac, m, 6);
+	} else if (kind == IP_DST_MULTICAST) { /* RFC 2464, 7 */
+		p->mac[0] = p->mac[1] = 0x33;
+		memcpy(p->mac + 2, p->dst.b + 12, 4);
 	}
 }
 
@@ -227,7 +279,7 @@ static void path_cache(struct stack *s, struct ip_path *p)
 	struct neigh_view v;
 	bool known = neigh_lookup(s, &p->dst, p->port, &v);
 
-	if (known && v.pmtu >= IP4_MIN_PMTU && v.pmtu < p->mtu && s->now_us - v.pmtu_us < 600000000u)
+	if (known && v.pmtu >= ip_min_pmtu(&p->dst) && v.pmtu < p->mtu && s->now_us - v.pmtu_us < 600000000u)
 		p->mtu = v.pmtu;
 	if (!npp_addr_eq(&p->dst, &p->next_hop))
 		known = neigh_lookup(s, &p->next_hop, p->port, &v);
@@ -276,7 +328,7 @@ int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, 
 			return -EADDRNOTAVAIL;
 		p->src = *src;
 	} else {
-		pick = p->valid == IP_PATH_LOCAL ? &p->dst : route_source(s, &p->next_hop, p->port);
+		pick = p->valid == IP_PATH_LOCAL ? &p->dst : route_source(s, npp_addr_is_v4(&p->dst) ? &p->next_hop : &p->dst, p->port);
 		if (!pick)
 			return -ENETUNREACH;
 		p->src = *pick;
@@ -295,8 +347,8 @@ void ip_pmtu(struct stack *s, struct ip_path *p, uint32_t mtu)
 
 	if (p->valid != IP_PATH_UNICAST || mtu >= p->mtu)
 		return;
-	if (mtu < IP4_MIN_PMTU)
-		mtu = IP4_MIN_PMTU;
+	if (mtu < ip_min_pmtu(&p->dst))
+		mtu = ip_min_pmtu(&p->dst);
 	if (mtu >= p->mtu)
 		return;
 	p->mtu = (uint16_t)mtu;

@@ -81,10 +81,28 @@ void udp_input(struct stack *s, const struct pkt *pkt)
 }
 
 /* Only who is connected can know whom an error is about (RFC 1122, 4.1.3.3). */
-void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard)
+/* The path that EP's last datagram took, if that went where the quoted one did. */
+static void too_big(struct stack *s, struct udp_ep *ep, const struct npp_flow_key *key, uint32_t mtu)
+{
+	if (ep->path.valid != IP_PATH_NONE && npp_addr_eq(&ep->path.dst, &key->src) &&
+	    npp_addr_eq(&ep->path.src, &key->dst))
+		ip_pmtu(s, &ep->path, mtu);
+	else
+		STAT_INC(s, IS_DROP_ICMP);
+}
+
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard, uint32_t mtu)
 {
 	struct udp_ep *ep = udp_first(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
 
+	if (err == EMSGSIZE && mtu) {
+		ep = udp_lookup(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
+		if (ep)
+			too_big(s, ep, key, mtu);
+		else
+			STAT_INC(s, IS_DROP_ICMP);
+		return;
+	}
 	if (!ep) {
 		STAT_INC(s, IS_DROP_ICMP);
 		return;

@@ -100,7 +100,7 @@ START_TEST(header_lengths_that_lie_are_counted)
 	p.b[0] = 0x06;	/* somebody else's frame */
 	expect_drop(NPP_IS_DROP_FRAME);
 	fresh();
-	p.b[12] = 0x86, p.b[13] = 0xdd;
+	p.b[12] = 0x88, p.b[13] = 0xcc;
 	expect_drop(NPP_IS_DROP_NO_PROTO);
 }
 END_TEST
