@@ -20,8 +20,8 @@
 #define TW_MIN 1024u
 
 struct tcp_layout {
-	uint32_t n_conns, n_syns, n_tws, n_lsns, n_blocks, n_buckets;
-	uint64_t conns, syns, tws, lsns, blocks, buckets, size;
+	uint32_t n_conns, n_syns, n_tws, n_lsns, n_blocks, n_flights, n_buckets;
+	uint64_t conns, syns, tws, lsns, blocks, flights, buckets, size;
 };
 
 static uint64_t round64(uint64_t n)
@@ -37,7 +37,8 @@ static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 	l->n_syns = u32_max(u32_min(cfg->max_conns, TCP_SYN_MAX), 1);
 	l->n_tws = u32_max(cfg->max_conns, TW_MIN);
 	l->n_lsns = cfg->max_listeners;
-	l->n_blocks = cfg->max_conns / 4 + 64;
+	l->n_blocks = cfg->max_conns / 8 + 64;
+	l->n_flights = cfg->max_conns / 16 + 64;
 	l->n_buckets = 1024;
 	while (l->n_buckets < l->n_conns + l->n_tws && l->n_buckets < 1u << 24)
 		l->n_buckets *= 2;
@@ -51,6 +52,8 @@ static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 	off += round64((uint64_t)l->n_lsns * sizeof(struct tcp_lsn));
 	l->blocks = off;
 	off += round64((uint64_t)l->n_blocks * sizeof(struct tcp_block));
+	l->flights = off;
+	off += round64((uint64_t)l->n_flights * sizeof(struct tcp_flight));
 	l->buckets = off;
 	off += round64((uint64_t)l->n_buckets * sizeof(uint32_t));
 	l->size = off;
@@ -77,6 +80,7 @@ uint64_t tcp_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_tw));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_lsn));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_block));
+	h = NPP_ABI_MIX(h, sizeof(struct tcp_flight));
 	return h;
 }
 
@@ -91,12 +95,14 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->tws_off = l.tws;
 	tcp->lsns_off = l.lsns;
 	tcp->blocks_off = l.blocks;
+	tcp->flights_off = l.flights;
 	tcp->buckets_off = l.buckets;
 	tcp->conns = (struct tcb *)(base + l.conns);
 	tcp->syns = (struct tcp_syn *)(base + l.syns);
 	tcp->tws = (struct tcp_tw *)(base + l.tws);
 	tcp->lsns = (struct tcp_lsn *)(base + l.lsns);
 	tcp->blocks = (struct tcp_block *)(base + l.blocks);
+	tcp->flights = (struct tcp_flight *)(base + l.flights);
 	tcp->bucket = (uint32_t *)(base + l.buckets);
 	tcp->bucket_mask = l.n_buckets - 1;
 	memset(tcp->bucket, 0xff, l.n_buckets * sizeof(uint32_t));
@@ -106,6 +112,7 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->tw_pool = (struct tcp_pool){ l.n_tws, 0, TCP_NONE };
 	tcp->lsn_pool = (struct tcp_pool){ l.n_lsns, 0, TCP_NONE };
 	tcp->block_pool = (struct tcp_pool){ l.n_blocks, 0, TCP_NONE };
+	tcp->flight_pool = (struct tcp_pool){ l.n_flights, 0, TCP_NONE };
 	tcp->todo_head = tcp->todo_tail = TCP_NONE;
 	tcp->tw_head = tcp->tw_tail = TCP_NONE;
 	tcp->tw_timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_TW };
@@ -146,6 +153,21 @@ static void attach_block(struct tcp_state *tcp, uint32_t *idx)
 			b->n = i;
 }
 
+/* The same for a flight record; then the ranges, wherever they stand. */
+static void attach_flight(struct stack *s, struct tcb *t)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	if (t->flight != TCP_NONE &&
+	    (t->flight >= tcp->flight_pool.count || tcp->flights[t->flight].next_free == t->flight)) {
+		t->flight = TCP_NONE;
+		t->n_sent = UINT8_MAX; /* makes no sense */
+	}
+	if (t->flight != TCP_NONE)
+		tcp->flights[t->flight].next_free = t->flight;
+	tcp_sent_attach(s, t);
+}
+
 static void attach_conn(struct stack *s, uint32_t i)
 {
 	struct tcp_state *tcp = s->tcp;
@@ -162,7 +184,7 @@ static void attach_conn(struct stack *s, uint32_t i)
 	tcp->conn_pool.used++;
 	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
 	attach_block(tcp, &t->ooo);
-	attach_block(tcp, &t->sacked);
+	attach_flight(s, t);
 	t->hnext = TCP_NONE;
 	if (t->busy || t->flags & TF_DEAD || t->c.state >= TCP_ST_COUNT || t->cc >= TCP_CC_COUNT) {
 		if (!(t->flags & TF_DEAD)) {
@@ -248,6 +270,8 @@ int tcp_attach(struct stack *s)
 	/* From the last to the first, so that the free lists begin with the first. */
 	for (uint32_t i = tcp->block_pool.count; i-- > 0;)
 		tcp->blocks[i].next_free = TCP_NONE;
+	for (uint32_t i = tcp->flight_pool.count; i-- > 0;)
+		tcp->flights[i].next_free = TCP_NONE;
 	for (uint32_t i = tcp->lsn_pool.count; i-- > 0;)
 		attach_lsn(s, i);
 	for (uint32_t i = tcp->conn_pool.count; i-- > 0;)
@@ -264,6 +288,14 @@ int tcp_attach(struct stack *s)
 		}
 		tcp->blocks[i].next_free = tcp->block_pool.free;
 		tcp->block_pool.free = i;
+	}
+	for (uint32_t i = tcp->flight_pool.count; i-- > 0;) {
+		if (tcp->flights[i].next_free == i) {
+			tcp->flight_pool.used++;
+			continue;
+		}
+		tcp->flights[i].next_free = tcp->flight_pool.free;
+		tcp->flight_pool.free = i;
 	}
 	tcp_gauges(s);
 	return 0;
@@ -335,7 +367,7 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->c.gen = gen;
 	t->todo_next = todo_next;
 	t->flags = todo;
-	t->hnext = t->ooo = t->sacked = TCP_NONE;
+	t->hnext = t->ooo = t->flight = TCP_NONE;
 	t->c.listener = TCP_NONE;
 	t->path = *path;
 	t->c.laddr = path->src;
@@ -346,7 +378,7 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->hash = tcp_hash(s, &t->c.laddr, lport, &t->c.raddr, rport);
 	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
 	t->rto_us = TCP_RTO_INIT_US;
-	t->dupthresh = TCP_DUPTHRESH;
+	t->reo_mult = 1;
 	t->peer_mss = TCP_MSS_DEFAULT;
 	t->rcv_mss = TCP_MSS_DEFAULT;
 	t->rcvbuf = TCP_RCVBUF_START;
@@ -368,7 +400,7 @@ void tcb_free(struct stack *s, struct tcb *t)
 	t->c.gen = (t->c.gen + 1) & 0xfff;
 	wheel_cancel(&s->wheel, &t->timer);
 	tcp_block_put(s, &t->ooo);
-	tcp_block_put(s, &t->sacked);
+	tcp_flight_put(s, t);
 	t->hnext = tcp->conn_pool.free;
 	tcp->conn_pool.free = t->c.index;
 	tcp->conn_pool.used--;

@@ -41,7 +41,7 @@
 #define TCP_ORPHAN_TRIES 8
 #define TCP_PROBE_TRIES 15		/* window probes without any answer */
 #define TCP_TLP_MIN_US 10000u
-#define TCP_REORDER_MIN_US 2000u	/* how long what is overtaken is waited for at least */
+#define TCP_TLP_DELACK_US 200000u	/* WCDelAckT of RFC 8985, 7.2 */
 #define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
 #define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
 #define TCP_RCVBUF_START 131072u
@@ -50,9 +50,13 @@
 #define TCP_WSCALE 5u			/* of the windows that we announce: up to 2 MB */
 #define TCP_QUICK_ACKS 16u
 #define TCP_DUPTHRESH 3u
-#define TCP_DUPTHRESH_MAX 300u
+#define TCP_REO_PERSIST 16u		/* RFC 8985, 6.2: recoveries until a widened window is forgotten */
+#define TCP_REO_MULT_MAX 64u
+#define TCP_MIN_RTT_MS 300000u		/* for how long the least RTT counts */
 #define TCP_GSO_MAX 65160u		/* payload of one frame: IP length stays below 64 KB */
-#define TCP_RANGES 32			/* intervals per connection and direction */
+#define TCP_RANGES 32			/* intervals out of order per connection */
+#define TCP_SENT_INLINE 2		/* send ranges within a TCB ... */
+#define TCP_SENT_MAX 100		/* ... and in a flight record */
 #define TCP_SYN_MAX 4096u
 #define TCP_LISTEN_BUCKETS 256u
 #define TCP_KEEP_IDLE_S 7200u
@@ -104,7 +108,43 @@ struct tcp_seg {
 struct tcp_block {
 	uint32_t next_free;		/* derived */
 	uint32_t n;
+	uint32_t recent[3];		/* sequence numbers in the latest intervals, newest first */
 	struct tcp_range r[TCP_RANGES];
+};
+
+/* A stretch of the sequence space between snd_una and snd_nxt whose bytes share one fate. It
+ * begins where the one before ends, the first one at snd_una. */
+#define SENT_SACKED 1u
+#define SENT_LOST 2u		/* lost, and not sent again since */
+#define SENT_AGAIN 4u		/* sent more than once */
+struct tcp_sent { uint32_t end, at_us, flags; };
+
+/* What only a connection needs that has much in flight, or has lost some of it. */
+struct tcp_flight {
+	uint32_t next_free;		/* derived */
+	uint32_t first;			/* r[first] is the first range; their number stands in the TCB */
+	/* Proportional rate reduction (RFC 6937, RFC 9937): in flight when the recovery began, since then
+	 * delivered and sent */
+	uint32_t prr_flight, prr_delivered, prr_out;
+	/* undo */
+	uint32_t prior_cwnd, prior_ssthresh;
+	uint32_t rtx_ts;		/* our timestamp at the first retransmission (Eifel) */
+	uint32_t undo_bytes;		/* sent again and not yet reported as duplicate */
+	struct tcp_sent r[TCP_SENT_MAX];
+};
+
+/* What one ACK has brought. */
+struct tcp_news {
+	uint32_t acked;			/* bytes by which snd_una moved */
+	uint32_t delivered;		/* bytes that are known to have arrived only now */
+	uint32_t fresh;			/* of these, by SACK */
+	uint32_t flight;		/* in flight before */
+	uint32_t dup;			/* bytes that a D-SACK reports as received twice */
+	uint32_t rtt_us;		/* of the latest one that was sent once only; 0: none */
+	struct tcp_range dsack;
+	bool has_dsack, dupack;
+	bool orig;			/* something has arrived that was sent once only, before `recover` */
+	bool lost_again;		/* a retransmission is lost */
 };
 
 enum tcp_recovery { TCP_OPEN = 0, TCP_RECOVERY, TCP_LOSS };
@@ -123,7 +163,7 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_ORPHAN 0x80u		/* the user has closed it */
 #define TF_RCV_FIN 0x100u	/* the peer's FIN has come, perhaps not in sequence: rcv_fin */
 #define TF_CWND_LIMITED 0x200u	/* the congestion window held something back */
-#define TF_RTT_TIMING 0x400u
+#define TF_REORDERS 0x400u	/* the path was seen to reorder (RACK.reordering_seen) */
 #define TF_RTX_FIRST 0x800u	/* send the first lost segment whatever the window says */
 #define TF_TLP_OUT 0x1000u	/* a loss probe is in flight: it ends at tlp_end */
 #define TF_UNDO 0x2000u		/* the reduction of cwnd can still be taken back */
@@ -133,7 +173,11 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_DSACK 0x20000u	/* dsack is to be told */
 #define TF_TX_DONE 0x40000u	/* told the user so */
 #define TF_PUSH 0x80000u		/* send what fits now, small as it may be */
-#define TF_RTX_AGAIN 0x100000u	/* the first hole was sent again and lost again */
+#define TF_TLP_RTX 0x100000u	/* the loss probe repeats data */
+#define TF_DSACK_ROUND 0x200000u	/* reo_round is valid (RACK.dsack_round) */
+#define TF_RACK 0x400000u	/* rack_us and rack_end are valid */
+#define TF_FRTO 0x800000u	/* the timeout may have been spurious (RFC 5682) */
+#define TF_FRTO_NEW 0x1000000u	/* its step 2b: new data goes before what is lost */
 
 struct tcb {
 	NPP_ALIGNED struct tcp_conn c;	/* must stand first */
@@ -164,20 +208,19 @@ struct tcb {
 	uint16_t peer_mss;		/* as its option said */
 	uint16_t mtu;			/* path.mtu that mss was computed from */
 	uint8_t snd_ws, rcv_ws;
-	/* loss recovery */
-	uint32_t sacked;		/* block of what the peer holds out of order */
+	/* what is in flight: tcp_sent.c */
+	struct tcp_sent sent[TCP_SENT_INLINE];	/* while `flight` is TCP_NONE */
+	uint32_t flight;		/* flight record */
+	uint32_t sacked, lost;		/* derived: bytes of the ranges that are so */
+	/* loss detection and recovery */
 	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
-	uint32_t high_rxt;		/* everything below was sent again in this recovery */
-	uint32_t lost_edge;		/* everything below that is not SACKed is lost */
-	uint32_t rtx_mark, rtx_us;	/* snd_nxt and time when a hole was last sent again */
-	uint32_t hole_mark, hole_us;	/* the same of the first hole; as above if that is not known */
-	uint32_t rtx_later;		/* bytes SACKed since that were sent again after the first hole */
+	uint32_t rack_us, rack_end, rack_rtt_us; /* RACK: of what arrived, the latest sent */
+	uint32_t fack;			/* end of what the peer is known to hold */
+	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
 	uint32_t tlp_end;
-	uint32_t rtx_ts;		/* our timestamp at the first retransmission (Eifel) */
-	uint32_t undo_bytes;		/* sent again and not yet reported as duplicate */
-	uint32_t dupacks;		/* without SACK: bytes that duplicate ACKs say have left, in segments */
-	uint16_t dupthresh;
-	uint16_t reordering;		/* distance seen when the recovery began, in segments */
+	uint16_t dupacks;		/* segments above snd_una that have left, by SACK or duplicate ACKs */
+	uint8_t reo_mult, reo_persist;
+	uint8_t n_sent;			/* ranges */
 	uint8_t tries;			/* of the transmit timer in a row */
 	uint8_t backoff;		/* doublings of the RTO; until an RTT is measured (Karn) */
 	uint8_t tx_mode;		/* enum tcp_tx_mode */
@@ -188,7 +231,6 @@ struct tcb {
 	uint32_t rcv_fin;
 	uint32_t rcvbuf;
 	uint32_t ooo;			/* block of what stands in the ring out of order */
-	uint32_t recent[3];		/* sequence numbers in the latest intervals, newest first */
 	struct tcp_range dsack;
 	uint16_t rcv_mss;		/* estimate of the peer's segment size */
 	uint8_t quick;			/* quick ACKs left */
@@ -199,9 +241,10 @@ struct tcb {
 	/* RTT */
 	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
 	uint32_t min_rtt_us;
-	uint32_t rtt_seq, rtt_start_us;
+	uint32_t min_rtt_ms;		/* when it was measured */
+	uint32_t syn_us;		/* when our SYN was first sent */
 	/* congestion */
-	uint32_t cwnd, ssthresh, prior_cwnd, prior_ssthresh;
+	uint32_t cwnd, ssthresh;
 	union {
 		struct { uint32_t w_max, k_ms, epoch_ms, origin, w_est, prior; } cubic;
 		struct { uint32_t acked; } newreno;
@@ -275,15 +318,16 @@ enum tcp_ref_kind { TCP_REF_CONN = 0, TCP_REF_SYN = 1, TCP_REF_TW = 2 };
 struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; derived */
 
 struct tcp_state {
-	uint64_t conns_off, syns_off, tws_off, lsns_off, blocks_off, buckets_off; /* from this struct */
+	uint64_t conns_off, syns_off, tws_off, lsns_off, blocks_off, flights_off, buckets_off; /* from this struct */
 	struct tcb *conns;
 	struct tcp_syn *syns;
 	struct tcp_tw *tws;
 	struct tcp_lsn *lsns;
 	struct tcp_block *blocks;
+	struct tcp_flight *flights;
 	uint32_t *bucket;
 	uint32_t bucket_mask;
-	struct tcp_pool conn_pool, syn_pool, tw_pool, lsn_pool, block_pool;
+	struct tcp_pool conn_pool, syn_pool, tw_pool, lsn_pool, block_pool, flight_pool;
 	uint32_t todo_head, todo_tail;
 	uint32_t tw_head, tw_tail;	/* oldest, newest */
 	struct wheel_timer tw_timer;
@@ -392,27 +436,61 @@ uint32_t tcp_recv_wake(const struct tcb *t, bool *want);
 /* ---- tcp_ack.c, tcp_sack.c ---------------------------------------------------------------------------------------------- */
 
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);
-void tcp_enter_loss(struct stack *s, struct tcb *t);
-/* Microseconds after which a hole counts as lost because later data has arrived; 0: there is none. */
-uint32_t tcp_reorder_wait(const struct stack *s, const struct tcb *t);
-void tcp_reorder_over(struct stack *s, struct tcb *t);	/* that time has passed */
-void tcp_rtt_sample(struct tcb *t, uint32_t us);
+void tcp_rtt_sample(struct stack *s, struct tcb *t, uint32_t us);
 /* The handshake is complete; its SYN was sent TRIES + 1 times, first at SENT_US. */
 void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us);
-uint32_t tcp_pipe(const struct stack *s, const struct tcb *t);
 /* Adds [start, end) to B; *ADDED: bytes that were new. False: no room for one more interval. */
 bool tcp_ranges_add(struct tcp_block *b, uint32_t start, uint32_t end, uint32_t *added);
 void tcp_ranges_trim(struct tcp_block *b, uint32_t upto);	/* forgets what lies below */
-uint32_t tcp_ranges_sum(const struct tcp_block *b, uint32_t from, uint32_t to);
 /* The interval that holds SEQ; NULL none. */
 const struct tcp_range *tcp_ranges_find(const struct tcp_block *b, uint32_t seq);
-/* First sequence number >= FROM outside every interval; *END: where the next interval begins, or LIMIT. */
-uint32_t tcp_ranges_hole(const struct tcp_block *b, uint32_t from, uint32_t limit, uint32_t *end);
-/* Takes the SACK blocks of SEG into the scoreboard; bytes newly SACKed, and their sum below
- * high_rxt goes to rtx_later. *DUP: bytes that a D-SACK reports as received twice. */
-uint32_t tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t *dup);
-void tcp_sack_mark_lost(struct stack *s, struct tcb *t);
-void tcp_sack_clear(struct stack *s, struct tcb *t);
+/* Takes the SACK blocks of SEG into the send ranges. */
+void tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n);
+
+/* ---- tcp_sent.c --------------------------------------------------------------------------------------------------------- */
+
+struct tcp_flight *tcp_flight(const struct stack *s, const struct tcb *t);	/* NULL: T has none */
+struct tcp_flight *tcp_flight_get(struct stack *s, struct tcb *t);	/* its own, or a new one; NULL: none left */
+void tcp_flight_put(struct stack *s, struct tcb *t);
+struct tcp_sent *tcp_sent(const struct stack *s, struct tcb *t);	/* the ranges; t->n_sent of them */
+void tcp_sent_new(struct stack *s, struct tcb *t, uint32_t end);	/* [snd_nxt, END) leaves now; before snd_nxt moves */
+void tcp_sent_again(struct stack *s, struct tcb *t, uint32_t from, uint32_t end);	/* leaves again now */
+void tcp_sent_acked(struct stack *s, struct tcb *t, uint32_t ack, const struct tcp_seg *seg, struct tcp_news *n);
+void tcp_sent_sacked(struct stack *s, struct tcb *t, uint32_t from, uint32_t end, const struct tcp_seg *seg,
+		     struct tcp_news *n);
+void tcp_sent_lose(struct stack *s, struct tcb *t, uint32_t from, uint32_t end);
+void tcp_sent_lose_range(struct tcb *t, struct tcp_sent *r, uint32_t start);
+void tcp_sent_found(struct stack *s, struct tcb *t);	/* nothing was lost after all */
+void tcp_sent_renege(struct stack *s, struct tcb *t);	/* the peer has thrown away what it had SACKed */
+bool tcp_sent_next_lost(const struct stack *s, struct tcb *t, uint32_t *from, uint32_t *end);
+/* After a restart: checks, and counts anew. */
+void tcp_sent_attach(struct stack *s, struct tcb *t);
+static inline uint32_t tcp_pipe(const struct tcb *t)
+{
+	uint32_t pipe = t->snd_nxt - t->snd_una - t->sacked - t->lost, left = t->flags & TF_SACK ? 0 : t->dupacks * t->mss;
+
+	return pipe > left ? pipe - left : 0;
+}
+
+/* ---- tcp_rack.c --------------------------------------------------------------------------------------------------------- */
+
+/* The bytes up to END of a range that was sent at AT_US with FLAGS have arrived. */
+void tcp_rack_arrived(struct stack *s, struct tcb *t, const struct tcp_sent *r, uint32_t end,
+		      const struct tcp_seg *seg, struct tcp_news *n);
+void tcp_rack_dsack(struct stack *s, struct tcb *t, const struct tcp_news *n);
+void tcp_rack_recovered(struct tcb *t);	/* a recovery has ended */
+/* Marks what is lost; microseconds until more could be, 0: nothing waits for time. */
+uint32_t tcp_rack_detect(struct stack *s, struct tcb *t, struct tcp_news *n);
+void tcp_rack_timeout(struct stack *s, struct tcb *t);
+/* True: the probe had repaired a loss. */
+bool tcp_tlp_ack(struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n);
+
+/* ---- tcp_recovery.c ----------------------------------------------------------------------------------------------------- */
+
+void tcp_recovery_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n);
+void tcp_recovery_loss(struct stack *s, struct tcb *t);		/* the retransmission timer has fired */
+void tcp_recovery_reorder(struct stack *s, struct tcb *t);	/* the reordering timer has fired */
+void tcp_recovery_pmtu(struct stack *s, struct tcb *t);		/* segments were too large: all again */
 
 /* ---- tcp_output.c ------------------------------------------------------------------------------------------------------------ */
 
@@ -432,7 +510,7 @@ void tcp_update_mss(struct tcb *t);
 void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us); /* 0: off */
 void tcp_arm_rto(struct stack *s, struct tcb *t);
 void tcp_arm_tx(struct stack *s, struct tcb *t);	/* RTO, or the loss probe before it */
-void tcp_arm_reorder(struct stack *s, struct tcb *t);	/* before either, if a hole is waited for */
+void tcp_arm_reorder(struct stack *s, struct tcb *t, uint32_t after_us);	/* before either */
 void tcp_arm_persist(struct stack *s, struct tcb *t, uint32_t after_us);
 void tcp_arm_keepalive(struct stack *s, struct tcb *t);
 
@@ -467,7 +545,8 @@ struct tcp_cc {
 	void (*init)(struct tcb *t);
 	void (*acked)(struct stack *s, struct tcb *t, uint32_t bytes);	/* beyond slow start */
 	uint32_t (*ssthresh)(struct stack *s, struct tcb *t);		/* after a loss */
-	void (*idle)(struct tcb *t);					/* the connection was idle, or a reduction was taken back */
+	void (*idle)(struct tcb *t);					/* the connection was idle */
+	void (*undo)(struct tcb *t);					/* a reduction was taken back */
 };
 const struct tcp_cc *tcp_cc(const struct tcb *t);
 extern const struct tcp_cc tcp_cc_cubic, tcp_cc_newreno;

@@ -106,4 +106,11 @@ static uint32_t cubic_ssthresh(struct stack *s, struct tcb *t)
 	return u32_max((uint32_t)((uint64_t)t->cwnd * 7 / 10), 2u * t->mss);
 }
 
-const struct tcp_cc tcp_cc_cubic = { "cubic", cubic_init, cubic_acked, cubic_ssthresh, cubic_reset };
+/* 4.9: nothing had been lost, so w_max is where it was, or beyond. */
+static void cubic_undo(struct tcb *t)
+{
+	t->ccs.cubic.w_max = u32_max(t->ccs.cubic.w_max, t->ccs.cubic.prior);
+	cubic_reset(t);
+}
+
+const struct tcp_cc tcp_cc_cubic = { "cubic", cubic_init, cubic_acked, cubic_ssthresh, cubic_reset, cubic_undo };

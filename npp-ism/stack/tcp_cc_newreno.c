@@ -27,4 +27,5 @@ static uint32_t newreno_ssthresh(struct stack *s, struct tcb *t)
 	return u32_max(u32_min(t->snd_nxt - t->snd_una, t->cwnd) / 2, 2u * t->mss);
 }
 
-const struct tcp_cc tcp_cc_newreno = { "newreno", newreno_init, newreno_acked, newreno_ssthresh, newreno_init };
+const struct tcp_cc tcp_cc_newreno = { "newreno", newreno_init, newreno_acked, newreno_ssthresh, newreno_init,
+					newreno_init };

@@ -373,9 +373,9 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	t->snd_una = seg->ack;
 	t->snd_wl2 = seg->ack;
-	tcp_rtt_of_syn(s, t, seg, t->tries, t->rtt_start_us);
+	tcp_rtt_of_syn(s, t, seg, t->tries, t->syn_us);
 	t->tries = 0;
-	t->flags = (t->flags & ~TF_RTT_TIMING) | TF_ACK_NOW;
+	t->flags |= TF_ACK_NOW;
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
 	ip_confirm(s, &t->path);
@@ -493,12 +493,7 @@ void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t se
 		if (t->path.mtu < before && t->c.state >= TCP_ST_ESTABLISHED) {
 			/* What was too large is gone; send it again, not for congestion. */
 			tcp_update_mss(t);
-			t->recovery = TCP_LOSS;
-			t->recover = t->lost_edge = t->snd_nxt;
-			t->high_rxt = t->snd_una;
-			t->flags |= TF_RTX_FIRST;
-			t->flags &= ~(TF_RTT_TIMING | TF_UNDO);
-			tcp_todo(s, t);
+			tcp_recovery_pmtu(s, t);
 		}
 	} else if (t->c.state == TCP_ST_SYN_SENT) {
 		tcp_kill(s, t, err);

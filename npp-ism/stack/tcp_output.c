@@ -138,60 +138,40 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 	fin = t->flags & TF_FIN_SENT && from + len == t->snd_nxt - 1 && seq_gt(end, from + len);
 	if (!len && !fin)
 		return 0;
-	t->flags &= ~TF_RTT_TIMING;
-	t->undo_bytes += len;
 	t->n_retrans += (len + t->mss - 1) / t->mss;
 	STAT_ADD(s, IS_TCP_RETRANS, len ? (len + t->mss - 1u) / t->mss : 1);
 	emit(s, t, from, (uint8_t)((fin ? TCPF_FIN : 0) | (len && from + len == data_end ? TCPF_PSH : 0)), len);
 	return len + fin;
 }
 
-/* What begins at FROM was sent again. */
-static void resent(struct stack *s, struct tcb *t, uint32_t from)
+/* Bytes that the user has written and that were never sent. */
+static uint32_t unsent(const struct tcb *t)
 {
-	t->rtx_mark = t->snd_nxt;
-	t->rtx_us = (uint32_t)s->now_us;
-	if (from == t->snd_una) { /* the first hole */
-		t->hole_mark = t->rtx_mark;
-		t->hole_us = t->rtx_us;
-		t->rtx_later = 0;
-	}
-	t->flags &= ~TF_RTX_FIRST;
+	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
+
+	if (t->flags & TF_FIN_SENT || !seq_gt(end, off) || !t->c.tx.base)
+		return 0;
+	return end - off;
 }
 
-/* The first hole, which was sent again and lost again, once more; pipe counts it already. */
-static void send_hole_again(struct stack *s, struct tcb *t, uint32_t pipe)
+static bool fin_due(const struct tcb *t)
 {
-	uint32_t end, len, room;
-
-	t->flags &= ~TF_RTX_AGAIN;
-	if (tcp_ranges_hole(tcp_block(s, t->sacked), t->snd_una, t->high_rxt, &end) != t->snd_una)
-		return;
-	len = end - t->snd_una;
-	room = t->cwnd + u32_min(len, pipe);
-	room = u32_max(room > pipe ? room - pipe : 0, t->mss);
-	len = len > room ? room - room % t->mss : len;
-	if (tcp_resend(s, t, t->snd_una, t->snd_una + len))
-		resent(s, t, t->snd_una);
+	return (t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN;
 }
 
 /* What is lost and was not sent again. Returns the new pipe. */
 static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 {
-	t->high_rxt = seq_max(t->high_rxt, t->snd_una);
-	if (t->flags & TF_RTX_AGAIN)
-		send_hole_again(s, t, pipe);
-	while (seq_lt(t->high_rxt, t->lost_edge)) {
-		uint32_t end, room = t->cwnd > pipe ? t->cwnd - pipe : 0, want, n;
-		uint32_t from = tcp_ranges_hole(tcp_block(s, t->sacked), t->high_rxt, t->lost_edge, &end);
+	struct tcp_flight *f;
+	uint32_t from, end;
 
-		if (seq_geq(from, t->lost_edge)) {
-			t->high_rxt = t->lost_edge;
-			break;
-		}
+	if (t->flags & TF_FRTO_NEW && unsent(t))
+		return pipe;
+	while (tcp_sent_next_lost(s, t, &from, &end)) {
+		uint32_t room = t->cwnd > pipe ? t->cwnd - pipe : 0, want = end - from, n;
+
 		if (t->flags & TF_RTX_FIRST) /* RFC 6675, 5 (4.3) */
 			room = u32_max(room, t->mss);
-		want = end - from;
 		if (want > room) {
 			want = room - room % t->mss;
 			if (!want)
@@ -200,9 +180,14 @@ static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 		n = tcp_resend(s, t, from, from + want);
 		if (!n)
 			break;
-		resent(s, t, from);
-		t->high_rxt = from + n;
+		tcp_sent_again(s, t, from, from + n);
+		t->flags &= ~TF_RTX_FIRST;
 		pipe += n;
+		f = tcp_flight(s, t);
+		if (f) {
+			f->undo_bytes += n;
+			f->prr_out += n;
+		}
 	}
 	return pipe;
 }
@@ -239,7 +224,7 @@ static uint32_t choose_len(struct tcb *t, uint32_t avail, uint32_t pipe, bool fi
 		len -= len % t->mss;
 		/* ACKs that are on their way will allow a larger frame; but duplicate ones do not wait
 		 * (limited transmit, RFC 3042). */
-		if (pipe && t->recovery == TCP_OPEN && !t->dupacks && t->sacked == TCP_NONE &&
+		if (pipe && t->recovery == TCP_OPEN && !t->dupacks && !t->sacked &&
 		    len < u32_min(max, u32_min(t->cwnd, t->snd_wnd) / 4))
 			return 0;
 		return len;
@@ -275,33 +260,14 @@ static int send_one(struct stack *s, struct tcb *t, uint32_t len, bool fin, bool
 	/* Any other error is a loss like those in the network. */
 	if (t->snd_una == t->snd_nxt)
 		t->progress_ms = now_ms(s);
+	tcp_sent_new(s, t, t->snd_nxt + len + fin);
 	t->snd_nxt += len + fin;
 	if (fin)
 		t->flags |= TF_FIN_SENT;
 	if (len % t->mss)
 		t->snd_sml = t->snd_nxt;
-	if (len && !(t->flags & TF_RTT_TIMING) && t->recovery == TCP_OPEN) {
-		t->flags |= TF_RTT_TIMING;
-		t->rtt_seq = t->snd_nxt;
-		t->rtt_start_us = (uint32_t)s->now_us;
-	}
 	STAT_ADD(s, IS_TCP_BYTES_OUT, len);
 	return 0;
-}
-
-/* Bytes that the user has written and that were never sent. */
-static uint32_t unsent(const struct tcb *t)
-{
-	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
-
-	if (t->flags & TF_FIN_SENT || !seq_gt(end, off) || !t->c.tx.base)
-		return 0;
-	return end - off;
-}
-
-static bool fin_due(const struct tcb *t)
-{
-	return (t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN;
 }
 
 /* True: something was sent. */
@@ -377,7 +343,8 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 
 void tcp_output(struct stack *s, struct tcb *t)
 {
-	uint32_t pipe, high = t->high_rxt, again = t->flags & TF_RTX_AGAIN;
+	struct tcp_flight *f;
+	uint32_t pipe, before, first;
 	bool sent;
 
 	if (!may_send(t))
@@ -387,13 +354,16 @@ void tcp_output(struct stack *s, struct tcb *t)
 	/* SACK blocks go on segments without data. */
 	if (t->flags & TF_ACK_NOW && sack_to_tell(t))
 		tcp_send_ack(s, t);
-	pipe = tcp_pipe(s, t);
-	if (t->recovery != TCP_OPEN) {
+	pipe = before = tcp_pipe(t);
+	if (t->lost) {
 		pipe = send_lost(s, t, pipe);
-		if ((t->high_rxt != high || again) && t->tx_mode != TXM_RTO)
+		if (pipe != before && t->tx_mode == TXM_TLP)
 			tcp_arm_rto(s, t);
 	}
+	first = t->snd_nxt;
 	sent = send_new(s, t, pipe);
+	if (sent && t->recovery == TCP_RECOVERY && (f = tcp_flight(s, t)))
+		f->prr_out += t->snd_nxt - first;
 	timer_after_output(s, t, sent);
 }
 
@@ -402,14 +372,18 @@ void tcp_send_tlp(struct stack *s, struct tcb *t)
 {
 	uint32_t avail = unsent(t), edge = t->snd_una + t->snd_wnd;
 	uint32_t wnd = seq_gt(edge, t->snd_nxt) ? edge - t->snd_nxt : 0;
-	uint32_t len = u32_min(u32_min(avail, wnd), t->mss), undo = t->undo_bytes;
+	uint32_t len = u32_min(u32_min(avail, wnd), t->mss), from, n;
 
 	STAT_INC(s, IS_TCP_TLP);
+	t->flags &= ~TF_TLP_RTX;
 	if (len) {
 		send_one(s, t, len, fin_due(t) && len == avail, len == avail);
 	} else {
-		tcp_resend(s, t, seq_max(t->snd_nxt - t->mss, t->snd_una), t->snd_nxt);
-		t->undo_bytes = undo;
+		from = seq_max(t->snd_nxt - t->mss, t->snd_una);
+		n = tcp_resend(s, t, from, t->snd_nxt);
+		if (n)
+			tcp_sent_again(s, t, from, from + n);
+		t->flags |= TF_TLP_RTX;
 	}
 	t->flags |= TF_TLP_OUT;
 	t->tlp_end = t->snd_nxt;

@@ -113,11 +113,11 @@ static void take_out_of_order(struct stack *s, struct tcb *t, uint32_t seq, uint
 		STAT_INC(s, IS_DROP_TCP_DUP);
 		tell_duplicate(t, seq, seq + len);
 	}
-	if (tcp_ranges_find(b, seq) != tcp_ranges_find(b, t->recent[0])) {
-		t->recent[2] = t->recent[1];
-		t->recent[1] = t->recent[0];
+	if (tcp_ranges_find(b, seq) != tcp_ranges_find(b, b->recent[0])) {
+		b->recent[2] = b->recent[1];
+		b->recent[1] = b->recent[0];
 	}
-	t->recent[0] = seq;
+	b->recent[0] = seq;
 	/* Without SACK the peer counts duplicate ACKs. */
 	if (!(t->flags & TF_SACK))
 		tcp_send_ack(s, t);
@@ -199,7 +199,7 @@ unsigned tcp_sack_blocks(struct stack *s, struct tcb *t, struct tcp_range *out, 
 		out[n++] = t->dsack;
 	from = n;
 	for (unsigned i = 0; b && i < 3 && n < max; i++) {
-		const struct tcp_range *r = tcp_ranges_find(b, t->recent[i]);
+		const struct tcp_range *r = tcp_ranges_find(b, b->recent[i]);
 
 		if (r)
 			n = add_block(out, from, n, r);

@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * tcp_sack.c - intervals, and the scoreboard of what the peer holds out of order
- *              (RFC 2018, RFC 2883, RFC 6675)
+ * tcp_sack.c - intervals, and what SACK blocks say (RFC 2018, RFC 2883)
  *
- * The scoreboard is three things: `sacked`, the intervals that the peer has reported;
- * lost_edge, below which everything not SACKed is taken for lost; high_rxt, below which
- * everything lost was sent again. From them follow
- *
- *   what is lost and not sent again     holes in [high_rxt, lost_edge)
- *   pipe, what is still on its way      holes in [lost_edge, snd_nxt) + holes in [snd_una, high_rxt)
- *
- * so that no record per segment is needed. RFC 6675 calls a byte lost when more than
- * (DupThresh - 1) segments above it were SACKed; since that sum only falls with the
- * sequence number, one edge says it for all bytes.
- *
- * Networks that reorder: when a hole is filled by an ACK although nothing was sent again
- * (or a D-SACK says that sending again was needless), DupThresh grows to the distance
- * seen, as Linux does.
- *
- * A count of segments says nothing where only few are in flight, so time counts as well
- * (RFC 8985): what was sent before something that has arrived is lost a quarter of a
- * round trip later. The same holds for what was sent again, of which only the first hole
- * is watched: holes are sent again in ascending order.
- *
- * Without SACK, `dupacks` counts segments that duplicate ACKs say have left (RFC 6582).
+ * Intervals are what the receiving side keeps of data out of order. What the peer holds
+ * out of order stands in the send ranges (tcp_sent.c).
  */
 #include "config.h"
 
@@ -73,19 +53,6 @@ void tcp_ranges_trim(struct tcp_block *b, uint32_t upto)
 		b->r[0].start = upto;
 }
 
-uint32_t tcp_ranges_sum(const struct tcp_block *b, uint32_t from, uint32_t to)
-{
-	uint32_t sum = 0;
-
-	for (uint32_t i = 0; b && i < b->n; i++) {
-		uint32_t a = seq_max(b->r[i].start, from), z = seq_min(b->r[i].end, to);
-
-		if (seq_lt(a, z))
-			sum += z - a;
-	}
-	return sum;
-}
-
 const struct tcp_range *tcp_ranges_find(const struct tcp_block *b, uint32_t seq)
 {
 	for (uint32_t i = 0; i < b->n; i++)
@@ -94,27 +61,7 @@ const struct tcp_range *tcp_ranges_find(const struct tcp_block *b, uint32_t seq)
 	return NULL;
 }
 
-uint32_t tcp_ranges_hole(const struct tcp_block *b, uint32_t from, uint32_t limit, uint32_t *end)
-{
-	*end = limit;
-	for (uint32_t i = 0; b && i < b->n; i++) {
-		if (seq_leq(b->r[i].end, from))
-			continue;
-		if (seq_gt(b->r[i].start, from)) {
-			*end = seq_min(b->r[i].start, limit);
-			break;
-		}
-		from = b->r[i].end;
-	}
-	return from;
-}
-
-/* ---- the scoreboard ----------------------------------------------------------------------- */
-
-void tcp_sack_clear(struct stack *s, struct tcb *t)
-{
-	tcp_block_put(s, &t->sacked);
-}
+/* ---- SACK blocks of the peer --------------------------------------------------------------- */
 
 /* RFC 2883, 4: the first block is a D-SACK if it lies below the ACK or inside the second. */
 static bool is_dsack(const struct tcp_seg *seg)
@@ -126,78 +73,47 @@ static bool is_dsack(const struct tcp_seg *seg)
 	return seg->n_sack > 1 && seq_geq(a->start, b->start) && seq_leq(a->end, b->end);
 }
 
-uint32_t tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t *dup)
+static void take_dsack(struct stack *s, struct tcb *t, const struct tcp_range *r, struct tcp_news *n)
 {
-	uint32_t fresh = 0, added;
-	unsigned i = 0;
-	struct tcp_block *b;
+	uint32_t len = r->end - r->start;
 
-	*dup = 0;
-	if (is_dsack(seg) && seq_lt(seg->sack[0].start, seg->sack[0].end)) {
-		uint32_t n = seg->sack[0].end - seg->sack[0].start;
-
-		if (n <= t->max_wnd + t->mss) {
-			*dup = n;
-			STAT_INC(s, IS_TCP_DSACK_IN);
-		}
-		i = 1;
-	}
-	for (; i < seg->n_sack; i++) {
-		uint32_t a = seg->sack[i].start, z = seg->sack[i].end;
-
-		if (!seq_lt(a, z) || seq_leq(z, seg->ack) || seq_gt(z, t->snd_nxt))
-			continue;
-		a = seq_max(a, seq_max(seg->ack, t->snd_una));
-		if (!seq_lt(a, z))
-			continue;
-		if (t->sacked == TCP_NONE)
-			t->sacked = tcp_block_get(s);
-		b = tcp_block(s, t->sacked);
-		if (!b)
-			continue;
-		if (t->recovery != TCP_OPEN && seq_lt(a, t->high_rxt)) {
-			if (!tcp_ranges_add(b, a, seq_min(z, t->high_rxt), &added))
-				continue;
-			fresh += added;
-			t->rtx_later += added;
-		}
-		if (tcp_ranges_add(b, a, z, &added))
-			fresh += added;
-	}
-	return fresh;
-}
-
-/* Moves lost_edge up to where RFC 6675, IsLost() puts it. */
-void tcp_sack_mark_lost(struct stack *s, struct tcb *t)
-{
-	const struct tcp_block *b = tcp_block(s, t->sacked);
-	uint32_t above = 0, need = (t->dupthresh - 1u) * t->mss;
-
-	if (!b || !b->n)
+	/* Of something that was in flight within a window (RFC 2883, 4). */
+	if (!seq_lt(r->start, r->end) || len > t->max_wnd + t->mss || seq_gt(r->end, t->snd_nxt) ||
+	    seq_lt(r->start, t->iss + 1))
 		return;
-	for (uint32_t i = b->n; i-- > 0;) {
-		above += b->r[i].end - b->r[i].start;
-		/* A loss probe that arrived ahead of what was sent long before it proves the loss. */
-		bool probed = t->flags & TF_TLP_OUT && b->r[i].end == t->tlp_end && t->tlp_end == t->snd_nxt;
-
-		if (above > need || b->n - i >= t->dupthresh || probed) {
-			t->lost_edge = seq_max(t->lost_edge, b->r[i].start);
-			return;
-		}
-	}
+	n->has_dsack = true;
+	n->dsack = *r;
+	n->dup = len;
+	STAT_INC(s, IS_TCP_DSACK_IN);
 }
 
-uint32_t tcp_pipe(const struct stack *s, const struct tcb *t)
+/* In ascending order, so that one ACK with several new blocks does not look like reordering. */
+static unsigned sort_blocks(const struct tcp_seg *seg, unsigned from, struct tcp_range *out)
 {
-	const struct tcp_block *b = tcp_block(s, t->sacked);
-	uint32_t una = t->snd_una, edge = seq_max(t->lost_edge, una), rxt = seq_max(t->high_rxt, una), pipe;
+	unsigned n = 0, k;
 
-	pipe = t->snd_nxt - edge - tcp_ranges_sum(b, edge, t->snd_nxt);
-	pipe += rxt - una - tcp_ranges_sum(b, una, rxt);
-	if (t->dupacks && !(t->flags & TF_SACK)) {
-		uint32_t left = t->dupacks * t->mss;
-
-		pipe = pipe > left ? pipe - left : 0;
+	for (unsigned i = from; i < seg->n_sack; i++) {
+		for (k = n++; k && seq_gt(out[k - 1].start, seg->sack[i].start); k--)
+			out[k] = out[k - 1];
+		out[k] = seg->sack[i];
 	}
-	return pipe;
+	return n;
+}
+
+void tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n)
+{
+	struct tcp_range block[TCP_SACK_MAX];
+	unsigned from = 0, count;
+
+	if (is_dsack(seg)) {
+		take_dsack(s, t, &seg->sack[0], n);
+		from = 1;
+	}
+	count = sort_blocks(seg, from, block);
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t a = seq_max(block[i].start, t->snd_una), z = block[i].end;
+
+		if (seq_lt(block[i].start, z) && seq_lt(a, z) && seq_leq(z, t->snd_nxt))
+			tcp_sent_sacked(s, t, a, z, seg, n);
+	}
 }

@@ -64,21 +64,22 @@ void tcp_arm_tx(struct stack *s, struct tcb *t)
 			tcp_due(s, t, DUE_TX, 0);
 		return;
 	}
+	/* RFC 8985, 7.2. A single segment waits for a delayed ACK; whatever the sum, the probe comes
+	 * no later than the RTO, and instead of it. */
 	pto = u32_max(2 * t->srtt_us, TCP_TLP_MIN_US);
-	/* A single segment waits for a delayed ACK: then the RTO is soon enough. */
-	if (t->flags & TF_SACK && t->recovery == TCP_OPEN && t->sacked == TCP_NONE && !(t->flags & TF_TLP_OUT) &&
-	    t->srtt_us && t->snd_nxt - t->snd_una > t->mss && pto < t->rto_us)
-		arm_tx_mode(s, t, TXM_TLP, pto);
+	if (t->snd_nxt - t->snd_una <= t->mss)
+		pto += TCP_TLP_DELACK_US;
+	if (t->flags & TF_SACK && t->recovery == TCP_OPEN && !t->sacked && !(t->flags & TF_TLP_OUT) && t->srtt_us &&
+	    !t->backoff)
+		arm_tx_mode(s, t, TXM_TLP, u32_min((uint32_t)pto, t->rto_us));
 	else
 		tcp_arm_rto(s, t);
 }
 
-void tcp_arm_reorder(struct stack *s, struct tcb *t)
+void tcp_arm_reorder(struct stack *s, struct tcb *t, uint32_t after_us)
 {
-	uint32_t wait = t->tx_mode == TXM_REORDER && t->due_us[DUE_TX] ? 0 : tcp_reorder_wait(s, t);
-
-	if (wait && wait < t->rto_us)
-		arm_tx_mode(s, t, TXM_REORDER, wait);
+	if (after_us < t->rto_us)
+		arm_tx_mode(s, t, TXM_REORDER, after_us);
 }
 
 void tcp_arm_persist(struct stack *s, struct tcb *t, uint32_t after_us)
@@ -137,7 +138,7 @@ static void rto_fired(struct stack *s, struct tcb *t)
 	if (give_up(s, t, t->flags & TF_ORPHAN ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES))
 		return;
 	STAT_INC(s, IS_TCP_RTO);
-	tcp_enter_loss(s, t);
+	tcp_recovery_loss(s, t);
 	tcp_output(s, t);
 	tcp_arm_rto(s, t);
 }
@@ -162,10 +163,9 @@ static void persist_fired(struct stack *s, struct tcb *t)
 
 static void reorder_fired(struct stack *s, struct tcb *t)
 {
-	tcp_reorder_over(s, t);
-	t->tx_mode = TXM_RTO;
+	tcp_arm_rto(s, t);
+	tcp_recovery_reorder(s, t);
 	tcp_output(s, t);
-	tcp_arm_tx(s, t);
 }
 
 static void tx_fired(struct stack *s, struct tcb *t)
@@ -174,7 +174,7 @@ static void tx_fired(struct stack *s, struct tcb *t)
 		syn_fired(s, t);
 	else if (t->tx_mode == TXM_PERSIST)
 		persist_fired(s, t);
-	else if (t->tx_mode == TXM_TLP && t->snd_una != t->snd_nxt && t->recovery == TCP_OPEN)
+	else if (t->tx_mode == TXM_TLP && t->snd_una != t->snd_nxt && t->recovery == TCP_OPEN && !t->sacked)
 		tcp_send_tlp(s, t);
 	else if (t->tx_mode == TXM_REORDER)
 		reorder_fired(s, t);

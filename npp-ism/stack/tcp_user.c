@@ -146,7 +146,7 @@ static struct tcb *open_tcb(struct stack *s, const struct ip_path *path, uint16_
 	}
 	t->ts_off = tcp_ts_offset(s, &t->c.laddr, lport, &t->c.raddr, rport);
 	t->snd_una = t->iss;
-	t->snd_nxt = t->snd_sml = t->recover = t->high_rxt = t->lost_edge = t->iss + 1;
+	t->snd_nxt = t->snd_sml = t->recover = t->fack = t->iss + 1;
 	t->cwnd = 1;
 	tcp_update_mss(t);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, t->c.index));
@@ -184,7 +184,7 @@ struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uin
 	if (opts)
 		stack_tcp_options(s, &t->c, opts);
 	tcp_change_state(s, t, TCP_ST_SYN_SENT);
-	t->rtt_start_us = (uint32_t)s->now_us;
+	t->syn_us = (uint32_t)s->now_us;
 	tcp_send_syn(s, t);
 	tcp_arm_rto(s, t);
 	tcp_leave(t);

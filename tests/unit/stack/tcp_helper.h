@@ -60,6 +60,7 @@ struct th {
 	bool accept_room, accept_ok;
 	uint32_t rx_max;		/* largest receive ring */
 	unsigned grow_fails;		/* of 100 calls */
+	bool sink;			/* what is sent is not even looked at */
 	/* Where segments go instead of `out`; takes DATA over. */
 	void (*wire)(struct th *h, struct th_seg *seg, const union npp_addr *dst);
 	void *wire_arg;
