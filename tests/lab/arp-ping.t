@@ -7,7 +7,7 @@ need ping jq tcpdump
 
 lab_up "$topologies/pair.yaml"
 mac=$("$npplab" status "$lab" --json | jq -r '.nodes[] | select(.name == "acc1").networks[0].mac')
-on client1 tcpdump -Z root -i lan -n -e --immediate-mode -w "$work/arp.pcap" arp 2>"$evidence/tcpdump.log" &
+on client1 tcpdump -Z root -i lan -n -e --immediate-mode -U -w "$work/arp.pcap" arp 2>"$evidence/tcpdump.log" &
 dump=$!
 background+=("$dump")
 wait_for 5 grep -q 'listening on' "$evidence/tcpdump.log"

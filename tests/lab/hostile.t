@@ -31,7 +31,18 @@ if pid == 0:
     s.listen(64)
     while True:
         s.accept()
-time.sleep(1)
+def idle():
+    with open("/proc/%d/stat" % pid) as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "S" and any(
+            "eventfd" in os.readlink("/proc/%d/fd/%s" % (pid, f)) for f in os.listdir("/proc/%d/fd" % pid))
+
+seen = 0
+while seen < 20: # it stays asleep and has a doorbell: it waits in accept()
+    time.sleep(0.01)
+    try:
+        seen = seen + 1 if idle() else 0
+    except FileNotFoundError: # a descriptor went
+        seen = 0
 os.kill(pid, signal.SIGSTOP)
 pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
 bells = 0
@@ -45,7 +56,7 @@ for f in os.listdir("/proc/%d/fd" % pid):
     fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
     bells += 1
 print("spoilt", bells, flush=True)
-time.sleep(60)
+signal.pause()
 P
 cat >"$work/client.py" <<'P'
 import socket

@@ -12,7 +12,7 @@ run() # NAME CLIENT-NODE SERVER ARGS...
   local name=$1 node=$2 server=$3 out bytes try
   shift 3
   for try in $(seq $tries); do
-    out=$(on "$node" timeout $((30 * slow)) iperf3 -c "$server" -t 2 -J "$@" 2>&1)
+    out=$(on "$node" timeout $((30 * slow)) iperf3 -c "$server" -t 1 -J "$@" 2>&1)
     bytes=$(jq -r '.end.sum_received.bytes // .end.sum.bytes // 0' <<<"$out" 2>/dev/null)
     [ "${bytes:-0}" = 0 ] || break
     [ "$try" = "$tries" ] || diag "$name: nothing moved in try $try"

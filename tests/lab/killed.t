@@ -13,23 +13,27 @@ on client1 "$load" -q -j -c 4 -n 100 -b 100 echo web1 7001 >/dev/null
 procs=$(osm_counter web1 procs)
 live() { echo $(($(iop_sum acc1 tcp.conns) - $(iop_sum acc1 tcp.time_wait))); }
 live_is() { [ "$(live)" = "$1" ]; }
+accepted_since() { [ "$(iop_sum acc1 tcp.accepted)" -ge $(($1 + $2)) ]; }
 quiet() { live_is 0 && osm_is web1 procs "$procs" && sum_is acc1 mem.rings 0; }
 ok 'it is quiet' wait_for 20 quiet
 
-# A conversation that must not be disturbed by what follows.
-start undisturbed client1 "$load" -q -j -c 4 -d $((slow > 1 ? 45 : 20)) -b 200 echo web1 7001
+# A conversation that must not be disturbed by what follows; it ends when it is told to.
+start undisturbed client1 "$load" -q -j -c 4 -d 600 -b 200 echo web1 7001
 undisturbed=$started
 
 for round in 1 2 3; do
   nginx_start web1
   ok "$round: nginx listens" wait_for 15 listening web1 80
-  on client1 "$load" -q -j -c 32 -d 2 http://web1/index.html >"$evidence/load-$round" 2>&1 &
-  client=$!
   wait_for 5 sh -c "[ \$(pgrep -c -P $nginx_pid) -ge 2 ]"
   kids=$(pgrep -P "$nginx_pid" | xargs)
-  sleep 0.$round
+  accepted=$(iop_sum acc1 tcp.accepted)
+  start "load-$round" client1 "$load" -q -j -c 32 -d 60 http://web1/index.html
+  client=$started
+  wait_for 10 accepted_since "$accepted" 32
+  sleep 0.$round # a moment like any other
   kill -9 $nginx_pid $kids
-  wait $nginx_pid $client 2>/dev/null
+  wait $nginx_pid 2>/dev/null
+  stop $client
   ok "$round: its listener is gone" wait_for 10 sum_is acc1 tcp.listeners 4
   ok "$round: its processes are forgotten" wait_for 10 osm_is web1 procs "$procs"
   not_ok "$round: port 80 refuses" on client1 curl -sf -o /dev/null --max-time 3 http://web1/
@@ -53,8 +57,10 @@ for mode in source sink; do
   ok "killed as a $mode: its listener is gone" wait_for 10 sum_is acc1 tcp.listeners 4
 done
 
+kill $undisturbed
 wait $undisturbed
 is 'the other conversation saw no error' $? 0
+cmp_num 'and went on' "$(jq '.requests' "$evidence/undisturbed.log")" -gt 100
 ok 'connections, processes and ring bytes are back' wait_for 60 quiet
 is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
 ok 'the program that lives on still answers' on client1 "$load" -q -j -c 4 -n 100 -b 100 echo web1 7001

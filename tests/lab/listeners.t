@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 lab_begin listeners
 need nc jq
+python=/usr/bin/python3
+[ -x $python ] || skip_all 'needs python3'
 
 for n in 1 3 4; do
   lab_up "$topologies/pair.yaml" --set "nodes.acc1.iops=$n"
@@ -22,7 +24,13 @@ for n in 1 3 4; do
   is "N=$n: with a replica on each of $n IOPs" \
     "$(npp_do listeners web1 --json | jq '[.. | objects | select(.port? == 4001)][0].replicas | length')" "$n"
   ok "N=$n: it can be reached" on client1 nc -z -w2 web1 4001
-  not_ok "N=$n: the port is taken" on web1 timeout 3 nc -l 4001
+  # (nc would share it: it sets SO_REUSEPORT.)
+  like "N=$n: the port is taken" "$(on web1 timeout $((10 * slow)) $python -c '
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 4001))
+s.listen()' 2>&1)" 'Address already in use'
   stop $l1
   ok "N=$n: a listener goes with its program" wait_for 10 sum_is acc1 tcp.listeners "$n"
   not_ok "N=$n: its port refuses" on client1 nc -z -w2 web1 4001
