@@ -41,7 +41,7 @@ static const char *net_ns(const struct lab *l, const char *name)
 	return NULL;
 }
 
-static int enter(struct lab *l, const char *node, struct npp_err *e)
+int node_enter(struct lab *l, const char *node, struct npp_err *e)
 {
 	struct lab_node *n = lab_find_node(l, node);
 	const char *ns = n ? n->ns : net_ns(l, node);
@@ -49,8 +49,6 @@ static int enter(struct lab *l, const char *node, struct npp_err *e)
 
 	if (!ns)
 		return npp_err_set(e, -ENOENT, "lab '%s' has no node and no network '%s'", l->name, node);
-	if (strcmp(l->state, "up") != 0)
-		return npp_err_set(e, -EAGAIN, "lab '%s' is %s, not up", l->name, l->state);
 	r = ns_enter_all(ns, e);
 	if (r < 0)
 		return r;
@@ -58,6 +56,12 @@ static int enter(struct lab *l, const char *node, struct npp_err *e)
 	if (n && strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0)
 		return set_npp(l, n, e);
 	return 0;
+}
+
+static int need_up(const struct lab *l, struct npp_err *e)
+{
+	return strcmp(l->state, "up") == 0 ? 0 :
+	       npp_err_set(e, -EAGAIN, "lab '%s' is %s, not up", l->name, l->state);
 }
 
 int lab_exec(const char *lab, const char *node, char *const argv[])
@@ -75,7 +79,9 @@ int lab_exec(const char *lab, const char *node, char *const argv[])
 	if (r == 0)
 		r = lab_load(&l, name, &e);
 	if (r == 0)
-		r = enter(&l, node, &e);
+		r = need_up(&l, &e);
+	if (r == 0)
+		r = node_enter(&l, node, &e);
 	lab_free(&l);
 	if (r < 0) {
 		npp_warnx("%s", e.text);

@@ -31,6 +31,7 @@ static const struct npp_conf_field net_item = { .type = NPP_CONF_MAP, .sub = &ne
 
 static const struct npp_conf_field if_fields[] = {
 	STR(struct lab_if, network), STR(struct lab_if, address), STR(struct lab_if, mac),
+	{ "wire", NPP_CONF_STR, offsetof(struct lab_if, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema if_schema = { sizeof(struct lab_if), if_fields, NULL };
@@ -97,6 +98,8 @@ static void write_node(FILE *f, const struct lab_node *n)
 		put(f, j ? ", {" : "{", "network", n->ifs[j].network);
 		put(f, ", ", "address", n->ifs[j].address);
 		put(f, ", ", "mac", n->ifs[j].mac);
+		if (n->ifs[j].wire)
+			put(f, ", ", "wire", n->ifs[j].wire);
 		fputc('}', f);
 	}
 	fputs("], \"npps\": [", f);
@@ -335,6 +338,7 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 		const struct topo_if *f = &n->ifs[j];
 
 		out->ifs[j].network = t->nets[f->net].name;
+		out->ifs[j].wire = f->wire;
 		out->ifs[j].address = keep(l, "%s/%u", topo_addr_text(f->addr, text), topo_plen(&t->nets[f->net]));
 		out->ifs[j].mac = keep(l, "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
 				       f->mac[3], f->mac[4], f->mac[5]);
@@ -348,7 +352,7 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 static void plan(struct lab *l, const struct topo *t, const char *file)
 {
 	char text[NPP_ADDR_STRLEN];
-	uint32_t i;
+	uint32_t i, j, n_procs = t->n_nodes;
 
 	l->version = LAB_STATE_VERSION;
 	l->conf = t->conf;
@@ -369,7 +373,10 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 	l->nodes = keep_array(l, t->n_nodes, sizeof *l->nodes);
 	for (i = 0; i < t->n_nodes; i++)
 		plan_node(l, t, &t->nodes[i], &l->nodes[i]);
-	l->procs = keep_array(l, t->n_nodes, sizeof *l->procs);
+	for (i = 0; i < t->n_nodes; i++)
+		for (j = 0; j < t->nodes[i].n_ifs; j++)
+			n_procs += t->nodes[i].ifs[j].wire != NULL;
+	l->procs = keep_array(l, n_procs, sizeof *l->procs);
 }
 
 /* Does lab L use namespace NS? */

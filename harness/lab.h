@@ -25,10 +25,10 @@
 #define LAB_STATE_VERSION 1
 #define LAB_DIR_CAP 160
 #define LAB_PATH_CAP 256
-#define LAB_MAX_PROCS (TOPO_MAX_NODES + 1)
+#define LAB_MAX_PROCS (TOPO_MAX_NODES * 2 + 1)
 
 struct lab_net { const char *name, *subnet, *ns; };
-struct lab_if { const char *network, *address, *mac; };
+struct lab_if { const char *network, *address, *mac, *wire; /* NULL: it has no npp-wire */ };
 struct lab_node {
 	const char *name, *kind, *stack, *ns;
 	struct lab_if *ifs;
@@ -37,7 +37,7 @@ struct lab_node {
 	uint32_t n_npps;
 	uint32_t iops;
 };
-struct lab_proc {	/* an nppd */
+struct lab_proc {	/* an nppd, or npp-wire as "wire.NODE.NETWORK" */
 	const char *node;
 	uint32_t pid;
 	uint64_t start;	/* field 22 of /proc/PID/stat */
@@ -113,6 +113,21 @@ int lab_teardown(struct lab *l, struct npp_err *e);
 int lab_exec(const char *lab, const char *node, char *const argv[]);
 int lab_status(const char *name, bool json);
 int lab_print_list(void);
+
+/* wires.c: npp-wire of link J of node I: made with both ends, ready. */
+int wire_start(struct lab *l, const struct topo *t, uint32_t i, uint32_t j, struct npp_err *e);
+char *wire_socket(const struct lab *l, const char *node, const char *net, char *path, size_t cap);
+/* Sends REQUEST to the wire; the answer (malloc'ed) in *ANSWER. 0 or -errno. */
+int wire_ask(const struct lab *l, const char *node, const char *net, const char *request, char **answer,
+	     struct npp_err *e);
+
+/* program.c: what stands in `start` of node I, one after the other, each until it is ready. */
+int programs_start(struct lab *l, const struct topo *t, uint32_t i, const volatile int *stop, struct npp_err *e);
+/* Does somebody listen on TCP port PORT in namespace NS? */
+bool port_listens(const char *ns, uint16_t port);
+
+/* exec.c: enters NODE (or the place of a network's bridge) for good, with its environment. */
+int node_enter(struct lab *l, const char *node, struct npp_err *e);
 
 /* nppconf.c: the file for the nppd of node I of T, into the lab's directory. */
 int nppconf_write(const struct lab *l, const struct topo *t, uint32_t i, char *path, size_t cap,

@@ -58,12 +58,14 @@ static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32
 	const struct lab_node *p = &l->nodes[i];
 	char text[NPP_ADDR_STRLEN], path[NS_PATH_CAP];
 	uint32_t j;
+	/* With a wire the port is on a bridge of the NPP's own, and the wire goes on from there. */
+	const char *ns = ifc->wire ? p->ns : l->nets[ifc->net].ns;
 
 	fprintf(f, "npp:\n  name: %s\n  iops: %u\n", n->name, n->iops);
 	if (n->engine != TOPO_ENGINE_PROCESS)
 		fprintf(f, "  engine: %s\n", topo_engine_name(n->engine));
 	fprintf(f, "  port: {name: %s, mac: '%s', mtu: %u, netns: %s, bridge: %s}\n", n->name, p->ifs[0].mac,
-		net->mtu, ns_path(l->nets[ifc->net].ns, path), net->name);
+		net->mtu, ns_path(ns, path), net->name);
 	fprintf(f, "  addresses: [%s]\n", p->ifs[0].address);
 	if (!npp_addr_is_any(&n->gateway))
 		fprintf(f, "  gateway: %s\n", npp_addr_format(&n->gateway, text));

@@ -45,4 +45,8 @@ int ns_etc_write(const char *name, const char *file, const char *text, size_t le
 int ns_etc_remove(const char *name, struct npp_err *e);
 bool ns_etc_exists(const char *name);
 
+
+/* nft.c: gives RULES to nft(8) in namespace NS; NODE for messages. 0 or -errno. */
+int nft_apply(const char *ns, const char *node, const char *rules, struct npp_err *e);
+
 #endif

@@ -125,13 +125,13 @@ static void print_text(struct lab *l)
 
 	printf("lab %s: %s (%s)\n", l->name, lab_state(l), l->file);
 	for (i = 0; i < l->n_nets; i++)
-		printf("  %-15s network         %s\n", l->nets[i].name, l->nets[i].subnet);
+		printf("  %-15s network           %s\n", l->nets[i].name, l->nets[i].subnet);
 	for (i = 0; i < l->n_nodes; i++) {
 		const struct lab_node *n = &l->nodes[i];
 
 		int procs = processes_in(n);
 
-		printf("  %-15s %-6s %-8s %s", n->name, n->kind, node_state(l, n), describe(n, text, sizeof text));
+		printf("  %-15s %-8s %-8s %s", n->name, n->kind, node_state(l, n), describe(n, text, sizeof text));
 		if (procs >= 0)
 			printf("  [%d process%s]", procs, procs == 1 ? "" : "es");
 		putchar('\n');

@@ -20,7 +20,7 @@
 
 static const struct npp_conf_enum kinds[] = {
 	{ "host", TOPO_HOST }, { "npp", TOPO_NPP }, { "client", TOPO_CLIENT },
-	{ "router", TOPO_ROUTER }, { NULL, 0 }
+	{ "router", TOPO_ROUTER }, { "firewall", TOPO_FIREWALL }, { NULL, 0 }
 };
 static const struct npp_conf_enum stacks[] = {
 	{ "kernel", TOPO_STACK_KERNEL }, { "npp", TOPO_STACK_NPP }, { NULL, 0 }
@@ -52,6 +52,26 @@ static const struct npp_conf_field name_item = {
 	.type = NPP_CONF_NAME, .max = TOPO_NAME_LEN, .size = sizeof(const char *)
 };
 
+static const struct npp_conf_field ready_fields[] = {
+	{ "port", NPP_CONF_U16, offsetof(struct topo_start, ready.port) - offsetof(struct topo_start, ready), .min = 1, .max = 65535 },
+	{ "command", NPP_CONF_STR, offsetof(struct topo_start, ready.command) - offsetof(struct topo_start, ready), .flags = 0 },
+	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_start, ready.at) - offsetof(struct topo_start, ready) },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema ready_schema = { sizeof(((struct topo_start *)0)->ready), ready_fields, NULL };
+static const struct npp_conf_field start_fields[] = {
+	{ "name", NPP_CONF_NAME, offsetof(struct topo_start, name), .max = TOPO_NAME_LEN },
+	{ "command", NPP_CONF_STR, offsetof(struct topo_start, command), .flags = NPP_CONF_REQUIRED },
+	{ "ready", NPP_CONF_MAP, offsetof(struct topo_start, ready), .sub = &ready_schema, .flags = NPP_CONF_OPTIONAL },
+	{ "deadline", NPP_CONF_TIME, offsetof(struct topo_start, deadline_us), .max = 600000000, .dflt = "10s" },
+	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_start, at) },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema start_schema = { sizeof(struct topo_start), start_fields, NULL };
+static const struct npp_conf_field start_item = {
+	.type = NPP_CONF_MAP, .sub = &start_schema, .size = sizeof(struct topo_start)
+};
+
 static const struct npp_conf_field node_fields[] = {
 	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_node, name) },
 	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_node, at) },
@@ -68,6 +88,9 @@ static const struct npp_conf_field node_fields[] = {
 	{ "options", NPP_CONF_NODE, offsetof(struct topo_node, options_at), .flags = 0 },
 	{ "routes", NPP_CONF_LIST, offsetof(struct topo_node, given), .max = 64,
 	  .count_off = offsetof(struct topo_node, n_given), .item = &route_item },
+	{ "rules", NPP_CONF_STR, offsetof(struct topo_node, rules), .max = 65536 },
+	{ "start", NPP_CONF_LIST, offsetof(struct topo_node, starts), .max = TOPO_MAX_STARTS,
+	  .count_off = offsetof(struct topo_node, n_starts), .item = &start_item },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema node_schema = { sizeof(struct topo_node), node_fields, NULL };
@@ -183,10 +206,11 @@ static void unknown_net(struct topo *t, const struct npp_conf_node *at, const ch
 		       hint ? " (did you mean '" : "", hint ? hint : "", hint ? "'?)" : "");
 }
 
-struct if_conf { union npp_addr address; uint8_t mac[6]; };
+struct if_conf { union npp_addr address; uint8_t mac[6]; const struct npp_conf_node *wire; };
 static const struct npp_conf_field if_fields[] = {
 	{ "address", NPP_CONF_ADDR, offsetof(struct if_conf, address), .flags = 0 },
 	{ "mac", NPP_CONF_MAC, offsetof(struct if_conf, mac), .flags = 0 },
+	{ "wire", NPP_CONF_NODE, offsetof(struct if_conf, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema if_schema = { sizeof(struct if_conf), if_fields, NULL };
@@ -207,6 +231,8 @@ static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_co
 	} else if (npp_conf_bind(t->conf, v, &if_schema, &c) < 0) {
 		return;
 	}
+	if (c.wire)
+		topo_load_wire(t, f, c.wire);
 	if (!npp_addr_is_any(&c.address)) {
 		if (!npp_addr_is_v4(&c.address))
 			npp_conf_error(t->conf, v, "only IPv4 addresses for now");
@@ -278,6 +304,35 @@ static void refuse_key(struct topo *t, const struct topo_node *n, const char *ke
 		npp_conf_error_key(t->conf, n->at, key, "%s", why);
 }
 
+/* A program is called by its name, which is that of its command if none was given. */
+static void check_starts(struct topo *t, struct topo_node *n)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < n->n_starts; i++) {
+		struct topo_start *s = &n->starts[i];
+
+		if (!s->name) {
+			size_t len = strcspn(s->command, " \t\n;&|");
+			const char *from = memrchr(s->command, '/', len);
+			char text[TOPO_NAME_LEN + 1];
+
+			from = from ? from + 1 : s->command;
+			snprintf(text, sizeof text, "%.*s", (int)(s->command + len - from), from);
+			if (!npp_conf_name_ok(text, 1, TOPO_NAME_LEN)) {
+				npp_conf_error(t->conf, s->at, "needs a 'name': none can be made from '%s'", s->command);
+				continue;
+			}
+			s->name = npp_conf_strdup(t->conf, text);
+		}
+		if (s->ready.port && s->ready.command)
+			npp_conf_error(t->conf, s->ready.at, "either 'port' or 'command'");
+		for (j = 0; s->name && j < i; j++)
+			if (n->starts[j].name && strcmp(n->starts[j].name, s->name) == 0)
+				npp_conf_error(t->conf, s->at, "'%s' stands here twice: give it another 'name'", s->name);
+	}
+}
+
 static void check_kind(struct topo *t, struct topo_node *n)
 {
 	bool on_npp = n->kind == TOPO_HOST && n->stack == TOPO_STACK_NPP;
@@ -296,6 +351,11 @@ static void check_kind(struct topo *t, struct topo_node *n)
 		refuse_key(t, n, "engine", "only an NPP dispatches");
 	if (n->kind != TOPO_NPP && !on_npp)
 		refuse_key(t, n, "options", "only an NPP or a host with 'stack: npp' has options");
+	if (n->kind != TOPO_FIREWALL)
+		refuse_key(t, n, "rules", "only a firewall has rules");
+	if (n->kind == TOPO_NPP)
+		refuse_key(t, n, "start", "programs run on hosts, not on NPPs");
+	check_starts(t, n);
 	if (on_npp) {
 		refuse_key(t, n, "networks", "a host with 'stack: npp' is on the networks of its NPPs");
 		refuse_key(t, n, "gateway", "the NPPs of this host have gateways, it has none");

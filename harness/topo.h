@@ -20,8 +20,9 @@
 #define TOPO_MAX_NODES 250
 #define TOPO_MAX_IFS 16		/* networks of one node */
 #define TOPO_MAX_NPPS 8		/* NPPs of one host */
+#define TOPO_MAX_STARTS 32	/* programs to start on one node */
 
-enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER };
+enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER, TOPO_FIREWALL };
 enum topo_stack { TOPO_STACK_KERNEL = 1, TOPO_STACK_NPP };
 
 struct topo_net {
@@ -38,6 +39,7 @@ struct topo_if {
 	uint32_t addr;		/* IPv4, host order; 0: not yet given */
 	uint8_t mac[6];
 	bool mac_given;
+	const char *wire;	/* settings of its npp-wire (may be empty); NULL: it has none */
 	const struct npp_conf_node *at;
 };
 
@@ -47,6 +49,13 @@ struct topo_route {
 	struct npp_conf_prefix to;
 	union npp_addr via;
 	const struct npp_conf_node *at;	/* NULL: derived */
+};
+
+struct topo_start {		/* a program to start when the lab is up */
+	const char *name, *command;
+	struct { const char *command; uint16_t port; const struct npp_conf_node *at; } ready;
+	uint64_t deadline_us;
+	const struct npp_conf_node *at;
 };
 
 struct topo_node {
@@ -61,6 +70,9 @@ struct topo_node {
 	const struct npp_conf_node *networks_at, *options_at;
 	struct topo_route *given;
 	uint32_t n_given;
+	const char *rules;		/* firewall: for nft -f */
+	struct topo_start *starts;
+	uint32_t n_starts;
 	/* derived */
 	struct topo_if ifs[TOPO_MAX_IFS];
 	uint32_t n_ifs;
@@ -95,16 +107,22 @@ const char *topo_error(const struct topo *t, unsigned i);
 /* topo_derive.c: addresses, MACs, routes; errors into t->conf. */
 void topo_derive_addresses(struct topo *t);
 void topo_derive_routes(struct topo *t);
+/* topo_wire.c: value V of the key `wire` of link F. */
+void topo_load_wire(struct topo *t, struct topo_if *f, const struct npp_conf_node *v);
 /* topo_set.c: one override; 0 or -EINVAL (message in the conf). */
 int topo_set(struct topo *t, const char *assignment);
 
 const char *topo_kind_name(uint32_t kind);
 const char *topo_engine_name(uint32_t engine);
+static inline bool topo_forwards(const struct topo_node *n)
+{
+	return n->kind == TOPO_ROUTER || n->kind == TOPO_FIREWALL;
+}
 /* The node is a namespace of its own with links of the kernel (all but NPPs and the hosts
  * that they serve). */
 static inline bool topo_is_kernel_node(const struct topo_node *n)
 {
-	return n->kind == TOPO_CLIENT || n->kind == TOPO_ROUTER ||
+	return n->kind == TOPO_CLIENT || n->kind == TOPO_ROUTER || n->kind == TOPO_FIREWALL ||
 	       (n->kind == TOPO_HOST && n->stack == TOPO_STACK_KERNEL);
 }
 /* Number of one-bits at the front of the net's IPv4 mask. */

@@ -61,7 +61,7 @@ static void check_address(struct topo *t, const struct topo_if *f)
 static void give_address(struct topo *t, const struct topo_node *node, struct topo_if *f)
 {
 	const struct topo_net *n = &t->nets[f->net];
-	uint32_t start = node->kind != TOPO_ROUTER && topo_plen(n) < 27 ? 10 : 1, a;
+	uint32_t start = !topo_forwards(node) && topo_plen(n) < 27 ? 10 : 1, a;
 
 	for (a = n->base + start; addr_is_host(n, a); a++)
 		if (!addr_owner(t, f->net, a, f)) {
@@ -131,7 +131,7 @@ void topo_derive_addresses(struct topo *t)
 	for (round = 0; round < 2; round++)	/* routers first */
 		for (i = 0; i < t->n_nodes; i++) {
 			n = &t->nodes[i];
-			if ((n->kind == TOPO_ROUTER) != (round == 0))
+			if (topo_forwards(n) != (round == 0))
 				continue;
 			for (j = 0; j < n->n_ifs; j++)
 				if (!n->ifs[j].addr)
@@ -163,11 +163,11 @@ static void default_gateway(struct topo *t, struct topo_node *n)
 {
 	uint32_t i, j, a;
 
-	if (has_gateway(n) || n->kind == TOPO_ROUTER)
+	if (has_gateway(n) || topo_forwards(n))
 		return;
 	for (j = 0; j < n->n_ifs; j++)
 		for (i = 0; i < t->n_nodes; i++)
-			if (t->nodes[i].kind == TOPO_ROUTER && (a = router_on(&t->nodes[i], n->ifs[j].net))) {
+			if (topo_forwards(&t->nodes[i]) && (a = router_on(&t->nodes[i], n->ifs[j].net))) {
 				n->gateway = npp_addr_v4(htonl(a));
 				return;
 			}
@@ -190,7 +190,7 @@ static void first_hops(const struct topo *t, const struct topo_node *n, uint32_t
 		for (i = 0; i < t->n_nodes; i++) {
 			const struct topo_node *r = &t->nodes[i];
 
-			if (r == n || r->kind != TOPO_ROUTER || !(a = router_on(r, at)))
+			if (r == n || !topo_forwards(r) || !(a = router_on(r, at)))
 				continue;
 			for (j = 0; j < r->n_ifs; j++) {
 				uint32_t next = r->ifs[j].net;

@@ -105,7 +105,9 @@ static int make_if(struct up *u, uint32_t i, const struct topo_if *f, struct npp
 	struct nl_ns *n = &u->nodes[i];
 	int r = step(u, "link", u->topo.nodes[i].name, e);
 
-	if (r == 0)
+	if (r == 0 && f->wire)
+		r = wire_start(&u->lab, &u->topo, i, (uint32_t)(f - u->topo.nodes[i].ifs), e);
+	else if (r == 0)
 		r = nl_add_veth(n, net->name, f->mac, net->mtu, &u->nets[f->net], u->topo.nodes[i].name,
 				net->name, e);
 	return r < 0 ? r : nl_add_addr(n, net->name, f->addr, topo_plen(net), e);
@@ -125,17 +127,34 @@ static int make_routes(struct up *u, uint32_t i, struct npp_err *e)
 	return r;
 }
 
+/* The port of an NPP with a wire is on a bridge of its own. */
+static int wire_npp(struct up *u, uint32_t i, struct npp_err *e)
+{
+	const struct topo_if *f = &u->topo.nodes[i].ifs[0];
+	const struct topo_net *net = &u->topo.nets[f->net];
+	uint8_t mac[6] = { 0x02, (uint8_t)f->net, 0xff, 0xff, 0xff, 0xfd };
+	int r = step(u, "wire", u->topo.nodes[i].name, e);
+
+	if (r == 0)
+		r = nl_add_bridge(&u->nodes[i], net->name, mac, net->mtu, e);
+	return r < 0 ? r : wire_start(&u->lab, &u->topo, i, 0, e);
+}
+
 static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 {
 	const struct topo_node *n = &u->topo.nodes[i];
 	uint32_t j;
-	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, n->kind == TOPO_ROUTER, e);
+	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, topo_forwards(n), e);
 
-	if (!topo_is_kernel_node(n))
+	if (r == 0 && n->kind == TOPO_NPP && n->ifs[0].wire)
+		r = wire_npp(u, i, e);
+	if (r < 0 || !topo_is_kernel_node(n))
 		return r;
 	for (j = 0; r == 0 && j < n->n_ifs; j++)
 		r = make_if(u, i, &n->ifs[j], e);
-	return r < 0 ? r : make_routes(u, i, e);
+	if (r == 0)
+		r = make_routes(u, i, e);
+	return r == 0 && n->rules ? nft_apply(u->lab.nodes[i].ns, n->name, n->rules, e) : r;
 }
 
 /* ---- names ------------------------------------------------------------------------------ */
@@ -224,6 +243,8 @@ static int wait_carriers(struct up *u, bool kernel, struct npp_err *e)
 			continue;
 		for (j = 0; r == 0 && j < n->n_ifs; j++) {
 			r = wait_carrier(&u->nets[n->ifs[j].net], n->name, end, e);
+			if (r == 0 && !kernel && n->ifs[j].wire)
+				r = wait_carrier(&u->nodes[i], n->name, end, e);
 			if (r == 0 && kernel)
 				r = wait_carrier(&u->nodes[i], u->topo.nets[n->ifs[j].net].name, end, e);
 		}
@@ -356,6 +377,9 @@ static int make_all(struct up *u, struct npp_err *e)
 		r = start_nppds(u, e);
 	if (r == 0)
 		r = wait_carriers(u, false, e);
+	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
+		if (u->topo.nodes[i].n_starts && (r = step(u, "programs", u->topo.nodes[i].name, e)) == 0)
+			r = programs_start(&u->lab, &u->topo, i, &interrupted, e);
 	return r < 0 ? r : lab_save(&u->lab, "up", "", e);
 }
 

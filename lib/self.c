@@ -62,6 +62,20 @@ static bool is_installed(const char *dir)
 	return false;
 }
 
+/* The directory of NAME in a build tree. */
+static const char *place_of(const char *name)
+{
+	static const struct { const char *name, *dir; } places[] = {
+		{ PRELOAD, "npp-osm/preload/.libs" }, { "npp-lab", "harness" }, { "npp-wire", "harness/wire" },
+		{ "npp-load", "harness/load" },
+	};
+
+	for (unsigned i = 0; i < sizeof places / sizeof *places; i++)
+		if (strcmp(name, places[i].name) == 0)
+			return places[i].dir;
+	return name;
+}
+
 /* In a build tree, which is known by its config.status: NAME/NAME below its top. */
 static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
 {
@@ -72,9 +86,7 @@ static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
 
 		snprintf(status, sizeof status, "%s/config.status", dir);
 		if (access(status, F_OK) == 0) {
-			snprintf(sub, sizeof sub, "%s/%s", dir,
-				 is_library(name) ? "npp-osm/preload/.libs"
-						  : strcmp(name, "npp-lab") == 0 ? "harness" : name);
+			snprintf(sub, sizeof sub, "%s/%s", dir, place_of(name));
 			return try(sub, name, path, cap);
 		}
 		slash = strrchr(dir, '/');
