@@ -108,7 +108,7 @@ refused 'hugepages that are not there' "always.yaml:1: key 'npp.hugepages': ther
 bad noexec <<Y
 npp: {name: x1, iops: 2, addresses: [10.79.0.11/24], port: {netns: @NS@}, $base}
 Y
-mkdir "$work/empty"
+mkdir -m 755 "$work/empty"
 export NPP_EXECDIR=$work/empty
 refused 'programs that are not there' 'npp-ism 0: npp-ism was not found'
 for p in npp-ism npp-dispatch; do printf '#!/bin/sh\nexit 3\n' >"$work/empty/$p"; chmod 755 "$work/empty/$p"; done
