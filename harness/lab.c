@@ -46,6 +46,7 @@ static const struct npp_conf_field node_fields[] = {
 	{ "npps", NPP_CONF_LIST, offsetof(struct lab_node, npps), .flags = REQ, .max = TOPO_MAX_NPPS,
 	  .count_off = offsetof(struct lab_node, n_npps), .item = &name_item },
 	{ "iops", NPP_CONF_U32, offsetof(struct lab_node, iops), .flags = REQ },
+	{ "engine", NPP_CONF_STR, offsetof(struct lab_node, engine), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema node_schema = { sizeof(struct lab_node), node_fields, NULL };
@@ -93,6 +94,7 @@ static void write_node(FILE *f, const struct lab_node *n)
 	put(f, ", ", "kind", n->kind);
 	put(f, ", ", "stack", n->stack);
 	put(f, ", ", "ns", n->ns);
+	put(f, ", ", "engine", n->engine ? n->engine : "");
 	fprintf(f, ", \"iops\": %u,\n   \"networks\": [", n->iops);
 	for (j = 0; j < n->n_ifs; j++) {
 		put(f, j ? ", {" : "{", "network", n->ifs[j].network);
@@ -332,6 +334,7 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 	out->stack = n->kind == TOPO_NPP || n->stack == TOPO_STACK_NPP ? "npp" : "kernel";
 	out->ns = keep(l, "%s-%s", t->lab, n->name);
 	out->iops = n->kind == TOPO_NPP ? n->iops : 0;
+	out->engine = n->kind == TOPO_NPP ? topo_engine_name(n->engine) : "";
 	out->n_ifs = n->n_ifs;
 	out->ifs = keep_array(l, n->n_ifs, sizeof *out->ifs);
 	for (j = 0; j < n->n_ifs; j++) {

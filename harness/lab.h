@@ -31,6 +31,7 @@ struct lab_net { const char *name, *subnet, *ns; };
 struct lab_if { const char *network, *address, *mac, *wire; /* NULL: it has no npp-wire */ };
 struct lab_node {
 	const char *name, *kind, *stack, *ns;
+	const char *engine;	/* of an NPP; else "" or NULL */
 	struct lab_if *ifs;
 	uint32_t n_ifs;
 	const char **npps;

@@ -60,7 +60,7 @@ static void print_json_node(struct lab *l, const struct lab_node *n)
 	printf(", \"kind\": \"%s\", \"stack\": \"%s\", \"state\": \"%s\", \"namespace\": ", n->kind, n->stack,
 	       node_state(l, n));
 	json_string(stdout, n->ns);
-	printf(", \"iops\": %u, \"networks\": [", n->iops);
+	printf(", \"iops\": %u, \"engine\": \"%s\", \"networks\": [", n->iops, n->engine ? n->engine : "");
 	for (j = 0; j < n->n_ifs; j++) {
 		fputs(j ? ", {\"network\": " : "{\"network\": ", stdout);
 		json_string(stdout, n->ifs[j].network);
@@ -114,7 +114,8 @@ static const char *describe(const struct lab_node *n, char *buf, size_t cap)
 		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s", j ? ", " : "", n->ifs[j].network,
 					n->ifs[j].address);
 	if (n->iops && len < cap)
-		snprintf(buf + len, cap - len, "   %u IOP%s", n->iops, n->iops == 1 ? "" : "s");
+		snprintf(buf + len, cap - len, "   %u IOP%s%s", n->iops, n->iops == 1 ? "" : "s",
+			 n->engine && strcmp(n->engine, "kernel") == 0 ? ", engine kernel" : "");
 	return buf;
 }
 

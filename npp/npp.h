@@ -36,6 +36,13 @@ static inline bool target_is_host(const struct target *t)
 {
 	return t->st.role == 2;
 }
+/* Who dispatches the frames of an NPP. */
+static inline const char *target_engine(const struct target *t)
+{
+	const struct npp_global *g = t->global.base;
+
+	return g->port[0].flags & NPP_PORT_KERNEL ? "kernel" : "process";
+}
 
 /* Finds NAME ("NAME", "LAB/NAME"), connects, asks for its status. 0 or -errno with E. */
 int target_open(struct target *t, const char *name, struct npp_err *e);

@@ -79,6 +79,8 @@ static void json_target(const struct target *t, const struct sample *s)
 
 	printf("{\"%s\": ", target_is_host(t) ? "host" : "npp");
 	json_string(stdout, t->label);
+	if (!target_is_host(t))
+		printf(", \"engine\": \"%s\"", target_engine(t));
 	printf(", \"time\": %llu.%06llu, \"processes\": [", (unsigned long long)(wall / 1000000),
 	       (unsigned long long)(wall % 1000000));
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -259,8 +261,8 @@ static void print_target(const struct view *v)
 
 	for (uint32_t i = 0; i < t->n_children; i++)
 		ready += t->child[i].state == 2;
-	printf("%s: %s, %u of %u processes ready%s\n", t->label, target_is_host(t) ? "host" : "NPP", ready, t->n_children,
-	       v->seconds > 0 ? ", per second" : ", since the start");
+	printf("%s: %s%s, %u of %u processes ready%s\n", t->label, target_is_host(t) ? "host" : "NPP, engine ",
+	       target_is_host(t) ? "" : target_engine(t), ready, t->n_children, v->seconds > 0 ? ", per second" : ", since the start");
 	if (target_is_host(t))
 		host_table(v);
 	else
