@@ -189,7 +189,7 @@ struct npp_ctl_port {
 	union npp_addr addr;	/* any: all addresses of the NPP */
 	uint16_t port;		/* host order; in a request 0: pick an ephemeral one */
 	uint8_t proto;		/* IPPROTO_TCP or IPPROTO_UDP */
-	uint8_t reuse;		/* 1 SO_REUSEPORT, 2 SO_REUSEADDR */
+	uint8_t reuse;		/* 1 SO_REUSEPORT, 2 SO_REUSEADDR, 4 IPV6_V6ONLY */
 	uint32_t uid;		/* of the program, for SO_REUSEPORT */
 };
 struct npp_ctl_hello {

@@ -109,12 +109,6 @@ static const char *end_point(const union npp_addr *a, unsigned port, char *buf, 
 	return buf;
 }
 
-/* "0.0.0.0" for the unspecified address of either family. */
-static union npp_addr shown_addr(const union npp_addr *a)
-{
-	return npp_addr_is_any(a) ? npp_addr_v4(0) : *a;
-}
-
 struct options { bool json; char **names; };
 
 /* -1: go on */
@@ -324,7 +318,7 @@ static void listeners_json(const struct listeners_out *o)
 	fputs("{\"listeners\": [", stdout);
 	for (size_t i = 0; i < o->n; i++) {
 		const struct listener *l = &o->list[i];
-		union npp_addr a = shown_addr(&l->addr);
+		union npp_addr a = l->addr;
 		char text[NPP_ADDR_STRLEN];
 		bool first = true;
 
@@ -356,7 +350,7 @@ static void listeners_text(const struct listeners_out *o)
 		table_cell(&t, "%s", head[i]);
 	for (size_t i = 0; i < o->n; i++) {
 		const struct listener *l = &o->list[i];
-		union npp_addr a = shown_addr(&l->addr);
+		union npp_addr a = l->addr;
 		char buf[64], iops[128] = "";
 		size_t len = 0;
 

@@ -77,7 +77,7 @@ static bool overlap(const union npp_addr *a, const union npp_addr *b)
 
 static bool same(const union npp_addr *a, const union npp_addr *b)
 {
-	return npp_addr_eq(a, b) || (npp_addr_is_any(a) && npp_addr_is_any(b));
+	return npp_addr_eq(a, b); /* 0.0.0.0 and :: are two grants */
 }
 
 static uint32_t find(const struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr)

@@ -189,6 +189,7 @@ enum npp_msg_type {
 #define NPP_LISTEN_REUSEPORT 1
 #define NPP_LISTEN_REPLAY 2	/* existing listener told to an ISM that came (back) */
 #define NPP_LISTEN_REUSEADDR 4	/* UDP_BIND: may share its address with others of this host that may */
+#define NPP_LISTEN_V6ONLY 16	/* with addr :: IPv6 only; without it both families */
 #define NPP_LISTEN_PEER 8	/* UDP_BIND: hears raddr:rport of its record only */
 #define NPP_CLOSE_ABORT 1	/* send RST: unread data, or SO_LINGER with zero */
 #define NPP_CLOSE_DEAD 2	/* the program died */
@@ -419,6 +420,7 @@ enum npp_tcp_state {
 #define NPP_OPT_REUSEPORT 64u
 #define NPP_OPT_RCVBUF 128u	/* rcvbuf was set: no autotuning */
 #define NPP_OPT_SNDBUF 256u
+#define NPP_OPT_V6ONLY 512u	/* with laddr :: it hears IPv6 only, without it both families */
 
 /* file status flags of the open description (program) */
 #define NPP_FL_NONBLOCK 1u

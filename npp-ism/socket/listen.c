@@ -119,6 +119,7 @@ static int listen_new(struct ism *I, unsigned h, const struct npp_msg *m, uint64
 		.port = m->port,
 		.user_host = (uint8_t)h,
 		.reuseport = (m->flags & NPP_LISTEN_REUSEPORT) != 0,
+		.v6only = (m->flags & NPP_LISTEN_V6ONLY) != 0,
 		.backlog = m->arg,
 		.user_sock = m->sock,
 		.user_gen = m->sock_gen,

@@ -82,6 +82,7 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 		.user_host = (uint8_t)h,
 		.reuseport = (m->flags & NPP_LISTEN_REUSEPORT) != 0,
 		.reuseaddr = (m->flags & NPP_LISTEN_REUSEADDR) != 0,
+		.v6only = (m->flags & NPP_LISTEN_V6ONLY) != 0,
 		.order = m->arg2,
 		.user_sock = m->sock,
 		.user_gen = m->sock_gen,

@@ -86,10 +86,12 @@ struct tcp_conn {
 
 struct tcp_listener {
 	uint32_t index, gen;
-	union npp_addr addr;		/* any: every address of the NPP */
+	union npp_addr addr;		/* ::ffff:0.0.0.0: every IPv4 address, ::: every address of the NPP */
 	uint16_t port;
 	uint8_t user_host;
 	uint8_t reuseport;
+	uint8_t v6only;			/* with :: no IPv4 address */
+	uint8_t pad[3];
 	uint32_t backlog;
 	uint32_t user_sock, user_gen;
 	uint64_t user_off;		/* user: where its accept queue stands */
@@ -101,7 +103,7 @@ struct udp_endpoint {
 	uint16_t lport, rport;
 	uint8_t user_host;
 	uint8_t reuseport, reuseaddr;
-	uint8_t pad;
+	uint8_t v6only;			/* with laddr :: no IPv4 */
 	uint32_t user_sock, user_gen;
 	uint32_t order;			/* of two that may both have a datagram, the later one has it */
 	uint32_t pad2;

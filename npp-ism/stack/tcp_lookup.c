@@ -119,17 +119,19 @@ void tcp_listener_remove(struct stack *s, struct tcp_lsn *l)
 	l->hnext = TCP_NONE;
 }
 
-/* 2: listens on ADDR; 1: on every address of its family; 0: not on this one. :: takes
- * IPv4 too, as a dual-stack socket does. */
+/* 3: listens on ADDR; 2: on every address of its family; 1: on every address of both; 0: not on
+ * this one. */
 static int listener_score(const struct tcp_lsn *l, const union npp_addr *addr, uint16_t port)
 {
 	if (l->l.port != port)
 		return 0;
 	if (npp_addr_eq(&l->l.addr, addr))
-		return 2;
+		return 3;
 	if (!npp_addr_is_any(&l->l.addr))
 		return 0;
-	return npp_addr_is_v4(&l->l.addr) && !npp_addr_is_v4(addr) ? 0 : 1;
+	if (npp_addr_is_v4(&l->l.addr) == npp_addr_is_v4(addr))
+		return 2;
+	return npp_addr_is_v4(addr) && !l->l.v6only ? 1 : 0;
 }
 
 /* The best listener; among several equal ones (SO_REUSEPORT) HASH picks. */

@@ -2,14 +2,15 @@
  * udp.c - UDP endpoints: a table, and a SipHash index over it that can be rebuilt
  *
  * One index for all: a connected endpoint is filed under its four-tuple, another with remote
- * part zero. A lookup is at most three probes. Members of a reuseport group stand side by
+ * part zero. A lookup is at most four probes, the last two for the wildcard of the family and
+ * for that of both. Members of a reuseport group stand side by
  * side in their chain, ordered by the user's handle, so every IOP sees the same list.
  */
 #include "config.h"
 
 #include "npp-ism/stack/udp_priv.h"
 
-struct udp_key { union npp_addr laddr, raddr; uint16_t lport, rport; uint32_t zero; };
+struct udp_key { union npp_addr laddr, raddr; uint16_t lport, rport; uint32_t v6only; };
 
 /* ---- layout ---------------------------------------------------------------------------- */
 
@@ -61,12 +62,20 @@ static union npp_addr norm(const union npp_addr *a)
 	return npp_addr_is_any(a) ? (union npp_addr){ .q = { 0, 0 } } : *a;
 }
 
+/* What kind of wildcard E listens on; UDP_ANYS: none. */
+static enum udp_any wildcard(const struct udp_endpoint *e)
+{
+	if (!npp_addr_is_any(&e->laddr))
+		return UDP_ANYS;
+	return npp_addr_is_v4(&e->laddr) ? UDP_ANY4 : e->v6only ? UDP_ANY6 : UDP_ANY_BOTH;
+}
+
 static struct udp_key ep_key(const struct udp_endpoint *e)
 {
 	bool connected = !npp_addr_is_any(&e->raddr);
 
-	return (struct udp_key){ .laddr = norm(&e->laddr), .raddr = norm(&e->raddr), .lport = e->lport,
-				 .rport = connected ? e->rport : 0 };
+	return (struct udp_key){ .laddr = e->laddr, .raddr = norm(&e->raddr), .lport = e->lport,
+				 .rport = connected ? e->rport : 0, .v6only = !connected && wildcard(e) == UDP_ANY6 };
 }
 
 static uint32_t *key_head(struct stack *s, const struct udp_key *k)
@@ -77,7 +86,7 @@ static uint32_t *key_head(struct stack *s, const struct udp_key *k)
 static bool key_eq(const struct udp_key *a, const struct udp_key *b)
 {
 	return a->lport == b->lport && a->rport == b->rport && npp_addr_eq(&a->laddr, &b->laddr) &&
-	       npp_addr_eq(&a->raddr, &b->raddr);
+	       npp_addr_eq(&a->raddr, &b->raddr) && a->v6only == b->v6only;
 }
 
 /* Who shares an address without SO_REUSEPORT comes first, the latest before the others: the
@@ -98,8 +107,10 @@ static void ep_count_kind(struct udp_state *u, const struct udp_ep *ep, uint32_t
 {
 	if (!npp_addr_is_any(&ep->pub.raddr))
 		u->n_connected += by;
-	else if (!npp_addr_is_any(&ep->pub.laddr))
+	else if (wildcard(&ep->pub) == UDP_ANYS)
 		u->n_addr += by;
+	else
+		u->n_any[wildcard(&ep->pub)] += by;
 }
 
 static void ep_link(struct stack *s, struct udp_ep *ep)
@@ -142,6 +153,7 @@ static void udp_rebuild(struct stack *s)
 
 	u->free = UDP_NONE;
 	u->used = u->n_connected = u->n_addr = 0;
+	memset(u->n_any, 0, sizeof u->n_any);
 	for (uint32_t i = 0; i < u->n_head; i++)
 		u->head[i] = UDP_NONE;
 	for (uint32_t i = u->n_ep; i-- > 0;) {
@@ -193,8 +205,19 @@ static struct udp_ep *chain_find(struct stack *s, uint32_t i, const struct udp_k
 struct udp_ep *udp_first(struct stack *s, const union npp_addr *laddr, uint16_t lport,
 			 const union npp_addr *raddr, uint16_t rport)
 {
-	struct udp_key k = { .laddr = norm(laddr), .raddr = norm(raddr), .lport = lport, .rport = rport };
+	struct udp_key k = { .laddr = *laddr, .raddr = norm(raddr), .lport = lport, .rport = rport };
 
+	return chain_find(s, *key_head(s, &k), &k);
+}
+
+struct udp_ep *udp_first_any(struct stack *s, enum udp_any kind, uint16_t lport)
+{
+	struct udp_key k = { .lport = lport, .v6only = kind == UDP_ANY6 };
+
+	if (!s->udp->n_any[kind])
+		return NULL;
+	if (kind == UDP_ANY4)
+		k.laddr = npp_addr_v4(0);
 	return chain_find(s, *key_head(s, &k), &k);
 }
 
@@ -235,7 +258,9 @@ struct udp_ep *udp_lookup(struct stack *s, const union npp_addr *laddr, uint16_t
 	if (!ep && s->udp->n_addr)
 		ep = udp_first(s, laddr, lport, &any, 0);
 	if (!ep)
-		ep = udp_first(s, &any, lport, &any, 0);
+		ep = udp_first_any(s, npp_addr_is_v4(laddr) ? UDP_ANY4 : UDP_ANY6, lport);
+	if (!ep)
+		ep = udp_first_any(s, UDP_ANY_BOTH, lport);
 	return ep ? group_pick(s, ep, &flow) : NULL;
 }
 

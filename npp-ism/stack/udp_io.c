@@ -32,7 +32,9 @@ static unsigned deliver_group(struct stack *s, const struct pkt *pkt, uint32_t u
 		deliver(s, ep, pkt, ulen);
 	if (route_dst_kind(s, &pkt->dst) != IP_DST_BROADCAST)
 		return n;
-	for (ep = udp_first(s, &any, lport, &any, 0); ep; ep = udp_next(s, ep), n++)
+	for (ep = udp_first_any(s, UDP_ANY4, lport); ep; ep = udp_next(s, ep), n++)
+		deliver(s, ep, pkt, ulen);
+	for (ep = udp_first_any(s, UDP_ANY_BOTH, lport); ep; ep = udp_next(s, ep), n++)
 		deliver(s, ep, pkt, ulen);
 	return n;
 }

@@ -10,6 +10,7 @@
 #include "npp-ism/stack/ip_priv.h"
 
 enum udp_ep_state { UDP_EP_FREE = 0, UDP_EP_LIVE, UDP_EP_CHANGING };
+enum udp_any { UDP_ANY4 = 0, UDP_ANY6, UDP_ANY_BOTH, UDP_ANYS }; /* 0.0.0.0, :: with IPV6_V6ONLY, :: */
 #define UDP_NONE 0xffffffffu
 #define UDP_MAX_PAYLOAD 65507
 
@@ -26,12 +27,14 @@ struct udp_state {
 	uint32_t free;		/* derived */
 	uint32_t used;
 	uint32_t n_connected, n_addr; /* derived: of them connected, and bound to one address */
+	uint32_t n_any[UDP_ANYS];	/* derived: bound to a wildcard address */
 };
 
-/* Endpoints that match (laddr, lport, raddr, rport) exactly; any addresses count as equal in
- * both families. The first of the group, or NULL; udp_next() gives the others. */
+/* Endpoints that match (laddr, lport, raddr, rport) exactly, LADDR being no wildcard (those have
+ * udp_first_any()). The first of the group, or NULL; udp_next() gives the others. */
 struct udp_ep *udp_first(struct stack *s, const union npp_addr *laddr, uint16_t lport,
 			 const union npp_addr *raddr, uint16_t rport);
+struct udp_ep *udp_first_any(struct stack *s, enum udp_any kind, uint16_t lport);
 struct udp_ep *udp_next(struct stack *s, const struct udp_ep *ep);
 /* The endpoint that a unicast datagram belongs to: connected, then bound to the address, then
  * wildcard; of several the latest, of a reuseport group the member that the seeded hash of the

@@ -211,6 +211,8 @@ static void tell(struct npp_osm *o, unsigned i, unsigned s)
 		m.arg = r->backlog;
 	if (r->reuse & 1)
 		m.flags |= NPP_LISTEN_REUSEPORT;
+	if (r->reuse & 4)
+		m.flags |= NPP_LISTEN_V6ONLY;
 	if (udp) {
 		m.arg2 = r->order;
 		if (r->reuse & 2)

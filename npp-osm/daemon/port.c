@@ -17,9 +17,22 @@
 #define EPHEMERAL_COUNT 28232u
 #define OP_BITS 20
 
-static bool overlap(const union npp_addr *a, const union npp_addr *b)
+#define V6ONLY 4u
+#define TAKES_V4 1u
+#define TAKES_V6 2u
+/* The families whose packets reach a socket. */
+static unsigned families(const struct osm_assoc_rec *r)
 {
-	return npp_addr_eq(a, b) || npp_addr_is_any(a) || npp_addr_is_any(b);
+	if (npp_addr_is_v4(&r->addr))
+		return TAKES_V4;
+	return npp_addr_is_any(&r->addr) && !(r->reuse & V6ONLY) ? TAKES_V4 | TAKES_V6 : TAKES_V6;
+}
+
+static bool overlap(const struct osm_assoc_rec *a, const struct osm_assoc_rec *b)
+{
+	if (!(families(a) & families(b)))
+		return false;
+	return npp_addr_eq(&a->addr, &b->addr) || npp_addr_is_any(&a->addr) || npp_addr_is_any(&b->addr);
 }
 
 static bool listens(const struct osm_assoc_rec *r)
@@ -32,7 +45,7 @@ static bool conflict(const struct osm_assoc_rec *a, const struct osm_assoc_rec *
 	unsigned both = a->reuse & b->reuse;
 
 	if (b->state == OSM_AS_FREE || b->state == OSM_AS_CLOSING || a->proto != b->proto || a->port != b->port ||
-	    !overlap(&a->addr, &b->addr))
+	    !overlap(a, b))
 		return false;
 	if ((both & REUSEPORT) && a->uid == b->uid)
 		return false;

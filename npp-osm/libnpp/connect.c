@@ -50,7 +50,7 @@ static int renew(struct so *so, int fd)
 	memcpy((void *)&sk->opt_flags, (void *)&old.sk->opt_flags,
 	       offsetof(struct npp_sock, busy) - offsetof(struct npp_sock, opt_flags));
 	sk->type = NPP_SOCK_STREAM;
-	sk->family = 4;
+	sk->family = so->domain == AF_INET6 ? 6 : 4;
 	atomic_store_explicit(&sk->fl, fl & (NPP_FL_NONBLOCK | NPP_FL_API6), memory_order_relaxed);
 	so->idx = idx;
 	so->gen = atomic_load_explicit(&sk->gen, memory_order_relaxed);
@@ -178,6 +178,8 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 
 	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
 		return so->kind == SO_OURS ? (sa && sa->sa_family == AF_UNSPEC ? -EOPNOTSUPP : -EAFNOSUPPORT) : 1;
+	if (sock_v6only(so) && npp_addr_is_v4(&addr))
+		return so->kind == SO_OURS ? -ENETUNREACH : 1;
 	fd_lock();
 	if (so->kind == SO_OURS)
 		r = earlier(so, fd);

@@ -330,7 +330,8 @@ static int autobind(struct so *so, int fd, const union npp_addr *peer, uint16_t 
 
 	if (r < 0)
 		return r;
-	so->sk->laddr = npp_addr_v4(0);
+	sock_ask_v6only(so, fd);
+	so->sk->laddr = sock_any(so);
 	so->sk->lport = 0;
 	if (peer)
 		set_peer(so, peer, rport);

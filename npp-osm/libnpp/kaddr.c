@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * kaddr.c - is this IPv4 address one of the kernel's own here?
+ * kaddr.c - is this address one of the kernel's own here?
  *
  * Connections to an address of this network namespace stay the kernel's even if an NPP
  * has a route there. The list is asked of rtnetlink and kept for two seconds.
@@ -15,32 +15,42 @@
 
 #define KEEP_US 2000000
 
-struct found { uint32_t n, addr[KADDR_MAX]; };
+struct found { uint32_t n; union npp_addr addr[KADDR_MAX]; };
 
 static void take_message(const struct nlmsghdr *h, struct found *f)
 {
 	const struct ifaddrmsg *ifa = NLMSG_DATA(h);
 	const struct rtattr *a = IFA_RTA(ifa);
 	int len = (int)IFA_PAYLOAD(h);
-	uint32_t addr = 0, local = 0;
+	bool local = false, v4;
+	union npp_addr addr = { .q = { 0, 0 } };
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof *ifa) || ifa->ifa_family != AF_INET)
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof *ifa) || (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
 		return;
+	v4 = ifa->ifa_family == AF_INET;
 	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-		if (a->rta_type == IFA_LOCAL && RTA_PAYLOAD(a) >= 4)
-			memcpy(&local, RTA_DATA(a), 4);
-		else if (a->rta_type == IFA_ADDRESS && RTA_PAYLOAD(a) >= 4)
-			memcpy(&addr, RTA_DATA(a), 4);
+		uint32_t four;
+
+		if ((a->rta_type != IFA_LOCAL && a->rta_type != IFA_ADDRESS) || local ||
+		    RTA_PAYLOAD(a) < (v4 ? sizeof four : sizeof addr))
+			continue;
+		local = a->rta_type == IFA_LOCAL; /* of a pair this is our end */
+		if (v4) {
+			memcpy(&four, RTA_DATA(a), sizeof four);
+			addr = npp_addr_v4(four);
+		} else {
+			memcpy(addr.b, RTA_DATA(a), sizeof addr);
+		}
 	}
-	if (f->n < KADDR_MAX && (local || addr))
-		f->addr[f->n++] = local ? local : addr;
+	if (f->n < KADDR_MAX && !npp_addr_is_any(&addr))
+		f->addr[f->n++] = addr;
 }
 
 static void refresh(void)
 {
 	struct { struct nlmsghdr h; struct ifaddrmsg a; } q = {
 		.h = { .nlmsg_len = sizeof q, .nlmsg_type = RTM_GETADDR, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.a = { .ifa_family = AF_INET },
+		.a = { .ifa_family = AF_UNSPEC },
 	};
 	union { struct nlmsghdr h; char b[8192]; } buf;
 	int fd = R->socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -66,7 +76,8 @@ static void refresh(void)
 	}
 	R->close(fd);
 	for (uint32_t i = 0; i < f.n; i++)
-		atomic_store_explicit(&npp_lib.kaddr.addr[i], f.addr[i], memory_order_relaxed);
+		for (unsigned k = 0; k < 2; k++)
+			atomic_store_explicit(&npp_lib.kaddr.addr[i][k], f.addr[i].q[k], memory_order_relaxed);
 	/* release: pairs with the acquire in kaddr_is_local() */
 	atomic_store_explicit(&npp_lib.kaddr.n, f.n, memory_order_release);
 }
@@ -74,7 +85,7 @@ static void refresh(void)
 bool kaddr_is_local(const union npp_addr *addr)
 {
 	uint64_t now = lib_now_us();
-	uint32_t want = npp_addr_get_v4(addr), n;
+	uint32_t n;
 
 	if (atomic_load_explicit(&npp_lib.kaddr.until_us, memory_order_relaxed) < now) {
 		int saved = errno;
@@ -85,7 +96,8 @@ bool kaddr_is_local(const union npp_addr *addr)
 	}
 	n = atomic_load_explicit(&npp_lib.kaddr.n, memory_order_acquire);
 	for (uint32_t i = 0; i < n && i < KADDR_MAX; i++)
-		if (atomic_load_explicit(&npp_lib.kaddr.addr[i], memory_order_relaxed) == want)
+		if (atomic_load_explicit(&npp_lib.kaddr.addr[i][0], memory_order_relaxed) == addr->q[0] &&
+		    atomic_load_explicit(&npp_lib.kaddr.addr[i][1], memory_order_relaxed) == addr->q[1])
 			return true;
 	return false;
 }

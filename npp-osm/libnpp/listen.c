@@ -81,7 +81,7 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 
 	if (r < 0)
 		return r;
-	so->sk->laddr = any ? npp_addr_v4(0) : *addr;
+	so->sk->laddr = *addr;
 	so->sk->lport = port;
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {
@@ -114,8 +114,11 @@ int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len
 	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
 		return 1;
 	any = npp_addr_is_any(&addr);
-	if ((so->domain == AF_INET6 && so->v6only) || !lib_refresh())
+	if (!lib_refresh())
 		return 1;
+	sock_ask_v6only(so, fd);
+	if (sock_v6only(so) && npp_addr_is_v4(&addr))
+		return 1; /* the kernel has the words for it */
 	if (any || sock_is_ours_addr(&addr)) {
 		int r, tries = 0;
 
@@ -145,12 +148,13 @@ static int late_bind(struct so *so, int fd)
 		return 1;
 	if (port == 0)
 		return sock_do_bind(so, fd, (struct sockaddr *)&ss, len);
-	if (so->v6only || !lib_refresh())
+	if (!lib_refresh())
 		return 1;
+	sock_ask_v6only(so, fd);
 	r = sock_make(so, fd);
 	if (r < 0)
 		return r;
-	so->sk->laddr = npp_addr_v4(0);
+	so->sk->laddr = sock_any(so);
 	so->sk->lport = port;
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {

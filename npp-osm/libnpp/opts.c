@@ -89,9 +89,17 @@ static const struct opt {
 	{ IPPROTO_IP, IP_RECVTTL, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_MULTICAST_TTL, P_IGNORE, 1, 0, false },
 	{ IPPROTO_IP, IP_MULTICAST_LOOP, P_IGNORE, 1, 0, false },
-	{ IPPROTO_IPV6, IPV6_V6ONLY, P_CONST, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, P_FLAG, NPP_OPT_V6ONLY, 0, false },
 	{ IPPROTO_IPV6, IPV6_TCLASS, P_TOS, 0, 0, true },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, P_TTL, 0, 64, true },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_FREEBIND, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_TRANSPARENT, P_REFUSE, EPERM, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, P_IGNORE, 1, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, P_IGNORE, 1, 0, false },
+	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, P_CONST, IP_PMTUDISC_WANT, 0, false },
 	{ IPPROTO_IPV6, IPV6_RECVERR, P_IGNORE, 0, 0, false },
@@ -324,8 +332,6 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 		r = R->setsockopt(fd, level, name, val, len);
 		if (r < 0)
 			return r;
-		if (so->kind == SO_KERNEL_YET && level == IPPROTO_IPV6 && name == IPV6_V6ONLY && len >= sizeof(int))
-			so->v6only = *(const int *)val != 0;
 		set_option(so, level, name, val, len);
 		errno = saved;
 		return 0;
@@ -456,7 +462,7 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 	if (level == IPPROTO_TCP && name == TCP_MAXSEG) {
 		v = (int)*(volatile uint32_t *)&so->sk->brief.snd_mss;
 		v = v ? v : 536;
-	} else if (level == IPPROTO_IP && name == IP_MTU) {
+	} else if ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
 		v = (int)*(volatile uint32_t *)&so->sk->brief.pmtu;
 		v = v ? v : 1500;
 	} else if (o && o->place != P_REFUSE) {

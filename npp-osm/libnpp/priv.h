@@ -55,7 +55,6 @@ struct so {
 	uint8_t dgram;		/* SOCK_DGRAM */
 	uint8_t domain;		/* AF_INET or AF_INET6 */
 	_Atomic uint8_t kpart;	/* SO_OURS: the descriptor is a kernel socket that receives, too */
-	uint8_t v6only;
 	uint32_t idx, gen;	/* of the record */
 	struct npp_sock *sk;
 	_Atomic uint32_t nfds;	/* descriptors of this process */
@@ -137,7 +136,7 @@ struct lib {
 	uint32_t n_internal;
 	struct { int pid; int from, to; } vfork_dup[32];
 	struct once once;
-	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint32_t addr[KADDR_MAX]; } kaddr;
+	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
 	uint64_t image;			/* random, of this load of the library */
 	uint64_t bell_cookie;		/* epoll data of our doorbells */
 	uint32_t embryo;		/* during fork: proc index + 1 */
@@ -253,6 +252,9 @@ int sock_setfl(struct so *so, int fd, int fl);
 bool sock_is_ours_addr(const union npp_addr *addr);
 /* Which NPP leads to ADDR: attachment number, or -1: the kernel. *SRC the address to send from. */
 int sock_route(const union npp_addr *addr, union npp_addr *src);
+union npp_addr sock_any(const struct so *so);	/* the wildcard address of its family */
+bool sock_v6only(const struct so *so);
+void sock_ask_v6only(struct so *so, int fd);	/* of the kernel, for a socket that is not ours yet */
 int sock_pick_iop(int att);			/* slot of the next live ISM, or -ENETUNREACH */
 void sock_close_rpc(struct so *so);
 int sock_bind_rpc(struct so *so, uint16_t rpc, uint32_t backlog);

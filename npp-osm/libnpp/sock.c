@@ -56,6 +56,11 @@ int addr_in(const struct sockaddr *sa, socklen_t len, union npp_addr *addr, uint
 	return 0;
 }
 
+static bool link_local(const union npp_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, struct sockaddr *sa, socklen_t *len)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -66,7 +71,10 @@ void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, st
 	if (!sa || !len)
 		return;
 	if (so->domain == AF_INET6) {
-		memcpy(&in6.sin6_addr, addr->b, 16);
+		if (!npp_addr_is_any(addr))
+			memcpy(&in6.sin6_addr, addr->b, 16);
+		if (link_local(addr)) /* one port: one link. 1 is a valid index in every namespace */
+			in6.sin6_scope_id = 1;
 		from = &in6;
 		n = sizeof in6;
 	} else {
@@ -85,18 +93,31 @@ struct route_pick {
 	uint8_t port;
 	union npp_addr src;
 	bool own;
+	unsigned src_score;
 };
+
+/* Is A, ON_LINK or not, a better source than the one found so far? The ISM's choice is the same
+ * in spirit; it matters only for what is bound to no address. */
+static void offer_source(struct route_pick *p, const struct npp_if_addr *a, bool on_link)
+{
+	unsigned score = 1 + (on_link ? 1 : 0) + (link_local(&a->addr) == link_local(p->dst) ? 2 : 0);
+
+	if (score <= p->src_score)
+		return;
+	p->src_score = score;
+	p->src = a->addr;
+}
 
 static bool pick_route(const struct npp_global *g, struct route_pick *p)
 {
 	uint32_t seq = atomic_load_explicit(&g->net_seq, memory_order_acquire);
 	uint32_t n_routes = g->n_routes, n_addrs = g->n_addrs;
-	bool src = false;
 
 	if (seq & 1)
 		return false;
 	p->prefix = -1;
 	p->own = false;
+	p->src_score = 0;
 	for (uint32_t i = 0; i < n_routes && i < NPP_MAX_ROUTES; i++) {
 		const struct npp_route *rt = &g->route[i];
 
@@ -117,11 +138,7 @@ static bool pick_route(const struct npp_global *g, struct route_pick *p)
 			p->prefix = a->prefix_len;
 			p->port = a->port;
 		}
-		if (!src || on_link || (p->prefix >= 0 && a->port == p->port)) {
-			if (!src || on_link)
-				p->src = a->addr;
-			src = true;
-		}
+		offer_source(p, a, on_link);
 	}
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq;
@@ -135,11 +152,31 @@ static bool ask_route(const struct npp_global *g, struct route_pick *p)
 	return false;
 }
 
+static bool is_loopback(const union npp_addr *a)
+{
+	static const union npp_addr one = { .b = { [15] = 1 } };
+
+	return npp_addr_is_v4(a) ? a->b[12] == 127 : npp_addr_eq(a, &one);
+}
+
+/* What a socket that is bound to no address has as its own: the wildcard of its family. */
+union npp_addr sock_any(const struct so *so)
+{
+	return so->domain == AF_INET6 ? (union npp_addr){ .q = { 0, 0 } } : npp_addr_v4(0);
+}
+
+bool sock_v6only(const struct so *so)
+{
+	uint32_t opt = so->sk ? atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed) : so->opt.flags;
+
+	return so->domain == AF_INET6 && (opt & NPP_OPT_V6ONLY);
+}
+
 int sock_route(const union npp_addr *addr, union npp_addr *src)
 {
 	int best = -1, prefix = -1;
 
-	if (!npp_addr_is_v4(addr) || npp_addr_is_any(addr) || addr->b[12] == 127 || !lib_refresh())
+	if (npp_addr_is_any(addr) || is_loopback(addr) || !lib_refresh())
 		return -1;
 	for (int a = 0; a < NPP_MAX_ATTACH; a++) {
 		struct route_pick p = { .dst = addr };
@@ -275,7 +312,7 @@ int sock_make(struct so *so, int fd)
 	if (!sk)
 		return -ENOBUFS;
 	sk->type = so->dgram ? NPP_SOCK_DGRAM : NPP_SOCK_STREAM;
-	sk->family = 4;
+	sk->family = so->domain == AF_INET6 ? 6 : 4;
 	copy_options(&so->opt, sk);
 	atomic_store_explicit(&sk->fl, (fl > 0 && fl & O_NONBLOCK ? NPP_FL_NONBLOCK : 0) |
 					       (so->domain == AF_INET6 ? NPP_FL_API6 : 0), memory_order_relaxed);
@@ -308,7 +345,8 @@ int sock_bind_rpc(struct so *so, uint16_t rpc, uint32_t backlog)
 	struct npp_ctl_bind q = {
 		.sock = so->idx, .gen = so->gen, .backlog = backlog, .pid = (int32_t)npp_lib.pid,
 		.addr = sk->laddr, .port = sk->lport, .proto = so->dgram ? IPPROTO_UDP : IPPROTO_TCP,
-		.reuse = (uint8_t)((opt & NPP_OPT_REUSEPORT ? 1 : 0) | (opt & NPP_OPT_REUSEADDR ? 2 : 0)),
+		.reuse = (uint8_t)((opt & NPP_OPT_REUSEPORT ? 1 : 0) | (opt & NPP_OPT_REUSEADDR ? 2 : 0) |
+				   (sock_v6only(so) ? 4 : 0)),
 	}, a;
 	int r = lib_rpc(rpc, &q, sizeof q, &a, sizeof a, NULL);
 
@@ -398,6 +436,17 @@ static int int_opt(int fd, int level, int name)
 	return R->getsockopt(fd, level, name, &v, &len) == 0 ? v : 0;
 }
 
+/* It has a default of its own (net.ipv6.bindv6only). */
+void sock_ask_v6only(struct so *so, int fd)
+{
+	if (so->domain != AF_INET6)
+		return;
+	if (int_opt(fd, IPPROTO_IPV6, IPV6_V6ONLY))
+		so->opt.flags |= NPP_OPT_V6ONLY;
+	else
+		so->opt.flags &= ~NPP_OPT_V6ONLY;
+}
+
 static void query_options(int fd, struct so *so)
 {
 	static const struct { int level, name; uint32_t bit; } flag[] = {
@@ -409,7 +458,7 @@ static void query_options(int fd, struct so *so)
 	for (size_t i = 0; i < sizeof flag / sizeof *flag; i++)
 		if (int_opt(fd, flag[i].level, flag[i].name))
 			so->opt.flags |= flag[i].bit;
-	so->v6only = so->domain == AF_INET6 && int_opt(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	sock_ask_v6only(so, fd);
 }
 
 /* A kernel socket that socket() did not show us: it came through exec or from outside.
