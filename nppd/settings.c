@@ -54,6 +54,12 @@ static const struct npp_conf_enum mask_names[] = {
 static const struct npp_conf_enum engine_names[] = {
 	{ "process", ENGINE_PROCESS }, { "kernel", ENGINE_KERNEL }, { NULL, 0 }
 };
+static const struct npp_conf_enum ecn_names[] = {
+	{ "passive", NPP_ECN_PASSIVE }, { "off", NPP_ECN_OFF }, { "on", NPP_ECN_ON }, { NULL, 0 }
+};
+static const struct npp_conf_enum congestion_names[] = {
+	{ "cubic", NPP_CC_CUBIC }, { "reno", NPP_CC_RENO }, { "dctcp", NPP_CC_DCTCP }, { NULL, 0 }
+};
 static const struct npp_conf_enum algorithm_names[] = {
 	{ "xor", NPP_HASH_XOR }, { "toeplitz", NPP_HASH_TOEPLITZ }, { "crc32c", NPP_HASH_CRC32C }, { NULL, 0 }
 };
@@ -134,6 +140,13 @@ static const struct npp_conf_schema memory_schema = {
 	sizeof ((struct npp_settings *)NULL)->memory, memory_fields, check_memory
 };
 
+static const struct npp_conf_field tcp_fields[] = {
+	{ .key = "ecn", .type = NPP_CONF_ENUM, .off = 0, .enums = ecn_names, .dflt = "passive" },
+	{ .key = "congestion", .type = NPP_CONF_ENUM, .off = 4, .enums = congestion_names, .dflt = "cubic" },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema tcp_schema = { sizeof ((struct npp_settings *)NULL)->tcp, tcp_fields, NULL };
+
 static const struct npp_conf_field addr_item = { .type = NPP_CONF_PREFIX };
 static const struct npp_conf_field route_item = { .type = NPP_CONF_MAP, .sub = &route_schema };
 static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *obj);
@@ -150,6 +163,7 @@ static const struct npp_conf_field npp_fields[] = {
 	NPP_CONF_FIELD("gateway6", ADDR, struct npp_settings, gateway6),
 	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema),
 	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema),
+	NPP_CONF_FIELD("tcp", MAP, struct npp_settings, tcp, .sub = &tcp_schema),
 	COMMON_FIELDS(npp_settings),
 	NPP_CONF_FIELD(NULL, SELF, struct npp_settings, node),
 	{ .type = NPP_CONF_END }

@@ -64,6 +64,7 @@ struct npp_settings {
 	union npp_addr gateway6; /* any: none */
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
+	struct { uint32_t ecn, congestion; } tcp;	/* enum npp_tcp_ecn, enum npp_tcp_cc */
 	struct common_settings common;
 	struct npp_hash_prog prog;	/* what `dispatch` means */
 	const struct npp_conf_node *node;

@@ -282,6 +282,17 @@ _Static_assert(sizeof(struct npp_route) == 40, "route");
 #define NPP_MAX_IF_ADDRS 32
 #define NPP_MAX_ROUTES 256
 
+/* Explicit congestion notification (RFC 3168). */
+enum npp_tcp_ecn {
+	NPP_ECN_PASSIVE = 0,	/* for peers that ask for it */
+	NPP_ECN_OFF,
+	NPP_ECN_ON,		/* asked for as well */
+	NPP_ECN_COUNT
+};
+/* Congestion control. */
+enum npp_tcp_cc { NPP_CC_DEFAULT = 0, NPP_CC_CUBIC, NPP_CC_RENO, NPP_CC_DCTCP, NPP_CC_COUNT };
+#define NPP_CC_NAMES { "", "cubic", "reno", "dctcp" }	/* as TCP_CONGESTION has them */
+
 struct npp_global { /* nppd writes, everybody else maps it read-only */
 	struct npp_region_hdr hdr;
 	char name[32];
@@ -290,7 +301,9 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	_Atomic uint32_t link_iop;	/* who answers ARP and ND */
 	_Atomic uint32_t iop_up;	/* bitmap of live IOPs */
 	uint32_t tcp_max_conns;		/* TCBs per IOP */
-	uint32_t zero[3];
+	uint32_t tcp_ecn;		/* enum npp_tcp_ecn */
+	uint32_t tcp_cc;		/* enum npp_tcp_cc: of sockets that ask for none */
+	uint32_t zero;
 	struct npp_port_cfg port[NPP_MAX_PORTS];
 	/* Addresses and routes: seqlock `net_seq`, odd while nppd writes. */
 	NPP_ALIGNED _Atomic uint32_t net_seq;
@@ -449,9 +462,16 @@ struct npp_ring_desc {	/* ISM; a transmit ring while it holds tx_lock. A receive
 
 struct npp_tcp_brief {	/* ISM, for TCP_INFO and tools; relaxed, may be torn */
 	uint32_t rtt_us, rttvar_us, rto_us, cwnd, ssthresh, snd_mss, rcv_mss, rcv_wnd, snd_wnd;
-	uint32_t retrans, lost, unacked, pmtu, last_rx_ms;
+	uint32_t retrans, lost, unacked, pmtu, last_rx_ms; /* retrans: segments, so far; lost: segments, now; unacked: bytes */
 	uint32_t ca_state;
 	uint32_t options;	/* TCPI_OPT_* */
+	uint32_t min_rtt_us;
+	uint32_t sacked, retrans_out;	/* segments */
+	uint32_t delivered, delivered_ce, dsack_dups;	/* segments, so far */
+	uint32_t bytes_retrans;
+	uint32_t reordering;	/* quarters of the least RTT that are waited for reordering; 0: none was seen */
+	uint32_t last_tx_ms;
+	uint32_t cc;		/* enum npp_tcp_cc */
 };
 
 struct npp_sock { /* 384 bytes; index 0 is never used */
@@ -495,7 +515,7 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t tos_ttl;		/* tos in bits 0-7, ttl in 8-15 (0 default) */
 	_Atomic uint32_t rcvlowat;
 	_Atomic uint32_t rcvtimeo_ms, sndtimeo_ms; /* 0 none */
-	_Atomic uint32_t busy;			/* reserved */
+	_Atomic uint32_t cc;			/* enum npp_tcp_cc */
 
 	/* line 3: words that both sides change by atomic operations. */
 	NPP_ALIGNED _Atomic uint32_t pend_in;	/* NPP_IN_*; set by programs, cleared by the ISM before it looks */
@@ -507,17 +527,17 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 						   allocates the record sets it and sub_all to 0, the OSM gets the map
 						   back by itself */
 	_Atomic uint32_t sub_next;		/* ISMs: rotor for exclusive wake-ups */
-	uint32_t pad3[5];
+	_Atomic uint32_t max_pace;		/* programs: bytes per second, 0 none (SO_MAX_PACING_RATE) */
+	uint32_t pad3[4];
 
 	/* lines 4-5: local address and statistics. */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */
 	uint32_t scope;
 	uint32_t ifno;				/* ISM: network port of the session (A28) */
-	uint64_t pad4[5];
-	NPP_ALIGNED struct npp_tcp_brief brief;
+	struct npp_tcp_brief brief;
 };
 _Static_assert(sizeof(struct npp_sock) == 384, "socket record");
-_Static_assert(sizeof(struct npp_tcp_brief) == 64, "TCP brief");
+_Static_assert(sizeof(struct npp_tcp_brief) == 104, "TCP brief");
 
 /* Accept queues of a listener: one lane per ISM. The ISM stores an entry only over 0;
  * programs claim by compare-and-swap, install the descriptor, then store 0. */
@@ -630,6 +650,7 @@ static inline uint64_t npp_abi_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct npp_host));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, rx_head));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, pend_in));
+	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, brief));
 	return h;
 }
 

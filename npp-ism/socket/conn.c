@@ -171,6 +171,8 @@ static void take_options(struct ism *I, struct tcp_conn *c, const struct npp_soc
 	o.user_timeout_ms = atomic_load_explicit(&rec->user_timeout_ms, memory_order_relaxed);
 	o.tos = (uint8_t)tos_ttl;
 	o.ttl = (uint8_t)(tos_ttl >> 8);
+	o.cc = atomic_load_explicit(&rec->cc, memory_order_relaxed);
+	o.max_pace = atomic_load_explicit(&rec->max_pace, memory_order_relaxed);
 	stack_tcp_options(I->stack, c, &o);
 }
 
@@ -363,6 +365,8 @@ static bool record_inherit(struct npp_sock *rec, struct npp_sock *lrec)
 	COPY(rcvlowat);
 	COPY(rcvtimeo_ms);
 	COPY(sndtimeo_ms);
+	COPY(cc);
+	COPY(max_pace);
 #undef COPY
 	atomic_store_explicit(&rec->rx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->tx_head, 0, memory_order_relaxed);

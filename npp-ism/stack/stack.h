@@ -115,6 +115,8 @@ struct tcp_options {
 	uint32_t opt_flags;		/* NPP_OPT_* */
 	uint32_t rcvbuf, sndbuf;	/* bytes */
 	uint32_t keep_idle_s, keep_intvl_s, keep_cnt, user_timeout_ms;
+	uint32_t cc;			/* enum npp_tcp_cc; what it does not know means the default */
+	uint32_t max_pace;		/* bytes per second */
 	uint8_t tos, ttl;
 };
 

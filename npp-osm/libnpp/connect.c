@@ -48,7 +48,9 @@ static int renew(struct so *so, int fd)
 	if (!sk)
 		return -ENOBUFS;
 	memcpy((void *)&sk->opt_flags, (void *)&old.sk->opt_flags,
-	       offsetof(struct npp_sock, busy) - offsetof(struct npp_sock, opt_flags));
+	       offsetof(struct npp_sock, cc) + sizeof(uint32_t) - offsetof(struct npp_sock, opt_flags));
+	atomic_store_explicit(&sk->max_pace, atomic_load_explicit(&old.sk->max_pace, memory_order_relaxed),
+			      memory_order_relaxed);
 	sk->type = NPP_SOCK_STREAM;
 	sk->family = so->domain == AF_INET6 ? 6 : 4;
 	atomic_store_explicit(&sk->fl, fl & (NPP_FL_NONBLOCK | NPP_FL_API6), memory_order_relaxed);

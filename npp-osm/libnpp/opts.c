@@ -27,7 +27,7 @@
 #define BUF_MIN 2304u
 
 /* One value as the table below sees it: in the record, or noted before there is one. */
-enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_LOWAT, P_TOS, P_TTL,
+enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_LOWAT, P_TOS, P_TTL,
 	     P_CONST, P_IGNORE, P_REFUSE };
 
 static const struct opt {
@@ -55,7 +55,7 @@ static const struct opt {
 	{ SOL_SOCKET, SO_MARK, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_BUSY_POLL, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_INCOMING_CPU, P_IGNORE, 0, 0, false },
-	{ SOL_SOCKET, SO_MAX_PACING_RATE, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, P_PACE, 0, UINT32_MAX, true },
 	{ SOL_SOCKET, SO_ZEROCOPY, P_REFUSE, EOPNOTSUPP, 0, false },
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, P_REFUSE, ENOPROTOOPT, 0, false },
@@ -182,6 +182,9 @@ static int set_value(struct so *so, const struct opt *o, int v)
 			return -EINVAL;
 		SET_WORD(so, user_timeout_ms, user_timeout_ms, u);
 		return 0;
+	case P_PACE:
+		SET_WORD(so, max_pace, max_pace, u == UINT32_MAX ? 0 : u);
+		return 0;
 	case P_LOWAT:
 		SET_WORD(so, rcvlowat, rcvlowat, v < 0 ? INT32_MAX : v ? u : 1);
 		return 0;
@@ -228,6 +231,9 @@ static int get_value(struct so *so, const struct opt *o)
 		break;
 	case P_USER_TIMEOUT:
 		v = WORD(so, user_timeout_ms, user_timeout_ms);
+		break;
+	case P_PACE:
+		v = WORD(so, max_pace, max_pace);
 		break;
 	case P_LOWAT:
 		v = WORD(so, rcvlowat, rcvlowat);
@@ -282,11 +288,34 @@ static int set_linger(struct so *so, const void *val, socklen_t len)
 	return 0;
 }
 
-static int set_congestion(const char *val, socklen_t len)
+static const char *const cc_names[NPP_CC_COUNT] = NPP_CC_NAMES;
+
+static int set_congestion(struct so *so, const char *val, socklen_t len)
 {
 	size_t n = strnlen(val, len);
 
-	return (n == 5 && memcmp(val, "cubic", 5) == 0) || (n == 4 && memcmp(val, "reno", 4) == 0) ? 0 : -ENOENT;
+	for (uint32_t i = NPP_CC_DEFAULT + 1; i < NPP_CC_COUNT; i++) {
+		if (strlen(cc_names[i]) == n && memcmp(val, cc_names[i], n) == 0) {
+			SET_WORD(so, cc, cc, i);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* What was asked for, or what the connection has; before there is one, what is usual. */
+static int get_congestion(struct so *so, void *val, socklen_t *len)
+{
+	char name[16] = { 0 };
+	uint32_t cc = WORD(so, cc, cc);
+
+	if (cc == NPP_CC_DEFAULT && so->sk)
+		cc = *(volatile uint32_t *)&so->sk->brief.cc;
+	strncpy(name, cc_names[cc > NPP_CC_DEFAULT && cc < NPP_CC_COUNT ? cc : NPP_CC_CUBIC], sizeof name - 1);
+	if (*len > sizeof name)
+		*len = sizeof name;
+	memcpy(val, name, *len);
+	return 0;
 }
 
 /* Into the record, or noted. 0, -ENOPROTOOPT unknown, or -errno. */
@@ -300,7 +329,7 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 	if (level == SOL_SOCKET && name == SO_LINGER)
 		return set_linger(so, val, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		return set_congestion(val, len);
+		return set_congestion(so, val, len);
 	if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
 		return 0;
 	if (level == IPPROTO_TCP && name == TCP_MAXSEG)
@@ -378,14 +407,27 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	ti->tcpi_rcv_mss = b->rcv_mss;
 	ti->tcpi_advmss = b->rcv_mss;
 	ti->tcpi_snd_cwnd = b->snd_mss && b->cwnd >= b->snd_mss ? b->cwnd / b->snd_mss : b->cwnd;
-	ti->tcpi_snd_ssthresh = b->ssthresh;
+	ti->tcpi_snd_ssthresh = b->snd_mss && b->ssthresh < 1u << 30 ? b->ssthresh / b->snd_mss : INT32_MAX;
 	ti->tcpi_rcv_space = b->rcv_wnd;
 	ti->tcpi_total_retrans = b->retrans;
 	ti->tcpi_lost = b->lost;
-	ti->tcpi_unacked = b->unacked;
+	ti->tcpi_unacked = b->snd_mss ? (b->unacked + b->snd_mss - 1) / b->snd_mss : 0;
 	ti->tcpi_pmtu = b->pmtu;
 	ti->tcpi_last_data_recv = b->last_rx_ms;
+	ti->tcpi_last_ack_recv = b->last_rx_ms;
+	ti->tcpi_last_data_sent = b->last_tx_ms;
 	ti->tcpi_snd_wnd = b->snd_wnd;
+	ti->tcpi_min_rtt = b->min_rtt_us;
+	ti->tcpi_sacked = b->sacked;
+	ti->tcpi_retrans = b->retrans_out;
+	ti->tcpi_delivered = b->delivered;
+	ti->tcpi_delivered_ce = b->delivered_ce;
+	ti->tcpi_dsack_dups = b->dsack_dups;
+	ti->tcpi_bytes_retrans = b->bytes_retrans;
+	ti->tcpi_reordering = b->reordering ? b->reordering : 3;
+	ti->tcpi_reord_seen = b->reordering != 0;
+	ti->tcpi_bytes_sent = (uint64_t)atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed) + b->unacked +
+			      b->bytes_retrans;
 	ti->tcpi_bytes_acked = atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed);
 	ti->tcpi_bytes_received = atomic_load_explicit(&so->sk->rx_head, memory_order_relaxed);
 }
@@ -458,7 +500,7 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 		return give(val, len, &ti, sizeof ti);
 	}
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		return give(val, len, "cubic\0\0\0\0\0\0\0\0\0\0", 16);
+		return get_congestion(so, val, len);
 	if (level == IPPROTO_TCP && name == TCP_MAXSEG) {
 		v = (int)*(volatile uint32_t *)&so->sk->brief.snd_mss;
 		v = v ? v : 536;

@@ -46,6 +46,7 @@ struct so_opts {
 	uint32_t flags;		/* NPP_OPT_* */
 	uint32_t rcvbuf, sndbuf, linger, keep_idle, keep_intvl, keep_cnt, user_timeout_ms, tos_ttl;
 	uint32_t rcvlowat, rcvtimeo_ms, sndtimeo_ms;
+	uint32_t cc, max_pace;
 };
 
 /* Type-stable: freed objects are used again as objects, never as anything else, so that

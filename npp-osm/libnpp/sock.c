@@ -286,6 +286,8 @@ static void copy_options(const struct so_opts *o, struct npp_sock *sk)
 	PUT(rcvlowat, rcvlowat);
 	PUT(rcvtimeo_ms, rcvtimeo_ms);
 	PUT(sndtimeo_ms, sndtimeo_ms);
+	PUT(cc, cc);
+	PUT(max_pace, max_pace);
 #undef PUT
 }
 
