@@ -104,6 +104,23 @@ npp: {name: a1, hugepages: always, addresses: [10.79.0.11/24], port: {netns: @NS
 Y
 refused 'hugepages that are not there' "always.yaml:1: key 'npp.hugepages': there are not enough .*: [0-9]+ pages of 2 MB are needed"
 
+# Without the right to load eBPF programs; who has none of CAP_SYS_ADMIN cannot enter namespaces either.
+if [ "$(cat /proc/sys/kernel/unprivileged_bpf_disabled)" != 0 ] && command -v setpriv >/dev/null; then
+  nppd_real=$nppd
+  printf '#!/bin/sh\nexec ip netns exec %s setpriv --bounding-set -sys_admin,-bpf -- %s "$@"\n' "$ns" "$nppd" >"$work/unable"
+  chmod 755 "$work/unable"
+  nppd=$work/unable
+  bad nobpf <<Y
+npp: {name: e1, iops: 2, engine: kernel, addresses: [10.79.0.11/24], $base}
+Y
+  refused 'engine: kernel where it is not permitted' "nobpf.yaml:1: key 'npp.engine': this machine does not permit eBPF .* 'engine: process' does"
+  nppd=$nppd_real
+fi
+bad engine <<Y
+npp: {name: e2, engine: warp, addresses: [10.79.0.11/24], port: {netns: @NS@}, $base}
+Y
+refused 'an engine that nobody knows' "engine.yaml:1: key 'npp.engine': .*process, kernel"
+
 # A program that cannot be started.
 bad noexec <<Y
 npp: {name: x1, iops: 2, addresses: [10.79.0.11/24], port: {netns: @NS@}, $base}

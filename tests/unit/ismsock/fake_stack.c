@@ -113,12 +113,16 @@ uint64_t stack_next_timer(const struct stack *s)
 	return UINT64_MAX;
 }
 
+struct npp_frame_rec fake_input;
+uint32_t fake_inputs;
+
 void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len)
 {
 	(void)s;
-	(void)rec;
 	(void)data;
-	(void)len;
+	MUST(rec->len == len);
+	fake_input = *rec;
+	fake_inputs++;
 }
 
 void stack_flush(struct stack *s)

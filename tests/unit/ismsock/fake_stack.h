@@ -33,6 +33,8 @@ struct tcp_listener *fake_any_listener(struct stack *s, uint32_t r);
 struct udp_endpoint *fake_any_udp(struct stack *s, uint32_t r);
 void fake_udp_in(struct stack *s, struct udp_endpoint *ep, uint16_t port, const void *data, uint32_t len);
 /* The last datagram sent. */
+extern struct npp_frame_rec fake_input;	/* what stack_input() got last, and how often */
+extern uint32_t fake_inputs;
 extern struct fake_sent { struct npp_dgram d; uint32_t count; uint8_t first; } fake_sent;
 /* Payload and rings must lie in one of these. */
 extern struct fake_mem { const uint8_t *base; uint64_t size; } fake_mem[NPP_MAX_HOSTS];
