@@ -153,6 +153,7 @@
 	X(IS_INT_MASKED, "nk.masked", "interrupt causes found disabled") \
 	X(IS_ROUNDS, "nk.rounds", "rounds of the net kernel") \
 	X(IS_ROUNDS_FULL, "nk.budget", "rounds that ended by their budget") \
+	X(IS_TCP_SYN_HELD, "tcp.syn_held", "handshakes that waited for room in the accept queue") \
 	X(IS_LOST, "takeover.lost", "connections reset: half changed when a predecessor died") \
 	X(IS_ND_IN, "nd.in", "neighbour discovery messages received") \
 	X(IS_ND_OUT, "nd.out", "neighbour discovery messages sent") \

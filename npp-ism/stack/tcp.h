@@ -280,6 +280,8 @@ struct tcp_syn {
 	uint8_t tries;
 	uint8_t in_use, busy;
 	uint8_t ttl;
+	uint8_t held;			/* looks for room in the accept queue; 0: does not wait for it */
+	uint8_t acked;			/* there was none when the ACK came */
 	uint32_t challenge_us;
 	struct wheel_timer timer;
 };

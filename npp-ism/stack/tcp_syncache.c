@@ -4,8 +4,13 @@
  * SYN_RECEIVED of a passive open lives here. A SYN makes a record of 128 bytes and a
  * SYN-ACK; the ACK that completes the handshake makes the TCB, gives it to the user
  * (ops->accept) and is then processed like any segment of the connection, with the data
- * and the FIN that it may carry. If the user has no room, the record stays and the peer
- * tries again.
+ * and the FIN that it may carry.
+ *
+ * If the user has no room in its accept queue, which is often a matter of a few
+ * milliseconds, the record is held: room is looked for again soon, and then the SYN-ACK is
+ * sent, which the peer answers at once. Without that it would try again only after a
+ * second. The number of held records and the time that one is held are bounded; beyond
+ * that the peer's own repetition has to do.
  *
  * The cache is bounded, and so is each listener's part of it. Beyond the bound the
  * SYN-ACK carries a cookie (tcp_isn.c) and nothing is remembered.
@@ -19,6 +24,9 @@
 #define COOKIE_OPT_MASK 63u
 #define COOKIE_NO_WS 15u
 #define COOKIE_SACK 16u
+#define HELD_MAX 256u			/* of a listener's half-open connections, beyond which none is held */
+#define HELD_CHECKS 66u			/* looks for room: about a second */
+#define HELD_SHIFT 4u			/* from 1 to 16 ms apart */
 
 static struct tcp_syn *syn_alloc(struct stack *s)
 {
@@ -101,8 +109,51 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 	tcp_out_send(s, &path, 0, e->ttl, &o);
 }
 
+/* Does the user of E's listener take a connection now? */
+static bool room_for(struct stack *s, const struct tcp_syn *e)
+{
+	return s->env->ops->accept_room(s->env->arg, &s->tcp->lsns[e->listener].l);
+}
+
+/* Looks for room again soon. False: it was held long enough. */
+static bool hold(struct stack *s, struct tcp_syn *e)
+{
+	if (e->held == HELD_CHECKS)
+		return false;
+	wheel_arm(&s->wheel, &e->timer, s->now_us + (1000ull << u32_min(e->held, HELD_SHIFT)));
+	e->held++;
+	return true;
+}
+
+/* There is room, or E was held long enough. */
+static void unhold(struct stack *s, struct tcp_syn *e)
+{
+	e->held = 0;
+	if (!e->acked)
+		e->sent_us = u32_max((uint32_t)s->now_us, 1);
+	resend_synack(s, e);
+	wheel_arm(&s->wheel, &e->timer, s->now_us + ((uint64_t)TCP_RTO_INIT_US << e->tries));
+}
+
+static void held_timer(struct stack *s, struct tcp_syn *e)
+{
+	if (room_for(s, e)) {
+		unhold(s, e);
+	} else if (!hold(s, e)) {
+		STAT_INC(s, IS_DROP_ACCEPT_FULL);
+		if (e->acked)
+			unhold(s, e);
+		else
+			tcp_syncache_free(s, e); /* as if the SYN had been lost */
+	}
+}
+
 void tcp_syncache_timer(struct stack *s, struct tcp_syn *e)
 {
+	if (e->held) {
+		held_timer(s, e);
+		return;
+	}
 	if (++e->tries > TCP_SYNACK_TRIES) {
 		tcp_syncache_free(s, e);
 		return;
@@ -161,19 +212,21 @@ static void send_cookie(struct stack *s, const struct tcp_seg *seg, struct ip_pa
 
 void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, uint32_t min_iss)
 {
+	bool room = s->env->ops->accept_room(s->env->arg, &l->l);
+	uint32_t max = u32_max(l->l.backlog, HALF_OPEN_MIN);
 	struct ip_path path = { 0 };
 	struct tcp_syn *e = NULL;
 
-	if (!s->env->ops->accept_room(s->env->arg, &l->l)) {
-		STAT_INC(s, IS_DROP_ACCEPT_FULL);
-		return;
-	}
 	if (ip_path_init(s, &path, &seg->pkt->dst, &seg->pkt->src) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
-	if (l->half_open < u32_max(l->l.backlog, HALF_OPEN_MIN))
+	if (l->half_open < (room ? max : u32_min(max, HELD_MAX)))
 		e = syn_alloc(s);
+	if (!e && !room) {
+		STAT_INC(s, IS_DROP_ACCEPT_FULL);
+		return;
+	}
 	if (!e) {
 		STAT_INC(s, IS_DROP_SYN_FULL);
 		send_cookie(s, seg, &path);
@@ -187,11 +240,17 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	e->listener_gen = l->l.gen;
 	l->half_open++;
 	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, syn_index(s, e)));
-	wheel_arm(&s->wheel, &e->timer, s->now_us + TCP_RTO_INIT_US);
+	if (room)
+		wheel_arm(&s->wheel, &e->timer, s->now_us + TCP_RTO_INIT_US);
+	else
+		hold(s, e);
 	e->in_use = 1;
 	tcp_leave(e);
 	tcp_gauges(s);
-	send_synack(s, e, &path, tcp_tsval(s, e->ts_off));
+	if (room)
+		send_synack(s, e, &path, tcp_tsval(s, e->ts_off));
+	else
+		STAT_INC(s, IS_TCP_SYN_HELD);
 }
 
 /* ---- the ACK that completes the handshake ---------------------------------------------------------- */
@@ -229,6 +288,22 @@ static struct tcb *syn_make_tcb(struct stack *s, const struct tcp_syn *e, const 
 	return t;
 }
 
+/* E was acknowledged, but its user has no room. Another SYN-ACK, when there is some, makes the
+ * peer acknowledge again. */
+static void hold_acked(struct stack *s, const struct tcp_lsn *l, struct tcp_syn *e)
+{
+	if (e->held)
+		return;
+	if (e->acked || l->half_open > HELD_MAX) {
+		STAT_INC(s, IS_DROP_ACCEPT_FULL);
+		return;
+	}
+	e->acked = 1; /* once: then it goes on as any that has no answer */
+	e->tries = (uint8_t)u32_max(e->tries, 1); /* no RTT sample */
+	hold(s, e);
+	STAT_INC(s, IS_TCP_SYN_HELD);
+}
+
 /* E has been acknowledged by SEG. False: no room; it stays as it is. */
 static bool syn_promote(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, bool cached, struct tcp_seg *seg)
 {
@@ -247,9 +322,12 @@ static bool syn_promote(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, b
 	tcp_enter(t);
 	t->c.state = TCP_ST_ESTABLISHED;
 	if (s->env->ops->accept(s->env->arg, &l->l, &t->c) != 0) {
-		STAT_INC(s, IS_DROP_ACCEPT_FULL);
 		tcp_leave(t);
 		tcb_free(s, t);
+		if (cached)
+			hold_acked(s, l, e);
+		else
+			STAT_INC(s, IS_DROP_ACCEPT_FULL);
 		return false;
 	}
 	if (cached)
@@ -280,9 +358,10 @@ static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp
 	}
 	if (seg->flags & TCPF_SYN) {
 		STAT_INC(s, IS_DROP_TCP_DUP);
-		if (seg->seq == e->irs && !(seg->flags & TCPF_ACK))
-			resend_synack(s, e);
-		else
+		if (seg->seq == e->irs && !(seg->flags & TCPF_ACK)) {
+			if (!e->held)
+				resend_synack(s, e);
+		} else
 			syn_challenge(s, e);
 		return true;
 	}

@@ -173,13 +173,47 @@ START_TEST(listen_ack_is_reset_and_the_rest_dropped)
 }
 END_TEST
 
-START_TEST(listen_with_a_full_accept_queue_drops_syn)
+START_TEST(listen_answers_syn_as_soon_as_the_accept_queue_has_room)
 {
 	th_listen(h, PORT, 8);
 	h->accept_room = false;
 	put(TCPF_SYN, 5, 0);
+	th_advance(h, 100000);
+	put(TCPF_SYN, 5, 0); /* the peer is impatient */
+	ck_assert(th_none(h));
+	h->accept_room = true;
+	th_advance(h, 20000);
+	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_SYN_HELD), 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_RETRANS), 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_ACCEPT_FULL), 0);
+}
+END_TEST
+
+START_TEST(listen_with_a_queue_that_stays_full_drops_syn)
+{
+	th_listen(h, PORT, 8);
+	h->accept_room = false;
+	put(TCPF_SYN, 5, 0);
+	th_advance(h, 2000000);
 	ck_assert(th_none(h));
 	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_ACCEPT_FULL), 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 0);
+}
+END_TEST
+
+START_TEST(listen_with_a_full_accept_queue_holds_few_syns)
+{
+	struct tcp_seg g = bare(TCPF_SYN, TP_ISS, 0);
+
+	th_listen(h, PORT, 4);
+	h->accept_room = false;
+	for (int i = 0; i < 20; i++, g.sport++)
+		th_input(h, &g, NULL, 0);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_SYN_HELD), 16);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_ACCEPT_FULL), 4);
 }
 END_TEST
 
@@ -320,6 +354,23 @@ START_TEST(syn_received_stays_when_the_user_has_no_room)
 	h->accept_ok = true;
 	put(TCPF_ACK, TP_ISS + 1, iss + 1);
 	ck_assert_uint_eq(h->n_accepted, 1);
+}
+END_TEST
+
+START_TEST(syn_received_asks_again_when_the_user_has_room)
+{
+	uint32_t iss = half_open();
+
+	h->accept_ok = h->accept_room = false;
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	th_advance(h, 10000);
+	ck_assert(th_none(h));
+	h->accept_ok = h->accept_room = true;
+	th_advance(h, 20000);
+	expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1);
+	put(TCPF_ACK, TP_ISS + 1, iss + 1);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_ACCEPT_FULL), 0);
 }
 END_TEST
 
@@ -674,7 +725,9 @@ int main(void)
 	tcase_add_test(tc, headers_that_lie_are_dropped);
 	tcase_add_test(tc, listen_answers_syn_with_the_options_that_it_offers);
 	tcase_add_test(tc, listen_ack_is_reset_and_the_rest_dropped);
-	tcase_add_test(tc, listen_with_a_full_accept_queue_drops_syn);
+	tcase_add_test(tc, listen_answers_syn_as_soon_as_the_accept_queue_has_room);
+	tcase_add_test(tc, listen_with_a_queue_that_stays_full_drops_syn);
+	tcase_add_test(tc, listen_with_a_full_accept_queue_holds_few_syns);
 	tcase_add_test(tc, listeners_are_found_by_address_and_port);
 	tcase_add_test(tc, syn_received_syn_again_is_answered_again);
 	tcase_add_test(tc, syn_received_rst_must_be_exact);
@@ -683,6 +736,7 @@ int main(void)
 	tcase_add_test(tc, syn_received_data_and_fin_with_the_last_ack_count);
 	tcase_add_test(tc, syn_received_out_of_order_data_with_the_ack_is_kept);
 	tcase_add_test(tc, syn_received_stays_when_the_user_has_no_room);
+	tcase_add_test(tc, syn_received_asks_again_when_the_user_has_room);
 	tcase_add_test(tc, unlisten_forgets_half_open_connections);
 	tcase_add_test(tc, a_full_table_of_connections_refuses_nobody_for_good);
 	tcase_add_test(tc, cookie_carries_the_handshake_with_its_options);
