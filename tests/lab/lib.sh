@@ -191,6 +191,7 @@ lab_begin()
   [ "$(id -u)" = 0 ] || skip_all "needs root for network namespaces"
   sweep
   export NPP_LAB_KEEPER=$$
+  umask 022 # servers that drop privileges shall read what is made for them
   evidence=$top_builddir/tests/lab/evidence/$test_name.$$
   mkdir -p "$evidence"
   evidence=$(cd "$evidence" && pwd)
