@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "harness/lab.h"
+#include "lib/self.h"
 
 /* ---- is it ready? -------------------------------------------------------------------------- */
 
@@ -64,7 +65,7 @@ static _Noreturn void fail(const char *what)
  * $NPP_LAB_FILES, where the topology's file is. */
 static void set_places(const struct lab *l, const char *node, const char *name)
 {
-	char dir[LAB_PATH_CAP + 16], file[PATH_MAX], *slash;
+	char dir[LAB_PATH_CAP + 16], file[PATH_MAX], moved[PATH_MAX - 16], *slash;
 
 	snprintf(dir, sizeof dir, "%s/%s.dir", l->dir, node);
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
@@ -73,7 +74,7 @@ static void set_places(const struct lab *l, const char *node, const char *name)
 	setenv("NPP_LAB_NODE", node, 1);
 	setenv("NPP_LAB_PROGRAM", name, 1);
 	if (!realpath(l->file, file))
-		snprintf(file, sizeof file, NPP_DATADIR "/topologies/x");
+		snprintf(file, sizeof file, "%s/topologies/x", npp_self_dir(NPP_DATADIR, moved, sizeof moved));
 	slash = strrchr(file, '/');
 	if (slash)
 		*slash = '\0';

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "harness/topo.h"
+#include "lib/self.h"
 
 static const struct npp_conf_enum kinds[] = {
 	{ "host", TOPO_HOST }, { "npp", TOPO_NPP }, { "client", TOPO_CLIENT },
@@ -451,11 +452,13 @@ static int choose_lab_name(struct topo *t, const char *file, const char *name)
 static const char *find_file(const char *file, char path[PATH_MAX])
 {
 	static const char *const endings[] = { "", ".yaml" };
+	char moved[PATH_MAX];
+	const char *data = npp_self_dir(NPP_DATADIR, moved, sizeof moved);
 
 	if (strchr(file, '/') || access(file, F_OK) == 0)
 		return file;
 	for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++)
-		if (snprintf(path, PATH_MAX, NPP_DATADIR "/topologies/%s%s", file, endings[i]) < PATH_MAX &&
+		if (snprintf(path, PATH_MAX, "%s/topologies/%s%s", data, file, endings[i]) < PATH_MAX &&
 		    access(path, F_OK) == 0)
 			return path;
 	return file;

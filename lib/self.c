@@ -62,6 +62,40 @@ static bool is_installed(const char *dir)
 	return false;
 }
 
+/* OWN and WANT end alike, at whole names; what DIR has in common with the rest of WANT is
+ * replaced by the rest of OWN. */
+int npp_self_move(const char *own, const char *want, const char *dir, char *path, size_t cap)
+{
+	const char *o = own + strlen(own), *w = want + strlen(want);
+	size_t n;
+	int len;
+
+	while (o > own && w > want && o[-1] == w[-1]) {
+		o--;
+		w--;
+	}
+	while (*w && *w != '/') {
+		w++;
+		o++;
+	}
+	n = (size_t)(w - want);
+	if (!*w || strncmp(dir, want, n) != 0 || dir[n] != '/')
+		return -ENOENT;
+	len = snprintf(path, cap, "%.*s%s", (int)(o - own), own, dir + n);
+	return len > 0 && (size_t)len < cap && access(path, F_OK) == 0 ? 0 : -ENOENT;
+}
+
+const char *npp_self_dir(const char *dir, char *path, size_t cap)
+{
+	char own[PATH_MAX];
+
+	if (own_dir(own, sizeof own) == 0 && !is_installed(own))
+		for (unsigned i = 0; i < N_INSTALLED; i++)
+			if (npp_self_move(own, installed[i], dir, path, cap) == 0)
+				return path;
+	return dir;
+}
+
 /* The directory of NAME in a build tree. */
 static const char *place_of(const char *name)
 {
@@ -100,7 +134,7 @@ static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
 int npp_self_find(const char *name, char *path, size_t cap)
 {
 	const char *env = getenv("NPP_EXECDIR");
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], moved[PATH_MAX];
 
 	if (strchr(name, '/'))
 		return -ENOENT;
@@ -109,9 +143,9 @@ int npp_self_find(const char *name, char *path, size_t cap)
 	if (own_dir(dir, sizeof dir) == 0 && !is_installed(dir) && try_build_tree(dir, name, path, cap))
 		return 0;
 	if (is_library(name))
-		return try(NPP_LIBDIR, name, path, cap) ? 0 : -ENOENT;
+		return try(npp_self_dir(NPP_LIBDIR, moved, sizeof moved), name, path, cap) ? 0 : -ENOENT;
 	for (unsigned i = 0; i < N_INSTALLED; i++)
-		if (try(installed[i], name, path, cap))
+		if (try(npp_self_dir(installed[i], moved, sizeof moved), name, path, cap))
 			return 0;
 	return -ENOENT;
 }

@@ -12,4 +12,12 @@
  * library); else the installed place. 0 or -ENOENT. */
 int npp_self_find(const char *name, char *path, size_t cap);
 
+/* DIR as configured (NPP_DATADIR ...); or, when this program does not run from where it was
+ * configured to be but from a copy of the whole (`make install prefix=...`, DESTDIR), the
+ * same in that copy. In PATH, or DIR itself. */
+const char *npp_self_dir(const char *dir, char *path, size_t cap);
+
+/* What npp_self_dir() works with: OWN is where WANT was configured, so where is DIR? 0 or -ENOENT. */
+int npp_self_move(const char *own, const char *want, const char *dir, char *path, size_t cap);
+
 #endif

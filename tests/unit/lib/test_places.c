@@ -45,7 +45,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const all[] = { "npp-x", "lab2/b.sock", "lab1/b.sock", "lab1/a.sock", "lab2", "lab1",
+	static const char *const all[] = { "npp-x", "x", "lab2/b.sock", "lab1/b.sock", "lab1/a.sock", "lab2", "lab1",
 					   "top.sock", "" };
 	char p[256];
 
@@ -119,6 +119,26 @@ START_TEST(our_programs_are_found_where_the_environment_says)
 }
 END_TEST
 
+START_TEST(a_moved_installation_is_found_from_our_own_place)
+{
+	char own[128], want[128];
+
+	touch("x", 0600);
+	snprintf(own, sizeof own, "%s/lab1/bin", dir);
+	snprintf(want, sizeof want, "%s/lab1/b.sock", dir);
+	ck_assert_int_eq(npp_self_move(own, "/usr/local/bin", "/usr/local/b.sock", path, sizeof path), 0);
+	ck_assert_str_eq(path, want);
+	snprintf(own, sizeof own, "%s/lab2/libexec/npp", dir);
+	ck_assert_int_eq(npp_self_move(own, "/usr/libexec/npp", "/usr/b.sock", path, sizeof path), 0);
+	snprintf(own, sizeof own, "%s/lab1", dir);	/* DESTDIR */
+	ck_assert_int_eq(npp_self_move(own, "/lab1", "/x", path, sizeof path), 0);
+	ck_assert_int_eq(npp_self_move(own, "/usr/sbin", "/usr/x", path, sizeof path), -ENOENT);
+	ck_assert_int_eq(npp_self_move(own, "/usr/lab1", "/var/x", path, sizeof path), -ENOENT);
+	ck_assert_int_eq(npp_self_move(own, "/usr/lab1", "/usr/y", path, sizeof path), -ENOENT);
+	ck_assert_int_eq(npp_self_move(own, "/usr/lab1", "/usr/x", path, 8), -ENOENT);
+}
+END_TEST
+
 START_TEST(a_line_carries_name_text_and_error)
 {
 	char line[4096] = "", big[3000];
@@ -159,6 +179,7 @@ int main(void)
 	tcase_add_test(t, names_that_lead_elsewhere_are_refused);
 	tcase_add_test(t, the_environment_names_the_run_directory);
 	tcase_add_test(t, our_programs_are_found_where_the_environment_says);
+	tcase_add_test(t, a_moved_installation_is_found_from_our_own_place);
 	tcase_add_test(t, a_line_carries_name_text_and_error);
 	suite_add_tcase(s, t);
 	return npp_suite_run(s);
