@@ -42,6 +42,11 @@ static struct npp_i2oq_prod *lane(struct ism *I, unsigned h, unsigned ctx)
 	return p;
 }
 
+bool ism_ctx_open(struct ism *I, unsigned h, unsigned ctx)
+{
+	return atomic_load_explicit(&ctx_at(I, h, ctx)->state, memory_order_relaxed) != NPP_CTX_FREE;
+}
+
 int ism_post(struct ism *I, unsigned h, unsigned ctx, struct npp_msg *m)
 {
 	struct ism_host_map *hm = I->host[h];
@@ -77,7 +82,8 @@ void ism_bells(struct ism *I)
 				unsigned ctx = w * 64 + (unsigned)__builtin_ctzll(hm->bell_due[w]);
 
 				hm->bell_due[w] &= hm->bell_due[w] - 1;
-				if (!npp_bell_claim(&ctx_at(I, h, ctx)->sleeping) || hm->bell[ctx] < 0)
+				/* One whose doorbell we are not yet given sleeps on: ism_host_bell(). */
+				if (hm->bell[ctx] < 0 || !npp_bell_claim(&ctx_at(I, h, ctx)->sleeping))
 					continue;
 				npp_ringer_add(&I->ringer, hm->bell[ctx]);
 				npp_stat_inc(I->stats, NPP_IS_BELLS);

@@ -217,10 +217,12 @@ void ism_host_bell(struct ism *I, unsigned h, unsigned ctx, int fd)
 	if (hm->bell[ctx] >= 0)
 		close(hm->bell[ctx]);
 	hm->bell[ctx] = fd;
-	if (!I->r->host[h].fresh) { /* a predecessor may have posted and not rung */
-		hm->bell_due[ctx / 64] |= 1ull << (ctx % 64);
-		hm->bell_any = true;
-	}
+	/* We may have posted before we had it. A predecessor may have, too, and even have taken the
+	 * sleep word and died before it rang. */
+	hm->bell_due[ctx / 64] |= 1ull << (ctx % 64);
+	hm->bell_any = true;
+	if (!I->r->host[h].fresh && ism_ctx_open(I, h, ctx))
+		npp_ringer_add(&I->ringer, fd);
 }
 
 void ism_host_in_bell(struct ism *I, unsigned h, int fd)

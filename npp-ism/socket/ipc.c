@@ -34,6 +34,7 @@ int ism_ipc_attach(struct ism *I, unsigned peer, const int fds[4])
 		return err;
 	}
 	p->open = true;
+	npp_bell_ring(I->bells[peer]); /* a predecessor may have published and not rung */
 	return 0;
 }
 

@@ -294,6 +294,7 @@ void ism_post_osm(struct ism *I, unsigned h, struct npp_msg *m);
 bool ism_owed_retry(struct ism *I, unsigned h);	/* true: some are left */
 /* Sets BITS in pend_out of S and tells subscribers about those that were clear (ALWAYS: all). */
 void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always);
+bool ism_ctx_open(struct ism *I, unsigned h, unsigned ctx);
 void ism_ctx_forget(struct ism *I, unsigned h, unsigned ctx);
 void ism_bells(struct ism *I);
 

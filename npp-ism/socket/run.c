@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/start.h"
 #include "npp-ism/socket/ism.h"
 
 #define RX_BUDGET 64
@@ -57,6 +58,8 @@ static unsigned rx_run(void *arg, unsigned budget)
 		}
 	}
 	npp_fring_release(&I->rx);
+	if (n)
+		npp_start_worked(I->page, I->now_us);
 	npp_stat_add(I->stats, NPP_IS_RX_FRAMES, n);
 	npp_stat_add(I->stats, NPP_IS_RX_BYTES, bytes);
 	return n;

@@ -426,8 +426,9 @@ void osm_assoc_close(struct npp_osm *o, unsigned i, bool free_record)
 		x->wait = (struct osm_bits){ { 0 } };
 		set_state(o, i, OSM_AS_CLOSING);
 		osm_assoc_deadline(o, i, o->now + OSM_LETGO_US);
-		for (unsigned s = 0; s < o->n_slots; s++)
-			if (osm_bit(&x->told, s) && o->slot[s].mapped)
+		/* One that is not attached just now (we are new ourselves) is told when it is. */
+		for (unsigned s = 0; s < NPP_MAX_SLOTS; s++)
+			if (osm_bit(&x->told, s))
 				tell_letgo(o, i, s);
 		if (osm_bits_none(&x->wait))
 			osm_assoc_free(o, i);
@@ -473,18 +474,20 @@ void osm_assoc_letgo(struct npp_osm *o, unsigned i, unsigned s)
 		osm_assoc_free(o, i);
 }
 
-/* The ISM of slot S said HELLO: all listeners and datagram sockets, again. */
+/* The ISM of slot S said HELLO: all listeners and datagram sockets, again. First those that
+ * end: others may have their ports by now. */
 void osm_assoc_slot_up(struct npp_osm *o, unsigned s)
 {
+	for (unsigned i = 0; i < o->assoc_hi; i++)
+		if (o->books->assoc[i].state == OSM_AS_CLOSING && osm_bit(&o->assoc[i].told, s))
+			tell_letgo(o, i, s);
 	for (unsigned i = 0; i < o->assoc_hi; i++) {
 		uint32_t state = o->books->assoc[i].state;
 
-		if (state == OSM_AS_SPREADING || state == OSM_AS_ACTIVE) {
-			osm_bit_clear(&o->assoc[i].told, s);
-			osm_assoc_spread(o, i);
-		} else if (state == OSM_AS_CLOSING && osm_bit(&o->assoc[i].told, s)) {
-			tell_letgo(o, i, s);
-		}
+		if (state != OSM_AS_SPREADING && state != OSM_AS_ACTIVE)
+			continue;
+		osm_bit_clear(&o->assoc[i].told, s);
+		osm_assoc_spread(o, i);
 	}
 }
 

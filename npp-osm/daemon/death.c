@@ -319,6 +319,7 @@ void osm_proc_died(struct npp_osm *o, unsigned p)
 	osm_proc_free(o, p);
 	osm_death_done(o, d);
 	osm_sweep_soon(o);
+	osm_ring_isms(o); /* it may have taken the sleep word of one and died before it rang */
 }
 
 /* Process P runs another program now: its contexts are gone, its descriptors not. */

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/start.h"
 #include "npp-osm/daemon/priv.h"
 
 #define BATCH 64
@@ -177,7 +178,8 @@ int npp_osm_step(struct npp_osm *o, int max_wait_ms)
 	o->now = o->cfg.now_us(o->cfg.now_arg);
 	for (int i = 0; i < n && !o->stop; i++)
 		on_event(o, ev[i].data.u64);
-	osm_drain_lanes(o);
+	if (osm_drain_lanes(o) || n > 0)
+		npp_start_worked(page, o->now);
 	osm_npp_reap_broken(o);
 	npp_stat_set(o->stat, NPP_OS_HEAP_USED, o->heap.used);
 	atomic_store_explicit(&page->now_us, o->now, memory_order_relaxed);

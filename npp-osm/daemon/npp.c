@@ -226,6 +226,7 @@ static void go_on(struct npp_osm *o, unsigned a, uint32_t up)
 			o->slot[osm_slot_of(a, i)].up = true;
 			osm_assoc_slot_up(o, osm_slot_of(a, i));
 		}
+	osm_ring_isms(o);
 }
 
 static int check_attached(const struct osm_npp *n, const struct npp_ctl_msg *m, struct npp_ctl_attached *r)

@@ -293,6 +293,7 @@ void osm_post(struct npp_osm *o, unsigned s, const struct npp_msg *m);
 void osm_pump(struct npp_osm *o);
 bool osm_lanes_pending(struct npp_osm *o);
 unsigned osm_drain_lanes(struct npp_osm *o);
+void osm_ring_isms(struct npp_osm *o);
 void osm_nudge(struct npp_osm *o, unsigned s, unsigned c);
 bool osm_slot_passed(struct npp_osm *o, unsigned s, uint32_t mark);
 

@@ -204,6 +204,9 @@ int osm_rebuild(struct npp_osm *o, struct npp_err *e)
 		if (atomic_load_explicit(&o->host->attach[a].state, memory_order_relaxed))
 			atomic_store_explicit(&o->host->attach[a].state, 3, memory_order_release);
 	watch_again(o);
+	for (unsigned c = 1; c < NPP_MAX_CTX; c++) /* our predecessor may have been about to ring */
+		if (o->ctx[c].state == NPP_CTX_OPEN)
+			osm_ring(o, o->bell[c]);
 	o->ctx_orphans_at = o->now + OSM_REBUILD_US;
 	osm_sweep_soon(o);
 	npp_info("goes on with %llu processes, %llu bound sockets, %llu KB of host memory",

@@ -68,6 +68,18 @@ void osm_nudge(struct npp_osm *o, unsigned s, unsigned c)
 		osm_ring(o, o->npp[s / NPP_MAX_IOPS].bell_fd[s % NPP_MAX_IOPS]);
 }
 
+/* Rings all ISMs whether they sleep or not, and has them look at our lane: for what somebody
+ * who died was about to say. */
+void osm_ring_isms(struct npp_osm *o)
+{
+	for (unsigned s = 0; s < o->n_slots; s++) {
+		if (!o->slot[s].mapped)
+			continue;
+		npp_inbound_mark(o->slot[s].in, 0);
+		osm_ring(o, o->npp[s / NPP_MAX_IOPS].bell_fd[s % NPP_MAX_IOPS]);
+	}
+}
+
 /* Free frames in our lane to the ISM; a position that makes no sense counts as none. */
 static bool lane_has_room(const struct osm_slot *sl)
 {
