@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/lab.h"
+#include "harness/verbs.h"
 #include "lib/self.h"
 
 static int set_npp(const struct lab *l, const struct lab_node *n, struct npp_err *e)
@@ -62,6 +62,19 @@ static int need_up(const struct lab *l, struct npp_err *e)
 {
 	return strcmp(l->state, "up") == 0 ? 0 :
 	       npp_err_set(e, -EAGAIN, "lab '%s' is %s, not up", l->name, l->state);
+}
+
+int lab_open(struct lab *l, const char *name, struct npp_err *e)
+{
+	char pick[TOPO_LAB_LEN + 1];
+	int r;
+
+	if (geteuid() != 0)
+		return npp_err_set(e, -EPERM, "this needs to be root");
+	r = lab_pick(name, pick, sizeof pick, e);
+	if (r == 0)
+		r = lab_load(l, pick, e);
+	return r < 0 ? r : need_up(l, e);
 }
 
 int lab_exec(const char *lab, const char *node, char *const argv[])

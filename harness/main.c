@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/lab.h"
+#include "harness/verbs.h"
 #include "lib/conf.h"
 
 #define MAX_SETS 64
@@ -17,6 +17,9 @@ struct opts {
 	char *sets[MAX_SETS];
 	unsigned n_sets;
 	bool json;
+	const char *write, *to;		/* -w, --to */
+	uint64_t count;
+	double seconds, speed;
 	char *const *args;	/* what is left, ends with NULL */
 	int n_args;
 };
@@ -78,6 +81,64 @@ static int cmd_list(const struct opts *o)
 	return o->n_args ? bad_usage("list", "takes no argument") : lab_print_list();
 }
 
+static int cmd_shell(const struct opts *o)
+{
+	return o->n_args == 1 ? lab_shell(o->name, o->args[0]) : bad_usage("shell", "expected one NODE");
+}
+
+static int cmd_links(const struct opts *o)
+{
+	return o->n_args ? bad_usage("links", "takes no argument") : lab_links(o->name, o->json);
+}
+
+static int cmd_logs(const struct opts *o)
+{
+	return o->n_args > 1 ? bad_usage("logs", "expected at most one NODE") :
+	       lab_logs(o->name, o->n_args ? o->args[0] : NULL);
+}
+
+static int cmd_impair(const struct opts *o)
+{
+	return o->n_args < 1 ? bad_usage("impair", "expected LINK [KEY=VALUE]...") :
+	       lab_impair(o->name, o->args[0], o->args + 1, o->json);
+}
+
+static int cmd_fault(const struct opts *o)
+{
+	return o->n_args < 1 ? bad_usage("fault", "expected what to break") : lab_fault(o->name, o->args, o->json);
+}
+
+static int cmd_capture(const struct opts *o)
+{
+	char filter[1024] = "";
+
+	if (o->n_args < 1 || !o->write)
+		return bad_usage("capture", "expected LINK -w FILE");
+	for (int i = 1; i < o->n_args; i++) {
+		size_t len = strlen(filter);
+
+		if (len + strlen(o->args[i]) + 2 > sizeof filter)
+			return bad_usage("capture", "the filter is too long");
+		snprintf(filter + len, sizeof filter - len, "%s%s", len ? " " : "", o->args[i]);
+	}
+	return lab_capture(o->name, o->args[0], o->write, filter, o->count, o->seconds, o->json);
+}
+
+static int cmd_replay(const struct opts *o)
+{
+	return o->n_args != 2 ? bad_usage("replay", "expected NODE FILE") :
+	       lab_replay(o->name, o->args[0], o->args[1], o->to, o->speed, o->json);
+}
+
+static int cmd_graph(const struct opts *o)
+{
+	if (o->n_args > 1)
+		return bad_usage("graph", "expected at most one LAB");
+	if (o->seconds > 0 && !o->write)
+		return bad_usage("graph", "--watch needs -w FILE");
+	return lab_graph(o->n_args ? o->args[0] : o->name, o->write, o->seconds);
+}
+
 static int cmd_clean(const struct opts *o)
 {
 	return o->n_args ? bad_usage("clean", "takes no argument") : lab_clean();
@@ -86,13 +147,26 @@ static int cmd_clean(const struct opts *o)
 static const struct verb {
 	const char *name;
 	int (*run)(const struct opts *o);
-	const char *opts;	/* n: --name/--lab, s: --set, j: --json */
+	const char *opts;	/* n: --name/--lab, s: --set, j: --json, w: -w, c: --count, t: --seconds,
+				   x: --speed, d: --to, W: --watch */
 	const char *args, *what;
 } verbs[] = {
 	{ "up", cmd_up, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Make a lab from a file (npp-topology(5))." },
 	{ "down", cmd_down, "n", "[LAB]", "Take a lab away, with all that runs in it." },
 	{ "status", cmd_status, "nj", "[LAB] [--json]", "The nodes of a lab and how they are." },
 	{ "exec", cmd_exec, "n", "[--lab LAB] NODE -- COMMAND [ARGUMENT]...", "Run a command on a node." },
+	{ "shell", cmd_shell, "n", "[--lab LAB] NODE", "A shell on a node." },
+	{ "links", cmd_links, "nj", "[--lab LAB] [--json]", "The links of a lab: state, traffic, wires." },
+	{ "logs", cmd_logs, "n", "[--lab LAB] [NODE[.PROGRAM]]", "What the processes of a lab have said." },
+	{ "impair", cmd_impair, "nj", "[--lab LAB] LINK [KEY=VALUE... | clear] [--json]",
+	  "Show or change what a link's wire does to frames (npp-wire(1))." },
+	{ "fault", cmd_fault, "nj", "[--lab LAB] kill|stop|cont|hup|term ROLE | link LINK down|up|flap [TIME] | "
+	  "partition NETWORK NODE... | heal NETWORK [--json]", "Break something." },
+	{ "capture", cmd_capture, "njwct", "[--lab LAB] LINK|NETWORK -w FILE [--count N] [--seconds S] [FILTER...] [--json]",
+	  "Write the frames of a link to a file, for tcpdump and wireshark." },
+	{ "replay", cmd_replay, "njxd", "[--lab LAB] NODE FILE [--to NODE] [--speed FACTOR] [--json]",
+	  "Send a capture into the lab as if NODE had made it." },
+	{ "graph", cmd_graph, "nwW", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS]", "Draw a lab." },
 	{ "check", cmd_check, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Say what is wrong with a file." },
 	{ "list", cmd_list, "", "", "The labs there are." },
 	{ "clean", cmd_clean, "", "", "Remove what labs that died have left." },
@@ -121,16 +195,67 @@ static int bad_usage(const char *verb, const char *what)
 	return 2;
 }
 
+static const char *option_name(const struct option *longs, int c)
+{
+	if (c == 'n')
+		return "name or --lab";
+	while (longs->name && longs->val != c)
+		longs++;
+	return longs->name ? longs->name : "?";
+}
+
+static int number(const char *verb, const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	if (end != text && !*end && *out >= 0 && *out <= 1e9)
+		return 0;
+	npp_warnx("%s: '%s' is no number", verb, text);
+	return -1;
+}
+
+static int take_option(struct opts *o, const char *verb, int c, char *arg)
+{
+	double v = 0;
+
+	switch (c) {
+	case 'n': o->name = arg; return 0;
+	case 'j': o->json = true; return 0;
+	case 'w': o->write = arg; return 0;
+	case 'd': o->to = arg; return 0;
+	case 's':
+		if (o->n_sets < MAX_SETS) {
+			o->sets[o->n_sets++] = arg;
+			return 0;
+		}
+		npp_warnx("%s: more than %d times --set", verb, MAX_SETS);
+		return -1;
+	}
+	if (number(verb, arg, &v) < 0)
+		return -1;
+	if (c == 'c')
+		o->count = (uint64_t)v;
+	else if (c == 'x')
+		o->speed = v;
+	else
+		o->seconds = v;
+	return 0;
+}
+
 /* 0; 1: help was asked for and given; -1: said what is wrong. */
 static int parse(struct opts *o, const struct verb *v, int argc, char **argv, int *verbose)
 {
 	static const struct option longs[] = {
 		{ "name", required_argument, NULL, 'n' }, { "lab", required_argument, NULL, 'n' },
 		{ "set", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "write", required_argument, NULL, 'w' }, { "count", required_argument, NULL, 'c' },
+		{ "seconds", required_argument, NULL, 't' }, { "speed", required_argument, NULL, 'x' },
+		{ "to", required_argument, NULL, 'd' }, { "watch", required_argument, NULL, 'W' },
 		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 	};
 	/* exec: the command's own options are not ours; others may have them at the end. */
-	const char *shorts = v->run == cmd_exec ? "+vh" : "vh";
+	const char *shorts = v->run == cmd_exec ? "+vh" : "vhw:";
 	char who[32];
 	int c;
 
@@ -150,19 +275,11 @@ static int parse(struct opts *o, const struct verb *v, int argc, char **argv, in
 		if (c == '?')
 			return -1;
 		if (!strchr(v->opts, c)) {
-			npp_warnx("%s: --%s is not for this verb", v->name, c == 'n' ? "name or --lab" : c == 's' ? "set" : "json");
+			npp_warnx("%s: --%s is not for this verb", v->name, option_name(longs, c));
 			return -1;
 		}
-		if (c == 'n') {
-			o->name = optarg;
-		} else if (c == 'j') {
-			o->json = true;
-		} else if (o->n_sets < MAX_SETS) {
-			o->sets[o->n_sets++] = optarg;
-		} else {
-			npp_warnx("%s: more than %d times --set", v->name, MAX_SETS);
+		if (take_option(o, v->name, c, optarg) < 0)
 			return -1;
-		}
 	}
 	o->args = argv + optind;
 	o->n_args = argc - optind;
@@ -171,7 +288,7 @@ static int parse(struct opts *o, const struct verb *v, int argc, char **argv, in
 
 static int run_verb(const struct verb *v, int argc, char **argv, int verbose)
 {
-	struct opts o = { .name = NULL };
+	struct opts o = { .speed = 1 };
 	int r = parse(&o, v, argc, argv, &verbose);
 
 	if (r < 0)

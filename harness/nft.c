@@ -58,7 +58,7 @@ int nft_apply(const char *ns, const char *node, const char *rules, struct npp_er
 		ns_leave(back);
 		first_line(out, text, sizeof text);
 		if (r < 0)
-			npp_err_set(e, r, "firewall rules of '%s': nft: %s", node, text);
+			npp_err_set(e, r, "rules of '%s': nft: %s", node, text);
 	}
 	if (in >= 0)
 		close(in);

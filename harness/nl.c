@@ -138,6 +138,49 @@ int nl_setup_link(struct nl_ns *n, const char *ifname, const uint8_t *mac, uint3
 	return r < 0 ? r : change_link(n, ifname, bridge, e);
 }
 
+int nl_link_info(struct nl_ns *n, const char *ifname, struct nl_link_info *i, struct npp_err *e)
+{
+	struct rtnl_link *l = NULL;
+	unsigned flags;
+	int r = get_link(n, ifname, &l, e);
+
+	memset(i, 0, sizeof *i);
+	if (r < 0)
+		return r;
+	flags = rtnl_link_get_flags(l);
+	i->up = flags & IFF_UP;
+	i->carrier = (flags & IFF_LOWER_UP) && (flags & IFF_RUNNING);
+	i->mtu = rtnl_link_get_mtu(l);
+	i->rx_bytes = rtnl_link_get_stat(l, RTNL_LINK_RX_BYTES);
+	i->tx_bytes = rtnl_link_get_stat(l, RTNL_LINK_TX_BYTES);
+	i->rx_packets = rtnl_link_get_stat(l, RTNL_LINK_RX_PACKETS);
+	i->tx_packets = rtnl_link_get_stat(l, RTNL_LINK_TX_PACKETS);
+	i->drops = rtnl_link_get_stat(l, RTNL_LINK_RX_DROPPED) + rtnl_link_get_stat(l, RTNL_LINK_TX_DROPPED);
+	rtnl_link_put(l);
+	return 0;
+}
+
+int nl_set_flags(struct nl_ns *n, const char *ifname, bool up, struct npp_err *e)
+{
+	struct rtnl_link *old = NULL, *new = rtnl_link_alloc();
+	int r = get_link(n, ifname, &old, e);
+
+	if (r == 0 && !new)
+		r = npp_err_set(e, -ENOMEM, "out of memory");
+	if (r == 0) {
+		if (up)
+			rtnl_link_set_flags(new, IFF_UP);
+		else
+			rtnl_link_unset_flags(new, IFF_UP);
+		r = rtnl_link_change(n->sk, old, new, 0);
+		if (r < 0)
+			r = nl_fail(e, n, r, up ? "take up link" : "take down link", ifname);
+	}
+	rtnl_link_put(old);
+	rtnl_link_put(new);
+	return r;
+}
+
 int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e)
 {
 	return change_link(n, ifname, NULL, e);

@@ -30,6 +30,14 @@ int nl_add_veth(struct nl_ns *n, const char *ifname, const uint8_t mac[6], uint3
 /* Gives a link a MAC and an MTU (NULL, 0: leave), makes it a port of BRIDGE (NULL: of none), up. */
 int nl_setup_link(struct nl_ns *n, const char *ifname, const uint8_t *mac, uint32_t mtu, const char *bridge,
 		  struct npp_err *e);
+struct nl_link_info {
+	bool up, carrier;
+	uint32_t mtu;
+	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, drops;
+};
+int nl_link_info(struct nl_ns *n, const char *ifname, struct nl_link_info *i, struct npp_err *e);
+/* Takes a link up or down. */
+int nl_set_flags(struct nl_ns *n, const char *ifname, bool up, struct npp_err *e);
 int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e);
 /* ADDR in host order. */
 int nl_add_addr(struct nl_ns *n, const char *ifname, uint32_t addr, unsigned plen, struct npp_err *e);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * capture.c - take a capture from a link or a network, with libpcap
+ *
+ * A link is seen at its port on the network's bridge, a network at the bridge. The kernel
+ * leaves checksums open and segments together on such links; replay.c puts that right.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pcap/pcap.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/verbs.h"
+
+#define SNAPLEN 262144
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	stop = sig;
+}
+
+/* Where WHAT, a link or a network, can be seen. */
+static int find_place(struct lab *l, const char *what, const char **ns, const char **ifname, struct npp_err *e)
+{
+	struct link k;
+	int r;
+
+	for (uint32_t i = 0; i < l->n_nets; i++)
+		if (strcmp(l->nets[i].name, what) == 0) {
+			*ns = l->nets[i].ns;
+			*ifname = l->nets[i].name;
+			return 0;
+		}
+	r = link_find(l, what, &k, e);
+	if (r == 0) {
+		*ns = k.net_ns;
+		*ifname = k.node->name;
+	}
+	return r;
+}
+
+static pcap_t *open_link(const char *ifname, const char *filter, struct npp_err *e)
+{
+	char text[PCAP_ERRBUF_SIZE] = "";
+	struct bpf_program prog;
+	pcap_t *p = pcap_create(ifname, text);
+	int r;
+
+	if (!p) {
+		npp_err_set(e, -EIO, "%s: %s", ifname, text);
+		return NULL;
+	}
+	pcap_set_snaplen(p, SNAPLEN);
+	pcap_set_promisc(p, 1);
+	pcap_set_timeout(p, 50);
+	pcap_set_buffer_size(p, 16 << 20);
+	r = pcap_activate(p);
+	if (r >= 0 && filter && *filter) {
+		r = pcap_compile(p, &prog, filter, 1, PCAP_NETMASK_UNKNOWN);
+		if (r == 0) {
+			r = pcap_setfilter(p, &prog);
+			pcap_freecode(&prog);
+		}
+	}
+	if (r < 0) {
+		npp_err_set(e, -EINVAL, "%s: %s", filter && *filter ? "filter" : ifname, pcap_geterr(p));
+		pcap_close(p);
+		return NULL;
+	}
+	return p;
+}
+
+struct limits { uint64_t count; int64_t end_ms; };
+
+static uint64_t run(pcap_t *p, pcap_dumper_t *d, const struct limits *lim)
+{
+	struct pcap_pkthdr *h;
+	const u_char *data;
+	uint64_t n = 0;
+	int r;
+
+	pcap_setnonblock(p, 1, (char[PCAP_ERRBUF_SIZE]){ "" });
+	while (!stop && (!lim->count || n < lim->count) && (!lim->end_ms || now_ms() < lim->end_ms)) {
+		r = pcap_next_ex(p, &h, &data);
+		if (r < 0)
+			break;
+		if (r == 0) {
+			pause_ms(5);
+			continue;
+		}
+		pcap_dump((u_char *)d, h, data);
+		n++;
+	}
+	return n;
+}
+
+static int capture(struct lab *l, const char *what, const char *file, const char *filter, struct limits *lim,
+		   bool json, struct npp_err *e)
+{
+	const char *ns = "", *ifname = "";
+	char path[NS_PATH_CAP];
+	struct pcap_stat st = { 0 };
+	pcap_dumper_t *d;
+	pcap_t *p;
+	uint64_t n;
+	int fd, r = find_place(l, what, &ns, &ifname, e), back;
+
+	if (r < 0)
+		return r;
+	fd = open(ns_path(ns, path), O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return npp_err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	back = ns_enter_fd(fd, e);
+	close(fd);
+	if (back < 0)
+		return back;
+	p = open_link(ifname, filter, e);
+	ns_leave(back);
+	if (!p)
+		return -EIO;
+	d = pcap_dump_open(p, file);
+	if (!d) {
+		r = npp_err_set(e, -EIO, "%s", pcap_geterr(p));
+		pcap_close(p);
+		return r;
+	}
+	fprintf(stderr, "npp-lab: capturing on %s\n", what);
+	n = run(p, d, lim);
+	pcap_stats(p, &st);
+	r = pcap_dump_flush(d) < 0 ? npp_err_set(e, -EIO, "cannot write %s", file) : 0;
+	pcap_dump_close(d);
+	pcap_close(p);
+	if (json)
+		printf("{\"frames\": %llu, \"missed\": %u}\n", (unsigned long long)n, st.ps_drop);
+	else
+		printf("%llu frames from %s to %s, %u missed\n", (unsigned long long)n, what, file, st.ps_drop);
+	return r;
+}
+
+int lab_capture(const char *lab, const char *link, const char *file, const char *filter, uint64_t count,
+		double seconds, bool json)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct limits lim = { .count = count, .end_ms = seconds > 0 ? now_ms() + (int64_t)(seconds * 1000) : 0 };
+	struct lab l = { .lock = -1 };
+	struct npp_err e = { "" };
+	int r;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	r = lab_open(&l, lab, &e);
+	if (r == 0)
+		r = capture(&l, link, file, filter, &lim, json, &e);
+	lab_free(&l);
+	if (r < 0)
+		npp_warnx("capture: %s", e.text);
+	return r < 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * graph.c - draw a lab: networks as bars, accelerators attached to their hosts
+ *
+ * The picture is text for dot(1) of Graphviz; dot makes SVG of it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/verbs.h"
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	stop = sig;
+}
+
+static bool alive(struct lab *l, const struct lab_node *n)
+{
+	const struct lab_proc *p = lab_find_proc(l, n->name);
+
+	return ns_inode(n->ns) && (strcmp(n->stack, "npp") != 0 || (p && proc_alive(p)));
+}
+
+/* Networks are bars; their width goes with the number of links. */
+static void draw_net(FILE *f, const struct lab *l, const struct lab_net *net)
+{
+	unsigned links = 0;
+
+	for (uint32_t i = 0; i < l->n_nodes; i++)
+		for (uint32_t j = 0; j < l->nodes[i].n_ifs; j++)
+			links += strcmp(l->nodes[i].ifs[j].network, net->name) == 0;
+	fprintf(f, "  \"net %s\" [shape=box, style=filled, fillcolor=\"#34495e\", fontcolor=white, height=0.25, width=%.1f, "
+		"fixedsize=true, label=\"%s  %s\"];\n", net->name, links < 2 ? 3.0 : 1.6 * links, net->name, net->subnet);
+}
+
+static void draw_node(FILE *f, struct lab *l, const struct lab_node *n)
+{
+	static const struct { const char *kind, *shape, *fill; } looks[] = {
+		{ "host", "box3d", "#fdf2d0" }, { "npp", "component", "#d5e8f7" }, { "client", "box", "#e9f7e4" },
+		{ "router", "ellipse", "#eeeeee" }, { "firewall", "octagon", "#f9dcd8" }, { "switch", "box", "#eeeeee" },
+	};
+	const char *shape = "box", *fill = "white";
+
+	for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)
+		if (strcmp(looks[i].kind, n->kind) == 0) {
+			shape = looks[i].shape;
+			fill = looks[i].fill;
+		}
+	fprintf(f, "  \"%s\" [shape=%s, style=filled, fillcolor=\"%s\", color=\"%s\", label=\"%s", n->name, shape, fill,
+		alive(l, n) ? "#333333" : "#cc0000", n->name);
+	if (n->iops)
+		fprintf(f, "\\n%u IOP%s", n->iops, n->iops == 1 ? "" : "s");
+	else if (strcmp(n->kind, "host") == 0)
+		fprintf(f, "\\n%s stack", n->stack);
+	fprintf(f, "%s\"];\n", alive(l, n) ? "" : "\\ndead");
+}
+
+static void bytes_text(char *out, size_t cap, uint64_t n)
+{
+	static const char unit[] = "BKMGTP";
+	double v = (double)n;
+	int i = 0;
+
+	for (; v >= 1000 && unit[i + 1]; i++)
+		v /= 1000;
+	snprintf(out, cap, i ? "%.1f%c" : "%.0f%c", v, unit[i]);
+}
+
+static void draw_link(FILE *f, const struct link *k)
+{
+	struct link_state s;
+	struct npp_err e;
+	char rx[16], tx[16];
+	const char *color = "#333333";
+
+	if (link_state(k, &s, &e) < 0 || !s.up || !s.carrier)
+		color = "#cc0000";
+	bytes_text(rx, sizeof rx, s.rx_bytes);
+	bytes_text(tx, sizeof tx, s.tx_bytes);
+	fprintf(f, "  \"net %s\" -- \"%s\" [color=\"%s\", label=\"%.*s\\nin %s out %s", k->ifc->network, k->node->name, color,
+		(int)strcspn(k->ifc->address, "/"), k->ifc->address, rx, tx);
+	if (!s.up)
+		fputs("\\ndown", f);
+	if (k->ifc->wire)
+		fprintf(f, "\\n%s\", style=dashed];\n", k->ifc->wire[0] ? k->ifc->wire : "wire");
+	else
+		fputs("\"];\n", f);
+}
+
+static void draw(FILE *f, struct lab *l)
+{
+	struct link k;
+
+	fprintf(f, "graph \"%s\" {\n  label=\"lab %s\"; labelloc=t; fontname=\"Helvetica\"; fontsize=16;\n"
+		"  node [fontname=\"Helvetica\", fontsize=11]; edge [fontname=\"Helvetica\", fontsize=9];\n"
+		"  rankdir=TB; splines=line; nodesep=0.5; ranksep=0.6;\n", l->name, l->name);
+	for (uint32_t i = 0; i < l->n_nets; i++)
+		draw_net(f, l, &l->nets[i]);
+	for (uint32_t i = 0; i < l->n_nodes; i++) {
+		const struct lab_node *n = &l->nodes[i];
+
+		draw_node(f, l, n);
+		for (uint32_t j = 0; j < n->n_npps; j++)	/* attached: a short thick line */
+			fprintf(f, "  \"%s\" -- \"%s\" [penwidth=5, color=\"#7f8c8d\", minlen=1, weight=10];\n", n->npps[j], n->name);
+	}
+	for (uint32_t i = 0; link_at(l, i, &k); i++)
+		draw_link(f, &k);
+	fputs("}\n", f);
+}
+
+static _Noreturn void run_dot(int in, const char *out)
+{
+	if (dup2(in, 0) < 0)
+		_exit(126);
+	if (out)
+		execlp("dot", "dot", "-Tsvg", "-o", out, (char *)NULL);
+	else
+		execlp("dot", "dot", "-Tsvg", (char *)NULL);
+	dprintf(2, "npp-lab: cannot run dot: %s (package graphviz)\n", strerror(errno));
+	_exit(127);
+}
+
+static int to_svg(struct lab *l, const char *out, struct npp_err *e)
+{
+	int p[2], status = -1;
+	pid_t pid;
+	FILE *f;
+
+	fflush(NULL);
+	if (pipe(p) < 0)
+		return npp_err_set(e, -errno, "cannot make a pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid == 0) {
+		close(p[1]);
+		run_dot(p[0], out);
+	}
+	close(p[0]);
+	f = fdopen(p[1], "w");
+	if (f && pid > 0)
+		draw(f, l);
+	if (f)
+		fclose(f);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && status == 0 ? 0 : npp_err_set(e, -EIO, "no picture was made");
+}
+
+/* By way of another file, so that who looks at it never sees half of one. */
+static int write_graph(struct lab *l, const char *out, struct npp_err *e)
+{
+	size_t n = out ? strlen(out) : 0;
+	bool text = n > 4 && strcmp(out + n - 4, ".dot") == 0;
+	char tmp[PATH_MAX];
+	FILE *f;
+	int r;
+
+	if (!out)
+		return to_svg(l, NULL, e);
+	snprintf(tmp, sizeof tmp, "%s.new", out);
+	if (text) {
+		f = fopen(tmp, "we");
+		if (!f)
+			return npp_err_set(e, -errno, "cannot write %s: %s", tmp, strerror(errno));
+		draw(f, l);
+		r = fclose(f) == 0 ? 0 : npp_err_set(e, -EIO, "cannot write %s", tmp);
+	} else {
+		r = to_svg(l, tmp, e);
+	}
+	if (r == 0 && rename(tmp, out) < 0)
+		r = npp_err_set(e, -errno, "cannot write %s: %s", out, strerror(errno));
+	if (r < 0)
+		unlink(tmp);
+	return r;
+}
+
+int lab_graph(const char *lab, const char *out, double seconds)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct npp_err e = { "" };
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (seconds > 0) {
+		sigaction(SIGINT, &sa, NULL);
+		sigaction(SIGTERM, &sa, NULL);
+	}
+	do {
+		struct lab l = { .lock = -1 };
+
+		r = lab_open(&l, lab, &e);
+		if (r == 0)
+			r = write_graph(&l, out, &e);
+		lab_free(&l);
+		if (r == 0 && seconds > 0)
+			pause_ms((int)(seconds * 1000));
+	} while (r == 0 && seconds > 0 && !stop);
+	if (r < 0)
+		npp_warnx("graph: %s", e.text);
+	return r < 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * links.c - the links of a lab: find, show, cut, impair
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/verbs.h"
+
+static const char *net_ns(const struct lab *l, const char *net)
+{
+	for (uint32_t i = 0; i < l->n_nets; i++)
+		if (strcmp(l->nets[i].name, net) == 0)
+			return l->nets[i].ns;
+	return NULL;
+}
+
+bool link_at(struct lab *l, uint32_t n, struct link *k)
+{
+	for (uint32_t i = 0; i < l->n_nodes; n -= l->nodes[i++].n_ifs)
+		if (n < l->nodes[i].n_ifs) {
+			k->node = &l->nodes[i];
+			k->ifc = &l->nodes[i].ifs[n];
+			k->net_ns = net_ns(l, k->ifc->network);
+			return k->net_ns != NULL;
+		}
+	return false;
+}
+
+int link_find(struct lab *l, const char *text, struct link *k, struct npp_err *e)
+{
+	struct link one;
+	char name[64];
+	unsigned of_node = 0;
+
+	for (uint32_t n = 0; link_at(l, n, &one); n++) {
+		snprintf(name, sizeof name, "%s.%s", one.node->name, one.ifc->network);
+		if (strcmp(name, text) == 0) {
+			*k = one;
+			return 0;
+		}
+		if (strcmp(one.node->name, text) == 0) {
+			*k = one;
+			of_node++;
+		}
+	}
+	if (of_node > 1)
+		return npp_err_set(e, -ENOTUNIQ, "'%s' has several links: say %s.NETWORK", text, text);
+	return of_node ? 0 : npp_err_set(e, -ENOENT, "lab '%s' has no link '%s' (NODE.NETWORK; see 'npp-lab links')",
+					 l->name, text);
+}
+
+static int open_net(const struct link *k, struct nl_ns *n, struct npp_err *e)
+{
+	char path[NS_PATH_CAP];
+
+	return nl_ns_open(n, ns_path(k->net_ns, path), k->net_ns, e);
+}
+
+int link_state(const struct link *k, struct link_state *s, struct npp_err *e)
+{
+	struct nl_link_info i;
+	struct nl_ns n;
+	int r = open_net(k, &n, e);
+
+	memset(s, 0, sizeof *s);
+	if (r < 0)
+		return r;
+	r = nl_link_info(&n, k->node->name, &i, e);
+	nl_ns_close(&n);
+	if (r < 0)
+		return r;
+	/* The port on the bridge is the other end: what it gets, the node has sent. */
+	*s = (struct link_state){ .up = i.up, .carrier = i.carrier, .mtu = i.mtu, .rx_bytes = i.tx_bytes, .tx_bytes = i.rx_bytes,
+				  .rx_packets = i.tx_packets, .tx_packets = i.rx_packets, .drops = i.drops };
+	return 0;
+}
+
+int link_set(const struct link *k, bool up, struct npp_err *e)
+{
+	struct nl_ns n;
+	int r = open_net(k, &n, e);
+
+	if (r < 0)
+		return r;
+	r = nl_set_flags(&n, k->node->name, up, e);
+	nl_ns_close(&n);
+	return r;
+}
+
+/* ---- links ------------------------------------------------------------------------------------ */
+
+static void print_json(const struct link *k, const struct link_state *s, const char *wire)
+{
+	printf("{\"node\": \"%s\", \"network\": \"%s\", \"address\": \"%s\", \"mac\": \"%s\", \"up\": %s, \"carrier\": %s, "
+	       "\"mtu\": %u, \"rx_bytes\": %" PRIu64 ", \"tx_bytes\": %" PRIu64 ", \"rx_packets\": %" PRIu64
+	       ", \"tx_packets\": %" PRIu64 ", \"drops\": %" PRIu64 ", \"wire\": %s}",
+	       k->node->name, k->ifc->network, k->ifc->address, k->ifc->mac, s->up ? "true" : "false",
+	       s->carrier ? "true" : "false", s->mtu, s->rx_bytes, s->tx_bytes, s->rx_packets, s->tx_packets, s->drops, wire);
+}
+
+static void print_text(const struct link *k, const struct link_state *s)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "%s.%s", k->node->name, k->ifc->network);
+	printf("%-24s %-18s %-10s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 "  %s\n", name, k->ifc->address,
+	       !s->up ? "down" : s->carrier ? "up" : "no carrier", s->rx_bytes, s->tx_bytes, s->drops,
+	       !k->ifc->wire ? "-" : k->ifc->wire[0] ? k->ifc->wire : "clean");
+}
+
+int lab_links(const char *lab, bool json)
+{
+	struct lab l = { .lock = -1 };
+	struct npp_err e = { "" };
+	struct link_state s;
+	struct link k;
+	int r = lab_open(&l, lab, &e);
+
+	if (r == 0 && !json)
+		printf("%-24s %-18s %-10s %12s %12s %8s  %s\n", "LINK", "ADDRESS", "STATE", "BYTES IN", "BYTES OUT", "DROPS",
+		       "WIRE AT START");
+	if (r == 0 && json)
+		fputs("[", stdout);
+	for (uint32_t n = 0; r == 0 && link_at(&l, n, &k); n++) {
+		char *wire = NULL;
+
+		if (link_state(&k, &s, &e) < 0)
+			memset(&s, 0, sizeof s);	/* its nppd is dead: shown as down */
+		if (json && k.ifc->wire)
+			wire_ask(&l, k.node->name, k.ifc->network, "get", &wire, &e);
+		if (json) {
+			fputs(n ? ",\n " : "\n ", stdout);
+			print_json(&k, &s, wire && *wire == '{' ? wire : "null");
+		} else {
+			print_text(&k, &s);
+		}
+		free(wire);
+	}
+	if (r == 0 && json)
+		fputs("]\n", stdout);
+	lab_free(&l);
+	if (r < 0)
+		npp_warnx("%s", e.text);
+	return r < 0;
+}
+
+/* ---- impair ------------------------------------------------------------------------------------- */
+
+int impair(struct lab *l, const char *link, const char *request, char **answer, struct npp_err *e)
+{
+	struct link k;
+	int r = link_find(l, link, &k, e);
+
+	*answer = NULL;
+	if (r < 0)
+		return r;
+	if (!k.ifc->wire)
+		return npp_err_set(e, -EOPNOTSUPP, "link '%s' has no wire: give it 'wire: yes' in the topology", link);
+	return wire_ask(l, k.node->name, k.ifc->network, request, answer, e);
+}
+
+static int build_request(char *text, size_t cap, char *const words[], struct npp_err *e)
+{
+	size_t len = 0;
+
+	if (!words[0])
+		len = (size_t)snprintf(text, cap, "get");
+	else if (strchr(words[0], '='))
+		len = (size_t)snprintf(text, cap, "set");
+	for (int i = 0; words[i] && len < cap; i++)
+		len += (size_t)snprintf(text + len, cap - len, "%s%s", len ? " " : "", words[i]);
+	return len < cap ? 0 : npp_err_set(e, -E2BIG, "too many settings");
+}
+
+int lab_impair(const char *lab, const char *link, char *const words[], bool json)
+{
+	struct lab l = { .lock = -1 };
+	struct npp_err e = { "" };
+	char *answer = NULL, request[2048];
+	int r = lab_open(&l, lab, &e);
+
+	if (r == 0)
+		r = build_request(request, sizeof request, words, &e);
+	if (r == 0)
+		r = impair(&l, link, request, &answer, &e);
+	if (r == 0 && strcmp(answer, "ok\n") != 0) {
+		fputs(answer, stdout);
+	} else if (r == 0 && json) {
+		free(answer);
+		r = impair(&l, link, "get", &answer, &e);
+		fputs(r == 0 ? answer : "", stdout);
+	}
+	free(answer);
+	lab_free(&l);
+	if (r < 0)
+		npp_warnx("%s", e.text);
+	return r < 0;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * replay.c - send a capture into a lab, as if a node of it had made it
+ *
+ * One side of the capture is replayed: packets to the server, which is whoever got the
+ * first SYN, or else the first packet. Their source becomes the node, their destination
+ * the node named by --to (or stays, if an address of the lab was captured). MACs, lengths
+ * and checksums are made anew; what was captured as one large segment is cut to the MTU.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/verbs.h"
+#include "harness/wire/wire.h"
+#include "net/checksum.h"
+
+#define LINK_MTU 1500u
+
+struct replay {
+	struct wire_frame *in, *cut;
+	int fd;				/* AF_PACKET on the node's link */
+	uint8_t src_mac[6], dst_mac[6];
+	uint32_t server, src, dst;	/* network order; server 0: not yet known */
+	double speed;
+	uint64_t sent, other, skipped, bytes;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	stop = sig;
+}
+
+/* ---- the lab's side ---------------------------------------------------------------------------- */
+
+static uint32_t addr_of(const char *text)	/* "10.0.0.1/24", network order */
+{
+	char t[64];
+	struct in_addr a;
+
+	snprintf(t, sizeof t, "%.*s", (int)strcspn(text, "/"), text);
+	return inet_pton(AF_INET, t, &a) == 1 ? a.s_addr : 0;
+}
+
+/* The first link of NODE; for a host on NPPs, that of its first NPP. */
+static struct lab_if *first_link(struct lab *l, const char *node)
+{
+	struct lab_node *n = lab_find_node(l, node);
+
+	if (n && n->n_ifs == 0 && n->n_npps)
+		n = lab_find_node(l, n->npps[0]);
+	return n && n->n_ifs ? &n->ifs[0] : NULL;
+}
+
+static struct lab_if *link_by_addr(struct lab *l, uint32_t addr)
+{
+	struct link k;
+
+	for (uint32_t i = 0; link_at(l, i, &k); i++)
+		if (addr_of(k.ifc->address) == addr)
+			return k.ifc;
+	return NULL;
+}
+
+/* Who takes frames for TO on the network of FROM: itself, or the first router there. */
+static const struct lab_if *next_hop(struct lab *l, const struct lab_if *from, const struct lab_if *to)
+{
+	struct link k;
+
+	if (strcmp(from->network, to->network) == 0)
+		return to;
+	for (uint32_t i = 0; link_at(l, i, &k); i++)
+		if (strcmp(k.ifc->network, from->network) == 0 &&
+		    (strcmp(k.node->kind, "router") == 0 || strcmp(k.node->kind, "firewall") == 0))
+			return k.ifc;
+	return NULL;
+}
+
+static int set_target(struct replay *r, struct lab *l, const struct lab_if *from, const struct lab_if *to,
+		      struct npp_err *e)
+{
+	const struct lab_if *hop = next_hop(l, from, to);
+
+	if (!hop || npp_conf_parse_mac(hop->mac, r->dst_mac) < 0)
+		return npp_err_set(e, -EHOSTUNREACH, "there is no router from %s to %s", from->network, to->network);
+	r->dst = addr_of(to->address);
+	return 0;
+}
+
+static int open_link(struct replay *r, const char *ns, const char *ifname, struct npp_err *e)
+{
+	struct sockaddr_ll sa = { .sll_family = AF_PACKET };
+	char path[NS_PATH_CAP];
+	int fd = open(ns_path(ns, path), O_RDONLY | O_CLOEXEC), back;
+
+	if (fd < 0)
+		return npp_err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	back = ns_enter_fd(fd, e);
+	close(fd);
+	if (back < 0)
+		return back;
+	r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	sa.sll_ifindex = (int)if_nametoindex(ifname);
+	ns_leave(back);
+	if (r->fd < 0 || !sa.sll_ifindex || bind(r->fd, (struct sockaddr *)&sa, sizeof sa) < 0)
+		return npp_err_set(e, -EIO, "cannot open link %s: %s", ifname, strerror(errno));
+	return 0;
+}
+
+/* ---- the capture's side --------------------------------------------------------------------------- */
+
+/* Makes checksums of the packet that F holds, addresses changed. */
+static void fix_sums(struct wire_frame *f, uint32_t head)
+{
+	uint8_t *ip = f->data + 14, *l4 = ip + head, proto = ip[9];
+	uint32_t len = f->len - 14 - head, at = proto == IPPROTO_TCP ? 16 : 6;
+	uint16_t sum;
+
+	memset(ip + 10, 0, 2);
+	sum = npp_csum_finish(npp_csum_add(ip, head, 0));
+	memcpy(ip + 10, &sum, 2);
+	if ((proto != IPPROTO_TCP && proto != IPPROTO_UDP) || len < at + 2 || (ip[6] & 0x3f) || ip[7])
+		return;	/* fragments: the sum covers more than this packet */
+	memset(l4 + at, 0, 2);
+	sum = npp_csum_finish(npp_csum_add(l4, len, npp_csum_add(ip + 12, 8, 0) + htons(proto) + (uint64_t)htons((uint16_t)len)));
+	if (proto == IPPROTO_UDP && !sum)
+		sum = 0xffff;
+	memcpy(l4 + at, &sum, 2);
+}
+
+static void put_out(struct replay *r, const struct wire_frame *f)
+{
+	if (send(r->fd, f->data, f->len, 0) == (ssize_t)f->len) {
+		r->sent++;
+		r->bytes += f->len;
+	} else {
+		r->skipped++;
+	}
+}
+
+static void put_cut(struct replay *r, uint32_t head)
+{
+	struct wire_frame *f = r->in;
+	struct wire_shape s;
+
+	memset(&f->vh, 0, sizeof f->vh);
+	f->vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	f->vh.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	f->vh.csum_start = (uint16_t)(14 + head);
+	f->vh.csum_offset = 16;
+	f->vh.gso_size = 1;
+	if (f->data[14 + 9] != IPPROTO_TCP || wire_frame_shape(f, &s) < 0 || LINK_MTU + 14 <= s.head) {
+		r->skipped++;
+		return;
+	}
+	f->vh.gso_size = (uint16_t)(LINK_MTU + 14 - s.head);
+	wire_frame_shape(f, &s);
+	for (uint32_t i = 0; i < s.frames; i++)
+		if (wire_frame_cut(f, &s, i, r->cut) == 0)
+			put_out(r, r->cut);
+}
+
+/* Is it a packet for the server, whom it may make known? Sets the length from the IP header. */
+static bool to_server(struct replay *r, uint32_t *head)
+{
+	struct wire_frame *f = r->in;
+	uint8_t *ip = f->data + 14;
+	uint32_t len, dst;
+
+	if (f->len < 34 || f->data[12] != 8 || f->data[13] || ip[0] >> 4 != 4)
+		return false;
+	*head = (ip[0] & 15) * 4u;
+	len = (uint32_t)ip[2] << 8 | ip[3];
+	if (*head < 20 || len < *head || len + 14 > f->len)
+		return false;	/* not all of it was captured */
+	memcpy(&dst, ip + 16, 4);
+	if (!r->server && (dst & htonl(0xf0000000)) != htonl(0xe0000000)) {
+		bool reply = ip[9] == IPPROTO_TCP && len >= *head + 20 && (ip[*head + 13] & 0x12) == 0x12;
+
+		if (reply)
+			memcpy(&dst, ip + 12, 4);
+		r->server = dst;
+		memcpy(&dst, ip + 16, 4);
+	}
+	f->len = len + 14;
+	return dst == r->server;
+}
+
+static void one(struct replay *r, const struct pcap_pkthdr *h, const u_char *data, uint32_t off)
+{
+	struct wire_frame *f = r->in;
+	uint32_t head = 0;
+
+	if (h->caplen < off + 14 || h->caplen - off > f->cap) {
+		r->skipped++;
+		return;
+	}
+	f->len = h->caplen - off;
+	memcpy(f->data, data + off, f->len);
+	if (!to_server(r, &head)) {
+		r->other++;
+		return;
+	}
+	memcpy(f->data, r->dst_mac, 6);
+	memcpy(f->data + 6, r->src_mac, 6);
+	memcpy(f->data + 14 + 12, &r->src, 4);
+	memcpy(f->data + 14 + 16, &r->dst, 4);
+	if (f->len > LINK_MTU + 14) {
+		put_cut(r, head);
+		return;
+	}
+	fix_sums(f, head);
+	put_out(r, f);
+}
+
+static void wait_until(const struct pcap_pkthdr *h, const struct timeval *first, int64_t start_ns, double speed)
+{
+	int64_t us = ((int64_t)h->ts.tv_sec - first->tv_sec) * 1000000 + (h->ts.tv_usec - first->tv_usec);
+	int64_t at = start_ns + (int64_t)((double)us * 1000 / speed);
+	struct timespec t = { .tv_sec = at / 1000000000, .tv_nsec = at % 1000000000 };
+
+	if (us > 0)
+		while (!stop && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+			;
+}
+
+static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab_if *from, struct npp_err *e)
+{
+	struct pcap_pkthdr *h;
+	struct timeval first = { 0 };
+	struct timespec t;
+	const u_char *data;
+	int64_t start = 0;
+	int rc, bad = 0;
+
+	while (!stop && !bad && (rc = pcap_next_ex(p, &h, &data)) == 1) {
+		if (!start) {
+			clock_gettime(CLOCK_MONOTONIC, &t);
+			start = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+			first = h->ts;
+		} else if (r->speed > 0) {
+			wait_until(h, &first, start, r->speed);
+		}
+		if (!r->dst) {	/* the captured server, if it is one of the lab */
+			struct lab_if *to;
+			uint32_t head;
+
+			r->in->len = h->caplen < r->in->cap ? h->caplen : r->in->cap;
+			memcpy(r->in->data, data, r->in->len);
+			to_server(r, &head);
+			to = r->server ? link_by_addr(l, r->server) : NULL;
+			if (r->server && !to)
+				return npp_err_set(e, -EHOSTUNREACH, "the captured server is no node of the lab: name one by --to");
+			bad = to ? set_target(r, l, from, to, e) : 0;
+		}
+		if (!bad && r->dst)
+			one(r, h, data, 0);
+	}
+	return bad;
+}
+
+static int replay(struct lab *l, const char *node, const char *file, const char *to, struct replay *r,
+		  struct npp_err *e)
+{
+	struct lab_node *n = lab_find_node(l, node);
+	struct lab_if *from = n && n->n_ifs ? &n->ifs[0] : NULL, *target;
+	char text[PCAP_ERRBUF_SIZE] = "";
+	pcap_t *p;
+	int rc;
+
+	if (!from || strcmp(n->stack, "kernel") != 0)
+		return npp_err_set(e, -EINVAL, "'%s' is no node with a link of the kernel's", node);
+	target = to ? first_link(l, to) : NULL;
+	if (to && !target)
+		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s' with a link", l->name, to);
+	r->src = addr_of(from->address);
+	npp_conf_parse_mac(from->mac, r->src_mac);
+	rc = target ? set_target(r, l, from, target, e) : 0;
+	if (rc == 0)
+		rc = open_link(r, n->ns, from->network, e);
+	if (rc < 0)
+		return rc;
+	p = pcap_open_offline(file, text);
+	if (!p)
+		return npp_err_set(e, -EINVAL, "%s", text);
+	rc = pcap_datalink(p) == DLT_EN10MB ? send_all(r, p, l, from, e) :
+	     npp_err_set(e, -EINVAL, "%s was not captured on Ethernet", file);
+	pcap_close(p);
+	return rc;
+}
+
+static struct wire_frame *buffer(void)
+{
+	struct wire_frame *f = calloc(1, 262144 + sizeof *f);
+
+	if (!f)
+		npp_fatalx("out of memory");
+	f->cap = 262144;
+	return f;
+}
+
+int lab_replay(const char *lab, const char *node, const char *file, const char *to, double speed, bool json)
+{
+	struct replay r = { .fd = -1, .speed = speed, .in = buffer(), .cut = buffer() };
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct lab l = { .lock = -1 };
+	struct npp_err e = { "" };
+	int rc;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	rc = lab_open(&l, lab, &e);
+	if (rc == 0)
+		rc = replay(&l, node, file, to, &r, &e);
+	if (rc == 0 && json)
+		printf("{\"sent\": %llu, \"bytes\": %llu, \"other_direction\": %llu, \"skipped\": %llu}\n",
+		       (unsigned long long)r.sent, (unsigned long long)r.bytes, (unsigned long long)r.other,
+		       (unsigned long long)r.skipped);
+	else if (rc == 0)
+		printf("%llu frames sent, %llu were of the other direction, %llu could not be sent\n",
+		       (unsigned long long)r.sent, (unsigned long long)r.other, (unsigned long long)r.skipped);
+	if (r.fd >= 0)
+		close(r.fd);
+	free(r.in);
+	free(r.cut);
+	lab_free(&l);
+	if (rc < 0)
+		npp_warnx("replay: %s", e.text);
+	return rc < 0;
+}

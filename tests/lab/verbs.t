@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# verbs.t - links, logs, impair, fault, capture, replay, graph on a lab that is up
+#
+#   web1 == acc1 (2 IOPs) -- lan -- router -- isp ==wire== client1; client2 on isp
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin verbs
+need ping curl jq nft python3 tcpdump
+# Unnamed labs are looked for here: never at those of others.
+export NPP_RUNDIR=$work/run
+rundir=$NPP_RUNDIR
+cat >"$work/t.yaml" <<'Y'
+networks:
+  lan: {subnet: 10.1.0.0/24}
+  isp: {subnet: 10.2.0.0/24}
+nodes:
+  web1: {kind: host, stack: npp, npps: [acc1], start: [{name: py, command: "exec python3 -m http.server 80", ready: {port: 80}}]}
+  acc1: {kind: npp, iops: 2, networks: lan}
+  router: {kind: router, networks: [lan, isp]}
+  client1: {kind: client, networks: {isp: {wire: {delay: 1ms}}}}
+  client2: {kind: client, networks: isp}
+Y
+lab_up "$work/t.yaml"
+do_() { local v=$1; shift; "$npplab" "$v" --lab "$lab" "$@"; }
+get() { on "$1" curl -s -m 5 -o /dev/null http://web1/README; }
+ok 'it serves' get client1
+
+is 'links: one for each' "$(do_ links --json | jq 'length')" 5
+is 'links: state and wire' "$(do_ links --json | jq -c '.[] | select(.node == "client1") | [.up, .carrier, .wire.up.settings.delay_us]')" '[true,true,1000]'
+like 'links: for people' "$(do_ links)" 'client1.isp +10.2.0.10/24 +up .*delay=1ms'
+
+ok 'impair changes a wire' do_ impair client1 delay=15ms
+cmp_num 'which shows' "$(on client1 ping -q -c2 -i0.1 router | sed -n 's|^rtt[^=]*= \([0-9]*\).*|\1|p')" -ge 30
+is 'impair --json shows the settings' "$(do_ impair client1.isp up.loss=2% --json | jq -c '[.up.settings.loss, .down.settings.loss]')" '[0.02,0]'
+ok 'clear takes all back' do_ impair client1 clear
+like 'a link without a wire says so' "$(do_ impair client2 loss=1% 2>&1)" "has no wire: give it 'wire: yes'"
+like 'a node with two links wants to know which' "$(do_ impair router loss=1% 2>&1)" 'several links'
+like 'no such link' "$(do_ impair client9 loss=1% 2>&1)" "has no link 'client9'"
+
+# Processes by role
+like 'kill an ISM' "$(do_ fault kill npp.acc1.ism1)" '^killed npp.acc1.ism1: 1 process$'
+ok 'it comes back and serves' wait_for 10 get client2
+like 'stop an OSM' "$(do_ fault stop host.web1.osm --json)" '"done": "stopped host.web1.osm: 1 process"'
+ok 'its NPP does not need it' on client2 ping -c1 -W3 acc1
+ok 'and let it go on' do_ fault cont host.web1.osm
+like 'a program by its name in the topology' "$(do_ fault kill host.web1.py)" ': 1 process'
+not_ok 'it is gone' get client2
+like 'nobody is there now' "$(do_ fault kill host.web1.py 2>&1)" "no process is 'host.web1.py' now"
+like 'no such role' "$(do_ fault kill host.acc1.osm 2>&1)" "is no role: expected KIND.NODE.WHAT"
+do_ fault kill npp.acc9.ism0 >/dev/null 2>&1
+is 'exit status of what failed' $? 1
+do_ fault hit npp.acc1.ism0 >/dev/null 2>&1
+is 'exit status of what makes no sense' $? 2
+
+# Links and networks
+reach() { on client2 ping -c1 -W1 "$1"; }
+ok 'link down' do_ fault link router.isp down
+not_ok 'nothing passes' reach acc1
+is 'links says so' "$(do_ links --json | jq -c '.[] | select(.node == "router" and .network == "isp") | .up')" false
+ok 'link up' do_ fault link router.isp up
+ok 'and it passes again' wait_for 5 reach acc1
+ok 'a link of an NPP flaps' do_ fault link acc1 flap 200ms
+ok 'and it is back' wait_for 5 reach acc1
+ok 'partition' do_ fault partition isp client2
+not_ok 'one side does not reach the other' reach client1
+ok 'within a side all is well' on client1 ping -c1 -W2 router
+ok 'heal' do_ fault heal isp
+ok 'the network is whole' wait_for 5 reach client1
+like 'a node that is not there' "$(do_ fault partition isp acc1 2>&1)" "'acc1' is no node on network 'isp'"
+
+# Captures
+start py web1 python3 -m http.server 80
+ok 'a server again' wait_for 10 get client2
+do_ capture client2 -w "$work/c.pcap" --seconds 20 --json tcp port 80 >"$work/c.json" 2>"$work/c.err" &
+cap=$!
+background+=("$cap")
+wait_for 10 grep -q capturing "$work/c.err"
+sleep 0.2	# the ring of libpcap is there when it says so; the filter too
+get client2
+stop "$cap" INT
+cmp_num 'capture has the frames of a request' "$(jq .frames "$work/c.json")" -ge 8
+like 'tcpdump reads them' "$(tcpdump -nr "$work/c.pcap" 2>/dev/null)" '10.2.0.11.* > 10.1.0.10.80: Flags \[S\]'
+like 'a filter that makes no sense' "$(do_ capture client2 -w "$work/x.pcap" --seconds 1 tcp prt 80 2>&1)" 'filter: '
+out=$(do_ replay client1 "$work/c.pcap" --to web1 --speed 0 --json)
+cmp_num 'replay sends the client side' "$(jq .sent <<<"$out")" -ge 4
+cmp_num 'and leaves out the answers' "$(jq .other_direction <<<"$out")" -ge 3
+is 'nothing is lost on the way' "$(jq .skipped <<<"$out")" 0
+ok 'without --to it goes where it went' do_ replay client1 "$work/c.pcap"
+like 'an NPP makes no frames' "$(do_ replay acc1 "$work/c.pcap" 2>&1)" 'no node with a link of the kernel'
+like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 'replay: '
+ok 'the lab still serves' get client1
+
+like 'logs of a node' "$(do_ logs acc1)" '^acc1\| .*has taken over'
+like 'logs of nobody' "$(do_ logs nobody 2>&1)" "no log of 'nobody'"
+ok 'graph as text' do_ graph -w "$work/g.dot"
+like 'has networks' "$(cat "$work/g.dot")" '"net lan" -- "acc1".*10.1.0.10'
+like 'and accelerators at their hosts' "$(cat "$work/g.dot")" '"acc1" -- "web1" \[penwidth=5'
+if command -v dot >/dev/null; then
+  ok 'graph as a picture' do_ graph -w "$work/g.svg"
+  like 'which is SVG' "$(head -c 300 "$work/g.svg")" '<\?xml|<svg'
+fi
+is 'shell is exec' "$(echo 'echo I am on $(hostname -I)' | do_ shell client2 2>/dev/null | grep -o '10.2.0.11')" '10.2.0.11'
+ok 'down' lab_down
+is 'nothing is left' "$(leftovers "$lab")" ''
+done_testing
