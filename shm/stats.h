@@ -92,6 +92,8 @@
 	X(IS_TCP_COOKIES_OK, "tcp.cookies_ok", "connections opened by a SYN cookie") \
 	X(IS_TCP_TW_RECYCLED, "tcp.tw_recycled", "TIME_WAIT records given up early") \
 	X(IS_TCP_PROBES, "tcp.probes", "window and keep-alive probes sent") \
+	X(IS_TCP_CE_IN, "tcp.ce_in", "segments that a router had marked (CE)") \
+	X(IS_TCP_ECN_REDUCED, "tcp.ecn_reduced", "windows reduced because of marks") \
 	X(IS_UDP_IN, "udp.in", "datagrams delivered") \
 	X(IS_UDP_OUT, "udp.out", "datagrams sent") \
 	X(IS_ICMP_IN, "icmp.in", "ICMP messages received") \

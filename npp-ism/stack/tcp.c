@@ -186,7 +186,7 @@ static void attach_conn(struct stack *s, uint32_t i)
 	attach_block(tcp, &t->ooo);
 	attach_flight(s, t);
 	t->hnext = TCP_NONE;
-	if (t->busy || t->flags & TF_DEAD || t->c.state >= TCP_ST_COUNT || t->cc >= TCP_CC_COUNT) {
+	if (t->busy || t->flags & TF_DEAD || t->c.state >= TCP_ST_COUNT || t->cc >= NPP_CC_COUNT) {
 		if (!(t->flags & TF_DEAD)) {
 			t->c.error = ECONNABORTED;
 			t->up |= TCP_UP_ERROR;
@@ -199,8 +199,7 @@ static void attach_conn(struct stack *s, uint32_t i)
 	}
 	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, i));
 	for (unsigned k = 0; k < DUE_COUNT; k++)
-		if (t->due_us[k])
-			tcp_due(s, t, (enum tcp_due)k, t->due_us[k]);
+		tcp_due_again(s, t, (enum tcp_due)k);
 	/* What the predecessor last sent may not have left. */
 	if (t->c.state >= TCP_ST_ESTABLISHED) {
 		t->flags |= TF_ACK_NOW;
@@ -379,6 +378,7 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
 	t->rto_us = TCP_RTO_INIT_US;
 	t->reo_mult = 1;
+	t->cc = tcp_cc_choose(s, NPP_CC_DEFAULT);
 	t->peer_mss = TCP_MSS_DEFAULT;
 	t->rcv_mss = TCP_MSS_DEFAULT;
 	t->rcvbuf = TCP_RCVBUF_START;
@@ -445,7 +445,7 @@ void tcp_change_state(struct stack *s, struct tcb *t, enum npp_tcp_state to)
 		t->flags |= TF_DEAD;
 		tcp_hash_remove(s, TCP_REF(TCP_REF_CONN, t->c.index));
 		wheel_cancel(&s->wheel, &t->timer);
-		memset(t->due_us, 0, sizeof t->due_us);
+		memset(t->due, 0, sizeof t->due);
 		if (from != TCP_ST_CLOSED && from != TCP_ST_SYN_SENT)
 			STAT_INC(s, IS_TCP_CLOSED);
 		break;
@@ -492,7 +492,7 @@ static void flush_acks(struct stack *s, struct tcb *t)
 		t->flags |= TF_ACK_NOW;
 	if (t->flags & TF_ACK_NOW)
 		tcp_send_ack(s, t);
-	else if (t->flags & TF_ACK_OWED && !t->due_us[DUE_DELACK])
+	else if (t->flags & TF_ACK_OWED && !t->due[DUE_DELACK])
 		tcp_due(s, t, DUE_DELACK, s->now_us + TCP_DELACK_US);
 }
 

@@ -52,6 +52,9 @@
 #define TCP_DUPTHRESH 3u
 #define TCP_REO_PERSIST 16u		/* RFC 8985, 6.2: recoveries until a widened window is forgotten */
 #define TCP_REO_MULT_MAX 64u
+#define TCP_CWND_MAX (1u << 30)
+#define TCP_PACE_LATE_US 2048u		/* how much a paced sender may make up for: two ticks of the wheel */
+#define TCP_PACE_STALE_US 10000000u
 #define TCP_MIN_RTT_MS 300000u		/* for how long the least RTT counts */
 #define TCP_GSO_MAX 65160u		/* payload of one frame: IP length stays below 64 KB */
 #define TCP_RANGES 32			/* intervals out of order per connection */
@@ -72,6 +75,7 @@ static inline bool seq_geq(uint32_t a, uint32_t b) { return (int32_t)(a - b) >= 
 static inline uint32_t seq_max(uint32_t a, uint32_t b) { return seq_gt(a, b) ? a : b; }
 static inline uint32_t seq_min(uint32_t a, uint32_t b) { return seq_lt(a, b) ? a : b; }
 static inline uint32_t u32_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static inline uint64_t u64_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static inline uint32_t u32_max(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 /* Half-open range of sequence numbers. */
@@ -148,8 +152,7 @@ struct tcp_news {
 };
 
 enum tcp_recovery { TCP_OPEN = 0, TCP_RECOVERY, TCP_LOSS };
-enum tcp_cc_id { TCP_CC_CUBIC = 0, TCP_CC_NEWRENO, TCP_CC_COUNT };
-enum tcp_due { DUE_TX = 0, DUE_DELACK, DUE_KEEP, DUE_COUNT };
+enum tcp_due { DUE_TX = 0, DUE_DELACK, DUE_KEEP, DUE_PACE, DUE_COUNT };
 /* What the transmit timer stands for. */
 enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 
@@ -177,7 +180,20 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_DSACK_ROUND 0x200000u	/* reo_round is valid (RACK.dsack_round) */
 #define TF_RACK 0x400000u	/* rack_us and rack_end are valid */
 #define TF_FRTO 0x800000u	/* the timeout may have been spurious (RFC 5682) */
+#define TF_ECN 0x2000000u	/* ECN agreed */
+#define TF_ECN_ASKED 0x4000000u	/* in our SYN */
+#define TF_ECE 0x8000000u	/* our ACKs echo a mark */
+#define TF_CWR 0x10000000u	/* the next new data says that cwnd was reduced */
+#define TF_ECN_ROUND 0x20000000u	/* reduced for a mark, until `recover` is acknowledged */
 #define TF_FRTO_NEW 0x1000000u	/* its step 2b: new data goes before what is lost */
+
+/* The first slow start (RFC 9406). */
+struct tcp_hystart {
+	uint32_t end;			/* of the round */
+	uint32_t last_us, cur_us;	/* least RTT of the last and this round; 0: none */
+	uint32_t base_us;		/* that which began CSS; 0: not in CSS */
+	uint8_t on, samples, css_rounds;
+};
 
 struct tcb {
 	NPP_ALIGNED struct tcp_conn c;	/* must stand first */
@@ -187,7 +203,7 @@ struct tcb {
 	uint32_t todo_next;		/* derived */
 	uint8_t in_use;
 	uint8_t busy;			/* being changed; see tcb_enter() */
-	uint8_t cc;			/* enum tcp_cc_id */
+	uint8_t cc;			/* enum npp_tcp_cc */
 	uint8_t recovery;		/* enum tcp_recovery */
 	struct ip_path path;
 	/* state */
@@ -195,7 +211,7 @@ struct tcb {
 	uint32_t up;			/* TCP_UP_* owed to the user */
 	uint32_t opt_flags;		/* NPP_OPT_* */
 	uint32_t user_timeout_ms;
-	uint32_t keep_idle_s, keep_intvl_s;
+	uint16_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_probes;
 	uint8_t tos, ttl;
 	int32_t soft_error;
@@ -214,7 +230,7 @@ struct tcb {
 	uint32_t sacked, lost;		/* derived: bytes of the ranges that are so */
 	/* loss detection and recovery */
 	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
-	uint32_t rack_us, rack_end, rack_rtt_us; /* RACK: of what arrived, the latest sent */
+	uint32_t rack_us, rack_end, rack_rtt_us; /* RACK: of what arrived, the latest sent; SYN_SENT: rack_us when */
 	uint32_t fack;			/* end of what the peer is known to hold */
 	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
 	uint32_t tlp_end;
@@ -242,26 +258,35 @@ struct tcb {
 	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
 	uint32_t min_rtt_us;
 	uint32_t min_rtt_ms;		/* when it was measured */
-	uint32_t syn_us;		/* when our SYN was first sent */
 	/* congestion */
 	uint32_t cwnd, ssthresh;
-	union {
-		struct { uint32_t w_max, k_ms, epoch_ms, origin, w_est, prior; } cubic;
-		struct { uint32_t acked; } newreno;
+	union { /* what an algorithm keeps */
+		struct { uint32_t w_max, prior; } cubic;
+		struct { uint32_t alpha, end; } dctcp;
 	} ccs;
+	union { /* what it needs between two reductions */
+		struct tcp_hystart hs;
+		struct { uint32_t k_ms, epoch_ms, origin, w_est; } cubic;
+		struct { uint32_t acked; } newreno;
+		struct { uint32_t acked, bytes, marked; } dctcp;
+	} ccr;
+	uint32_t max_pace, pace_us;	/* bytes per second, 0: any; when the next frame may leave */
 	/* timers */
 	struct wheel_timer timer;
-	uint64_t due_us[DUE_COUNT];	/* 0: off. The wheel's may be earlier, never later */
+	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off. The wheel's may be earlier, never later */
 	uint32_t last_rx_ms, last_tx_ms, progress_ms;	/* last_tx: of data */
 	uint32_t challenge_us, oow_us;	/* last sent */
 	/* statistics */
-	uint32_t n_retrans, n_lost;
+	uint32_t n_retrans, delivered, delivered_ce; /* segments */
+	uint32_t bytes_retrans;
+	uint16_t n_dsack;
 };
-_Static_assert(sizeof(struct tcb) <= 640, "a TCB must stay small");
+_Static_assert(sizeof(struct tcb) <= 576, "a TCB must stay small");
 
 #define TCP_SYN_TS 1u
 #define TCP_SYN_SACK 2u
 #define TCP_SYN_WS 4u
+#define TCP_SYN_ECN 8u
 
 /* A half-open connection. */
 struct tcp_syn {
@@ -494,6 +519,14 @@ void tcp_recovery_loss(struct stack *s, struct tcb *t);		/* the retransmission t
 void tcp_recovery_reorder(struct stack *s, struct tcb *t);	/* the reordering timer has fired */
 void tcp_recovery_pmtu(struct stack *s, struct tcb *t);		/* segments were too large: all again */
 
+/* ---- tcp_ecn.c ---------------------------------------------------------------------------------------------------------- */
+
+uint8_t tcp_ecn_syn(const struct stack *s, struct tcb *t);	/* flags of our SYN or SYN-ACK */
+bool tcp_ecn_offered(const struct stack *s, const struct tcp_seg *seg);	/* by a SYN, and we agree */
+void tcp_ecn_synack(const struct stack *s, struct tcb *t, const struct tcp_seg *seg);
+void tcp_ecn_text(struct stack *s, struct tcb *t, const struct tcp_seg *seg);	/* with TF_ECN: data has come */
+void tcp_ecn_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg, const struct tcp_news *n);
+
 /* ---- tcp_output.c ------------------------------------------------------------------------------------------------------------ */
 
 void tcp_output(struct stack *s, struct tcb *t);
@@ -510,6 +543,7 @@ void tcp_update_mss(struct tcb *t);
 /* ---- tcp_timer.c --------------------------------------------------------------------------------------------------------------- */
 
 void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us); /* 0: off */
+void tcp_due_again(struct stack *s, struct tcb *t, enum tcp_due which);	/* makes sure that the wheel knows */
 void tcp_arm_rto(struct stack *s, struct tcb *t);
 void tcp_arm_tx(struct stack *s, struct tcb *t);	/* RTO, or the loss probe before it */
 void tcp_arm_reorder(struct stack *s, struct tcb *t, uint32_t after_us);	/* before either */
@@ -544,16 +578,28 @@ void tcp_tw_arm(struct stack *s);
 
 struct tcp_cc {
 	const char *name;
+	bool hystart;			/* the first slow start ends by delay (RFC 9406) */
+	bool exact_ecn;			/* asks for ECN, and the receiver echoes each mark */
 	void (*init)(struct tcb *t);
 	void (*acked)(struct stack *s, struct tcb *t, uint32_t bytes);	/* beyond slow start */
 	uint32_t (*ssthresh)(struct stack *s, struct tcb *t);		/* after a loss */
 	void (*idle)(struct tcb *t);					/* the connection was idle */
 	void (*undo)(struct tcb *t);					/* a reduction was taken back */
+	/* What follows may be NULL. */
+	void (*news)(struct stack *s, struct tcb *t, const struct tcp_news *n, bool ece); /* each ACK, with ECN */
+	uint32_t (*marked)(struct stack *s, struct tcb *t);		/* ssthresh after a mark; else as after a loss */
+	uint64_t (*pace)(const struct tcb *t);				/* bytes per second that it wants to be sent */
 };
 const struct tcp_cc *tcp_cc(const struct tcb *t);
-extern const struct tcp_cc tcp_cc_cubic, tcp_cc_newreno;
+extern const struct tcp_cc tcp_cc_cubic, tcp_cc_newreno, tcp_cc_dctcp;
+uint8_t tcp_cc_choose(const struct stack *s, uint32_t want);	/* what the user wants, or the default */
+void tcp_cc_change(struct tcb *t, uint8_t cc);
 void tcp_cc_init(struct tcb *t);
-void tcp_cc_acked(struct stack *s, struct tcb *t, uint32_t bytes, uint32_t flight_before);
+void tcp_cc_acked(struct stack *s, struct tcb *t, const struct tcp_news *n);
+uint32_t tcp_hystart(struct tcb *t, const struct tcp_news *n);	/* bytes by which to grow */
+uint64_t tcp_pace_rate(const struct tcb *t);
+uint32_t tcp_pace_wait(const struct stack *s, const struct tcb *t);
+void tcp_pace_sent(const struct stack *s, struct tcb *t, uint64_t rate, uint32_t len);
 uint32_t tcp_initial_window(const struct tcb *t);
 
 #endif

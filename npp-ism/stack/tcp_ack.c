@@ -103,7 +103,8 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 		t->up |= TCP_UP_TX;
 	}
 	if (t->recovery == TCP_OPEN) {
-		t->recover = t->snd_una;
+		if (!(t->flags & TF_ECN_ROUND))
+			t->recover = t->snd_una;
 		if (!t->sacked)
 			t->dupacks = 0;
 	}
@@ -150,12 +151,15 @@ enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_
 	if (seg->n_sack && t->flags & TF_SACK)
 		tcp_sack_input(s, t, seg, &n);
 	take_rtt(s, t, seg, &n);
+	t->delivered += n.delivered <= t->mss ? n.delivered != 0 : n.delivered / t->mss;
 	if (n.acked)
 		tcp_arm_tx(s, t);
+	if (t->flags & TF_ECN)
+		tcp_ecn_ack(s, t, seg, &n);
 	if (t->recovery != TCP_OPEN || t->sacked || n.dupack || n.has_dsack || t->flags & (TF_TLP_OUT | TF_REORDERS))
 		tcp_recovery_ack(s, t, seg, &n);
 	if (n.acked && t->recovery != TCP_RECOVERY)
-		tcp_cc_acked(s, t, n.acked, n.flight);
+		tcp_cc_acked(s, t, &n);
 	if (!t->n_sent)
 		all_acked(s, t);
 	tcp_todo(s, t);

@@ -9,6 +9,8 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "npp-ism/stack/tcp.h"
 
 #define CUBIC_T_MAX 1000000 /* ms: beyond that W(t) is out of sight anyway */
@@ -32,7 +34,7 @@ static uint32_t cbrt64(uint64_t x)
 
 static void cubic_reset(struct tcb *t)
 {
-	t->ccs.cubic.epoch_ms = 0;
+	memset(&t->ccr, 0, sizeof t->ccr);
 }
 
 static void cubic_init(struct tcb *t)
@@ -44,22 +46,22 @@ static void cubic_init(struct tcb *t)
 
 static void epoch_begin(struct tcb *t, uint32_t ms)
 {
-	t->ccs.cubic.epoch_ms = ms ? ms : 1;
-	t->ccs.cubic.w_est = t->cwnd;
+	t->ccr.cubic.epoch_ms = ms ? ms : 1;
+	t->ccr.cubic.w_est = t->cwnd;
 	if (t->cwnd < t->ccs.cubic.w_max) {
 		/* K^3 = (w_max - cwnd) / mss / 0.4, in cubic ms */
-		t->ccs.cubic.k_ms = cbrt64((t->ccs.cubic.w_max - t->cwnd) * 2500000000ull / t->mss);
-		t->ccs.cubic.origin = t->ccs.cubic.w_max;
+		t->ccr.cubic.k_ms = cbrt64((t->ccs.cubic.w_max - t->cwnd) * 2500000000ull / t->mss);
+		t->ccr.cubic.origin = t->ccs.cubic.w_max;
 	} else {
-		t->ccs.cubic.k_ms = 0;
-		t->ccs.cubic.origin = t->cwnd;
+		t->ccr.cubic.k_ms = 0;
+		t->ccr.cubic.origin = t->cwnd;
 	}
 }
 
 /* W at T_MS after the epoch began. */
 static uint32_t cubic_at(const struct tcb *t, uint32_t t_ms)
 {
-	int64_t d = (int64_t)u32_min(t_ms, CUBIC_T_MAX) - t->ccs.cubic.k_ms;
+	int64_t d = (int64_t)u32_min(t_ms, CUBIC_T_MAX) - t->ccr.cubic.k_ms;
 	uint64_t a = (uint64_t)(d < 0 ? -d : d), delta;
 
 	if (a > CUBIC_T_MAX)
@@ -67,8 +69,8 @@ static uint32_t cubic_at(const struct tcb *t, uint32_t t_ms)
 	/* 0.4 mss a^3 / 10^9 */
 	delta = a * a * a / 1000000 * (t->mss * 2u / 5) / 1000;
 	if (d < 0)
-		return delta > t->ccs.cubic.origin ? 0 : (uint32_t)(t->ccs.cubic.origin - delta);
-	delta += t->ccs.cubic.origin;
+		return delta > t->ccr.cubic.origin ? 0 : (uint32_t)(t->ccr.cubic.origin - delta);
+	delta += t->ccr.cubic.origin;
 	return delta > UINT32_MAX / 4 ? UINT32_MAX / 4 : (uint32_t)delta;
 }
 
@@ -77,20 +79,20 @@ static void cubic_acked(struct stack *s, struct tcb *t, uint32_t bytes)
 	uint32_t ms = now_ms(s), target;
 	uint64_t inc;
 
-	if (!t->ccs.cubic.epoch_ms)
+	if (!t->ccr.cubic.epoch_ms)
 		epoch_begin(t, ms);
-	target = cubic_at(t, ms - t->ccs.cubic.epoch_ms + t->srtt_us / 1000);
+	target = cubic_at(t, ms - t->ccr.cubic.epoch_ms + t->srtt_us / 1000);
 	if (target > t->cwnd + t->cwnd / 2)
 		target = t->cwnd + t->cwnd / 2;
 	/* Reno's share: alpha = 3 (1 - beta) / (1 + beta) = 9/17 segments per window, and 1
 	 * once the window before the loss is reached. */
 	inc = (uint64_t)bytes * t->mss;
-	if (t->ccs.cubic.w_est < t->ccs.cubic.prior)
+	if (t->ccr.cubic.w_est < t->ccs.cubic.prior)
 		inc = inc * 9 / 17;
-	t->ccs.cubic.w_est += (uint32_t)((inc + t->cwnd - 1) / t->cwnd);
+	t->ccr.cubic.w_est += (uint32_t)((inc + t->cwnd - 1) / t->cwnd);
 	if (target > t->cwnd)
 		t->cwnd += (uint32_t)((uint64_t)(target - t->cwnd) * bytes / t->cwnd);
-	t->cwnd = u32_max(t->cwnd, t->ccs.cubic.w_est);
+	t->cwnd = u32_max(t->cwnd, t->ccr.cubic.w_est);
 }
 
 static uint32_t cubic_ssthresh(struct stack *s, struct tcb *t)
@@ -113,4 +115,7 @@ static void cubic_undo(struct tcb *t)
 	cubic_reset(t);
 }
 
-const struct tcp_cc tcp_cc_cubic = { "cubic", cubic_init, cubic_acked, cubic_ssthresh, cubic_reset, cubic_undo };
+const struct tcp_cc tcp_cc_cubic = {
+	.name = "cubic", .hystart = true, .init = cubic_init, .acked = cubic_acked, .ssthresh = cubic_ssthresh,
+	.idle = cubic_reset, .undo = cubic_undo,
+};

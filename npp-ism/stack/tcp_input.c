@@ -339,6 +339,7 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 	}
 	t->snd_wnd = t->max_wnd = seg->wnd; /* that of a SYN is never scaled */
 	t->snd_wl1 = seg->seq;
+	tcp_ecn_synack(s, t, seg);
 	tcp_update_mss(t);
 	tcp_cc_init(t);
 	if (t->tries > 1) /* RFC 6928, 2: the SYN was lost more than once */
@@ -373,7 +374,7 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	t->snd_una = seg->ack;
 	t->snd_wl2 = seg->ack;
-	tcp_rtt_of_syn(s, t, seg, t->tries, t->syn_us);
+	tcp_rtt_of_syn(s, t, seg, t->tries, t->rack_us);
 	t->tries = 0;
 	t->flags |= TF_ACK_NOW;
 	tcp_due(s, t, DUE_TX, 0);

@@ -47,12 +47,30 @@ static void put_payload(struct tcp_out *o, const struct stack_ring *r, uint32_t 
 		o->tx.gso_size = mss;
 }
 
+/* RFC 3168, 6.1: only new data is ECN-capable, and says that cwnd was reduced. */
+static uint8_t ecn_flags(struct tcb *t, bool fresh, uint8_t *tos)
+{
+	uint8_t flags = t->flags & TF_ECE ? TCPF_ECE : 0;
+
+	if (!fresh)
+		return flags;
+	*tos |= 2; /* ECT(0) */
+	if (t->flags & TF_CWR)
+		flags |= TCPF_CWR;
+	t->flags &= ~TF_CWR;
+	return flags;
+}
+
 /* One frame of an open connection; every one acknowledges. 0, or what ip_output() says. */
 static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uint32_t len)
 {
 	struct tcp_out o;
 	struct tcp_range r[TCP_SACK_MAX];
 	uint32_t wnd = tcp_recv_window(t, t->rcv_ws, true);
+	uint8_t tos = t->tos;
+
+	if (t->flags & TF_ECN)
+		flags |= ecn_flags(t, len && seq == t->snd_nxt, &tos);
 
 	tcp_out_begin(&o, t->c.lport, t->c.rport, seq, t->rcv_nxt, flags | TCPF_ACK, (uint16_t)wnd);
 	if (t->flags & TF_TS)
@@ -72,10 +90,10 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 	else
 		put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
 	t->rcv_acked = t->rcv_nxt;
-	t->due_us[DUE_DELACK] = 0;
+	t->due[DUE_DELACK] = 0;
 	if (len)
 		t->last_tx_ms = now_ms(s);
-	return tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
+	return tcp_out_send(s, &t->path, tos, t->ttl, &o);
 }
 
 void tcp_send_ack(struct stack *s, struct tcb *t)
@@ -112,7 +130,7 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 	struct tcp_out o;
 
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
-		      answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN, (uint16_t)u32_min(t->rcvbuf, 65535));
+		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)u32_min(t->rcvbuf, 65535));
 	tcp_opt_put_syn(&o, tcp_path_mss(&t->path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
 			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, TCP_WSCALE);
 	tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
@@ -138,6 +156,7 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 	fin = t->flags & TF_FIN_SENT && from + len == t->snd_nxt - 1 && seq_gt(end, from + len);
 	if (!len && !fin)
 		return 0;
+	t->bytes_retrans += len;
 	t->n_retrans += (len + t->mss - 1) / t->mss;
 	STAT_ADD(s, IS_TCP_RETRANS, len ? (len + t->mss - 1u) / t->mss : 1);
 	emit(s, t, from, (uint8_t)((fin ? TCPF_FIN : 0) | (len && from + len == data_end ? TCPF_PSH : 0)), len);
@@ -204,13 +223,13 @@ static bool small_may_go(const struct tcb *t)
 	return t->opt_flags & NPP_OPT_NODELAY || !seq_gt(t->snd_sml, t->snd_una);
 }
 
-/* How many of AVAIL bytes to send as the next frame; 0: none now. FIN: nothing follows. */
-static uint32_t choose_len(struct tcb *t, uint32_t avail, uint32_t pipe, bool fin)
+/* How many of AVAIL bytes, at most MAX, to send as the next frame; 0: none now. FIN: nothing follows. */
+static uint32_t choose_len(struct tcb *t, uint32_t avail, uint32_t pipe, bool fin, uint32_t max)
 {
 	uint32_t edge = t->snd_una + t->snd_wnd, wnd = seq_gt(edge, t->snd_nxt) ? edge - t->snd_nxt : 0;
-	uint32_t cw = t->cwnd > pipe ? t->cwnd - pipe : 0, max = frame_max(t);
-	uint32_t len = u32_min(u32_min(avail, wnd), u32_min(cw, max));
+	uint32_t cw = t->cwnd > pipe ? t->cwnd - pipe : 0, len;
 
+	len = u32_min(u32_min(avail, wnd), u32_min(cw, max));
 	if (len == avail) {
 		if (len % t->mss && !fin && !small_may_go(t))
 			len -= len % t->mss;
@@ -270,9 +289,19 @@ static int send_one(struct stack *s, struct tcb *t, uint32_t len, bool fin, bool
 	return 0;
 }
 
+/* A paced sender makes frames of about a tick of its timer. */
+static uint32_t paced_max(const struct tcb *t, uint64_t rate)
+{
+	uint64_t segs = rate / (1000000 / WHEEL_TICK_US) / t->mss;
+
+	return (uint32_t)u64_min(frame_max(t), (segs < 2 ? 2 : segs) * t->mss);
+}
+
 /* True: something was sent. */
 static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 {
+	uint64_t rate = tcp_pace_rate(t);
+	uint32_t max = rate ? paced_max(t, rate) : frame_max(t), wait;
 	bool sent = false;
 	int retry = 0;
 
@@ -282,9 +311,14 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 
 		if (!avail && !fin)
 			break;
+		wait = rate ? tcp_pace_wait(s, t) : 0;
+		if (wait) {
+			tcp_due(s, t, DUE_PACE, s->now_us + wait);
+			break;
+		}
 		if (!sent)
 			restart_after_idle(s, t);
-		len = avail ? choose_len(t, avail, pipe, fin) : 0;
+		len = avail ? choose_len(t, avail, pipe, fin, max) : 0;
 		if (avail && !len)
 			break;
 		fin = fin && len == avail;
@@ -295,6 +329,8 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 		}
 		pipe += len;
 		sent = true;
+		if (rate)
+			tcp_pace_sent(s, t, rate, len);
 	}
 	return sent;
 }
@@ -322,7 +358,7 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 			t->tries = 0;
 			t->probe_shift = 0;
 			tcp_arm_tx(s, t);
-		} else if (!t->due_us[DUE_TX] || (sent && t->tx_mode == TXM_TLP)) {
+		} else if (!t->due[DUE_TX] || (sent && t->tx_mode == TXM_TLP)) {
 			tcp_arm_tx(s, t);
 		}
 		return;
@@ -333,7 +369,7 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 		tcp_due(s, t, DUE_TX, 0);
 		return;
 	}
-	if (t->tx_mode == TXM_PERSIST && t->due_us[DUE_TX])
+	if ((t->tx_mode == TXM_PERSIST && t->due[DUE_TX]) || t->due[DUE_PACE])
 		return;
 	if (t->snd_wnd >= t->mss || t->snd_wnd >= unsent(t))
 		tcp_arm_persist(s, t, TCP_CORK_US);

@@ -44,8 +44,9 @@ static void recovery_begin(struct stack *s, struct tcb *t, enum tcp_recovery kin
 	t->recovery = (uint8_t)kind;
 	t->recover = t->snd_nxt;
 	t->flags |= TF_RTX_FIRST;
-	t->flags &= ~TF_TLP_OUT;
-	t->n_lost++;
+	t->flags &= ~(TF_TLP_OUT | TF_ECN_ROUND);
+	if (t->flags & TF_ECN)
+		t->flags |= TF_CWR;
 	tcp_todo(s, t);
 }
 
@@ -55,7 +56,9 @@ static void enter_recovery(struct stack *s, struct tcb *t, const struct tcp_news
 
 	STAT_INC(s, IS_TCP_FAST_RETRANS);
 	remember_for_undo(s, t);
-	t->ssthresh = tcp_cc(t)->ssthresh(s, t);
+	/* Losses and marks in one window are one sign (RFC 3168, 6.1.2). */
+	if (!(t->flags & TF_ECN_ROUND))
+		t->ssthresh = tcp_cc(t)->ssthresh(s, t);
 	f = tcp_flight(s, t);
 	if (f) {
 		f->prr_delivered = f->prr_out = 0;

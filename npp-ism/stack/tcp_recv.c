@@ -130,6 +130,8 @@ void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	bool fin = seg->flags & TCPF_FIN;
 
 	tcp_todo(s, t);
+	if (t->flags & TF_ECN && len)
+		tcp_ecn_text(s, t, seg);
 	if (seq_lt(seq, t->rcv_nxt)) {
 		cut = u32_min(t->rcv_nxt - seq, len);
 		if (cut)

@@ -84,6 +84,7 @@ static void take_dsack(struct stack *s, struct tcb *t, const struct tcp_range *r
 	n->has_dsack = true;
 	n->dsack = *r;
 	n->dup = len;
+	t->n_dsack++;
 	STAT_INC(s, IS_TCP_DSACK_IN);
 }
 

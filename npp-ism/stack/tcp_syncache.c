@@ -24,6 +24,7 @@
 #define COOKIE_OPT_MASK 63u
 #define COOKIE_NO_WS 15u
 #define COOKIE_SACK 16u
+#define COOKIE_ECN 32u
 #define HELD_MAX 256u			/* of a listener's half-open connections, beyond which none is held */
 #define HELD_CHECKS 66u			/* looks for room: about a second */
 #define HELD_SHIFT 4u			/* from 1 to 16 ms apart */
@@ -77,7 +78,8 @@ static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path
 {
 	struct tcp_out o;
 
-	tcp_out_begin(&o, e->lport, e->rport, e->iss, e->irs + 1, TCPF_SYN | TCPF_ACK,
+	tcp_out_begin(&o, e->lport, e->rport, e->iss, e->irs + 1,
+		      TCPF_SYN | TCPF_ACK | (e->opts & TCP_SYN_ECN ? TCPF_ECE : 0),
 		      (uint16_t)u32_min(e->wnd, 65535));
 	tcp_opt_put_syn(&o, tcp_path_mss(path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
 			e->opts & TCP_SYN_WS, TCP_WSCALE);
@@ -183,7 +185,7 @@ static void syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *s
 	e->ts_recent = seg->tsval;
 	e->snd_ws = seg->wscale;
 	e->opts = (uint8_t)((seg->opt & TO_TS ? TCP_SYN_TS : 0) | (seg->opt & TO_SACK_OK ? TCP_SYN_SACK : 0) |
-			    (seg->opt & TO_WS ? TCP_SYN_WS : 0));
+			    (seg->opt & TO_WS ? TCP_SYN_WS : 0) | (tcp_ecn_offered(s, seg) ? TCP_SYN_ECN : 0));
 	e->sent_us = (uint32_t)s->now_us;
 	e->challenge_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
 }
@@ -200,6 +202,8 @@ static void send_cookie(struct stack *s, const struct tcp_seg *seg, struct ip_pa
 		bits = e.opts & TCP_SYN_WS ? e.snd_ws : COOKIE_NO_WS;
 		if (e.opts & TCP_SYN_SACK)
 			bits |= COOKIE_SACK;
+		if (e.opts & TCP_SYN_ECN)
+			bits |= COOKIE_ECN;
 		bits |= tsval & ~COOKIE_OPT_MASK;
 		tsval = seq_gt(bits, tsval) ? bits - (COOKIE_OPT_MASK + 1) : bits; /* never ahead of the clock */
 	} else {
@@ -265,7 +269,7 @@ static struct tcb *syn_make_tcb(struct stack *s, const struct tcp_syn *e, const 
 	t->c.passive = 1;
 	t->c.listener = e->listener;
 	t->flags |= (e->opts & TCP_SYN_TS ? TF_TS : 0) | (e->opts & TCP_SYN_SACK ? TF_SACK : 0) |
-		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | TF_INTERACTIVE;
+		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | (e->opts & TCP_SYN_ECN ? TF_ECN : 0) | TF_INTERACTIVE;
 	t->iss = e->iss;
 	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = e->iss + 1;
 	t->irs = e->irs;
@@ -418,6 +422,8 @@ bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg)
 		e.opts = TCP_SYN_TS;
 		if (bits & COOKIE_SACK)
 			e.opts |= TCP_SYN_SACK;
+		if (bits & COOKIE_ECN)
+			e.opts |= TCP_SYN_ECN;
 		if ((bits & 15) != COOKIE_NO_WS) {
 			e.opts |= TCP_SYN_WS;
 			e.snd_ws = bits & 15;

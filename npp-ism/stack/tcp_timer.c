@@ -9,6 +9,7 @@
  *               window probe, as tx_mode says; SYN too
  *   DUE_DELACK  the delayed ACK
  *   DUE_KEEP    keep-alive
+ *   DUE_PACE    the next frame of a paced sender
  */
 #include "config.h"
 
@@ -16,11 +17,39 @@
 
 #include "npp-ism/stack/tcp.h"
 
+/* Low bits of a tick, never 0; differences are good for 25 days. */
+static uint32_t tick_up(uint64_t us)
+{
+	uint32_t tick = (uint32_t)((us + WHEEL_TICK_US - 1) / WHEEL_TICK_US);
+
+	return tick ? tick : 1;
+}
+
+/* The time of due tick DUE. */
+static uint64_t due_us_of(const struct stack *s, uint32_t due)
+{
+	uint64_t now = s->now_us / WHEEL_TICK_US;
+
+	return (now + (uint64_t)(int64_t)(int32_t)(due - (uint32_t)now)) * WHEEL_TICK_US;
+}
+
+static void arm_wheel(struct stack *s, struct tcb *t, uint64_t due_us)
+{
+	if (!t->timer.due_us || due_us < t->timer.due_us)
+		wheel_arm(&s->wheel, &t->timer, due_us);
+}
+
 void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us)
 {
-	t->due_us[which] = due_us;
-	if (due_us && (!t->timer.due_us || due_us < t->timer.due_us))
-		wheel_arm(&s->wheel, &t->timer, due_us);
+	t->due[which] = due_us ? tick_up(due_us) : 0;
+	if (due_us)
+		arm_wheel(s, t, due_us);
+}
+
+void tcp_due_again(struct stack *s, struct tcb *t, enum tcp_due which)
+{
+	if (t->due[which])
+		arm_wheel(s, t, due_us_of(s, t->due[which]));
 }
 
 static uint64_t backed_off(const struct tcb *t, unsigned shift)
@@ -219,9 +248,11 @@ static void keep_fired(struct stack *s, struct tcb *t)
 
 static bool take_due(struct stack *s, struct tcb *t, enum tcp_due which)
 {
-	if (t->flags & TF_DEAD || !t->due_us[which] || t->due_us[which] > s->now_us)
+	uint32_t now = (uint32_t)(s->now_us / WHEEL_TICK_US);
+
+	if (t->flags & TF_DEAD || !t->due[which] || (int32_t)(t->due[which] - now) > 0)
 		return false;
-	t->due_us[which] = 0;
+	t->due[which] = 0;
 	return true;
 }
 
@@ -234,11 +265,12 @@ static void conn_timer(struct stack *s, struct tcb *t)
 		tx_fired(s, t);
 	if (take_due(s, t, DUE_KEEP))
 		keep_fired(s, t);
+	if (take_due(s, t, DUE_PACE))
+		tcp_output(s, t);
 	if (take_due(s, t, DUE_DELACK))
 		delack_fired(s, t);
 	for (unsigned k = 0; k < DUE_COUNT && !(t->flags & TF_DEAD); k++)
-		if (t->due_us[k])
-			tcp_due(s, t, (enum tcp_due)k, t->due_us[k]);
+		tcp_due_again(s, t, (enum tcp_due)k);
 	tcp_leave(t);
 }
 

@@ -184,7 +184,7 @@ struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uin
 	if (opts)
 		stack_tcp_options(s, &t->c, opts);
 	tcp_change_state(s, t, TCP_ST_SYN_SENT);
-	t->syn_us = (uint32_t)s->now_us;
+	t->rack_us = (uint32_t)s->now_us;
 	tcp_send_syn(s, t);
 	tcp_arm_rto(s, t);
 	tcp_leave(t);
@@ -218,12 +218,14 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 		t->opt_flags |= NPP_OPT_RCVBUF;
 		t->rcvbuf = u32_min(u32_max(o->rcvbuf, TCP_RCVBUF_MIN), 65535u << TCP_WSCALE);
 	}
-	t->keep_idle_s = o->keep_idle_s;
-	t->keep_intvl_s = o->keep_intvl_s;
+	t->keep_idle_s = (uint16_t)u32_min(o->keep_idle_s, 32767);
+	t->keep_intvl_s = (uint16_t)u32_min(o->keep_intvl_s, 32767);
 	t->keep_cnt = (uint8_t)u32_min(o->keep_cnt, 127);
 	t->user_timeout_ms = o->user_timeout_ms;
-	t->tos = o->tos;
+	t->tos = o->tos & 0xfc; /* the other two bits are ECN's */
 	t->ttl = o->ttl;
+	t->max_pace = o->max_pace;
+	tcp_cc_change(t, tcp_cc_choose(s, o->cc));
 	if (keep && t->c.state >= TCP_ST_ESTABLISHED)
 		tcp_arm_keepalive(s, t);
 	tcp_todo(s, t); /* Nagle or cork may have let go */
@@ -320,6 +322,25 @@ void stack_tcp_abort(struct stack *s, struct tcp_conn *c)
 #define INFO_TIMESTAMPS 1u
 #define INFO_SACK 2u
 #define INFO_WSCALE 4u
+#define INFO_ECN 8u
+
+static uint32_t in_segments(const struct tcb *t, uint32_t bytes)
+{
+	return t->mss ? (bytes + t->mss - 1) / t->mss : 0;
+}
+
+/* TCP_CA_* of Linux. */
+static uint32_t ca_state(const struct tcb *t)
+{
+	switch (t->recovery) {
+	case TCP_RECOVERY:
+		return 3;
+	case TCP_LOSS:
+		return 4;
+	default:
+		return t->flags & TF_ECN_ROUND ? 2 : t->sacked || t->dupacks ? 1 : 0;
+	}
+}
 
 void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
 {
@@ -334,17 +355,34 @@ void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
 		.rcv_wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0,
 		.snd_wnd = t->snd_wnd,
 		.retrans = t->n_retrans,
-		.lost = t->n_lost,
+		.lost = in_segments(t, t->lost),
 		.unacked = t->snd_nxt - t->snd_una,
 		.pmtu = t->path.mtu,
 		.last_rx_ms = ms - t->last_rx_ms,
-		.ca_state = t->recovery,
+		.last_tx_ms = ms - t->last_tx_ms,
+		.min_rtt_us = t->min_rtt_us,
+		.sacked = in_segments(t, t->sacked),
+		.delivered = t->delivered,
+		.delivered_ce = t->delivered_ce,
+		.dsack_dups = t->n_dsack,
+		.bytes_retrans = t->bytes_retrans,
+		.reordering = t->flags & TF_REORDERS ? t->reo_mult : 0,
+		.cc = t->cc,
+		.ca_state = ca_state(t),
 		.options = (t->flags & TF_TS ? INFO_TIMESTAMPS : 0) | (t->flags & TF_SACK ? INFO_SACK : 0) |
-			   (t->flags & TF_WS ? INFO_WSCALE : 0),
+			   (t->flags & TF_WS ? INFO_WSCALE : 0) | (t->flags & TF_ECN ? INFO_ECN : 0),
 	};
 }
 
 void stack_tcp_brief(const struct stack *s, const struct tcp_conn *c, struct npp_tcp_brief *out)
 {
-	tcp_brief((const struct tcb *)c, now_ms(s), out);
+	const struct tcb *t = (const struct tcb *)c;
+	const struct tcp_flight *f = tcp_flight(s, t);
+	const struct tcp_sent *r = f ? &f->r[f->first] : t->sent;
+	uint32_t at = t->snd_una, again = 0;
+
+	tcp_brief(t, now_ms(s), out);
+	for (unsigned i = 0; i < t->n_sent; at = r[i++].end)
+		again += r[i].flags == SENT_AGAIN ? r[i].end - at : 0;
+	out->retrans_out = in_segments(t, again);
 }

@@ -332,9 +332,9 @@ void th_check(struct th *h)
 		check_sent(h, t);
 		TH_ASSERT(!t->timer.due_us == !t->timer.next);
 		for (int k = 0; k < DUE_COUNT; k++)
-			TH_ASSERT(!t->due_us[k] || (t->timer.due_us && t->timer.due_us <= t->due_us[k]));
+			TH_ASSERT(!t->due[k] || (t->timer.due_us && (int32_t)((uint32_t)(t->timer.due_us / WHEEL_TICK_US) - t->due[k]) <= 0));
 		if (t->c.state >= TCP_ST_ESTABLISHED && t->snd_una != t->snd_nxt)
-			TH_ASSERT(t->due_us[DUE_TX] != 0);
+			TH_ASSERT(t->due[DUE_TX] != 0);
 		TH_ASSERT(tcp_lookup(h->s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) == TCP_REF(TCP_REF_CONN, i));
 	}
 	TH_ASSERT(used == tcp->conn_pool.used);

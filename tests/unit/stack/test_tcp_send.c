@@ -714,7 +714,7 @@ START_TEST(newreno_is_there_too)
 	struct tcb *t = tcb_of(p.k->c);
 	uint32_t cwnd;
 
-	t->cc = TCP_CC_NEWRENO;
+	t->cc = NPP_CC_RENO;
 	tcp_cc_init(t);
 	t->ssthresh = t->cwnd;
 	cwnd = t->cwnd;
