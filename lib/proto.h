@@ -240,6 +240,7 @@ struct npp_ctl_status {
 	char attached[NPP_MAX_HOSTS][NPP_NAME_MAX]; /* NPP: its hosts by number; host: its NPPs */
 	uint32_t huge_pages;	/* 2 MB pages in use by its regions */
 	uint32_t zero;
+	uint64_t port_drops;	/* NPP: frames that its port had no room for */
 };
 struct npp_ctl_regions { uint32_t n_stats, n_private; };
 struct npp_ctl_restart { uint32_t role, index; };	/* enum npp_role */
