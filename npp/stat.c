@@ -81,6 +81,8 @@ static void json_target(const struct target *t, const struct sample *s)
 	json_string(stdout, t->label);
 	if (!target_is_host(t))
 		printf(", \"engine\": \"%s\"", target_engine(t));
+	if (!target_is_host(t))
+		printf(", \"port_drops\": %llu", (unsigned long long)t->st.port_drops);
 	printf(", \"time\": %llu.%06llu, \"processes\": [", (unsigned long long)(wall / 1000000),
 	       (unsigned long long)(wall % 1000000));
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -268,6 +270,9 @@ static void print_target(const struct view *v)
 	else
 		npp_table(v);
 	print_drops(v);
+	if (t->st.port_drops)
+		printf("  dropped by %-11s %8llu  queue_full: the IOPs or the dispatcher did not read in time\n", "the port",
+		       (unsigned long long)t->st.port_drops);
 }
 
 /* ---- the verb ------------------------------------------------------------------------------------------ */

@@ -8,6 +8,7 @@
  *   conn.c      connections to NAME.sock: tools, and the hosts of an NPP
  *   role_npp.c  an NPP: its regions and port (npp_regions.c, tap.c), link role, IPC rings
  *               (ipc.c), hosts (hosts.c) and the ports granted to them (grants.c)
+ *               steering of the port by an eBPF program (engine.c, steer.c, steer_load.c)
  *   role_host.c a host: its memory, doorbells, its OSM and its NPPs
  */
 #ifndef NPPD_NPPD_H

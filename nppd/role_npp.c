@@ -285,6 +285,7 @@ static void status(struct nppd *d, struct npp_ctl_status *st)
 {
 	st->role = 1;
 	st->n_iops = d->npp->n_iops;
+	st->port_drops = tap_drops(&d->npp->tap);
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
 		const struct host *h = &d->npp->host[i];
 

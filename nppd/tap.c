@@ -32,6 +32,7 @@
 #include "nppd/loop.h"
 #include "nppd/tap.h"
 
+#define QUEUE_FRAMES 2000	/* kernel engine: as many wait while an ISM is replaced */
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
 static int key_error(struct settings *s, const char *key, const char *fmt, ...) NPP_PRINTF(3, 4);
@@ -205,6 +206,8 @@ static int set_link(struct tap *t, struct settings *s)
 	nl_addr_set_binary_addr(addr, mac, sizeof mac);
 	rtnl_link_set_addr(change, addr);
 	rtnl_link_set_mtu(change, p->mtu);
+	if (s->npp.engine == ENGINE_KERNEL)
+		rtnl_link_set_txqlen(change, QUEUE_FRAMES);
 	rtnl_link_set_flags(change, IFF_UP);
 	r = rtnl_link_change(t->ask, old, change, 0);
 	if (r < 0)
@@ -283,6 +286,18 @@ int tap_carrier(struct tap *t)
 	r = (rtnl_link_get_flags(l) & IFF_RUNNING) != 0;
 	rtnl_link_put(l);
 	return r;
+}
+
+uint64_t tap_drops(struct tap *t)
+{
+	struct rtnl_link *l;
+	uint64_t n;
+
+	if (!t->ask || rtnl_link_get_kernel(t->ask, t->ifindex, NULL, &l) < 0)
+		return 0;
+	n = rtnl_link_get_stat(l, RTNL_LINK_TX_DROPPED);
+	rtnl_link_put(l);
+	return n;
 }
 
 void tap_events_read(struct tap *t)

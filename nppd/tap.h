@@ -29,6 +29,8 @@ int tap_open(struct tap *t, struct settings *s);
 void tap_close(struct tap *t);
 /* Carrier now: 1 or 0, or -errno (-ENODEV: somebody removed the link). */
 int tap_carrier(struct tap *t);
+/* Frames for us that the TAP had no room for. */
+uint64_t tap_drops(struct tap *t);
 /* Drains t->events. */
 void tap_events_read(struct tap *t);
 /* Waits for carrier, then asks the network whether someone has an address of ours
