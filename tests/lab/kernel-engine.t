@@ -101,6 +101,23 @@ try: s.recv(10)
 except ConnectionRefusedError: print("refused")')" refused
 cmp_num 'by the dispatcher' "$(dispatch_counter acc1 class.icmp_error)" -gt 0
 
+# An ISM that does not read: its queue is bounded, and who lost what is said.
+drops() { npp_do stat acc1 --json | jq .port_drops; }
+child() { "$npp" status "$lab/acc1" --json | jq -r --arg r "$1" --argjson i "$2" '.[0].children[] | select(.role == $r and .index == $i) | .pid'; }
+before=$(drops)
+pid=$(child ism 2)
+kill -STOP "$pid"
+on client1 $python -c '
+import socket
+for port in range(30000, 30064):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", port))
+    for i in range(300): s.sendto(b"x", ("web1", 9))'
+kill -CONT "$pid"
+cmp_num "frames that its queue had no room for are counted ($(drops))" "$(drops)" -gt "$before"
+like 'and shown' "$(npp_do stat acc1)" 'dropped by the port +[0-9]+  queue_full'
+is 'it goes on' "$(on client1 $python "$work/udp.py" web1 512 16)" 16
+
 # ---- restarts and deaths ---------------------------------------------------------------------
 start steady client1 "$load" -q -j -c 16 -d $((8 * slow)) -b 200 echo web1 7001
 steady=$started
@@ -110,7 +127,6 @@ for i in 0 3; do
   like "ISM $i is replaced" "$("$npp" restart ism $i "$lab/acc1" 2>&1)" "took over from [0-9]+"
 done
 like 'the dispatcher is replaced' "$("$npp" restart dispatch "$lab/acc1" 2>&1)" "took over from [0-9]+"
-child() { "$npp" status "$lab/acc1" --json | jq -r --arg r "$1" --argjson i "$2" '.[0].children[] | select(.role == $r and .index == $i) | .pid'; }
 back() { local p; p=$(child "$1" "$2"); [ -n "$p" ] && [ "$p" != 0 ] && [ "$p" != "$3" ]; }
 pid=$(child dispatch 0)
 kill -9 "$pid"

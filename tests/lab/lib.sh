@@ -206,12 +206,18 @@ need()
   for p; do command -v "$p" >/dev/null || skip_all "needs $p"; done
 }
 
-# lab_up FILE [--set ...]: the test's lab; a failure ends the test.
+# lab_up FILE [--set ...]: the test's lab; a failure ends the test. NPP_ENGINE in the environment is
+# the engine of its NPPs, so that the whole suite can be run with each.
 lab_up()
 {
-  local out
+  local out node engines=()
+  if [ -n "${NPP_ENGINE:-}" ]; then
+    for node in $(sed -n 's/^ *\([a-z0-9._-]*\): *{.*kind: npp\>.*/\1/p' "$1"); do
+      engines+=(--set "nodes.$node.engine=$NPP_ENGINE")
+    done
+  fi
   labs+=("$lab")
-  if ! out=$("$npplab" up "$@" --name "$lab" 2>&1 </dev/null); then
+  if ! out=$("$npplab" up "$@" "${engines[@]}" --name "$lab" 2>&1 </dev/null); then
     fail "lab comes up" "$out"
     done_testing
   fi
