@@ -31,6 +31,7 @@ static const struct npp_conf_field net_item = { .type = NPP_CONF_MAP, .sub = &ne
 
 static const struct npp_conf_field if_fields[] = {
 	STR(struct lab_if, network), STR(struct lab_if, address), STR(struct lab_if, mac),
+	{ "address6", NPP_CONF_STR, offsetof(struct lab_if, address6), .flags = 0, .dflt = "" },
 	{ "wire", NPP_CONF_STR, offsetof(struct lab_if, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
@@ -99,6 +100,7 @@ static void write_node(FILE *f, const struct lab_node *n)
 	for (j = 0; j < n->n_ifs; j++) {
 		put(f, j ? ", {" : "{", "network", n->ifs[j].network);
 		put(f, ", ", "address", n->ifs[j].address);
+		put(f, ", ", "address6", n->ifs[j].address6);
 		put(f, ", ", "mac", n->ifs[j].mac);
 		if (n->ifs[j].wire)
 			put(f, ", ", "wire", n->ifs[j].wire);
@@ -343,6 +345,8 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 		out->ifs[j].network = t->nets[f->net].name;
 		out->ifs[j].wire = f->wire;
 		out->ifs[j].address = keep(l, "%s/%u", topo_addr_text(f->addr, text), topo_plen(&t->nets[f->net]));
+		out->ifs[j].address6 = npp_addr_is_any(&f->addr6) ? "" :
+			keep(l, "%s/%u", npp_addr_format(&f->addr6, text), t->nets[f->net].subnet6.len);
 		out->ifs[j].mac = keep(l, "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
 				       f->mac[3], f->mac[4], f->mac[5]);
 	}

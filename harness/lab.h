@@ -28,7 +28,7 @@
 #define LAB_MAX_PROCS (TOPO_MAX_NODES * 2 + 1)
 
 struct lab_net { const char *name, *subnet, *ns; };
-struct lab_if { const char *network, *address, *mac, *wire; /* NULL: it has no npp-wire */ };
+struct lab_if { const char *network, *address, *address6 /* "": none */, *mac, *wire; /* NULL: it has no npp-wire */ };
 struct lab_node {
 	const char *name, *kind, *stack, *ns;
 	const char *engine;	/* of an NPP; else "" or NULL */

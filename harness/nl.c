@@ -252,29 +252,42 @@ int nl_add_veth(struct nl_ns *n, const char *ifname, const uint8_t mac[6], uint3
 	return r < 0 ? r : change_link(n, ifname, NULL, e);
 }
 
-static struct nl_addr *v4_addr(uint32_t addr, unsigned plen)
+/* PLEN counts in 128 bits. */
+static struct nl_addr *build_addr(const union npp_addr *addr, unsigned plen)
 {
-	uint32_t be = htonl(addr);
-	struct nl_addr *a = nl_addr_build(AF_INET, &be, 4);
+	bool v4 = npp_addr_is_v4(addr);
+	struct nl_addr *a = nl_addr_build(v4 ? AF_INET : AF_INET6, addr->b + (v4 ? 12 : 0), v4 ? 4 : 16);
 
 	if (a)
-		nl_addr_set_prefixlen(a, (int)plen);
+		nl_addr_set_prefixlen(a, (int)plen - (v4 ? 96 : 0));
 	return a;
 }
 
-int nl_add_addr(struct nl_ns *n, const char *ifname, uint32_t addr, unsigned plen, struct npp_err *e)
+static struct nl_addr *broadcast(const union npp_addr *addr, unsigned plen)
 {
+	union npp_addr b = *addr;
+
+	b.w[3] |= htonl(plen < 128 ? ~0u >> (plen - 96) : 0);
+	return build_addr(&b, 128);
+}
+
+int nl_add_addr(struct nl_ns *n, const char *ifname, const union npp_addr *addr, unsigned plen, struct npp_err *e)
+{
+	bool v4 = npp_addr_is_v4(addr);
 	struct rtnl_link *l = NULL;
 	struct rtnl_addr *ra = rtnl_addr_alloc();
-	struct nl_addr *a = v4_addr(addr, plen), *bc = v4_addr(addr | (plen < 32 ? ~0u >> plen : 0), 32);
+	struct nl_addr *a = build_addr(addr, plen), *bc = v4 ? broadcast(addr, plen) : NULL;
 	int r = get_link(n, ifname, &l, e);
 
-	if (r == 0 && (!ra || !a || !bc))
+	if (r == 0 && (!ra || !a || (v4 && !bc)))
 		r = npp_err_set(e, -ENOMEM, "out of memory");
 	if (r == 0) {
 		rtnl_addr_set_ifindex(ra, rtnl_link_get_ifindex(l));
 		rtnl_addr_set_local(ra, a);
-		rtnl_addr_set_broadcast(ra, bc);
+		if (v4)
+			rtnl_addr_set_broadcast(ra, bc);
+		else
+			rtnl_addr_set_flags(ra, IFA_F_NODAD);
 		r = rtnl_addr_add(n->sk, ra, 0);
 		if (r < 0)
 			r = nl_fail(e, n, r, "add an address to", ifname);
@@ -286,12 +299,13 @@ int nl_add_addr(struct nl_ns *n, const char *ifname, uint32_t addr, unsigned ple
 	return r;
 }
 
-int nl_add_route(struct nl_ns *n, uint32_t to, unsigned plen, uint32_t via, struct npp_err *e)
+int nl_add_route(struct nl_ns *n, const union npp_addr *to, unsigned plen, const union npp_addr *via,
+		 struct npp_err *e)
 {
 	struct rtnl_route *rt = rtnl_route_alloc();
 	struct rtnl_nexthop *nh = rtnl_route_nh_alloc();
-	struct nl_addr *dst = v4_addr(to, plen), *gw = v4_addr(via, 32);
-	char text[40] = "";
+	struct nl_addr *dst = build_addr(to, plen), *gw = build_addr(via, 128);
+	char text[64] = "";
 	int r;
 
 	if (!rt || !nh || !dst || !gw) {
@@ -300,7 +314,7 @@ int nl_add_route(struct nl_ns *n, uint32_t to, unsigned plen, uint32_t via, stru
 			rtnl_route_nh_free(nh);
 	} else {
 		nl_addr2str(dst, text, sizeof text);
-		rtnl_route_set_family(rt, AF_INET);
+		rtnl_route_set_family(rt, npp_addr_is_v4(to) ? AF_INET : AF_INET6);
 		rtnl_route_set_table(rt, RT_TABLE_MAIN);
 		rtnl_route_set_scope(rt, RT_SCOPE_UNIVERSE);
 		rtnl_route_set_protocol(rt, RTPROT_STATIC);

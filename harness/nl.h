@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/log.h"
+#include "net/addr.h"
 
 struct nl_sock;
 struct nl_ns {
@@ -39,10 +40,10 @@ int nl_link_info(struct nl_ns *n, const char *ifname, struct nl_link_info *i, st
 /* Takes a link up or down. */
 int nl_set_flags(struct nl_ns *n, const char *ifname, bool up, struct npp_err *e);
 int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e);
-/* ADDR in host order. */
-int nl_add_addr(struct nl_ns *n, const char *ifname, uint32_t addr, unsigned plen, struct npp_err *e);
-/* TO/PLEN via VIA; plen 0: default. */
-int nl_add_route(struct nl_ns *n, uint32_t to, unsigned plen, uint32_t via, struct npp_err *e);
+/* Prefix lengths count in 128 bits: 96 + n for IPv4. An IPv6 address is usable at once. */
+int nl_add_addr(struct nl_ns *n, const char *ifname, const union npp_addr *addr, unsigned plen, struct npp_err *e);
+int nl_add_route(struct nl_ns *n, const union npp_addr *to, unsigned plen, const union npp_addr *via,
+		 struct npp_err *e);
 /* 1 the link has its carrier, 0 not (yet), -errno. */
 int nl_carrier(struct nl_ns *n, const char *ifname);
 

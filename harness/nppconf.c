@@ -66,15 +66,20 @@ static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32
 		fprintf(f, "  engine: %s\n", topo_engine_name(n->engine));
 	fprintf(f, "  port: {name: %s, mac: '%s', mtu: %u, netns: %s, bridge: %s}\n", n->name, p->ifs[0].mac,
 		net->mtu, ns_path(ns, path), net->name);
-	fprintf(f, "  addresses: [%s]\n", p->ifs[0].address);
+	fprintf(f, "  addresses: [%s", p->ifs[0].address);
+	if (p->ifs[0].address6[0])
+		fprintf(f, ", '%s'", p->ifs[0].address6);
+	fputs("]\n", f);
 	if (!npp_addr_is_any(&n->gateway))
 		fprintf(f, "  gateway: %s\n", npp_addr_format(&n->gateway, text));
+	if (!npp_addr_is_any(&n->gateway6))
+		fprintf(f, "  gateway6: '%s'\n", npp_addr_format(&n->gateway6, text));
 	if (n->n_routes)
 		fputs("  routes:\n", f);
 	for (j = 0; j < n->n_routes; j++) {
-		fprintf(f, "    - {to: %s/%u, ", npp_addr_format(&n->routes[j].to.addr, text),
-			n->routes[j].to.len - 96);
-		fprintf(f, "via: %s}\n", npp_addr_format(&n->routes[j].via, text));
+		fprintf(f, "    - {to: '%s/%u', ", npp_addr_format(&n->routes[j].to.addr, text),
+			n->routes[j].to.len - (npp_addr_is_v4(&n->routes[j].to.addr) ? 96 : 0));
+		fprintf(f, "via: '%s'}\n", npp_addr_format(&n->routes[j].via, text));
 	}
 	write_common(f, n);
 }

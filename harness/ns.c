@@ -50,13 +50,16 @@ static int write_sysctl(const char *path, const char *value, struct npp_err *e)
 	return r;
 }
 
-/* Of the namespace that the caller is in. Links that come later have no IPv6, which would
- * only add noise (router solicitations, MLD); the loopback keeps it, for programs that
- * bind to [::]. */
-static int set_sysctls(bool forward, struct npp_err *e)
+/* Of the namespace that the caller is in. Without IP6 links that come later have no IPv6, which
+ * would only add noise (router solicitations, MLD); the loopback keeps it, for programs that
+ * bind to [::]. With it they have what they are given, and nothing by themselves. */
+static int set_sysctls(bool forward, bool ip6, struct npp_err *e)
 {
 	const struct { const char *path, *value; bool must; } set[] = {
-		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1", access("/proc/sys/net/ipv6", F_OK) == 0 },
+		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", ip6 ? "0" : "1", access("/proc/sys/net/ipv6", F_OK) == 0 },
+		{ "/proc/sys/net/ipv6/conf/default/accept_ra", "0", ip6 },
+		{ "/proc/sys/net/ipv6/conf/default/accept_dad", "0", ip6 },
+		{ "/proc/sys/net/ipv6/conf/all/forwarding", forward ? "1" : "0", ip6 },
 		/* a bridge is a wire, not a firewall; absent where br_netfilter is */
 		{ "/proc/sys/net/bridge/bridge-nf-call-iptables", "0", false },
 		{ "/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0", false },
@@ -94,7 +97,7 @@ void ns_leave(int back)
 	close(back);
 }
 
-static int make_here(const char *name, bool forward, struct npp_err *e)
+static int make_here(const char *name, bool forward, bool ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
 	struct nl_ns n;
@@ -104,7 +107,7 @@ static int make_here(const char *name, bool forward, struct npp_err *e)
 		return npp_err_set(e, -errno, "cannot make a network namespace: %s", strerror(errno));
 	if (mount("/proc/thread-self/ns/net", ns_path(name, path), "none", MS_BIND, NULL) < 0)
 		return npp_err_set(e, -errno, "cannot mount %s: %s", path, strerror(errno));
-	r = set_sysctls(forward, e);
+	r = set_sysctls(forward, ip6, e);
 	if (r < 0)
 		return r;
 	r = nl_ns_open(&n, path, name, e);
@@ -115,7 +118,7 @@ static int make_here(const char *name, bool forward, struct npp_err *e)
 	return r;
 }
 
-int ns_make(const char *name, bool forward, struct npp_err *e)
+int ns_make(const char *name, bool forward, bool ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
 	int fd, back, r;
@@ -127,7 +130,7 @@ int ns_make(const char *name, bool forward, struct npp_err *e)
 	back = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (back < 0)
 		return npp_err_set(e, -errno, "cannot open the own network namespace: %s", strerror(errno));
-	r = make_here(name, forward, e);
+	r = make_here(name, forward, ip6, e);
 	ns_leave(back);
 	return r;
 }

@@ -24,7 +24,7 @@ const char *ns_path(const char *name, char *path);
 int ns_prepare(struct npp_err *e);
 /* Makes namespace NAME (-EEXIST: somebody has it), loopback up, IPv6 off on links that
  * come, forwarding as FORWARD says. The caller stays where it is. */
-int ns_make(const char *name, bool forward, struct npp_err *e);
+int ns_make(const char *name, bool forward, bool ip6, struct npp_err *e);
 bool ns_exists(const char *name);
 /* Takes the name away; the namespace goes when its last process does. 0 (also if there
  * is none) or -errno. */

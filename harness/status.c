@@ -64,7 +64,10 @@ static void print_json_node(struct lab *l, const struct lab_node *n)
 	for (j = 0; j < n->n_ifs; j++) {
 		fputs(j ? ", {\"network\": " : "{\"network\": ", stdout);
 		json_string(stdout, n->ifs[j].network);
-		printf(", \"address\": \"%s\", \"mac\": \"%s\"}", n->ifs[j].address, n->ifs[j].mac);
+		printf(", \"address\": \"%s\", ", n->ifs[j].address);
+		if (n->ifs[j].address6 && n->ifs[j].address6[0])
+			printf("\"address6\": \"%s\", ", n->ifs[j].address6);
+		printf("\"mac\": \"%s\"}", n->ifs[j].mac);
 	}
 	fputs("], \"npps\": [", stdout);
 	for (j = 0; j < n->n_npps; j++) {
@@ -111,8 +114,9 @@ static const char *describe(const struct lab_node *n, char *buf, size_t cap)
 	for (j = 0; j < n->n_npps && len < cap; j++)
 		len += (size_t)snprintf(buf + len, cap - len, "%s%s", j ? ", " : "on ", n->npps[j]);
 	for (j = 0; j < n->n_ifs && len < cap; j++)
-		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s", j ? ", " : "", n->ifs[j].network,
-					n->ifs[j].address);
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s%s%s", j ? ", " : "", n->ifs[j].network,
+					n->ifs[j].address, n->ifs[j].address6 && n->ifs[j].address6[0] ? " " : "",
+					n->ifs[j].address6 ? n->ifs[j].address6 : "");
 	if (n->iops && len < cap)
 		snprintf(buf + len, cap - len, "   %u IOP%s%s", n->iops, n->iops == 1 ? "" : "s",
 			 n->engine && strcmp(n->engine, "kernel") == 0 ? ", engine kernel" : "");

@@ -34,6 +34,7 @@ static const struct npp_conf_field net_fields[] = {
 	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_net, name) },
 	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_net, at) },
 	{ "subnet", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet), .flags = NPP_CONF_REQUIRED },
+	{ "subnet6", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet6), .flags = 0 },
 	{ "mtu", NPP_CONF_U32, offsetof(struct topo_net, mtu), .min = 576, .max = 9216, .dflt = "1500" },
 	{ .type = NPP_CONF_END }
 };
@@ -85,6 +86,7 @@ static const struct npp_conf_field node_fields[] = {
 	{ "memory", NPP_CONF_SIZE, offsetof(struct topo_node, memory), .dflt = "128M",
 	  .min = 16 << 20, .max = 1ll << 36 },
 	{ "gateway", NPP_CONF_ADDR, offsetof(struct topo_node, gateway), .flags = 0 },
+	{ "gateway6", NPP_CONF_ADDR, offsetof(struct topo_node, gateway6), .flags = 0 },
 	{ "networks", NPP_CONF_NODE, offsetof(struct topo_node, networks_at), .flags = 0 },
 	{ "options", NPP_CONF_NODE, offsetof(struct topo_node, options_at), .flags = 0 },
 	{ "routes", NPP_CONF_LIST, offsetof(struct topo_node, given), .max = 64,
@@ -98,6 +100,7 @@ static const struct npp_conf_schema node_schema = { sizeof(struct topo_node), no
 
 static const struct npp_conf_field topo_fields[] = {
 	{ "name", NPP_CONF_NAME, offsetof(struct topo, name), .max = TOPO_LAB_LEN },
+	{ "ipv6", NPP_CONF_BOOL, offsetof(struct topo, ipv6), .flags = 0 },
 	{ "networks", NPP_CONF_NAMES, offsetof(struct topo, nets), .flags = NPP_CONF_REQUIRED,
 	  .min = 1, .max = TOPO_MAX_NETS, .count_off = offsetof(struct topo, n_nets), .sub = &net_schema },
 	{ "nodes", NPP_CONF_NAMES, offsetof(struct topo, nodes), .flags = NPP_CONF_REQUIRED,
@@ -138,13 +141,37 @@ static void check_name(struct topo *t, const struct npp_conf_node *at, const cha
 		npp_conf_error(t->conf, at, "'lo' is the loopback's name, a %s cannot have it", what);
 }
 
+/* With the lab's key `ipv6` network number I has fd00:0:0:I::/64 unless it says otherwise. */
+static void check_net6(struct topo *t, struct topo_net *n)
+{
+	uint32_t i = (uint32_t)(n - t->nets) + 1;
+
+	if (!topo_has_ip6(n)) {
+		if (t->ipv6)
+			n->subnet6 = (struct npp_conf_prefix){ .len = 64, .addr.b = { 0xfd, [6] = (uint8_t)(i >> 8),
+									     [7] = (uint8_t)i } };
+		return;
+	}
+	if (npp_addr_is_v4(&n->subnet6.addr) || n->subnet6.addr.b[0] == 0xff) {
+		npp_conf_error_key(t->conf, n->at, "subnet6", "is no IPv6 subnet");
+		return;
+	}
+	if (n->subnet6.len < 16 || n->subnet6.len > 96)
+		npp_conf_error_key(t->conf, n->at, "subnet6", "/%u is outside /16../96", n->subnet6.len);
+	for (unsigned b = n->subnet6.len; b < 128; b++)
+		if (n->subnet6.addr.b[b / 8] & 0x80 >> b % 8) {
+			npp_conf_error_key(t->conf, n->at, "subnet6", "has bits set after the prefix");
+			break;
+		}
+}
+
 static void check_net(struct topo *t, struct topo_net *n)
 {
 	char text[NPP_ADDR_STRLEN];
 
 	check_name(t, n->at, n->name, "network");
 	if (!npp_addr_is_v4(&n->subnet.addr)) {
-		npp_conf_error_key(t->conf, n->at, "subnet", "only IPv4 subnets for now");
+		npp_conf_error_key(t->conf, n->at, "subnet", "is IPv6: that is key 'subnet6', beside an IPv4 subnet");
 		return;
 	}
 	if (topo_plen(n) < 8 || topo_plen(n) > 30) {
@@ -157,6 +184,7 @@ static void check_net(struct topo *t, struct topo_net *n)
 		npp_conf_error_key(t->conf, n->at, "subnet", "has bits set after the prefix (%s/%u?)",
 				   topo_addr_text(n->base & n->mask, text), topo_plen(n));
 	n->base &= n->mask;
+	check_net6(t, n);
 }
 
 static void check_nets(struct topo *t)
@@ -207,9 +235,10 @@ static void unknown_net(struct topo *t, const struct npp_conf_node *at, const ch
 		       hint ? " (did you mean '" : "", hint ? hint : "", hint ? "'?)" : "");
 }
 
-struct if_conf { union npp_addr address; uint8_t mac[6]; const struct npp_conf_node *wire; };
+struct if_conf { union npp_addr address, address6; uint8_t mac[6]; const struct npp_conf_node *wire; };
 static const struct npp_conf_field if_fields[] = {
 	{ "address", NPP_CONF_ADDR, offsetof(struct if_conf, address), .flags = 0 },
+	{ "address6", NPP_CONF_ADDR, offsetof(struct if_conf, address6), .flags = 0 },
 	{ "mac", NPP_CONF_MAC, offsetof(struct if_conf, mac), .flags = 0 },
 	{ "wire", NPP_CONF_NODE, offsetof(struct if_conf, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
@@ -236,9 +265,14 @@ static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_co
 		topo_load_wire(t, f, c.wire);
 	if (!npp_addr_is_any(&c.address)) {
 		if (!npp_addr_is_v4(&c.address))
-			npp_conf_error(t->conf, v, "only IPv4 addresses for now");
+			npp_conf_error(t->conf, v, "is no IPv4 address: for IPv6 give {address6: ...}");
 		else
 			f->addr = ntohl(npp_addr_get_v4(&c.address));
+	}
+	if (!npp_addr_is_any(&c.address6)) {
+		if (npp_addr_is_v4(&c.address6))
+			npp_conf_error(t->conf, v, "key 'address6' is an IPv4 address");
+		f->addr6 = c.address6;
 	}
 	if (memcmp(c.mac, none, 6) != 0) {
 		if (c.mac[0] & 1)
@@ -360,6 +394,7 @@ static void check_kind(struct topo *t, struct topo_node *n)
 	if (on_npp) {
 		refuse_key(t, n, "networks", "a host with 'stack: npp' is on the networks of its NPPs");
 		refuse_key(t, n, "gateway", "the NPPs of this host have gateways, it has none");
+		refuse_key(t, n, "gateway6", "the NPPs of this host have gateways, it has none");
 		refuse_key(t, n, "routes", "the NPPs of this host have routes, it has none");
 	}
 	if (on_npp && n->n_npp_names == 0)
@@ -482,6 +517,7 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	if (npp_conf_bind(c, npp_conf_root(c), &topo_schema, &bound) < 0)
 		return -EINVAL;
 	t->name = bound.name;
+	t->ipv6 = bound.ipv6;
 	t->nets = bound.nets;
 	t->n_nets = bound.n_nets;
 	t->nodes = bound.nodes;

@@ -27,7 +27,7 @@ enum topo_stack { TOPO_STACK_KERNEL = 1, TOPO_STACK_NPP };
 
 struct topo_net {
 	const char *name;
-	struct npp_conf_prefix subnet;
+	struct npp_conf_prefix subnet, subnet6;	/* subnet6.addr any: no IPv6 */
 	uint32_t mtu;
 	const struct npp_conf_node *at;
 	/* derived */
@@ -37,6 +37,7 @@ struct topo_net {
 struct topo_if {
 	uint32_t net;		/* index */
 	uint32_t addr;		/* IPv4, host order; 0: not yet given */
+	union npp_addr addr6;	/* any: none */
 	uint8_t mac[6];
 	bool mac_given;
 	const char *wire;	/* settings of its npp-wire (may be empty); NULL: it has none */
@@ -66,7 +67,7 @@ struct topo_node {
 	uint32_t n_npp_names;
 	uint32_t iops, engine;
 	uint64_t memory;
-	union npp_addr gateway;	/* all zero: none */
+	union npp_addr gateway, gateway6; /* all zero: none */
 	const struct npp_conf_node *networks_at, *options_at;
 	struct topo_route *given;
 	uint32_t n_given;
@@ -89,6 +90,7 @@ struct topo {
 	uint32_t n_overrides;
 	char lab[TOPO_LAB_LEN + 1];
 	const char *name;		/* key `name`, may be NULL */
+	bool ipv6;			/* every network has an IPv6 subnet */
 	struct topo_net *nets;
 	uint32_t n_nets;
 	struct topo_node *nodes;
@@ -124,6 +126,10 @@ static inline bool topo_is_kernel_node(const struct topo_node *n)
 {
 	return n->kind == TOPO_CLIENT || n->kind == TOPO_ROUTER || n->kind == TOPO_FIREWALL ||
 	       (n->kind == TOPO_HOST && n->stack == TOPO_STACK_KERNEL);
+}
+static inline bool topo_has_ip6(const struct topo_net *n)
+{
+	return !npp_addr_is_any(&n->subnet6.addr);
 }
 /* Number of one-bits at the front of the net's IPv4 mask. */
 static inline unsigned topo_plen(const struct topo_net *n)

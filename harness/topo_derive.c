@@ -5,6 +5,7 @@
  * (from .1 in subnets smaller than /27). MACs: 02, number of the network, IPv4 address.
  * Default gateway of a node that is no router: the first router on its networks. Routes:
  * shortest path, counted in routers, to every network that the default does not lead to.
+ * IPv6 follows: the same host parts, gateways and paths.
  */
 #include "config.h"
 
@@ -71,6 +72,27 @@ static void give_address(struct topo *t, const struct topo_node *node, struct to
 	npp_conf_error(t->conf, f->at, "no address is left in network '%s'", n->name);
 }
 
+/* Not given: the subnet and, as the host part, that of the IPv4 address. */
+static void give_address6(struct topo *t, struct topo_if *f)
+{
+	const struct topo_net *n = &t->nets[f->net];
+	uint32_t host = htonl(f->addr & ~n->mask);
+	char text[NPP_ADDR_STRLEN];
+
+	if (!npp_addr_is_any(&f->addr6)) {
+		if (!topo_has_ip6(n))
+			npp_conf_error(t->conf, f->at, "network '%s' has no 'subnet6'", n->name);
+		else if (!npp_addr_in_prefix(&f->addr6, &n->subnet6.addr, n->subnet6.len))
+			npp_conf_error(t->conf, f->at, "%s lies outside the IPv6 subnet of network '%s'",
+				       npp_addr_format(&f->addr6, text), n->name);
+		return;
+	}
+	if (!topo_has_ip6(n))
+		return;
+	f->addr6 = n->subnet6.addr;
+	memcpy(f->addr6.b + 12, &host, 4);
+}
+
 static void check_mac(struct topo *t, const struct topo_node *node, struct topo_if *f)
 {
 	uint32_t be = htonl(f->addr), i, j;
@@ -99,7 +121,12 @@ static void check_gateway(struct topo *t, const struct topo_node *n, const struc
 	uint32_t i, a;
 
 	if (!npp_addr_is_v4(gw)) {
-		npp_conf_error(t->conf, at, "only IPv4 addresses for now");
+		for (i = 0; i < n->n_ifs; i++)
+			if (topo_has_ip6(&t->nets[n->ifs[i].net]) &&
+			    npp_addr_in_prefix(gw, &t->nets[n->ifs[i].net].subnet6.addr,
+					       t->nets[n->ifs[i].net].subnet6.len))
+				return;
+		npp_conf_error(t->conf, at, "%s lies on none of the node's IPv6 networks", npp_addr_format(gw, text));
 		return;
 	}
 	a = ntohl(npp_addr_get_v4(gw));
@@ -139,13 +166,33 @@ void topo_derive_addresses(struct topo *t)
 		}
 	for (i = 0; i < t->n_nodes; i++) {
 		n = &t->nodes[i];
-		for (j = 0; j < n->n_ifs; j++)
+		for (j = 0; j < n->n_ifs; j++) {
+			give_address6(t, &n->ifs[j]);
 			check_mac(t, n, &n->ifs[j]);
+		}
+		if (!npp_addr_is_any(&n->gateway6))
+			check_gateway(t, n, npp_conf_get(n->at, "gateway6"), &n->gateway6);
 		if (has_gateway(n))
 			check_gateway(t, n, npp_conf_get(n->at, "gateway"), &n->gateway);
 		for (j = 0; j < n->n_given; j++)
 			check_gateway(t, n, npp_conf_get(n->given[j].at, "via"), &n->given[j].via);
 	}
+}
+
+/* The IPv6 address of the router that has the IPv4 address HOP on one of N's networks; any: none. */
+static union npp_addr hop6(const struct topo *t, const struct topo_node *n, uint32_t hop)
+{
+	uint32_t i, j, k;
+
+	for (k = 0; k < n->n_ifs; k++)
+		for (i = 0; i < t->n_nodes; i++)
+			for (j = 0; j < t->nodes[i].n_ifs; j++) {
+				const struct topo_if *f = &t->nodes[i].ifs[j];
+
+				if (f->net == n->ifs[k].net && f->addr == hop)
+					return f->addr6;
+			}
+	return (union npp_addr){ .q = { 0, 0 } };
 }
 
 /* Address of ROUTER on NET; 0: it is not there. */
@@ -210,23 +257,42 @@ static bool given_to(const struct topo_node *n, const struct topo_net *net)
 	uint32_t j;
 
 	for (j = 0; j < n->n_given; j++)
-		if (n->given[j].to.len == net->subnet.len &&
+		if (npp_addr_is_v4(&n->given[j].to.addr) && n->given[j].to.len == net->subnet.len &&
 		    ntohl(npp_addr_get_v4(&n->given[j].to.addr)) == net->base)
 			return true;
 	return false;
+}
+
+/* To NET by the router with the IPv4 address HOP, if that is not the default. */
+static void route6(struct topo *t, struct topo_node *n, const struct topo_net *net, uint32_t hop)
+{
+	union npp_addr via = hop ? hop6(t, n, hop) : (union npp_addr){ .q = { 0, 0 } };
+	uint32_t j;
+
+	if (!topo_has_ip6(net) || npp_addr_is_any(&via) || npp_addr_eq(&via, &n->gateway6))
+		return;
+	for (j = 0; j < n->n_given; j++)
+		if (n->given[j].to.len == net->subnet6.len && npp_addr_eq(&n->given[j].to.addr, &net->subnet6.addr))
+			return;
+	n->routes[n->n_routes].to = net->subnet6;
+	n->routes[n->n_routes++].via = via;
 }
 
 static void node_routes(struct topo *t, struct topo_node *n)
 {
 	uint32_t hop[TOPO_MAX_NETS], i, gw;
 
-	n->routes = npp_conf_alloc(t->conf, t->n_nets + n->n_given, sizeof *n->routes);
+	n->routes = npp_conf_alloc(t->conf, 2 * t->n_nets + n->n_given, sizeof *n->routes);
 	if (!n->routes) {
 		npp_conf_error(t->conf, n->at, "out of memory");
 		return;
 	}
 	first_hops(t, n, hop);
 	gw = has_gateway(n) ? ntohl(npp_addr_get_v4(&n->gateway)) : 0;
+	if (gw && npp_addr_is_any(&n->gateway6))
+		n->gateway6 = hop6(t, n, gw);
+	for (i = 0; i < t->n_nets; i++)
+		route6(t, n, &t->nets[i], hop[i]);
 	for (i = 0; i < t->n_nets; i++) {
 		if (!hop[i] || hop[i] == gw || given_to(n, &t->nets[i]))
 			continue;

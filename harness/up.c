@@ -78,13 +78,13 @@ static int step(struct up *u, const char *what, const char *name, struct npp_err
 
 /* ---- namespaces and links ------------------------------------------------------------- */
 
-static int make_ns(struct up *u, struct nl_ns *nl, const char *ns, bool forward, struct npp_err *e)
+static int make_ns(struct up *u, struct nl_ns *nl, const char *ns, bool forward, bool ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
 	int r = step(u, "namespace", ns, e);
 
 	if (r == 0)
-		r = ns_make(ns, forward, e);
+		r = ns_make(ns, forward, ip6, e);
 	return r < 0 ? r : nl_ns_open(nl, ns_path(ns, path), ns, e);
 }
 
@@ -92,7 +92,7 @@ static int make_net(struct up *u, uint32_t i, struct npp_err *e)
 {
 	const struct topo_net *n = &u->topo.nets[i];
 	uint8_t mac[6] = { 0x02, (uint8_t)i, 0xff, 0xff, 0xff, 0xfe };
-	int r = make_ns(u, &u->nets[i], u->lab.nets[i].ns, false, e);
+	int r = make_ns(u, &u->nets[i], u->lab.nets[i].ns, false, false, e);
 
 	if (r == 0)
 		r = step(u, "bridge", n->name, e);
@@ -103,6 +103,7 @@ static int make_if(struct up *u, uint32_t i, const struct topo_if *f, struct npp
 {
 	const struct topo_net *net = &u->topo.nets[f->net];
 	struct nl_ns *n = &u->nodes[i];
+	union npp_addr addr = npp_addr_v4(htonl(f->addr));
 	int r = step(u, "link", u->topo.nodes[i].name, e);
 
 	if (r == 0 && f->wire)
@@ -110,20 +111,26 @@ static int make_if(struct up *u, uint32_t i, const struct topo_if *f, struct npp
 	else if (r == 0)
 		r = nl_add_veth(n, net->name, f->mac, net->mtu, &u->nets[f->net], u->topo.nodes[i].name,
 				net->name, e);
-	return r < 0 ? r : nl_add_addr(n, net->name, f->addr, topo_plen(net), e);
+	if (r == 0)
+		r = nl_add_addr(n, net->name, &addr, net->subnet.len, e);
+	if (r == 0 && !npp_addr_is_any(&f->addr6))
+		r = nl_add_addr(n, net->name, &f->addr6, net->subnet6.len, e);
+	return r;
 }
 
 static int make_routes(struct up *u, uint32_t i, struct npp_err *e)
 {
+	const union npp_addr all4 = npp_addr_v4(0), all6 = { .q = { 0, 0 } };
 	const struct topo_node *n = &u->topo.nodes[i];
 	uint32_t j;
 	int r = 0;
 
 	for (j = 0; r == 0 && j < n->n_routes; j++)
-		r = nl_add_route(&u->nodes[i], ntohl(npp_addr_get_v4(&n->routes[j].to.addr)),
-				 n->routes[j].to.len - 96, ntohl(npp_addr_get_v4(&n->routes[j].via)), e);
+		r = nl_add_route(&u->nodes[i], &n->routes[j].to.addr, n->routes[j].to.len, &n->routes[j].via, e);
 	if (r == 0 && !npp_addr_is_any(&n->gateway))
-		r = nl_add_route(&u->nodes[i], 0, 0, ntohl(npp_addr_get_v4(&n->gateway)), e);
+		r = nl_add_route(&u->nodes[i], &all4, 96, &n->gateway, e);
+	if (r == 0 && !npp_addr_is_any(&n->gateway6))
+		r = nl_add_route(&u->nodes[i], &all6, 0, &n->gateway6, e);
 	return r;
 }
 
@@ -140,11 +147,22 @@ static int wire_npp(struct up *u, uint32_t i, struct npp_err *e)
 	return r < 0 ? r : wire_start(&u->lab, &u->topo, i, 0, e);
 }
 
+/* Links of the kernel with IPv6. */
+static bool has_ip6(const struct topo *t, const struct topo_node *n)
+{
+	uint32_t j;
+
+	for (j = 0; topo_is_kernel_node(n) && j < n->n_ifs; j++)
+		if (topo_has_ip6(&t->nets[n->ifs[j].net]))
+			return true;
+	return false;
+}
+
 static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 {
 	const struct topo_node *n = &u->topo.nodes[i];
 	uint32_t j;
-	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, topo_forwards(n), e);
+	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, topo_forwards(n), has_ip6(&u->topo, n), e);
 
 	if (r == 0 && n->kind == TOPO_NPP && n->ifs[0].wire)
 		r = wire_npp(u, i, e);
@@ -159,14 +177,21 @@ static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 
 /* ---- names ------------------------------------------------------------------------------ */
 
+static void hosts_name(FILE *f, const char *addr, const char *name, const char *net)
+{
+	fprintf(f, "%s\t%s", addr, name);
+	if (net)
+		fprintf(f, " %s.%s", name, net);
+	fputc('\n', f);
+}
+
 static void hosts_line(FILE *f, const struct topo_if *i, const char *name, const char *net)
 {
 	char text[NPP_ADDR_STRLEN];
 
-	fprintf(f, "%s\t%s", topo_addr_text(i->addr, text), name);
-	if (net)
-		fprintf(f, " %s.%s", name, net);
-	fputc('\n', f);
+	hosts_name(f, topo_addr_text(i->addr, text), name, net);
+	if (!npp_addr_is_any(&i->addr6))
+		hosts_name(f, npp_addr_format(&i->addr6, text), name, net);
 }
 
 /* One file for all nodes: a host on NPPs has the addresses of its NPPs. */

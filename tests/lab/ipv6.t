@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# ipv6.t - IPv6 as an equal of IPv4: unmodified programs, both families at once, N = 4
+#
+#   client1 10.1.0.10 fd00:0:0:1::a ---- lan ---- 10.1.0.11 fd00:0:0:1::b acc1 (4 IOPs) == web1
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin ip6
+need nginx curl jq ping iperf3 python3
+
+lab_up "$topologies/pair.yaml" --set ipv6=yes
+us=fd00:0:0:1::a npp6=fd00:0:0:1::b
+mac=$("$npplab" status "$lab" --json | jq -r '.nodes[] | select(.name == "acc1").networks[0].mac')
+is 'the lab gives the NPP an address' \
+  "$("$npplab" status "$lab" --json | jq -r '.nodes[] | select(.name == "acc1").networks[0].address6')" $npp6/64
+is 'and its name both' "$(grep -c '	web1$' /etc/netns/"$lab"-client1/hosts)" 2
+
+# ---- neighbour discovery, echo ---------------------------------------------------------
+ok 'it answers ping' on client1 ping -6 -c3 -i0.2 -W2 web1
+is 'under its MAC address' "$(ip netns exec "$lab-client1" ip -6 neigh show $npp6 | grep -o 'lladdr [^ ]*')" "lladdr $mac"
+for size in 0 1452 1453 8000 40000; do
+  out=$(on client1 ping -6 -c4 -i0.1 -W2 -s $size web1 2>&1)
+  like "ping of $size bytes, each answered once" "$out" '4 packets transmitted, 4 received, 0% packet loss'
+done
+IFS=: read -r a b c d e f <<<"$mac"
+local6=fe80::$(printf '%x' $((0x$a ^ 2)))$b:${c}ff:fe$d:$e$f
+ok 'at its link-local address, too' on client1 ping -6 -c1 -W2 "$local6%lan"
+ok 'an address that nobody has does not answer' sh -c "! '$npplab' exec --lab '$lab' client1 -- ping -6 -c1 -W1 fd00:0:0:1::99"
+
+# ---- nginx, as Debian configures it: one socket for each family ----------------------------
+nginx_start web1 2>/dev/null
+wait_for 15 listening web1 80
+stop "$nginx_pid"
+sed 's/listen 80 backlog=1024;/listen 80; listen [::]:80;/' "$work/nginx-web1/nginx.conf" >"$work/nginx-web1/both.conf"
+head -c 3000000 /dev/urandom >"$work/nginx-web1/www/big"
+start nginx-both web1 nginx -e "$evidence/nginx-both-error.log" -c "$work/nginx-web1/both.conf"
+both() { [ "$(npp_do listeners acc1 --json | jq -r '[.listeners[] | select(.port == 80) | .address] | sort | join(" ")')" = '0.0.0.0 ::' ]; }
+ok 'listen 80 and listen [::]:80 are two listeners' wait_for 15 both
+replicas() { npp_do listeners acc1 --json | jq -r '[.listeners[] | select(.port == 80) | .replicas | length] | join(" ")'; }
+is 'each with a replica on every IOP' "$(replicas)" '4 4'
+for f in 4 6; do
+  is "curl -$f" "$(on client1 curl -$f -s -m 10 -o /dev/null -w '%{http_code} %{size_download}' http://web1/)" '200 612'
+  is "curl -$f, 3 MB, every byte" "$(on client1 curl -$f -s -m 30 http://web1/big | md5sum)" "$(md5sum <"$work/nginx-web1/www/big")"
+done
+before=$(iop_sum acc1 tcp.accepted)
+out=$(for f in 4 6; do
+  on client1 sh -c "for i in \$(seq 100); do echo url=http://web1/; echo output=/dev/null; done |
+    curl -$f -s -m 30 --no-keepalive -H 'Connection: close' -w '%{http_code}\n' -K -" &
+done | sort | uniq -c | tr -s ' '; wait)
+is '100 connections of each family at once' "$out" ' 200 200'
+cmp_num 'are all accepted on npp' "$(($(iop_sum acc1 tcp.accepted) - before))" -ge 200
+cmp_num 'by every IOP' "$(iop_min acc1 tcp.accepted)" -ge 1
+
+# ---- programs that connect ------------------------------------------------------------------
+start peer client1 python3 -m http.server --bind :: --directory "$work/nginx-web1/www" 8000
+wait_for 10 on client1 curl -s -o /dev/null "http://[::1]:8000/"
+is 'curl on npp reaches a server of the kernel' "$(on web1 curl -s -m 30 "http://[$us]:8000/big" | md5sum)" \
+  "$(md5sum <"$work/nginx-web1/www/big")"
+is 'from the right address' "$(on web1 curl -s -m 30 -o /dev/null -w '%{local_ip}' "http://[$us]:8000/")" "$npp6"
+is 'and itself' "$(on web1 curl -s -m 10 -o /dev/null -w '%{http_code}' "http://[$npp6]/")" 200
+is 'a closed port refuses' "$(on client1 curl -s -m 5 -o /dev/null "http://[$npp6]:9/"; echo $?)" 7
+is 'and from npp' "$(on web1 curl -s -m 5 -o /dev/null "http://[$us]:9/"; echo $?)" 7
+
+# ---- sockets ----------------------------------------------------------------------------------
+cat >"$work/sockets.py" <<'P'
+import errno, socket, sys
+A4, A6, TCP, UDP = socket.AF_INET, socket.AF_INET6, socket.SOCK_STREAM, socket.SOCK_DGRAM
+
+def bind(family, addr, port, v6only=None, kind=TCP):
+    s = socket.socket(family, kind)
+    if v6only is not None:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    try:
+        s.bind((addr, port))
+        if kind == TCP:
+            s.listen()
+    except OSError as e:
+        return errno.errorcode[e.errno]
+    return s
+
+def outcome(s):
+    return s if isinstance(s, str) else "ok"
+
+for kind in TCP, UDP:
+    keep = [bind(A4, "0.0.0.0", 7001, None, kind)]
+    print(outcome(keep[0]), outcome(bind(A6, "::", 7001, 0, kind)), outcome(bind(A6, "::", 7001, 1, kind)))
+    keep = [bind(A6, "::", 7002, 0, kind)]
+    print(outcome(keep[0]), outcome(bind(A4, "0.0.0.0", 7002, None, kind)), outcome(bind(A6, sys.argv[1], 7002, None, kind)))
+print(keep[0].getsockname()[0], bind(A6, sys.argv[1], 7003).getsockname()[0])
+s = bind(A6, "::", 7004, 0)
+u = bind(A6, "::", 7004, 0, UDP)
+print("ready", flush=True)
+for i in range(2):
+    c, peer = s.accept()
+    print(peer[0], c.getsockname()[0], c.getpeername()[0], c.family == A6, flush=True)
+    c.sendall(b"hello")
+    c.close()
+for i in range(4):
+    d, peer = u.recvfrom(70000)
+    print(len(d), peer[0], flush=True)
+    u.sendto(d, peer)
+P
+cat >"$work/asker.py" <<'P'
+import socket, sys
+for a in sys.argv[1:]:
+    s = socket.create_connection((a, 7004), 10)
+    assert s.recv(99) == b"hello"
+for a in sys.argv[1:]:
+    for n in 100, 30000:
+        f = socket.AF_INET6 if ":" in a else socket.AF_INET
+        s = socket.socket(f, socket.SOCK_DGRAM)
+        s.settimeout(10)
+        d = bytes(i & 255 for i in range(n))
+        s.sendto(d, (a, 7004))
+        assert s.recv(70000) == d, n
+print("all right")
+P
+# The same program on the kernel's stack says what is right.
+ip netns exec "$lab-client1" python3 -u "$work/sockets.py" $us >"$work/kernel.out" 2>&1 &
+kernel=$!
+background+=("$kernel")
+wait_for 10 grep -q ready "$work/kernel.out"
+kill "$kernel"; wait "$kernel" 2>/dev/null
+start sockets web1 python3 -u "$work/sockets.py" $npp6
+wait_for 10 grep -q ready "$evidence/sockets.log"
+is 'binds conflict as they do on Linux' "$(sed 's/fd00:0:0:1::b/US/; s/fd00:0:0:1::a/US/; /ready/q' "$evidence/sockets.log")" \
+  "$(sed 's/fd00:0:0:1::a/US/' "$work/kernel.out")"
+is 'a dual-stack listener and datagram socket serve both' "$(on client1 python3 "$work/asker.py" $npp6 10.1.0.11 2>&1 | tail -n1)" 'all right'
+is 'under the addresses that belong' "$(sed '1,/ready/d' "$evidence/sockets.log")" \
+  "fd00:0:0:1::a fd00:0:0:1::b fd00:0:0:1::a True
+::ffff:10.1.0.10 ::ffff:10.1.0.11 ::ffff:10.1.0.10 True
+100 fd00:0:0:1::a
+30000 fd00:0:0:1::a
+100 ::ffff:10.1.0.10
+30000 ::ffff:10.1.0.10"
+
+# ---- bulk ---------------------------------------------------------------------------------------
+start iperf web1 iperf3 -s
+wait_for 10 listening web1 5201
+for args in '' -R '-u -b 20M -l 1200'; do
+  out=$(on client1 timeout $((30 * slow)) iperf3 -6 -c web1 -t 1 -J $args 2>&1)
+  cmp_num "iperf3 -6 $args" "$(jq -r '(.end.sum_received.bytes // .end.sum.bytes // 0) | floor' <<<"$out" 2>/dev/null || echo 0)" -gt 1000000
+done
+
+ok 'npp hash speaks IPv6' sh -c "'$npp' hash --npp '$lab/acc1' $us 40000 $npp6 80 | grep -q '^IOP'"
+done_testing
