@@ -141,5 +141,5 @@ for args in '' -R '-u -b 20M -l 1200'; do
   cmp_num "iperf3 -6 $args" "$(jq -r '(.end.sum_received.bytes // .end.sum.bytes // 0) | floor' <<<"$out" 2>/dev/null || echo 0)" -gt 1000000
 done
 
-ok 'npp hash speaks IPv6' sh -c "'$npp' hash --npp '$lab/acc1' $us 40000 $npp6 80 | grep -q '^IOP'"
+ok 'npp hash speaks IPv6' sh -c "'$npp' hash '$lab/acc1' $us 40000 $npp6 80 | grep -q '^IOP'"
 done_testing
