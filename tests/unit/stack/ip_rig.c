@@ -129,6 +129,40 @@ static void check_ip4(struct rig *r, const struct rig_frame *f)
 	must_be(l4_right(h->src, h->dst, h->proto, l4, len));
 }
 
+/* Fragments are checked by the tests. */
+static void check_ip6(struct rig *r, const struct rig_frame *f)
+{
+	struct ip6_hdr_w *h = (struct ip6_hdr_w *)(f->data + 14);
+	uint8_t *l4 = f->data + 54;
+	union npp_addr src, dst;
+	uint32_t len;
+
+	must_be(f->len >= 54);
+	must_be(ntohl(h->vtf) >> 28 == 6);
+	must_be(ntohs(h->plen) == f->len - 54);
+	if (!f->vnet.gso_size)
+		must_be(f->len - 14 <= r->g->port[f->port].mtu);
+	if (h->next == 44)
+		return;
+	memcpy(src.b, h->src, 16);
+	memcpy(dst.b, h->dst, 16);
+	len = f->len - 54;
+	if (f->vnet.flags & VNET_F_NEEDS_CSUM) {
+		uint16_t sum = npp_csum_finish(npp_csum_add(l4, len, 0));
+
+		must_be(f->vnet.csum_start == 54);
+		must_be(f->vnet.csum_start + f->vnet.csum_offset + 2u <= f->len);
+		sum = sum ? sum : 0xffff;
+		memcpy(f->data + f->vnet.csum_start + f->vnet.csum_offset, &sum, 2);
+	}
+	must_be(npp_csum_finish(npp_csum_add(l4, len, npp_csum_pseudo(&src, &dst, h->next, len))) == 0);
+}
+
+const struct ip6_hdr_w *rig_ip6(const struct rig_frame *f)
+{
+	return f->len >= 54 && f->data[12] == 0x86 && f->data[13] == 0xdd ? (const void *)(f->data + 14) : NULL;
+}
+
 static void rig_tx(void *arg, unsigned port, const struct stack_tx *tx)
 {
 	struct rig_node *n = arg;
@@ -154,6 +188,8 @@ static void rig_tx(void *arg, unsigned port, const struct stack_tx *tx)
 	must_be(memcmp(f->data + 6, r->g->port[port].mac, 6) == 0);
 	if (rig_ip(f))
 		check_ip4(r, f);
+	else if (rig_ip6(f))
+		check_ip6(r, f);
 	else
 		must_be(rig_arp_of(f));
 }

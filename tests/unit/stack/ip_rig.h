@@ -121,6 +121,7 @@ void rig_know(struct rig *r, uint32_t addr, const uint8_t *mac);
 
 struct rig_frame *rig_last(struct rig *r);
 const struct ip4_hdr *rig_ip(const struct rig_frame *f);	/* NULL: not IPv4 */
+const struct ip6_hdr_w *rig_ip6(const struct rig_frame *f);	/* NULL: not IPv6 */
 const struct arp_hdr *rig_arp_of(const struct rig_frame *f);	/* NULL: not ARP */
 const uint8_t *rig_l4(const struct rig_frame *f);
 unsigned rig_count_arp(struct rig *r, uint16_t op);
