@@ -129,7 +129,7 @@ static void all_acked(struct stack *s, struct tcb *t)
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
 	struct tcp_news n = { .acked = seg->ack - t->snd_una, .flight = t->snd_nxt - t->snd_una };
-	bool changed;
+	bool changed, reducing = t->recovery == TCP_RECOVERY;
 
 	if (seq_gt(seg->ack, t->snd_nxt) || seq_lt(seg->ack, t->snd_una - t->max_wnd)) {
 		STAT_INC(s, IS_DROP_TCP_ACK); /* RFC 5961, 5.2 */
@@ -158,7 +158,7 @@ enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_
 		tcp_ecn_ack(s, t, seg, &n);
 	if (t->recovery != TCP_OPEN || t->sacked || n.dupack || n.has_dsack || t->flags & (TF_TLP_OUT | TF_REORDERS))
 		tcp_recovery_ack(s, t, seg, &n);
-	if (n.acked && t->recovery != TCP_RECOVERY)
+	if (n.acked && !reducing && t->recovery != TCP_RECOVERY)
 		tcp_cc_acked(s, t, &n);
 	if (!t->n_sent)
 		all_acked(s, t);

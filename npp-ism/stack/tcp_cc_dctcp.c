@@ -36,7 +36,7 @@ static void dctcp_news(struct stack *s, struct tcb *t, const struct tcp_news *n,
 	t->ccr.dctcp.bytes += n->acked;
 	if (ece)
 		t->ccr.dctcp.marked += n->acked;
-	if (!seq_geq(t->snd_una, t->ccs.dctcp.end))
+	if (!seq_gt(t->snd_una, t->ccs.dctcp.end))
 		return;
 	alpha -= alpha >> G_SHIFT ? alpha >> G_SHIFT : alpha;
 	if (t->ccr.dctcp.bytes)

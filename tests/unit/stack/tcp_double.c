@@ -24,8 +24,8 @@ int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, ui
 {
 	struct th *h = s->env->arg;
 
+	h->out_tos = tos;
 	(void)proto;
-	(void)tos;
 	(void)ttl;
 	(void)df;
 	return th_sent(h, p, tx);

@@ -377,6 +377,7 @@ int th_sent(struct th *h, const struct ip_path *p, struct stack_tx *tx)
 	seg.g.data = seg.data;
 	seg.g.pkt = NULL;
 	seg.gso_size = tx->gso_size;
+	seg.tos = h->out_tos;
 	if (h->wire) {
 		h->wire(h, &seg, &p->dst);
 		return 0;
@@ -429,7 +430,7 @@ void th_input_noflush(struct th *h, const struct tcp_seg *g, const void *data, u
 	uint8_t *buf = malloc(80 + g->len), *p;
 	struct tcp_hdr hdr = { .sport = htons(g->sport), .dport = htons(g->dport), .seq = htonl(g->seq),
 			       .ack = htonl(g->ack), .flags = g->flags, .wnd = htons((uint16_t)g->wnd) };
-	struct pkt pkt = { .src = h->peer, .dst = h->addr, .proto = 6, .csum_ok = true, .gso = gso_size != 0,
+	struct pkt pkt = { .src = h->peer, .dst = h->addr, .proto = 6, .csum_ok = true, .tos = h->in_tos, .gso = gso_size != 0,
 			   .gso_size = gso_size };
 	uint8_t *exact;
 

@@ -26,6 +26,7 @@ struct th_seg {
 	struct tcp_seg g;
 	uint8_t *data;			/* g.len bytes, malloc'ed */
 	uint16_t gso_size;
+	uint8_t tos;
 };
 
 /* A socket of the user. */
@@ -58,6 +59,8 @@ struct th {
 	struct th_seg out[TH_OUT];
 	unsigned n_out, next_out;
 	bool accept_room, accept_ok;
+	uint8_t in_tos;			/* of the packets that come */
+	uint8_t out_tos;		/* of the packet that is being sent */
 	uint32_t rx_max;		/* largest receive ring */
 	unsigned grow_fails;		/* of 100 calls */
 	bool sink;			/* what is sent is not even looked at */
