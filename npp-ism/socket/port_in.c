@@ -8,7 +8,8 @@
  * nothing of a frame, and the buffer stays in the cache.
  *
  * The queue is a descriptor of the net kernel's one wait. While that does not wait, because
- * there is other work, the queue is looked at every LOOK_US.
+ * there is other work, the queue is looked at every LOOK_US. Where frames have come one at
+ * a time lately, the read that would only say that there is no second one is left to that wait.
  */
 #include "config.h"
 
@@ -25,6 +26,8 @@
 #define BATCH 16		/* of them, or */
 #define BATCH_BYTES (96u << 10)	/* bytes, after which output and doorbells are due */
 #define LOOK_US 20
+#define SINGLES 8		/* looks in a row that found one frame, after which no second one is expected */
+#define SOON_US 3		/* a look so soon after one that was cut short: there was a second one */
 #define ERROR_US 100000		/* between looks at a queue that cannot be read */
 
 
@@ -32,6 +35,7 @@ struct ism_port {
 	struct dispatch_ctx ctx;
 	uint64_t looked_us;	/* the round of the last read */
 	int watch;		/* number in nk */
+	uint32_t singles;	/* looks in a row that found one frame */
 	int last_error;
 	struct npp_frame_rec rec; /* the frame follows its virtio header, so that one read fills both */
 	uint8_t frame[NPP_FRAME_MAX];
@@ -101,29 +105,40 @@ static void recovered(struct ism *I, struct ism_port *p)
 	nk_watch_set(&I->nk, p->watch, I->tap);
 }
 
+/* Has there been a wait since the last look, and one that was not over at once? */
+static bool slept_since(const struct ism *I, const struct ism_port *p)
+{
+	return I->nk.awake_us > p->looked_us && I->now_us > p->looked_us + SOON_US;
+}
+
 unsigned ism_port_run(void *arg, unsigned budget)
 {
 	struct ism *I = arg;
 	struct ism_port *p = I->port;
-	uint32_t batch_bytes = 0;
+	uint32_t batch_bytes = 0, len;
 	uint64_t bytes = 0;
 	unsigned done = 0;
+	bool single;
 	ssize_t n = 0;
 
 	if (p->looked_us > I->now_us) /* after an error */
 		return 0;
+	if (!slept_since(I, p))
+		p->singles = 0;
+	single = p->singles >= SINGLES;
 	p->looked_us = I->now_us;
 	dispatch_ctx_refresh(&p->ctx);
-	while (done < budget && (n = read_frame(I, p)) > 0) {
+	while (done < budget && !(single && done) && (n = read_frame(I, p)) > 0) {
 		done++;
 		if ((size_t)n < sizeof p->rec.vnet) {
 			npp_stat_inc(I->stats, NPP_IS_PORT_FRAMES);
 			npp_stat_inc(I->stats, NPP_IS_PORT_DROP_SHORT);
 			continue;
 		}
-		deliver(I, p, (uint32_t)((size_t)n - sizeof p->rec.vnet));
-		bytes += (uint64_t)n;
-		batch_bytes += (uint32_t)n;
+		len = (uint32_t)((size_t)n - sizeof p->rec.vnet);
+		deliver(I, p, len);
+		bytes += len;
+		batch_bytes += len;
 		if (done % BATCH == 0 || batch_bytes >= BATCH_BYTES) {
 			ism_flush(I);
 			batch_bytes = 0;
@@ -135,8 +150,9 @@ unsigned ism_port_run(void *arg, unsigned budget)
 		recovered(I, p);
 	if (done)
 		npp_stat_inc(I->stats, NPP_IS_PORT_BATCHES);
+	p->singles = done > 1 ? 0 : p->singles + done;
 	npp_stat_add(I->stats, NPP_IS_RX_FRAMES, done);
-	npp_stat_add(I->stats, NPP_IS_RX_BYTES, bytes - (uint64_t)done * sizeof p->rec.vnet);
+	npp_stat_add(I->stats, NPP_IS_RX_BYTES, bytes);
 	return done;
 }
 

@@ -118,6 +118,24 @@ START_TEST(more_frames_than_a_round_takes_all_come)
 }
 END_TEST
 
+/* Frames one at a time, each waited for; then two at once: the wait says that there is a second one. */
+START_TEST(frames_behind_a_single_one_are_not_forgotten)
+{
+	fake_inputs = 0;
+	flow_of(1, 0);
+	for (unsigned i = 0; i < 30; i++) {
+		for (unsigned k = 0; k < (i < 20 ? 1 : 2); k++)
+			send_frame();
+		usleep(30);
+		for (unsigned k = 0; k < 3; k++) {
+			nk_sleep(&e->I->nk);
+			env_run(e);
+		}
+		ck_assert_uint_eq(fake_inputs, i < 20 ? i + 1 : 20 + 2 * (i - 19));
+	}
+}
+END_TEST
+
 START_TEST(flows_of_another_iop_are_handed_on)
 {
 	const struct npp_frame_rec *rec;
@@ -184,6 +202,7 @@ START_TEST(what_makes_no_sense_is_dropped_with_its_reason)
 	ck_assert_uint_eq(env_stat(e, NPP_IS_PORT_DROP_VNET), 1);
 	ck_assert_uint_eq(env_stat(e, NPP_IS_PORT_DROP_SHORT), 1);
 	ck_assert_uint_eq(env_stat(e, NPP_IS_PORT_DROP_IOP_DOWN), 1);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_RX_BYTES), env_stat(e, NPP_IS_PORT_BYTES));
 }
 END_TEST
 
@@ -220,6 +239,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, own_flows_go_to_the_stack);
 	tcase_add_test(tc, more_frames_than_a_round_takes_all_come);
+	tcase_add_test(tc, frames_behind_a_single_one_are_not_forgotten);
 	tcase_add_test(tc, flows_of_another_iop_are_handed_on);
 	tcase_add_test(tc, another_program_moves_flows_between_two_frames);
 	tcase_add_test(tc, what_makes_no_sense_is_dropped_with_its_reason);
