@@ -98,6 +98,17 @@ class Lab:
                 pass
         return found
 
+    def processor_ns(self):
+        """Time on a processor of each of pids() so far."""
+        spent = {}
+        for pid in self.pids():
+            try:
+                spent[pid] = sum(int(open(f"/proc/{pid}/task/{t}/schedstat").read().split()[0])
+                                 for t in os.listdir(f"/proc/{pid}/task"))
+            except OSError:
+                pass
+        return spent
+
     def down(self):
         for p in self.servers:
             p.send_signal(signal.SIGTERM)
