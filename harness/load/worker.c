@@ -24,6 +24,7 @@
 
 #define EVENTS 256
 #define SWEEP_NS 50000000ull	/* how often timeouts are looked for */
+#define HOPELESS 1000		/* failures without a success after which -n gives up */
 #define CONNECTING_MAX 128	/* connects in flight per worker */
 
 uint64_t load_now_ns(void)
@@ -105,6 +106,18 @@ void worker_done(struct worker *w, struct conn *c)
 	c->in_request = false;
 	c->deadline_ns = 0;
 	w->finished++;
+}
+
+/* As many requests failed as were wanted, and none succeeded: there is nothing to wait for. */
+static bool hopeless(const struct worker *w)
+{
+	uint64_t failed = 0;
+
+	if (!w->quota || w->finished)
+		return false;
+	for (unsigned i = 0; i < LOAD_ERROR_COUNT; i++)
+		failed += atomic_load_explicit(&w->st->errors[i], memory_order_relaxed);
+	return failed >= w->quota && failed >= HOPELESS;
 }
 
 /* May another request start? In an open loop also: is it due? */
@@ -290,6 +303,8 @@ static void run(struct worker *w, const _Atomic uint32_t *stop, uint64_t end_ns)
 		now = load_now_ns();
 		if (now >= next_sweep) {
 			sweep(w);
+			if (!end_ns && hopeless(w))
+				return;
 			mode_tick(w, now);
 			next_sweep = now + SWEEP_NS;
 		}

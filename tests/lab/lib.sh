@@ -269,10 +269,13 @@ start()
   background+=("$started")
 }
 
+# Is PID a child of ours that runs? (The number of one that has ended may be a stranger's.)
+ours() { case " $(jobs -rp | xargs) " in *" $1 "*) ;; *) return 1 ;; esac; }
+
 # stop PID [SIGNAL]: and wait for its end.
 stop()
 {
-  kill "-${2:-TERM}" "$1" 2>/dev/null
+  ! ours "$1" || kill "-${2:-TERM}" "$1" 2>/dev/null
   wait "$1" 2>/dev/null
   return 0
 }
@@ -315,7 +318,7 @@ lab_end()
   trap '' INT TERM HUP PIPE
   case $status in 130|143) interrupted=true ;; esac
   if ! $interrupted && { [ "$status" != 0 ] || [ "$tap_failed" != 0 ]; }; then collect; fi
-  for p in "${background[@]}"; do kill "$p" 2>/dev/null; done
+  for p in $(jobs -rp); do kill "$p" 2>/dev/null; done
   for l in "${labs[@]}"; do
     keep_logs "$l"
     "$npplab" down "$l" >"$evidence/down-$l" 2>&1 </dev/null || [ ! -e "$rundir/$l" ] || {

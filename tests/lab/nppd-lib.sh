@@ -40,7 +40,7 @@ nppd_end()
   for p in "${pid_of[@]}"; do kill -TERM "$p" 2>/dev/null; done
   for p in "${pid_of[@]}"; do wait_for 10 gone "$p"; done
   for p in "${pid_of[@]}" "${background[@]}"; do
-    kill -KILL "$p" 2>/dev/null
+    ! ours "$p" || kill -KILL "$p" 2>/dev/null
     wait "$p" 2>/dev/null
   done
   if [ "$tap_failed" != 0 ]; then

@@ -2,7 +2,7 @@
 # topology-errors.t - npp-lab check names file, line and key of everything that is wrong
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
-work=$(mktemp -d)
+work=$(mktemp -d "${TMPDIR:-/tmp}/npp-topo.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # check NAME REGEX < FILE

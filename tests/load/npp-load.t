@@ -3,7 +3,7 @@
 # npp-load.t - npp-load against its own server and against servers that lie, on loopback
 set -u
 load=$top_builddir/harness/load/npp-load
-dir=$(mktemp -d)
+dir=$(mktemp -d "${TMPDIR:-/tmp}/npp-load.XXXXXX")
 pids=
 cleanup() { for p in $pids; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done; rm -rf "$dir"; }
 trap cleanup EXIT
@@ -25,6 +25,7 @@ serve() { # MODE -> sets $port
 			sleep 0.01
 		done
 	done
+	tail -n3 "$dir"/serve.* | sed 's/^/# /'
 	echo "Bail out! no port for npp-load serve"; exit 1
 }
 
