@@ -40,7 +40,7 @@ static void unbind_tcb(struct ism_sess *s, struct tcp_conn *c)
 {
 	s->tcb = ISM_NONE;
 	c->user_sock = 0;
-	c->user_flags = 0;
+	c->user_flags = ISM_NONE; /* not 0: that is one that nobody was given yet */
 	c->rx = c->tx = (struct stack_ring){ NULL, 0 };
 }
 
@@ -256,13 +256,14 @@ static void lost(struct ism *I, struct ism_sess *s)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
 
-	if (s->tcb == ISM_NONE)
-		return;
-	s->tcb = ISM_NONE;
 	if (s->flags & SESS_CLOSED) {
 		finish(I, s);
 		return;
 	}
+	if (s->tcb == ISM_NONE)
+		return;
+	s->tcb = ISM_NONE;
+	npp_stat_inc(I->stats, NPP_IS_LOST);
 	atomic_store_explicit(&rec->err, ECONNRESET, memory_order_relaxed);
 	atomic_store_explicit(&rec->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
 	/* release: after err; pairs with the program's acquire load of rx_flags */
@@ -477,11 +478,12 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 
 	c = stack_connect(I->stack, &laddr, lport, &raddr, rport, NULL, &err);
 	if (!c) {
+		s->flags |= SESS_OPENED;
 		connect_failed(I, s, rec, err);
 		return;
 	}
 	bind_tcb(I, s, c);
-	s->flags |= SESS_CONNECTING;
+	s->flags |= SESS_CONNECTING | SESS_OPENED;
 	s->want = want;
 	take_options(I, c, rec);
 	rec->laddr = c->laddr;
@@ -501,8 +503,12 @@ void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m)
 		return;
 	}
 	s = ism_sess_find(I, h, m->sock);
-	if (s && s->sock_gen == m->sock_gen)
-		return; /* seen before */
+	if (s && s->sock_gen == m->sock_gen) { /* seen before; by a predecessor who died over it? */
+		if (s->kind == ISM_STREAM && s->tcb == ISM_NONE &&
+		    !(s->flags & (SESS_OPENED | SESS_CLOSED | SESS_LENT)))
+			open_conn(I, s, rec, m->arg);
+		return;
+	}
 	if (s) { /* an earlier generation that we were never told the end of */
 		ism_proto_error(I, h);
 		ism_conn_drop(I, s);
@@ -587,6 +593,7 @@ void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned 
 		stack_tcp_close(I->stack, c, s->flags & SESS_SHUT ? c->tx_head : final);
 	if (s->kind != ISM_STREAM || s->gen != gen)
 		return;
+	s->flags |= SESS_ENDING;
 	if (s->flags & SESS_DONE)
 		finish(I, s);
 	else
@@ -626,6 +633,15 @@ void ism_conn_lied(struct ism *I, struct ism_sess *s)
 	atomic_store_explicit(&rec->err, EPROTO, memory_order_relaxed);
 	atomic_fetch_or_explicit(&rec->rx_flags, NPP_RXF_RESET | NPP_RXF_CLOSED, memory_order_release);
 	stack_tcp_abort(I->stack, c); /* UP_FREED comes from within; the record stays until CLOSE */
+}
+
+void ism_conn_reset(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	atomic_store_explicit(&rec->err, ECONNABORTED, memory_order_relaxed);
+	atomic_fetch_or_explicit(&rec->rx_flags, NPP_RXF_RESET | NPP_RXF_CLOSED, memory_order_release);
+	stack_tcp_abort(I->stack, c);
 }
 
 void ism_conn_drop(struct ism *I, struct ism_sess *s)

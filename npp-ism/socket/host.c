@@ -168,6 +168,7 @@ static void host_install(struct ism *I, unsigned h, struct ism_host_map *hm, con
 	hs->fresh = 0;
 	hs->asked_us = 0;
 	lent_rebuild(I, h);
+	ism_host_resume(I, h);
 	/* What was said while nobody listened, or to a predecessor who died over it: look at all
 	 * lanes and all sessions. Doorbells are rung as they come, see ism_host_bell(). */
 	memset(hm->carry, 0xff, sizeof hm->carry);
@@ -372,6 +373,11 @@ void ism_record_free(struct ism *I, struct ism_sess *s)
 		return;
 	}
 	rec = ism_sess_rec(I, s);
+	if (atomic_load_explicit(&rec->gen, memory_order_relaxed) != s->sock_gen && !lent) {
+		ism_post_osm(I, h, &m); /* a predecessor has freed it; it may be another's by now */
+		ism_sess_free(I, s);
+		return;
+	}
 	rec->type = NPP_SOCK_NONE;
 	rec->ext_off64 = 0;
 	rec->listener = 0;

@@ -51,12 +51,21 @@ enum ism_kind { ISM_FREE = 0, ISM_STREAM, ISM_LISTENER, ISM_DGRAM };
 #define SESS_SEEN 32u		/* a program has spoken of it, so refs 0 means closed */
 #define SESS_SHUT 64u		/* SHUTDOWN was passed on */
 #define SESS_CONNECTING 128u	/* active open, not yet told */
+#define SESS_OPENED 512u		/* CONNECT was carried out, whatever came of it */
+#define SESS_ENDING 2048u	/* the stack knows of SESS_CLOSED */
+#define SESS_QUEUED 1024u	/* stands in an accept lane; only while that is looked for */
 #define SESS_DONE 256u		/* everything and the FIN were acknowledged */
+
+enum ism_mark {
+	ISM_MARK_NONE = 0,
+	ISM_MARK_ROW,		/* being made or unmade: a successor drops the row */
+	ISM_MARK_RINGS,		/* a ring is being changed: a successor resets the connection */
+};
 
 struct ism_sess {	/* a row of the association table */
 	uint8_t kind;		/* enum ism_kind */
 	uint8_t host;
-	uint8_t marked;		/* being made or unmade: a successor drops it */
+	uint8_t marked;		/* enum ism_mark */
 	uint8_t rx_order, tx_order;
 	uint8_t old_order;
 	uint8_t pad0[2];
@@ -284,6 +293,11 @@ static inline struct npp_sock *ism_sess_rec(struct ism *I, const struct ism_sess
 	return (struct npp_sock *)(I->host[s->host]->base + hs->sock_off) + s->sock;
 }
 
+/* ---- resume.c --------------------------------------------------------------------------------- */
+
+/* Host H is mapped again after we took over; its sessions are put right. */
+void ism_host_resume(struct ism *I, unsigned h);
+
 /* ---- event.c --------------------------------------------------------------------------------- */
 
 /* Posts M to context CTX of host H; its doorbell is rung at the end of the round. -ENOTCONN: it
@@ -316,6 +330,9 @@ void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
 /* Gives back rings that are empty; under the locks. */
 void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
 /* Puts S on the list of those that wait for a transmit ring of WANT bytes. */
+/* After a death: TCB and record see the rings that S has; locks of the dead are broken. */
+void ism_ring_resume(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+void ism_ring_unlock(struct ism *I, struct ism_sess *s);
 void ism_ring_wait(struct ism *I, struct ism_sess *s, uint32_t want);
 bool ism_ring_retry(struct ism *I, unsigned h);	/* true: some still wait */
 /* A block of 2^ORDER pages, asking for more memory when it runs low; ISM_NONE. */
@@ -351,6 +368,7 @@ void ism_conn_lied(struct ism *I, struct ism_sess *s);
 void ism_conn_settle(struct ism *I, struct ism_sess *s);
 void ism_conn_owe(struct ism *I, struct ism_sess *s, uint32_t up);	/* put on the dirty list */
 /* Reset, rings and record freed; no word to the program. */
+void ism_conn_reset(struct ism *I, struct ism_sess *s, struct tcp_conn *c); /* the program is told */
 void ism_conn_drop(struct ism *I, struct ism_sess *s);
 
 /* ---- listen.c ---------------------------------------------------------------------------------------------- */
@@ -358,6 +376,7 @@ void ism_conn_drop(struct ism *I, struct ism_sess *s);
 void ism_listen(struct ism *I, unsigned h, const struct npp_msg *m);
 void ism_unlisten(struct ism *I, unsigned h, const struct npp_msg *m);
 void ism_listener_drop(struct ism *I, struct ism_sess *s, bool reset);
+void ism_listener_resume(struct ism *I, struct ism_sess *s); /* flags what stands in its lane, tells of it */
 void ism_listener_look(struct ism *I, struct ism_sess *s);
 bool ism_accept_room(void *arg, struct tcp_listener *l);
 struct ism_sess *ism_listener_sess(struct ism *I, const struct tcp_listener *l);

@@ -113,6 +113,8 @@ static void host_rebuild(struct ism *I, unsigned h)
 
 		if (!s->kind || s->host != h)
 			continue;
+		if (s->marked == ISM_MARK_RINGS) /* whatever they were: resume.c */
+			s->rx_blk = s->tx_blk = s->old_blk = ISM_NONE;
 		if (s->rx_blk != ISM_NONE && !ism_mem_mark(I->chunks, &hs->heap, h, s->rx_blk, s->rx_order))
 			s->rx_blk = ISM_NONE;
 		if (s->old_blk != ISM_NONE && !ism_mem_mark(I->chunks, &hs->heap, h, s->old_blk, s->old_order))
@@ -130,9 +132,9 @@ static void drop_strays(struct ism *I)
 		struct tcp_conn *c = stack_conn(I->stack, i);
 		const struct ism_sess *s;
 
-		if (!c || !c->user_flags)
+		if (!c || c->user_flags == ISM_NONE || c->state == TCP_ST_CLOSED)
 			continue;
-		s = c->user_flags <= I->r->lay.n_sess ? &I->sess[c->user_flags - 1] : NULL;
+		s = c->user_flags == 0 ? NULL : c->user_flags <= I->r->lay.n_sess ? &I->sess[c->user_flags - 1] : NULL;
 		if (s && s->kind == ISM_STREAM && s->tcb == i && s->tcb_gen == c->gen)
 			continue;
 		c->rx = c->tx = (struct stack_ring){ NULL, 0 };

@@ -233,3 +233,16 @@ void ism_listener_look(struct ism *I, struct ism_sess *s)
 	if (waiting)
 		ism_notify(I, s, NPP_OUT_RX, true);
 }
+
+void ism_listener_resume(struct ism *I, struct ism_sess *s)
+{
+	for (uint32_t i = 0; i <= s->lane_mask; i++) {
+		/* acquire: pairs with the claimer's release of 0 after it raised refs */
+		uint64_t e = atomic_load_explicit(&lane_of(I, s)->entry[i], memory_order_acquire);
+		struct ism_sess *c = e ? ism_sess_find(I, s->host, NPP_ACCEPT_SOCK(e)) : NULL;
+
+		if (c)
+			c->flags |= SESS_QUEUED;
+	}
+	ism_listener_look(I, s);
+}

@@ -161,13 +161,28 @@ static void desc_publish(struct npp_ring_desc *d, uint64_t off, uint32_t size)
 	atomic_store_explicit(&d->seq, seq + 1, memory_order_release); /* pairs with ring_ok() */
 }
 
+/* What a successor must not find half done. */
+static void ring_enter(struct ism_sess *s)
+{
+	s->marked = ISM_MARK_RINGS;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void ring_leave(struct ism_sess *s)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	s->marked = ISM_MARK_NONE;
+}
+
 static void rx_install(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec,
 		       uint32_t blk, unsigned order)
 {
+	ring_enter(s);
 	s->rx_blk = blk;
 	s->rx_order = (uint8_t)order;
 	desc_publish(&rec->rx_ring, ism_mem_off(I->chunks, blk), ISM_PAGE << order);
 	c->rx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
+	ring_leave(s);
 }
 
 /* The ring before the last growth goes once no program can be reading in it: whoever takes
@@ -224,6 +239,8 @@ void ism_ring_old_free(struct ism *I, struct ism_sess *s)
 
 void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 {
+	uint32_t blk;
+
 	if (c)
 		c->rx = (struct stack_ring){ NULL, 0 };
 	if (s->old_blk != ISM_NONE)
@@ -233,8 +250,9 @@ void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 		return;
 	if (I->host[s->host])
 		desc_publish(&ism_sess_rec(I, s)->rx_ring, 0, 0);
-	ism_block_put(I, s->host, s->rx_blk, s->rx_order);
-	s->rx_blk = ISM_NONE;
+	blk = s->rx_blk;
+	s->rx_blk = ISM_NONE; /* before it can be another's */
+	ism_block_put(I, s->host, blk, s->rx_order);
 }
 
 /* ---- transmit ---------------------------------------------------------------------------- */
@@ -278,10 +296,12 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 				  head);
 	}
 	if (ok) {
+		ring_enter(s);
 		s->tx_blk = blk;
 		s->tx_order = (uint8_t)order;
 		rec->tx_ring = desc(I, blk, order);
 		c->tx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
+		ring_leave(s);
 	}
 	npp_lock_drop(&rec->tx_lock, lock_name(I));
 	if (!ok)
@@ -293,14 +313,17 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 
 void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 {
+	uint32_t blk;
+
 	if (c)
 		c->tx = (struct stack_ring){ NULL, 0 };
 	if (s->tx_blk == ISM_NONE)
 		return;
 	if (I->host[s->host])
 		ism_sess_rec(I, s)->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
-	ism_block_put(I, s->host, s->tx_blk, s->tx_order);
+	blk = s->tx_blk;
 	s->tx_blk = ISM_NONE;
+	ism_block_put(I, s->host, blk, s->tx_order);
 }
 
 /* ---- waiting for memory or a lock -------------------------------------------------------- */
@@ -373,4 +396,34 @@ void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 		idle_rx(I, s, c, rec);
 	if (s->tx_blk != ISM_NONE && c->tx_head == c->tx_tail)
 		idle_tx(I, s, c, rec);
+}
+
+/* ---- after a death ------------------------------------------------------------------------- */
+
+void ism_ring_unlock(struct ism *I, struct ism_sess *s)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	npp_lock_break(&rec->rx_lock, lock_name(I));
+	npp_lock_break(&rec->tx_lock, lock_name(I));
+}
+
+void ism_ring_resume(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	bool rx = s->rx_blk != ISM_NONE, tx = s->tx_blk != ISM_NONE;
+
+	if (atomic_load_explicit(&rec->gen, memory_order_relaxed) != s->sock_gen)
+		return; /* given back already */
+	if (c && rx)
+		c->rx = (struct stack_ring){ block_base(I, s->host, s->rx_blk), ism_rx_size(s) };
+	else if (c)
+		c->rx = (struct stack_ring){ NULL, 0 };
+	if (c && tx)
+		c->tx = (struct stack_ring){ block_base(I, s->host, s->tx_blk), ism_tx_size(s) };
+	else if (c)
+		c->tx = (struct stack_ring){ NULL, 0 };
+	desc_publish(&rec->rx_ring, rx ? ism_mem_off(I->chunks, s->rx_blk) : 0, rx ? ism_rx_size(s) : 0);
+	rec->tx_ring = tx ? desc(I, s->tx_blk, s->tx_order) : (struct npp_ring_desc){ 0, 0, 0 };
+	ism_ring_unlock(I, s);
 }

@@ -64,7 +64,7 @@ struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uin
 	s = &I->sess[i];
 	sgen = s->gen;
 	memset(s, 0, sizeof *s);
-	s->marked = 1;
+	s->marked = ISM_MARK_ROW;
 	s->gen = sgen;
 	s->host = (uint8_t)h;
 	s->sock = sock;
@@ -76,7 +76,7 @@ struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uin
 	s->kind = (uint8_t)kind;
 	hash_add(I, s);
 	I->r->host[h].n_sess++;
-	s->marked = 0;
+	s->marked = ISM_MARK_NONE;
 	return s;
 }
 
@@ -111,7 +111,7 @@ static bool list_cut(struct ism *I, uint32_t *p, const struct ism_sess *s)
 
 void ism_sess_free(struct ism *I, struct ism_sess *s)
 {
-	s->marked = 1;
+	s->marked = ISM_MARK_ROW;
 	hash_remove(I, s);
 	if (s->flags & SESS_WAITING)
 		unwait(I, s);
@@ -121,7 +121,7 @@ void ism_sess_free(struct ism *I, struct ism_sess *s)
 	s->gen = (s->gen + 1) & 0xfff;
 	s->kind = ISM_FREE;
 	s->flags = 0;
-	s->marked = 0;
+	s->marked = ISM_MARK_NONE;
 	npp_pool_put(&I->r->pool, ism_sess_index(I, s));
 }
 
@@ -166,8 +166,8 @@ void ism_sess_rebuild(struct ism *I)
 		struct ism_host *hs = &r->host[s->host % NPP_MAX_HOSTS];
 
 		s->flags &= ~(SESS_DIRTY | SESS_WAITING);
-		if (s->marked || !s->kind) {
-			s->marked = 0;
+		if (s->marked == ISM_MARK_ROW || !s->kind) {
+			s->marked = ISM_MARK_NONE;
 			s->kind = ISM_FREE;
 			npp_pool_put(&r->pool, i);
 			continue;

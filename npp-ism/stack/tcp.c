@@ -175,6 +175,11 @@ static void attach_conn(struct stack *s, uint32_t i)
 
 	t->c.index = i;
 	t->flags &= ~TF_TODO;
+	/* One that was being made: what asked for it comes again. */
+	if (t->in_use && t->c.state == TCP_ST_CLOSED && !t->busy && !(t->flags & TF_DEAD)) {
+		t->in_use = 0;
+		t->c.gen = (t->c.gen + 1) & 0xfff;
+	}
 	if (!t->in_use) {
 		t->busy = 0;
 		t->hnext = tcp->conn_pool.free;
@@ -190,7 +195,11 @@ static void attach_conn(struct stack *s, uint32_t i)
 		if (!(t->flags & TF_DEAD)) {
 			t->c.error = ECONNABORTED;
 			t->up |= TCP_UP_ERROR;
+			if (t->c.user_flags || t->flags & TF_ORPHAN)
+				STAT_INC(s, IS_LOST);
 		}
+		if (t->c.error) /* perhaps not yet told */
+			t->up |= TCP_UP_ERROR;
 		t->busy = 0;
 		t->c.state = TCP_ST_CLOSED;
 		t->flags |= TF_DEAD;

@@ -25,7 +25,8 @@
 #define TX_RING_ASK 4096u	/* what we ask for at least */
 #define TX_RING_WAIT 65536u	/* up to this a ring is waited for, once for each size */
 #define RING_WAIT_US 20000u
-#define RING_TRIES 1000000	/* of a place that is being changed */
+#define RING_TRIES 100000	/* of a place that is being changed */
+#define RING_WAITS 2000		/* more, a millisecond each */
 
 bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
 {
@@ -34,8 +35,11 @@ bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
 	int tries = 0;
 
 	do {
-		if (++tries > RING_TRIES)
-			return false; /* its ISM died in the middle, or lies */
+		if (++tries > RING_TRIES) { /* its ISM died in the middle, or lies */
+			if (tries > RING_TRIES + RING_WAITS)
+				return false;
+			usleep(1000); /* a successor puts it right */
+		}
 		/* acquire: pairs with the ISM's release of an even number */
 		seq = atomic_load_explicit(&d->seq, memory_order_acquire);
 		off = *(const volatile uint64_t *)&d->off;
