@@ -32,6 +32,11 @@ int osm_poll_add(struct npp_osm *o, int fd, unsigned kind, uint32_t index, uint3
 	return epoll_ctl(o->epfd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
+void osm_poll_del(struct npp_osm *o, int fd)
+{
+	epoll_ctl(o->epfd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* Programs and ISMs hold the same open files: they must not be able to make us wait. */
 void osm_ring(struct npp_osm *o, int efd)
 {
@@ -117,8 +122,24 @@ static void on_event(struct npp_osm *o, uint64_t data)
 
 /* ---- timers ------------------------------------------------------------------------------- */
 
+/* After a restart: are all NPPs back that our predecessor had, or is it too late? */
+static void hold_tick(struct npp_osm *o)
+{
+	bool all = true;
+
+	for (unsigned a = 0; a < o->n_npps; a++)
+		all &= atomic_load_explicit(&o->host->attach[a].state, memory_order_relaxed) == 0 || o->npp[a].attached;
+	if (!all && o->now < o->hold_until)
+		return;
+	o->hold_until = 0;
+	if (osm_poll_add(o, o->listen_fd, OSM_EV_LISTEN, 0, 0))
+		npp_warn("programs cannot be heard");
+}
+
 static void timers(struct npp_osm *o)
 {
+	if (o->hold_until)
+		hold_tick(o);
 	if (o->backlog)
 		osm_pump(o);
 	if (o->ctx_closing)
@@ -146,6 +167,8 @@ static int patience(const struct npp_osm *o, int max)
 
 	if (o->backlog || o->ctx_closing || o->deaths)
 		return max < 1 ? max : 1;
+	if (o->hold_until && o->hold_until < due)
+		due = o->hold_until;
 	if (o->sweeps_left && o->sweep_at < due)
 		due = o->sweep_at;
 	for (unsigned i = 0; i < o->assoc_hi && o->assoc_busy; i++)

@@ -35,6 +35,7 @@
 #define OSM_LETGO_US 10000000u	/* an ISM that has not let go of a socket after this never will */
 #define OSM_EMBRYO_US 2000000u	/* a child whose parent died shows up within this */
 #define OSM_LIMBO_US 2000000u	/* the ISMs have read what the dead had posted */
+#define OSM_HOLD_US 1000000u	/* after a restart requests wait so long for the NPPs */
 #define OSM_REBUILD_US 2000000u	/* after a restart the ISMs are attached again by then */
 #define OSM_GRACE_US 1000000u	/* an NPP whose connection broke may come back with the same regions */
 #define OSM_SWEEP_US 1000000u
@@ -127,6 +128,7 @@ struct osm_assoc {	/* beside books.assoc[] of the same index */
 	uint32_t op;			/* counts rounds of grants, part of their seq */
 	uint16_t tries;			/* ephemeral ports tried */
 	bool pick, then_listen, abandoned, free_record;
+	bool inherited;			/* our predecessor may not have answered its program */
 	uint32_t lane[NPP_MAX_SLOTS];	/* off64 of accept lanes */
 };
 
@@ -185,6 +187,7 @@ struct npp_osm {
 	bool stop, verbose;
 	uint64_t now;
 	uint64_t slow_at, sweep_at, ctx_orphans_at;
+	uint64_t hold_until;		/* programs wait until the NPPs are attached again; 0: they do not */
 	uint32_t sweeps_left;
 	uint32_t serial;		/* for epoll data: an event of a closed fd finds nobody */
 	uint64_t rnd;
@@ -268,6 +271,7 @@ uint64_t osm_random(struct npp_osm *o);
 uint32_t osm_prog_count(const struct npp_osm *o);
 void osm_ring(struct npp_osm *o, int efd);	/* a doorbell, at once; never waits */
 int osm_poll_add(struct npp_osm *o, int fd, unsigned kind, uint32_t index, uint32_t serial);
+void osm_poll_del(struct npp_osm *o, int fd);
 
 /* rebuild.c */
 int osm_rebuild(struct npp_osm *o, struct npp_err *e);

@@ -101,11 +101,13 @@ static void rebuild_replicas(struct npp_osm *o, unsigned i)
 			osm_bit_set(&x->told, s);
 			osm_bit_set(&x->good, s);
 		}
+		if (r->proto == IPPROTO_UDP && s < ((struct npp_udp *)ext)->n_slots)
+			osm_bit_set(&x->told, s); /* perhaps, and has not answered */
 		if (r->proto == IPPROTO_TCP) {
 			uint32_t off64 = atomic_load_explicit(&l->lane_off64[s], memory_order_relaxed);
 
 			if (take64(o, off64, osm_accept_bytes(r->entries)))
-				x->lane[s] = off64;
+				x->lane[s] = off64, osm_bit_set(&x->told, s);
 			else
 				atomic_store_explicit(&l->lane_off64[s], 0, memory_order_relaxed);
 		}
@@ -124,6 +126,7 @@ static void rebuild_assocs(struct npp_osm *o)
 			continue;
 		}
 		o->assoc_of[r->sock] = (uint16_t)(i + 1);
+		o->assoc[i].inherited = true;
 		o->assoc_hi = i + 1;
 		npp_stat_inc(o->stat, NPP_OS_BINDS);
 		if (r->state == OSM_AS_BOUND) {
@@ -201,8 +204,12 @@ int osm_rebuild(struct npp_osm *o, struct npp_err *e)
 	rebuild_assocs(o);
 	rebuild_rest(o);
 	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
-		if (atomic_load_explicit(&o->host->attach[a].state, memory_order_relaxed))
+		if (atomic_load_explicit(&o->host->attach[a].state, memory_order_relaxed)) {
 			atomic_store_explicit(&o->host->attach[a].state, 3, memory_order_release);
+			o->hold_until = o->now + OSM_HOLD_US;
+		}
+	if (o->hold_until) /* programs wait: what they ask goes to NPPs */
+		osm_poll_del(o, o->listen_fd);
 	watch_again(o);
 	for (unsigned c = 1; c < NPP_MAX_CTX; c++) /* our predecessor may have been about to ring */
 		if (o->ctx[c].state == NPP_CTX_OPEN)

@@ -224,8 +224,30 @@ static int bind_start(struct npp_osm *o, unsigned i, uint32_t seq, const struct 
 	return LATER;
 }
 
+/* Does B ask again for what our predecessor has bound, but perhaps not said? */
+static bool bound_already(struct npp_osm *o, int as, const struct npp_ctl_bind *b)
+{
+	const struct osm_assoc_rec *r = as < 0 ? NULL : &o->books->assoc[as];
+
+	if (!r || !o->assoc[as].inherited || r->state == OSM_AS_CLOSING || r->proto != b->proto ||
+	    (b->port && r->port != b->port) || !npp_addr_eq(&r->addr, &b->addr))
+		return false;
+	o->assoc[as].inherited = false;
+	return true;
+}
+
 static int on_bind(struct npp_osm *o, unsigned i, uint32_t seq, const void *body)
 {
+	const struct npp_ctl_bind *b = body;
+	int as = osm_assoc_find(o, b->sock, b->gen);
+
+	if (bound_already(o, as, b)) {
+		const struct osm_assoc_rec *r = &o->books->assoc[as];
+
+		owe(o, (unsigned)as, i, seq);
+		osm_answer_bind(o, &o->assoc[as].answer, 0, r->sock, r->gen, r->port);
+		return LATER;
+	}
 	return bind_start(o, i, seq, body, false);
 }
 

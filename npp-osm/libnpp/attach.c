@@ -100,6 +100,13 @@ static uint64_t own_start_time(void)
 
 /* ---- requests ------------------------------------------------------------------ */
 
+#define RPC_ATTEMPTS 4	/* while OSMs die under it */
+
+static bool went_away(int r)
+{
+	return r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN;
+}
+
 /* Under rpc_lock, signals blocked. 0 or more, or -errno; ANSWER's descriptors are the
  * caller's to take or close. */
 static int call_locked(uint16_t type, const void *body, size_t len, struct npp_ctl_msg *answer, void *buf, size_t cap)
@@ -109,12 +116,14 @@ static int call_locked(uint16_t type, const void *body, size_t len, struct npp_c
 
 		if (npp_lib.rpc < 0) {
 			r = lib_reconnect(&npp_lib.proc);
+			if (went_away(r) && attempt < RPC_ATTEMPTS)
+				continue;
 			if (r < 0)
 				return r;
 			fd_mark(npp_lib.rpc, true);
 		}
 		r = npp_ctl_call(npp_lib.rpc, type, body, len, NULL, 0, answer, buf, cap, RPC_TIMEOUT_MS);
-		if ((r != -EPIPE && r != -ECONNRESET && r != -ENOTCONN) || attempt)
+		if (!went_away(r) || attempt >= RPC_ATTEMPTS)
 			return r;
 		/* The OSM went away; its successor knows us by pid and start time. */
 		fd_mark(npp_lib.rpc, false);
