@@ -258,6 +258,7 @@ struct tcb {
 	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
 	uint32_t min_rtt_us;
 	uint32_t min_rtt_ms;		/* when it was measured */
+	uint32_t rtt_seq;		/* one sample per round trip: when this is acknowledged */
 	/* congestion */
 	uint32_t cwnd, ssthresh;
 	union { /* what an algorithm keeps */
@@ -590,14 +591,21 @@ struct tcp_cc {
 	uint32_t (*marked)(struct stack *s, struct tcb *t);		/* ssthresh after a mark; else as after a loss */
 	uint64_t (*pace)(const struct tcb *t);				/* bytes per second that it wants to be sent */
 };
-const struct tcp_cc *tcp_cc(const struct tcb *t);
+extern const struct tcp_cc *const tcp_cc_table[NPP_CC_COUNT];
+static inline const struct tcp_cc *tcp_cc(const struct tcb *t) { return tcp_cc_table[t->cc]; } /* checked at attach */
 extern const struct tcp_cc tcp_cc_cubic, tcp_cc_newreno, tcp_cc_dctcp;
 uint8_t tcp_cc_choose(const struct stack *s, uint32_t want);	/* what the user wants, or the default */
 void tcp_cc_change(struct tcb *t, uint8_t cc);
 void tcp_cc_init(struct tcb *t);
 void tcp_cc_acked(struct stack *s, struct tcb *t, const struct tcp_news *n);
 uint32_t tcp_hystart(struct tcb *t, const struct tcp_news *n);	/* bytes by which to grow */
-uint64_t tcp_pace_rate(const struct tcb *t);
+/* Bytes per second: what the algorithm asks for, and what the socket allows; 0: as they come. */
+static inline uint64_t tcp_pace_rate(const struct tcb *t)
+{
+	uint64_t rate = tcp_cc(t)->pace ? tcp_cc(t)->pace(t) : 0;
+
+	return t->max_pace && (!rate || rate > t->max_pace) ? t->max_pace : rate;
+}
 uint32_t tcp_pace_wait(const struct stack *s, const struct tcb *t);
 void tcp_pace_sent(const struct stack *s, struct tcb *t, uint64_t rate, uint32_t len);
 uint32_t tcp_initial_window(const struct tcb *t);

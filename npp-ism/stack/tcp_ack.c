@@ -62,9 +62,16 @@ void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, u
 static void take_rtt(struct stack *s, struct tcb *t, const struct tcp_seg *seg, const struct tcp_news *n)
 {
 	/* Of what was sent again only timestamps tell (Karn). */
-	if (n->rtt_us)
-		tcp_rtt_sample(s, t, n->rtt_us);
-	else if (n->acked && t->flags & TF_TS)
+	if (n->rtt_us) {
+		if (n->rtt_us < t->min_rtt_us)
+			t->min_rtt_us = n->rtt_us;
+		/* One for each round trip: with more of them RTTVAR would follow too fast (RFC 7323, G). */
+		if (seq_gt(t->snd_una, t->rtt_seq) || t->backoff) {
+			t->rtt_seq = t->snd_nxt;
+			tcp_rtt_sample(s, t, n->rtt_us);
+		}
+	}
+	if (!n->rtt_us && n->acked && t->flags & TF_TS)
 		(void)rtt_by_timestamp(s, t, seg);
 }
 

@@ -14,17 +14,12 @@
 #include "npp-ism/stack/tcp.h"
 
 /* By enum npp_tcp_cc: what stands in a TCB is the number. */
-static const struct tcp_cc *const algorithms[NPP_CC_COUNT] = {
+const struct tcp_cc *const tcp_cc_table[NPP_CC_COUNT] = {
 	[NPP_CC_DEFAULT] = &tcp_cc_cubic,
 	[NPP_CC_CUBIC] = &tcp_cc_cubic,
 	[NPP_CC_RENO] = &tcp_cc_newreno,
 	[NPP_CC_DCTCP] = &tcp_cc_dctcp,
 };
-
-const struct tcp_cc *tcp_cc(const struct tcb *t)
-{
-	return algorithms[t->cc < NPP_CC_COUNT ? t->cc : NPP_CC_DEFAULT];
-}
 
 uint8_t tcp_cc_choose(const struct stack *s, uint32_t want)
 {
@@ -90,16 +85,6 @@ void tcp_cc_acked(struct stack *s, struct tcb *t, const struct tcp_news *n)
 }
 
 /* ---- pacing -------------------------------------------------------------------------------- */
-
-/* Bytes per second: what the algorithm asks for, and what the socket allows; 0: as they come. */
-uint64_t tcp_pace_rate(const struct tcb *t)
-{
-	uint64_t rate = tcp_cc(t)->pace ? tcp_cc(t)->pace(t) : 0;
-
-	if (t->max_pace && (!rate || rate > t->max_pace))
-		rate = t->max_pace;
-	return rate;
-}
 
 /* Microseconds until the next frame may leave. */
 uint32_t tcp_pace_wait(const struct stack *s, const struct tcb *t)

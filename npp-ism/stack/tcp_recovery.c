@@ -17,7 +17,7 @@
  *
  * A loss of a retransmission reduces the window a second time, but not a third (RFC 5681,
  * 4.3), and cannot be taken back. Without a flight record (the pool is bounded) recovery
- * works, but for PRR and undo.
+ * works as without SACK, and neither has PRR nor undo.
  */
 #include "config.h"
 
@@ -206,7 +206,7 @@ static void reduce_again(struct stack *s, struct tcb *t)
 
 /* ---- per ACK ---------------------------------------------------------------------------------------- */
 
-/* Without SACK (RFC 6582, 3.2): a duplicate ACK stands for a segment that has left. */
+/* Without SACK, or without a record for it (RFC 6582, 3.2): a duplicate ACK stands for a segment that has left. */
 static void newreno(struct stack *s, struct tcb *t, struct tcp_news *n)
 {
 	if (n->dupack) {
@@ -231,7 +231,7 @@ static void newreno(struct stack *s, struct tcb *t, struct tcp_news *n)
 /* What the timer has to wait for; 0 nothing. */
 static uint32_t find_lost(struct stack *s, struct tcb *t, struct tcp_news *n)
 {
-	if (!(t->flags & TF_SACK)) {
+	if (!(t->flags & TF_SACK) || (t->flight == TCP_NONE && s->tcp->flight_pool.free == TCP_NONE)) {
 		newreno(s, t, n);
 		return 0;
 	}

@@ -242,7 +242,7 @@ static void arrived(struct stack *s, struct tcb *t, const struct tcp_sent *r, ui
 void tcp_sent_acked(struct stack *s, struct tcb *t, uint32_t ack, const struct tcp_seg *seg, struct tcp_news *n)
 {
 	struct tcp_sent *r = tcp_sent(s, t);
-	uint32_t start = t->snd_una;
+	uint32_t start = t->snd_una, again = 0;
 	unsigned i;
 
 	for (i = 0; i < t->n_sent && seq_lt(start, ack); i++) {
@@ -252,12 +252,16 @@ void tcp_sent_acked(struct stack *s, struct tcb *t, uint32_t ack, const struct t
 			t->sacked -= end - start;
 		else
 			arrived(s, t, &r[i], end, end - start, seg, n);
+		again |= r[i].flags & SENT_AGAIN;
 		start = end;
 		if (end != r[i].end)
 			break;
 	}
 	if (i)
 		drop_at(s, t, 0, i);
+	/* What stands above a hole that was filled by sending again may have come long ago. */
+	if (again)
+		n->rtt_us = 0;
 }
 
 void tcp_sent_sacked(struct stack *s, struct tcb *t, uint32_t from, uint32_t end, const struct tcp_seg *seg,
@@ -270,7 +274,13 @@ void tcp_sent_sacked(struct stack *s, struct tcb *t, uint32_t from, uint32_t end
 	r = tcp_sent(s, t);
 	if (i < t->n_sent && r[i].flags & SENT_SACKED && seq_geq(r[i].end, end))
 		return; /* known */
-	if (!tcp_flight_get(s, t) || split(s, t, end) < 0 || split(s, t, from) < 0)
+	if (!tcp_flight_get(s, t)) {
+		/* Not noted, but it has come: at least the time that it took. */
+		if (i < t->n_sent && !(r[i].flags & SENT_AGAIN))
+			n->rtt_us = u32_max((uint32_t)s->now_us - r[i].at_us, 1);
+		return;
+	}
+	if (split(s, t, end) < 0 || split(s, t, from) < 0)
 		return;
 	i = (int)find(s, t, from);
 	j = (int)find(s, t, end);

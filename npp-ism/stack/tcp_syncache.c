@@ -271,7 +271,7 @@ static struct tcb *syn_make_tcb(struct stack *s, const struct tcp_syn *e, const 
 	t->flags |= (e->opts & TCP_SYN_TS ? TF_TS : 0) | (e->opts & TCP_SYN_SACK ? TF_SACK : 0) |
 		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | (e->opts & TCP_SYN_ECN ? TF_ECN : 0) | TF_INTERACTIVE;
 	t->iss = e->iss;
-	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = e->iss + 1;
+	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = t->rtt_seq = e->iss + 1;
 	t->irs = e->irs;
 	t->rcv_nxt = t->rcv_acked = e->irs + 1;
 	t->rcv_adv = t->rcv_nxt + e->wnd;

@@ -146,7 +146,7 @@ static struct tcb *open_tcb(struct stack *s, const struct ip_path *path, uint16_
 	}
 	t->ts_off = tcp_ts_offset(s, &t->c.laddr, lport, &t->c.raddr, rport);
 	t->snd_una = t->iss;
-	t->snd_nxt = t->snd_sml = t->recover = t->fack = t->iss + 1;
+	t->snd_nxt = t->snd_sml = t->recover = t->fack = t->rtt_seq = t->iss + 1;
 	t->cwnd = 1;
 	tcp_update_mss(t);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, t->c.index));

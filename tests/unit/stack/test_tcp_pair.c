@@ -264,7 +264,7 @@ static void world(uint64_t seed, bool verbose)
 		l->end[e]->rnd += seed;
 		l->end[e]->global->tcp_ecn = (uint32_t)(rnd(l) % NPP_ECN_COUNT);
 		l->end[e]->global->tcp_cc = (uint32_t)(rnd(l) % NPP_CC_COUNT);
-		scarce[e] = rnd(l) % 8 == 0; /* no flight records */
+		scarce[e] = rnd(l) % 8 == 0 && !l->strip_ts; /* no flight records */
 	}
 	l->end[1]->addr = l->end[0]->peer;
 	l->end[1]->peer = l->end[0]->addr;
