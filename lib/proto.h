@@ -41,6 +41,7 @@ enum npp_ctl_type {
 	NPP_CTL_PROBED,			/* npp_ctl_probe (its own); error 0 or -EPROTO */
 	NPP_CTL_SERVING,		/* ISM, after a READY that said no: hosts have named their listeners again */
 	NPP_CTL_IPC_OPEN,		/* npp_ctl_ipc: ISM wants rings to and from `peer`; answered by NPP_CTL_IPC with the same seq */
+	NPP_CTL_AUTOCONF,		/* struct npp_autoconf, of the ISM with the link role; no answer */
 	/* nppd -> ISM */
 	NPP_CTL_IPC = 24,		/* npp_ctl_ipc; fds: out ctl, out data, in ctl, in data; to both ends */
 	NPP_CTL_ROLE,			/* npp_ctl_role; fd: neigh read-write if it has the link role now */

@@ -16,11 +16,10 @@
 
 /* IPv6 needs an address that is valid on the link (RFC 4291, 2.8): made from the port's MAC
  * (RFC 2464, 4) unless one is configured. */
-static void add_link_local(struct npp_global *g, const uint8_t *mac)
+static void add_link_local(struct npp_global *g, const uint8_t *mac, bool ip6)
 {
 	struct npp_if_addr a = { .addr.b = { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
 					     mac[5] }, .prefix_len = 64, .port = 0 };
-	bool ip6 = false;
 
 	for (uint32_t i = 0; i < g->n_addrs; i++) {
 		if (settings_link_local(&g->addr[i].addr))
@@ -58,7 +57,67 @@ static void fill_net(struct npp_global *g, const struct npp_settings *s)
 		add_default(g, &s->gateway);
 	if (!npp_addr_is_any(&s->gateway6))
 		add_default(g, &s->gateway6);
-	add_link_local(g, s->port.mac);
+	add_link_local(g, s->port.mac, s->autoconf);
+}
+
+/* What an ISM says is checked: it may claim addresses of its own making and no others. */
+static bool autoconf_ok(const struct npp_autoconf *a)
+{
+	if (a->n_addrs > NPP_AUTO_MAX || a->n_on_link > NPP_AUTO_MAX || a->n_routers > NPP_AUTO_MAX)
+		return false;
+	for (uint32_t i = 0; i < a->n_addrs; i++)
+		if (npp_addr_is_v4(&a->addr[i].addr) || npp_addr_is_any(&a->addr[i].addr) || a->addr[i].addr.b[0] == 0xff ||
+		    a->addr[i].prefix_len > 128)
+			return false;
+	for (uint32_t i = 0; i < a->n_on_link; i++)
+		if (npp_addr_is_v4(&a->on_link[i].addr) || !a->on_link[i].prefix_len || a->on_link[i].prefix_len > 128)
+			return false;
+	for (uint32_t i = 0; i < a->n_routers; i++)
+		if (!settings_link_local(&a->router[i]))
+			return false;
+	return true;
+}
+
+static bool known_addr(const struct npp_global *g, const union npp_addr *a)
+{
+	for (uint32_t i = 0; i < g->n_addrs; i++)
+		if (npp_addr_eq(&g->addr[i].addr, a))
+			return true;
+	return false;
+}
+
+static void add_learned(struct npp_global *g, const struct npp_autoconf *a)
+{
+	for (uint32_t i = 0; i < a->n_addrs && g->n_addrs < NPP_MAX_IF_ADDRS; i++) {
+		if (known_addr(g, &a->addr[i].addr))
+			continue;
+		g->addr[g->n_addrs] = a->addr[i];
+		g->addr[g->n_addrs++].port = 0;
+	}
+	for (uint32_t i = 0; i < a->n_on_link && g->n_routes < NPP_MAX_ROUTES; i++)
+		g->route[g->n_routes++] = (struct npp_route){ .dst = a->on_link[i].addr,
+							      .prefix_len = a->on_link[i].prefix_len };
+	for (uint32_t i = 0; i < a->n_routers && g->n_routes < NPP_MAX_ROUTES; i++)
+		g->route[g->n_routes++] = (struct npp_route){ .via = a->router[i], .metric = 1024 + i };
+}
+
+void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
+{
+	struct npp_global *g = n->global.base;
+	uint32_t seq = atomic_load_explicit(&g->net_seq, memory_order_relaxed);
+
+	if (!n->d->s->npp.autoconf || !autoconf_ok(a)) {
+		npp_warnx("an ISM reports addresses that cannot be: ignored");
+		return;
+	}
+	/* Odd while we write: pairs with the acquire and the fence of all readers. */
+	atomic_store_explicit(&g->net_seq, seq + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	g->n_addrs = g->n_routes = 0;
+	fill_net(g, &n->d->s->npp);
+	add_learned(g, a);
+	atomic_store_explicit(&g->net_seq, seq + 2, memory_order_release);
+	npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
 }
 
 static int create_global(struct npp_side *n)
@@ -80,6 +139,8 @@ static int create_global(struct npp_side *n)
 	memcpy(g->port[0].mac, s->port.mac, 6);
 	g->port[0].mtu = (uint16_t)s->port.mtu;
 	g->port[0].flags = s->engine == ENGINE_KERNEL ? NPP_PORT_KERNEL : 0;
+	if (s->autoconf)
+		g->port[0].flags |= NPP_PORT_AUTOCONF;
 	fill_net(g, s);
 	g->prog[0] = g->prog[1] = s->prog;
 	return 0;

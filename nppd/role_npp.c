@@ -191,6 +191,9 @@ static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 		ipc_open(d->npp, c, m);
 	else if (m->hdr.type == NPP_CTL_SERVING && c->role == NPP_ROLE_ISM)
 		iop_serves(d->npp, c->index);
+	else if (m->hdr.type == NPP_CTL_AUTOCONF && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_autoconf) &&
+		 npp_side_link_iop(d->npp) == c->index)
+		npp_regions_autoconf(d->npp, (const void *)m->body);
 	else
 		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
 }

@@ -161,6 +161,7 @@ static const struct npp_conf_field npp_fields[] = {
 		       .count_off = offsetof(struct npp_settings, n_routes)),
 	NPP_CONF_FIELD("gateway", ADDR, struct npp_settings, gateway),
 	NPP_CONF_FIELD("gateway6", ADDR, struct npp_settings, gateway6),
+	NPP_CONF_FIELD("autoconf", BOOL, struct npp_settings, autoconf, .dflt = "no"),
 	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema),
 	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema),
 	NPP_CONF_FIELD("tcp", MAP, struct npp_settings, tcp, .sub = &tcp_schema),

@@ -62,6 +62,7 @@ struct npp_settings {
 	uint32_t n_routes;
 	union npp_addr gateway;	/* any: none */
 	union npp_addr gateway6; /* any: none */
+	bool autoconf;		/* IPv6 addresses and routers from advertisements, too */
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
 	struct { uint32_t ecn, congestion; } tcp;	/* enum npp_tcp_ecn, enum npp_tcp_cc */

@@ -258,6 +258,7 @@ struct npp_port_cfg { /* nppd */
 	_Atomic uint32_t up;	/* carrier */
 	uint32_t flags;		/* NPP_PORT_* */
 };
+#define NPP_PORT_AUTOCONF 2u	/* IPv6 addresses and routers are taken from router advertisements, too */
 #define NPP_PORT_KERNEL 1u	/* engine kernel: the port is steered, ISMs read their own queues of it */
 _Static_assert(sizeof(struct npp_port_cfg) == 32, "port");
 
@@ -265,9 +266,21 @@ struct npp_if_addr { /* nppd */
 	union npp_addr addr;
 	uint8_t prefix_len;	/* in 128 bits: 96 + n for IPv4 */
 	uint8_t port;		/* network port, 0xff: the NPP as a whole */
-	uint8_t reserved[6];
+	uint8_t reserved[5];
+	uint8_t flags;		/* NPP_ADDR_* */
 };
+#define NPP_ADDR_AUTO 1u	/* from a router advertisement */
+#define NPP_ADDR_DEPRECATED 2u	/* not for new sessions, if there is another (RFC 4862, 5.5.4) */
 _Static_assert(sizeof(struct npp_if_addr) == 24, "interface address");
+
+#define NPP_AUTO_MAX 4
+struct npp_autoconf { /* what follows from router advertisements; link-role ISM to nppd, always all of it */
+	uint32_t n_addrs, n_on_link, n_routers, zero;
+	struct npp_if_addr addr[NPP_AUTO_MAX];
+	struct npp_if_addr on_link[NPP_AUTO_MAX];	/* prefixes */
+	union npp_addr router[NPP_AUTO_MAX];
+};
+_Static_assert(sizeof(struct npp_autoconf) == 16 + NPP_AUTO_MAX * (24 + 24 + 16), "autoconfiguration");
 
 struct npp_route { /* nppd */
 	union npp_addr dst;

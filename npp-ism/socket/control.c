@@ -211,6 +211,15 @@ static void on_role(struct ism *I, struct npp_ctl_msg *m)
 	I->neigh_rw = rw;
 }
 
+/* The stack's: what router advertisements say goes to nppd, which writes addresses and routes. */
+void ism_autoconf(void *arg, const struct npp_autoconf *a)
+{
+	struct ism *I = arg;
+
+	if (I->ctl >= 0 && !I->broken)
+		npp_ctl_send(I->ctl, NPP_CTL_AUTOCONF, ++I->ctl_seq, 0, a, sizeof *a, NULL, 0);
+}
+
 static void on_host_attach(struct ism *I, struct npp_ctl_msg *m)
 {
 	const struct npp_ctl_host_attach *b = (const void *)m->body;

@@ -392,6 +392,7 @@ void ism_udp_drop(struct ism *I, struct ism_sess *s);
 void ism_udp_look(struct ism *I, struct ism_sess *s);
 void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want);
 void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+void ism_autoconf(void *arg, const struct npp_autoconf *a);
 void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);
 
 /* ---- scan.c ------------------------------------------------------------------------------------------------------ */

@@ -194,7 +194,7 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
 	else
-		udp_icmp_error(s, &q.key, m.err, m.hard, 0);
+		udp_icmp_error(s, &q.key, m.err, m.hard);
 }
 
 /* A packet that never left: its neighbour does not answer. Who is connecting hears of it. */

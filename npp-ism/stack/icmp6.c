@@ -133,6 +133,21 @@ static bool quote_parse(struct stack *s, const struct ip6_hdr_w *h, uint32_t len
 	return true;
 }
 
+/* Datagrams are sent by the IOP that is the socket's home, whoever hears the answers: if it was not
+ * us, one of the others knows. */
+static void udp_mtu(struct stack *s, const struct ip_in *in, const struct npp_flow_key *key, uint32_t mtu,
+		    uint32_t frame_len)
+{
+	if (udp_too_big(s, key, mtu))
+		return;
+	STAT_INC(s, IS_DROP_ICMP);
+	if (in->final || !icmp_allowed(s))
+		return;
+	for (unsigned i = 0; i < s->cfg.n_iops; i++)
+		if (i != s->cfg.iop)
+			ip_hand_on(s, i, in, frame_len);
+}
+
 static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)
 {
 	const struct icmp4_hdr *h = (const struct icmp4_hdr *)pkt->l4;
@@ -159,8 +174,10 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	}
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
+	else if (mtu)
+		udp_mtu(s, in, &q.key, mtu, frame_len);
 	else
-		udp_icmp_error(s, &q.key, m.err, m.hard, mtu);
+		udp_icmp_error(s, &q.key, m.err, m.hard);
 }
 
 void icmp6_not_sent(struct stack *s, const struct ip6_hdr_w *h, uint32_t len)

@@ -124,6 +124,9 @@ void ip_timer(struct stack *s, struct wheel_timer *t)
 	case IPT_LOCAL:
 		ip_flush(s);
 		break;
+	case IPT_AUTO:
+		nd_auto_timer(s);
+		break;
 	case IPT_ANNOUNCE:
 		announce_timer(s);
 		break;
@@ -143,8 +146,12 @@ static void ip_look_around(struct stack *s)
 	if (role != ip->role) {
 		ip->role = role;
 		neigh_work_drop(s);
-		if (role)
+		if (role) {
 			neigh_take_role(s);
+			nd_auto_begin(s);
+		} else {
+			nd_auto_end(s);
+		}
 	}
 	if (role) {
 		ip->announce_left = 2;

@@ -7,6 +7,7 @@
  * neigh_wait.c  frames that wait for a neighbour, and asking for it
  * neigh_work.c  resolving neighbours, for the link role: retries, reachability
  * arp.c, nd.c   its packets: ARP; neighbour discovery
+ * nd_auto.c  router advertisements and what follows from them
  * deliver.c  a whole datagram to the IOP that owns it, and there to its protocol
  * ip4_in.c, ip4_out.c, icmp4.c    IPv4
  * ip6_in.c, ip6_ext.c, ip6_out.c, icmp6.c   IPv6
@@ -154,9 +155,26 @@ struct reass_frag {
 	const uint8_t *eth_src;
 };
 
+/* ---- autoconfiguration (nd_auto.c), link role --------------------------------------------- */
+
+struct nd_prefix {
+	union npp_addr prefix;
+	uint8_t len, used, on_link, autonomous;
+	uint8_t duplicate;	/* somebody else has our address of it */
+	uint64_t valid_us, preferred_us;	/* until then; UINT64_MAX for ever */
+	uint64_t tested_until_us;
+};
+struct nd_router { union npp_addr addr; uint64_t until_us; /* 0: none here */ };
+struct nd_auto {
+	struct nd_prefix prefix[NPP_AUTO_MAX];
+	struct nd_router router[NPP_AUTO_MAX];
+	struct npp_autoconf last;	/* what was told */
+	uint8_t told, rs_left;
+};
+
 /* ---- IP's part of the arena ------------------------------------------------------------------ */
 
-enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_COUNT };
+enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_AUTO, IPT_COUNT };
 #define IP_LOCAL_BYTES (256u * 1024)
 #define IP_LOCAL_ROUNDS 4	/* per flush, of answers to ourselves to answers to ourselves */
 #define IP_ID_SLOTS 256
@@ -174,6 +192,7 @@ struct ip_state {
 	uint64_t icmp_us;
 	uint64_t conflict_us, conflict6_us; /* last defence of an address */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
+	struct nd_auto autoconf;
 	struct neigh_wait wait[NEIGH_WAITS];
 	struct neigh_work work[NEIGH_WORKS];
 	uint16_t frame_free[NEIGH_FRAMES]; /* derived */
@@ -291,6 +310,15 @@ void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt);
 void nd_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, const union npp_addr *src,
 		const uint8_t *mac);
 void nd_announce(struct stack *s);
+void nd_probe(struct stack *s, const union npp_addr *addr, uint8_t port); /* has somebody else ADDR? */
+void nd_ask_routers(struct stack *s, uint8_t port);
+
+/* ---- nd_auto.c (link role) */
+void nd_auto_begin(struct stack *s);
+void nd_auto_end(struct stack *s);
+void nd_auto_timer(struct stack *s);
+void nd_advertised(struct stack *s, const struct pkt *pkt);
+bool nd_auto_conflict(struct stack *s, const union npp_addr *addr);
 
 /* ---- deliver.c */
 /* PKT is a whole datagram whose frame is IN->frame, FRAME_LEN bytes without padding. */

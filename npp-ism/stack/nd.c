@@ -47,7 +47,8 @@ static void group_mac(uint8_t *mac, const union npp_addr *group)
 	memcpy(mac + 2, group->b + 12, 4);
 }
 
-/* MAC NULL: that of the group DST. OPT: the type of the option with our address, 0 none. */
+/* MAC NULL: that of the group DST. TARGET NULL: the message has none. OPT: the type of the option
+ * with our address, 0 none. */
 static void nd_send(struct stack *s, uint8_t port, uint8_t type, uint32_t flags, const union npp_addr *target,
 		    const union npp_addr *src, const union npp_addr *dst, const uint8_t *mac, uint8_t opt)
 {
@@ -55,11 +56,11 @@ static void nd_send(struct stack *s, uint8_t port, uint8_t type, uint32_t flags,
 	struct stack_tx tx;
 	struct eth_hdr *eth;
 	struct nd_msg *m = (struct nd_msg *)(tx.head + STACK_L4_OFF);
-	struct nd_lladdr *o = (struct nd_lladdr *)(m + 1);
+	struct nd_lladdr *o = (struct nd_lladdr *)(target ? (void *)(m + 1) : m->target);
 
 	memset(&tx, 0, sizeof tx);
 	tx.start = STACK_L4_OFF - IP6_HDR_LEN - ETH_HDR_LEN;
-	tx.l4_len = (uint16_t)(sizeof *m + (opt ? sizeof *o : 0));
+	tx.l4_len = (uint16_t)(sizeof *m - (target ? 0 : sizeof m->target) + (opt ? sizeof *o : 0));
 	tx.csum_off = 0xffff;
 	eth = (struct eth_hdr *)(tx.head + tx.start);
 	if (mac)
@@ -71,7 +72,8 @@ static void nd_send(struct stack *s, uint8_t port, uint8_t type, uint32_t flags,
 	ip6_put_header((struct ip6_hdr_w *)(eth + 1), tx.l4_len, 0, 255, IP_PROTO_ICMP6, src, dst);
 	m->type = type;
 	m->flags = htonl(flags);
-	memcpy(m->target, target->b, 16);
+	if (target)
+		memcpy(m->target, target->b, 16);
 	if (opt) {
 		o->type = opt;
 		o->len = 1;
@@ -100,6 +102,21 @@ static void announce(struct stack *s, const union npp_addr *addr, uint8_t port, 
 		nd_send(s, port, ND_NS, 0, addr, &any, &group, NULL, 0);
 	else
 		nd_send(s, port, ND_NA, NA_OVERRIDE, addr, addr, &all_nodes, NULL, ND_OPT_TARGET);
+}
+
+void nd_probe(struct stack *s, const union npp_addr *addr, uint8_t port)
+{
+	announce(s, addr, port, true);
+}
+
+/* As a solicitation, without a target; 4.1. */
+void nd_ask_routers(struct stack *s, uint8_t port)
+{
+	static const union npp_addr all_routers = { .b = { 0xff, 2, [15] = 2 } };
+	const union npp_addr *src = route_source(s, &all_routers, port);
+
+	if (src)
+		nd_send(s, port, ND_RS, 0, NULL, src, &all_routers, NULL, ND_OPT_SOURCE);
 }
 
 /* Twice after start: first asks, in the manner of duplicate address detection, whether an address
@@ -152,6 +169,8 @@ static bool on_link(struct stack *s, const union npp_addr *a, uint8_t port)
 static void conflict(struct stack *s, const union npp_addr *addr, uint8_t port)
 {
 	STAT_INC(s, IS_ARP_CONFLICTS);
+	if (nd_auto_conflict(s, addr))
+		return;
 	if (s->ip->conflict6_us && s->now_us - s->ip->conflict6_us < DEFEND_US)
 		return;
 	s->ip->conflict6_us = s->now_us;
@@ -170,6 +189,8 @@ static void solicited(struct stack *s, const struct pkt *pkt, const struct nd_ms
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
+	if (probe && nd_auto_conflict(s, &target)) /* tested by two at a time */
+		return;
 	if (!ip_is_local(s, &target))
 		return;
 	if (probe) {
@@ -197,7 +218,7 @@ static void advertised(struct stack *s, const struct pkt *pkt, const struct nd_m
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
-	if (ip_is_local(s, &target)) {
+	if (ip_is_local(s, &target) || nd_auto_conflict(s, &target)) {
 		conflict(s, &target, pkt->port);
 		return;
 	}
@@ -220,6 +241,10 @@ void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt)
 	}
 	if (!s->env->neigh_rw || memcmp(pkt->eth_src, s->env->global->port[pkt->port].mac, 6) == 0)
 		return;	/* not our business; or our own, sent back */
+	if (m->type == ND_RA) {
+		nd_advertised(s, pkt);
+		return;
+	}
 	if (m->type != ND_NS && m->type != ND_NA)
 		return;
 	if (pkt->l4_len < sizeof *m || m->target[0] == 0xff ||

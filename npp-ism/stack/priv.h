@@ -121,8 +121,10 @@ void tcp_flush(struct stack *s);
 bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */
 
 void udp_input(struct stack *s, const struct pkt *pkt);
-/* MTU: next-hop MTU for EMSGSIZE over IPv6, where routers do not fragment; else 0. */
-void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard, uint32_t mtu);
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard);
+/* A packet-too-big message (IPv6, where routers do not fragment). True: it quotes a datagram that
+ * we may well have sent, and counts. */
+bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t mtu);
 uint64_t udp_layout_hash(void);
 size_t udp_size(const struct stack_cfg *cfg);
 void udp_init(struct stack *s, void *mem);

@@ -164,8 +164,8 @@ static unsigned common_bits(const union npp_addr *a, const union npp_addr *b)
 	return n;
 }
 
-/* RFC 6724, 5, as far as one node with static preferences needs it: rule 2 (scope), rule 5 (the
- * interface), rule 8 (longest common prefix). */
+/* RFC 6724, 5, without policy table and mobility: rule 2 (scope), rule 3 (not deprecated), rule 5
+ * (the interface), rule 8 (longest common prefix). */
 static const union npp_addr *source6(const struct ip_net *n, const union npp_addr *peer, uint8_t port)
 {
 	const union npp_addr *best = NULL;
@@ -181,7 +181,8 @@ static const union npp_addr *source6(const struct ip_net *n, const union npp_add
 		common = common_bits(&a->addr, peer);
 		if (common > a->prefix_len)
 			common = a->prefix_len;
-		score = 1 + common + (here ? 256 : 0) + (link_scope(&a->addr) == link_scope(peer) ? 512 : 0);
+		score = 1 + common + (here ? 256 : 0) + (a->flags & NPP_ADDR_DEPRECATED ? 0 : 512) +
+			(link_scope(&a->addr) == link_scope(peer) ? 1024 : 0);
 		if (score > best_score) {
 			best = &a->addr;
 			best_score = score;

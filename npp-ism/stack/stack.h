@@ -151,6 +151,8 @@ struct stack_ops {
 
 	/* A datagram for EP: header and payload (one piece). */
 	void (*udp_input)(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+	/* What follows from router advertisements has changed: A is all of it. NULL: not wanted. */
+	void (*autoconf)(void *arg, const struct npp_autoconf *a);
 	/* An ICMP error about a datagram that EP sent. ERR: positive errno. */
 	void (*udp_error)(void *arg, struct udp_endpoint *ep, int err);
 };

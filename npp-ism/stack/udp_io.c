@@ -83,28 +83,24 @@ void udp_input(struct stack *s, const struct pkt *pkt)
 }
 
 /* Only who is connected can know whom an error is about (RFC 1122, 4.1.3.3). */
-/* The path that EP's last datagram took, if that went where the quoted one did. */
-static void too_big(struct stack *s, struct udp_ep *ep, const struct npp_flow_key *key, uint32_t mtu)
+bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t mtu)
 {
-	if (ep->path.valid != IP_PATH_NONE && npp_addr_eq(&ep->path.dst, &key->src) &&
-	    npp_addr_eq(&ep->path.src, &key->dst))
-		ip_pmtu(s, &ep->path, mtu);
-	else
-		STAT_INC(s, IS_DROP_ICMP);
+	struct udp_ep *ep = udp_lookup(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
+	struct ip_path p;
+
+	/* Its peer, or where its last datagram went. */
+	if (!ep || (npp_addr_is_any(&ep->pub.raddr) &&
+		    (ep->path.valid == IP_PATH_NONE || !npp_addr_eq(&ep->path.dst, &key->src))))
+		return false;
+	if (ip_path_init(s, &p, &key->dst, &key->src) == 0)
+		ip_pmtu(s, &p, mtu);
+	return true;
 }
 
-void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard, uint32_t mtu)
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard)
 {
 	struct udp_ep *ep = udp_first(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
 
-	if (err == EMSGSIZE && mtu) {
-		ep = udp_lookup(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
-		if (ep)
-			too_big(s, ep, key, mtu);
-		else
-			STAT_INC(s, IS_DROP_ICMP);
-		return;
-	}
 	if (!ep) {
 		STAT_INC(s, IS_DROP_ICMP);
 		return;

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * nd_auto.c - router discovery (RFC 4861, 6.3) and stateless address autoconfiguration (RFC
+ *             4862) for the IOP that has the link role
+ *
+ * Only if the port asks for it (NPP_PORT_AUTOCONF). What advertisements say is kept in two small
+ * lists with the times when it ends; whenever what follows from them changes, the user is
+ * told all of it, and nppd, the only writer of addresses and routes, enters it in the
+ * global tables, from where every IOP, the dispatcher and the hosts have it.
+ */
+#include "config.h"
+
+#include "npp-ism/stack/ip_priv.h"
+
+#define FOR_EVER UINT64_MAX
+#define SECOND_US 1000000ull
+#define TWO_HOURS_US (7200 * SECOND_US)
+#define RS_INTERVAL_US (4 * SECOND_US)	/* RFC 4861, 10 */
+#define RS_COUNT 3
+#define RA_OPTIONS 32
+
+struct NPP_PACKED ra_hdr {
+	struct icmp4_hdr icmp;		/* rest: hop limit, flags, router lifetime */
+	uint32_t reachable, retrans;
+};
+struct NPP_PACKED prefix_opt {
+	uint8_t type, len, plen, flags;
+	uint32_t valid_s, preferred_s, reserved;
+	uint8_t prefix[16];
+};
+#define OPT_PREFIX 3
+#define FLAG_ON_LINK 0x80
+#define FLAG_AUTO 0x40
+
+static uint64_t until(const struct stack *s, uint32_t seconds)
+{
+	return seconds == 0xffffffffu ? FOR_EVER : s->now_us + seconds * SECOND_US;
+}
+
+/* The address with the interface identifier of the port (RFC 2464, 4). */
+static union npp_addr own_address(struct stack *s, const union npp_addr *prefix, uint8_t port)
+{
+	const uint8_t *m = s->env->global->port[port].mac;
+	union npp_addr a = { .b = { [8] = m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] } };
+
+	memcpy(a.b, prefix->b, 8);
+	return a;
+}
+
+static bool wanted(const struct stack *s)
+{
+	return s->env->neigh_rw && s->env->global->port[0].flags & NPP_PORT_AUTOCONF && s->env->ops->autoconf;
+}
+
+/* ---- what follows ------------------------------------------------------------------------ */
+
+static void collect(struct stack *s, struct npp_autoconf *a)
+{
+	const struct nd_auto *n = &s->ip->autoconf;
+
+	memset(a, 0, sizeof *a);
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		const struct nd_prefix *p = &n->prefix[i];
+		struct npp_if_addr *to = &a->addr[a->n_addrs];
+
+		if (!p->used)
+			continue;
+		if (p->autonomous && !p->duplicate) {
+			to->addr = own_address(s, &p->prefix, 0);
+			to->prefix_len = p->on_link ? p->len : 128;
+			to->flags = NPP_ADDR_AUTO | (p->preferred_us <= s->now_us ? NPP_ADDR_DEPRECATED : 0);
+			a->n_addrs++;
+		} else if (p->on_link) {
+			a->on_link[a->n_on_link].addr = p->prefix;
+			a->on_link[a->n_on_link++].prefix_len = p->len;
+		}
+	}
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++)
+		if (n->router[i].until_us)
+			a->router[a->n_routers++] = n->router[i].addr;
+}
+
+static void report(struct stack *s)
+{
+	struct npp_autoconf a;
+
+	collect(s, &a);
+	if (s->ip->autoconf.told && memcmp(&a, &s->ip->autoconf.last, sizeof a) == 0)
+		return;
+	s->ip->autoconf.last = a;
+	s->ip->autoconf.told = 1;
+	s->env->ops->autoconf(s->env->arg, &a);
+}
+
+/* Drops what has ended; when something ends next. */
+static uint64_t expire(struct stack *s)
+{
+	struct nd_auto *n = &s->ip->autoconf;
+	uint64_t next = FOR_EVER;
+
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		struct nd_prefix *p = &n->prefix[i];
+		struct nd_router *r = &n->router[i];
+
+		if (p->used && p->valid_us <= s->now_us)
+			p->used = 0;
+		if (p->used && p->valid_us < next)
+			next = p->valid_us;
+		if (p->used && p->preferred_us > s->now_us && p->preferred_us < next)
+			next = p->preferred_us;
+		if (r->until_us <= s->now_us)
+			r->until_us = 0;
+		else if (r->until_us < next)
+			next = r->until_us;
+	}
+	return next;
+}
+
+static bool has_router(const struct nd_auto *n)
+{
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++)
+		if (n->router[i].until_us)
+			return true;
+	return false;
+}
+
+static void arm(struct stack *s, uint64_t next)
+{
+	if (s->ip->autoconf.rs_left && next > s->now_us + RS_INTERVAL_US)
+		next = s->now_us + RS_INTERVAL_US;
+	if (next > s->now_us + 3600 * SECOND_US)
+		next = s->now_us + 3600 * SECOND_US;
+	ip_timer_arm(s, IPT_AUTO, next);
+}
+
+/* Asks for routers until one answers, then lets things end in their time. */
+void nd_auto_timer(struct stack *s)
+{
+	struct nd_auto *n = &s->ip->autoconf;
+	uint64_t next;
+
+	if (!wanted(s))
+		return;
+	next = expire(s);
+	if (n->rs_left && has_router(n))
+		n->rs_left = 0;
+	if (n->rs_left) {
+		n->rs_left--;
+		nd_ask_routers(s, 0);
+	} else {
+		report(s);
+	}
+	arm(s, next);
+}
+
+void nd_auto_begin(struct stack *s)
+{
+	if (!wanted(s))
+		return;
+	s->ip->autoconf.told = 0;
+	s->ip->autoconf.rs_left = RS_COUNT;
+	nd_auto_timer(s);
+}
+
+void nd_auto_end(struct stack *s)
+{
+	memset(&s->ip->autoconf, 0, sizeof s->ip->autoconf);
+}
+
+/* ---- advertisements ------------------------------------------------------------------------ */
+
+static void learn_router(struct stack *s, const union npp_addr *addr, uint32_t seconds)
+{
+	struct nd_router *list = s->ip->autoconf.router, *spare = NULL;
+
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		if (list[i].until_us && npp_addr_eq(&list[i].addr, addr)) {
+			list[i].until_us = seconds ? s->now_us + seconds * SECOND_US : 0;
+			return;
+		}
+		if (!list[i].until_us && !spare)
+			spare = &list[i];
+	}
+	if (!seconds || !spare)
+		return;	/* who comes first stays: a crowd of routers changes nothing */
+	spare->addr = *addr;
+	spare->until_us = s->now_us + seconds * SECOND_US;
+}
+
+/* RFC 4862, 5.5.3 (e): nobody shortens the life of an address below two hours. */
+static uint64_t new_valid(const struct stack *s, const struct nd_prefix *p, uint32_t seconds)
+{
+	uint64_t v = until(s, seconds);
+
+	if (!p->autonomous || v > s->now_us + TWO_HOURS_US || v > p->valid_us)
+		return v;
+	return p->valid_us < s->now_us + TWO_HOURS_US ? p->valid_us : s->now_us + TWO_HOURS_US;
+}
+
+static struct nd_prefix *prefix_place(struct nd_auto *n, const union npp_addr *prefix, uint8_t len)
+{
+	struct nd_prefix *spare = NULL;
+
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		struct nd_prefix *p = &n->prefix[i];
+
+		if (p->used && p->len == len && npp_addr_eq(&p->prefix, prefix))
+			return p;
+		if (!p->used && !spare)
+			spare = p;
+	}
+	return spare;
+}
+
+static void learn_prefix(struct stack *s, const struct prefix_opt *o)
+{
+	uint32_t valid = ntohl(o->valid_s), preferred = ntohl(o->preferred_s);
+	bool autonomous = (o->flags & FLAG_AUTO) && o->plen == 64, on_link = (o->flags & FLAG_ON_LINK) != 0;
+	union npp_addr prefix = { .q = { 0, 0 } }, own;
+	struct nd_prefix *p;
+
+	if (o->plen == 0 || o->plen > 128 || preferred > valid || !(autonomous || on_link))
+		return;
+	for (unsigned i = 0; i < o->plen; i++)
+		prefix.b[i / 8] |= o->prefix[i / 8] & (uint8_t)(0x80 >> i % 8);
+	if (prefix.b[0] == 0xff || (prefix.b[0] == 0xfe && (prefix.b[1] & 0xc0) == 0x80))
+		return;
+	p = prefix_place(&s->ip->autoconf, &prefix, o->plen);
+	if (!p || (!p->used && !valid))
+		return;
+	if (!p->used) {
+		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .valid_us = until(s, valid) };
+		own = own_address(s, &prefix, 0);
+		if (autonomous) {	/* in use while it is tested (RFC 4429) */
+			p->tested_until_us = s->now_us + SECOND_US;
+			nd_probe(s, &own, 0);
+		}
+	} else {
+		p->valid_us = new_valid(s, p, valid);
+	}
+	p->autonomous |= autonomous;
+	p->on_link = on_link;
+	p->preferred_us = until(s, preferred);
+}
+
+void nd_advertised(struct stack *s, const struct pkt *pkt)
+{
+	const struct ra_hdr *h = (const struct ra_hdr *)pkt->l4;
+	const uint8_t *o = (const uint8_t *)(h + 1);
+	uint32_t len = pkt->l4_len - (uint32_t)sizeof *h, size;
+
+	if (pkt->l4_len < sizeof *h || pkt->src.b[0] != 0xfe || (pkt->src.b[1] & 0xc0) != 0x80) { /* 6.1.2 */
+		STAT_INC(s, IS_DROP_ND);
+		return;
+	}
+	if (!wanted(s))
+		return;
+	for (uint32_t at = 0, n = 0; at + 8 <= len; at += size, n++) {
+		size = o[at + 1] * 8u;
+		if (size == 0 || size > len - at || n == RA_OPTIONS) {
+			STAT_INC(s, IS_DROP_ND);
+			return;
+		}
+	}
+	learn_router(s, &pkt->src, ntohl(h->icmp.rest) & 0xffff);
+	for (uint32_t at = 0; at + 8 <= len; at += o[at + 1] * 8u)
+		if (o[at] == OPT_PREFIX && o[at + 1] == sizeof(struct prefix_opt) / 8)
+			learn_prefix(s, (const struct prefix_opt *)(o + at));
+	s->ip->autoconf.rs_left = 0;
+	arm(s, expire(s));
+	report(s);
+}
+
+/* Somebody else has ADDR. True: we had just made it, and give it up (RFC 4862, 5.4). */
+bool nd_auto_conflict(struct stack *s, const union npp_addr *addr)
+{
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		struct nd_prefix *p = &s->ip->autoconf.prefix[i];
+		union npp_addr own = own_address(s, &p->prefix, 0);
+
+		if (!p->used || !p->autonomous || !npp_addr_eq(&own, addr) || s->now_us > p->tested_until_us)
+			continue;
+		p->duplicate = 1;
+		if (wanted(s))
+			report(s);
+		return true;
+	}
+	return false;
+}
