@@ -307,12 +307,23 @@ static int make_program(struct npp_conf *c, struct npp_settings *s)
 	return 0;
 }
 
+static int check_mtu(struct npp_conf *c, const struct npp_settings *s)
+{
+	bool ip6 = s->autoconf;
+
+	for (uint32_t i = 0; i < s->n_addrs; i++)
+		ip6 |= !npp_addr_is_v4(&s->addrs[i].addr);
+	if (!ip6 || s->port.mtu >= 1280)
+		return 0;
+	return npp_conf_error_key(c, s->node, "port", "an mtu of %u is too small for IPv6: at least 1280", s->port.mtu);
+}
+
 static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *obj)
 {
 	struct npp_settings *s = obj;
 	int r = check_addrs(c, s);
 
-	if (check_routes(c, s) < 0 || make_program(c, s) < 0)
+	if (check_mtu(c, s) < 0 || check_routes(c, s) < 0 || make_program(c, s) < 0)
 		r = -EINVAL;
 	if (!s->port.name) {
 		s->port.name = s->name;
