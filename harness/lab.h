@@ -107,6 +107,8 @@ void pause_ms(int ms);
 
 /* up.c, down.c, exec.c, status.c: the verbs; exit status */
 int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets);
+/* The same without a word if all went well. */
+int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets);
 int lab_down(const char *name);
 int lab_clean(void);
 /* Removes all that L names; L is locked. 0, or -EBUSY with what is left in E. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/run/run.h"
 #include "harness/verbs.h"
 #include "lib/conf.h"
 
@@ -130,6 +131,12 @@ static int cmd_replay(const struct opts *o)
 	       lab_replay(o->name, o->args[0], o->args[1], o->to, o->speed, o->json);
 }
 
+static int cmd_run(const struct opts *o)
+{
+	return o->n_args != 1 ? bad_usage("run", "expected one SCENARIO") :
+	       lab_run(o->args[0], o->name, o->write, o->sets, o->n_sets, o->json);
+}
+
 static int cmd_graph(const struct opts *o)
 {
 	if (o->n_args > 1)
@@ -166,6 +173,8 @@ static const struct verb {
 	  "Write the frames of a link to a file, for tcpdump and wireshark." },
 	{ "replay", cmd_replay, "njxd", "[--lab LAB] NODE FILE [--to NODE] [--speed FACTOR] [--json]",
 	  "Send a capture into the lab as if NODE had made it." },
+	{ "run", cmd_run, "nswj", "SCENARIO [--name LAB] [--set KEY=VALUE]... [-w DIRECTORY] [--json]",
+	  "Make a lab, play a time line of load and faults, report (npp-scenario(5))." },
 	{ "graph", cmd_graph, "nwW", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS]", "Draw a lab." },
 	{ "check", cmd_check, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Say what is wrong with a file." },
 	{ "list", cmd_list, "", "", "The labs there are." },

@@ -32,7 +32,7 @@ struct up {
 	struct topo topo;
 	struct nl_ns *nets, *nodes;	/* by index, as in the topology */
 	struct proc_start *starts;
-	bool verbose;
+	bool quiet;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -448,16 +448,16 @@ static int run_up(struct up *u, const char *file)
 			npp_warnx("lab '%s': taking it down again: %s", u->lab.name, e2.text);
 		else
 			npp_warnx("lab '%s' was taken down again", u->lab.name);
-	} else {
+	} else if (!u->quiet) {
 		printf("lab %s: up (%s)\n", u->lab.name, file);
 	}
 	lab_unlock(&u->lab);
 	return r < 0 ? 1 : 0;
 }
 
-int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets)
+static int up(const char *file, const char *name, char *const *sets, unsigned n_sets, bool quiet)
 {
-	struct up u = { .lab = { .lock = -1 } };
+	struct up u = { .lab = { .lock = -1 }, .quiet = quiet };
 	unsigned i;
 	int r;
 
@@ -475,4 +475,14 @@ int lab_up(const char *file, const char *name, char *const *sets, unsigned n_set
 		r = 1;
 	topo_free(&u.topo);
 	return r;
+}
+
+int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets)
+{
+	return up(file, name, sets, n_sets, false);
+}
+
+int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets)
+{
+	return up(file, name, sets, n_sets, true);
 }

@@ -18,7 +18,7 @@ static unsigned bucket_of(uint64_t ns)
 	return idx < LOAD_HIST_BUCKETS ? idx : LOAD_HIST_BUCKETS - 1;
 }
 
-static uint64_t bucket_top(unsigned idx)
+uint64_t load_hist_top(unsigned idx)
 {
 	unsigned exp;
 
@@ -67,7 +67,7 @@ uint64_t load_hist_quantile(const struct load_hist *h, double q)
 	for (unsigned i = 0; i < LOAD_HIST_BUCKETS; i++) {
 		seen += atomic_load_explicit(&h->bucket[i], memory_order_relaxed);
 		if (seen >= want)
-			return bucket_top(i) < max ? bucket_top(i) : max;
+			return load_hist_top(i) < max ? load_hist_top(i) : max;
 	}
 	return max;
 }

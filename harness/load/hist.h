@@ -19,6 +19,8 @@ struct load_hist {
 void load_hist_add(struct load_hist *h, uint64_t ns);
 /* Adds SRC to DST. */
 void load_hist_merge(struct load_hist *dst, const struct load_hist *src);
+/* Upper bound of bucket IDX. */
+uint64_t load_hist_top(unsigned idx);
 /* Upper bound of the bucket in which the quantile Q (0..1) lies, in ns; 0 if empty. */
 uint64_t load_hist_quantile(const struct load_hist *h, double q);
 

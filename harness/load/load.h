@@ -37,6 +37,8 @@ struct load_opts {
 	uint64_t hold_s;		/* idle: seconds to hold before the connections are used */
 	unsigned timeout_ms;		/* a request or connect that takes longer is an error */
 	bool json, quiet;
+	const char *series;		/* file for figures of each interval, or NULL */
+	unsigned interval_ms;
 	unsigned n_sources;
 	struct in_addr source[LOAD_MAX_SOURCES];
 };
@@ -80,6 +82,12 @@ void load_progress(const struct load_opts *o, const struct load_stats *st, unsig
 		   uint64_t *last_requests, uint64_t *last_bytes, double interval);
 void load_report(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds);
 uint64_t load_total_errors(const struct load_stats *st, unsigned n);
+
+/* series.c: a file with a line for each interval; NULL: cannot be made. */
+struct load_series;
+struct load_series *load_series_open(const char *file, unsigned interval_ms, uint64_t start_ns);
+void load_series_tick(struct load_series *s, const struct load_stats *st, unsigned n, uint64_t now_ns);
+void load_series_close(struct load_series *s, const struct load_stats *st, unsigned n, uint64_t now_ns);
 
 /* "npp-load serve": the trivial epoll server. Returns an exit code. */
 int load_serve(int argc, char **argv);

@@ -36,6 +36,8 @@ static const char usage_text[] =
 	"  -S ADDR,...    source addresses to use in turn\n"
 	"  -H SECONDS     idle: hold the connections so long, then use each once (5)\n"
 	"  -t MS          a request that takes longer is an error (10000)\n"
+	"  -I FILE        figures of each interval, as lines of JSON\n"
+	"  -i MS          the interval (100)\n"
 	"  -j             report as JSON\n"
 	"  -q             no progress line\n"
 	"Every byte that comes back is checked. Exit code 1 if there was any error.\n";
@@ -159,10 +161,11 @@ static int parse_option(struct load_opts *o, int opt, char *arg)
 	case 'b': o->bytes = (uint64_t)v; break;
 	case 'H': o->hold_s = (uint64_t)v; break;
 	case 't': o->timeout_ms = (unsigned)v; break;
+	case 'i': o->interval_ms = v <= 60000 ? (unsigned)v : 0; break;
 	case 'S': return parse_sources(o, arg);
 	case 'B': return read_body(o, arg);
 	}
-	return o->conns && o->workers && o->timeout_ms ? 0 : fail("out of range:", arg);
+	return o->conns && o->workers && o->timeout_ms && o->interval_ms ? 0 : fail("out of range:", arg);
 }
 
 static int parse(struct load_opts *o, int argc, char **argv)
@@ -172,10 +175,11 @@ static int parse(struct load_opts *o, int argc, char **argv)
 	};
 	int opt, rc;
 
-	while ((opt = getopt_long(argc, argv, "+c:w:d:n:r:b:kB:S:H:t:jqh", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+c:w:d:n:r:b:kB:S:H:t:I:i:jqh", longs, NULL)) != -1) {
 		switch (opt) {
 		case 'k': o->close_per_request = true; break;
 		case 'j': o->json = true; break;
+		case 'I': o->series = optarg; break;
 		case 'q': o->quiet = true; break;
 		case 'h': fputs(usage_text, stdout); exit(0);
 		case 'V': puts("npp-load (" PACKAGE_NAME ") " PACKAGE_VERSION); exit(0);
@@ -220,7 +224,7 @@ static void pause_ms(long ms)
 }
 
 /* Waits for the workers with a progress line per second; returns how many failed. */
-static int supervise(const struct load_opts *o, const struct load_stats *st, uint64_t start)
+static int supervise(const struct load_opts *o, const struct load_stats *st, uint64_t start, struct load_series *series)
 {
 	uint64_t last_req = 0, last_bytes = 0, last = start;
 	unsigned left = o->workers;
@@ -228,7 +232,7 @@ static int supervise(const struct load_opts *o, const struct load_stats *st, uin
 	int failed = 0, status;
 
 	while (left > 0) {
-		pid_t pid = waitpid(-1, &status, progress ? WNOHANG : 0);
+		pid_t pid = waitpid(-1, &status, progress || series ? WNOHANG : 0);
 		uint64_t now = load_now_ns();
 
 		if (pid > 0) {
@@ -238,6 +242,7 @@ static int supervise(const struct load_opts *o, const struct load_stats *st, uin
 		}
 		if (pid < 0 && errno != EINTR)
 			break;
+		load_series_tick(series, st, o->workers, now);
 		if (progress && now - last >= 1000000000ull) {
 			load_progress(o, st, o->workers, (double)(now - start) / 1e9, &last_req, &last_bytes,
 				      (double)(now - last) / 1e9);
@@ -262,7 +267,8 @@ struct shared { _Atomic uint32_t stop; struct load_stats st[]; };
 
 int main(int argc, char **argv)
 {
-	struct load_opts o = { .conns = 16, .workers = 1, .timeout_ms = 10000, .hold_s = 5 };
+	struct load_opts o = { .conns = 16, .workers = 1, .timeout_ms = 10000, .hold_s = 5, .interval_ms = 100 };
+	struct load_series *series = NULL;
 	struct shared *sh;
 	uint64_t start;
 	int failed;
@@ -280,10 +286,14 @@ int main(int argc, char **argv)
 		perror("npp-load");
 		return 1;
 	}
+	start = load_now_ns();
+	if (o.series && !(series = load_series_open(o.series, o.interval_ms, start))) {
+		fprintf(stderr, "npp-load: %s: %s\n", o.series, strerror(errno));
+		return 1;
+	}
 	stop_word = &sh->stop;
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
-	start = load_now_ns();
 	for (unsigned i = 0; i < o.workers; i++) {
 		pid_t pid = fork();
 
@@ -298,7 +308,8 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	failed = supervise(&o, sh->st, start);
+	failed = supervise(&o, sh->st, start, series);
+	load_series_close(series, sh->st, o.workers, load_now_ns());
 	load_report(&o, sh->st, o.workers, (double)(load_now_ns() - start) / 1e9);
 	return failed || load_total_errors(sh->st, o.workers) > 0;
 }

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * run.c - npp-lab run: the lab, the time line, the report
+ *
+ * Each action runs in a process of its own, so that a slow one keeps no other from its
+ * time; what it prints last is what it said. The lab goes down whatever happens.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/run/run.h"
+#include "lib/self.h"
+
+#define GRACE_MS 15000	/* after its time a load may take so long to end */
+
+struct run {
+	struct scenario s;
+	struct lab lab;
+	struct run_report *report;
+	char work[64];		/* for what the processes write */
+	uint64_t start_ns;
+	pid_t sampler;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	stop = sig;
+}
+
+static uint64_t mono_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static double elapsed(const struct run *r)
+{
+	return (double)(mono_ns() - r->start_ns) / 1e9;
+}
+
+/* ---- in the process of an action ------------------------------------------------------------------ */
+
+static _Noreturn void do_load(struct run *r, const struct run_action *a)
+{
+	char prog[LAB_PATH_CAP], series[128], conns[16], secs[32], rate[32], options[256], target[256], *argv[64], *save = NULL, *word;
+	char rate_opt[] = "-r";
+	struct npp_err e = { "" };
+	int n = 0;
+
+	if (npp_self_find("npp-load", prog, sizeof prog) < 0 || node_enter(&r->lab, a->node, &e) < 0) {
+		puts(e.text[0] ? e.text : "cannot find npp-load");
+		fflush(NULL);
+		_exit(2);
+	}
+	snprintf(series, sizeof series, "%s/%s.series", r->work, a->load);
+	snprintf(conns, sizeof conns, "%u", a->connections);
+	snprintf(secs, sizeof secs, "%.3f", (double)a->for_us / 1e6);
+	snprintf(rate, sizeof rate, "%g", a->rate);
+	snprintf(options, sizeof options, "%s", a->options ? a->options : "");
+	argv[n++] = prog;
+	argv[n++] = (char[]){ "-q" };
+	argv[n++] = (char[]){ "-I" };
+	argv[n++] = series;
+	argv[n++] = (char[]){ "-c" };
+	argv[n++] = conns;
+	argv[n++] = (char[]){ "-d" };
+	argv[n++] = secs;
+	if (a->rate > 0) {
+		argv[n++] = rate_opt;
+		argv[n++] = rate;
+	}
+	for (word = strtok_r(options, " ", &save); word && n < 50; word = strtok_r(NULL, " ", &save))
+		argv[n++] = word;
+	snprintf(target, sizeof target, "%s", a->target);
+	for (word = strtok_r(target, " ", &save); word && n < 60; word = strtok_r(NULL, " ", &save))
+		argv[n++] = word;
+	argv[n] = NULL;
+	execv(prog, argv);
+	_exit(127);
+}
+
+static int do_fault(struct run *r, const struct run_action *a)
+{
+	char text[512], *words[32], *save = NULL, what[200] = "";
+	struct npp_err e = { "" };
+	unsigned n = 0;
+	int rc;
+
+	snprintf(text, sizeof text, "%s", a->fault);
+	for (words[n] = strtok_r(text, " ", &save); words[n] && n < 30; words[n] = strtok_r(NULL, " ", &save))
+		n++;
+	words[n] = NULL;
+	rc = fault_do(&r->lab, words, what, sizeof what, &e);
+	puts(rc < 0 ? e.text : what);
+	return rc < 0;
+}
+
+static int do_impair(struct run *r, const struct run_action *a)
+{
+	struct npp_err e = { "" };
+	char *answer = NULL;
+	int rc = impair(&r->lab, a->impair, a->words, &answer, &e);
+
+	puts(rc < 0 ? e.text : a->words);
+	free(answer);
+	return rc < 0;
+}
+
+static _Noreturn void do_command(struct run *r, const struct run_action *a)
+{
+	struct npp_err e = { "" };
+
+	if (node_enter(&r->lab, a->node, &e) < 0) {
+		puts(e.text);
+		fflush(NULL);
+		_exit(126);
+	}
+	execl("/bin/sh", "sh", "-c", a->run, (char *)NULL);
+	_exit(127);
+}
+
+static _Noreturn void action_child(struct run *r, const struct run_action *a, int out)
+{
+	int rc;
+
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(out, 1);
+	dup2(out, 2);
+	if (a->what == RUN_LOAD)
+		do_load(r, a);
+	if (a->what == RUN_COMMAND)
+		do_command(r, a);
+	rc = a->what == RUN_FAULT ? do_fault(r, a) : do_impair(r, a);
+	fflush(NULL);
+	_exit(rc);
+}
+
+/* ---- the time line ----------------------------------------------------------------------------------- */
+
+static void begin(struct run *r, struct run_action *a)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/out.%u", r->work, (unsigned)(a - r->s.actions));
+	a->out = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0644);
+	a->began = elapsed(r);
+	fflush(NULL);
+	a->pid = fork();
+	if (a->pid == 0)
+		action_child(r, a, a->out);
+	fprintf(stderr, "%7.2f s  %s%s%s\n", a->began, a->what == RUN_IMPAIR ? "impair " : "",
+		a->what == RUN_IMPAIR ? a->impair : "", a->what == RUN_IMPAIR ? "" : a->words);
+}
+
+/* The last line that is not empty; for load the report's last two are more than enough. */
+static void last_line(struct run_action *a)
+{
+	char text[2048], *line, *save = NULL;
+	off_t size = lseek(a->out, 0, SEEK_END);
+	ssize_t n = pread(a->out, text, sizeof text - 1, size > (off_t)sizeof text - 1 ? size - (off_t)sizeof text + 1 : 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		snprintf(a->said, sizeof a->said, "%s", line + strspn(line, " "));
+}
+
+static void reap(struct run *r, bool block)
+{
+	for (uint32_t i = 0; i < r->s.n_actions; i++) {
+		struct run_action *a = &r->s.actions[i];
+		int status;
+
+		if (a->pid <= 0 || a->done || waitpid(a->pid, &status, block ? 0 : WNOHANG) != a->pid)
+			continue;
+		a->done = true;
+		a->ended = elapsed(r);
+		a->ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+		last_line(a);
+		close(a->out);
+		a->out = -1;
+		if (!a->said[0] && !a->ok)
+			npp_proc_describe_exit(status, a->said, sizeof a->said);
+		if (!a->ok && a->what != RUN_LOAD)
+			npp_warnx("%s: %s", a->what == RUN_IMPAIR ? a->impair : a->words, a->said);
+	}
+}
+
+static bool all_done(const struct run *r)
+{
+	for (uint32_t i = 0; i < r->s.n_actions; i++)
+		if (!r->s.actions[i].done)
+			return false;
+	return true;
+}
+
+static void time_line(struct run *r)
+{
+	uint64_t end_ns = r->start_ns + r->s.duration_us * 1000, now, last = r->start_ns;
+	uint32_t next = 0;
+
+	while (!stop && (now = mono_ns()) < end_ns + GRACE_MS * 1000000ull) {
+		if ((double)(now - last) / 1e9 > r->report->late)
+			r->report->late = (double)(now - last) / 1e9;
+		last = now;
+		while (next < r->s.n_actions && r->start_ns + r->s.actions[next].at_us * 1000 <= now)
+			begin(r, &r->s.actions[next++]);
+		reap(r, false);
+		if (now >= end_ns && all_done(r))
+			break;
+		pause_ms(2);
+	}
+	for (uint32_t i = 0; i < r->s.n_actions; i++)
+		if (r->s.actions[i].pid > 0 && !r->s.actions[i].done)
+			kill(-r->s.actions[i].pid, SIGKILL);
+	reap(r, true);
+}
+
+static void read_figures(struct run *r)
+{
+	char path[128];
+
+	for (uint32_t i = 0; i < r->s.n_actions; i++)
+		if (r->s.actions[i].load) {
+			snprintf(path, sizeof path, "%s/%s.series", r->work, r->s.actions[i].load);
+			figures_add_client(&r->report->f, r->s.actions[i].load, path, r->start_ns);
+		}
+	snprintf(path, sizeof path, "%s/samples", r->work);
+	figures_add_samples(&r->report->f, path);
+}
+
+static void run_it(struct run *r)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/samples", r->work);
+	r->start_ns = mono_ns();
+	fflush(NULL);
+	r->sampler = fork();
+	if (r->sampler == 0)
+		sample_loop(&r->lab, path, r->start_ns);
+	time_line(r);
+	if (r->sampler > 0) {
+		kill(r->sampler, SIGKILL);
+		waitpid(r->sampler, NULL, 0);
+	}
+	r->report->seconds = elapsed(r);
+	r->report->interrupted = stop;
+	read_figures(r);
+	expect_check(r->report);
+}
+
+/* ---- around it -------------------------------------------------------------------------------------------- */
+
+static int write_report(const struct run_report *r, const char *dir, const char *file,
+			void (*write)(const struct run_report *, FILE *))
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, file);
+	f = fopen(path, "we");
+	if (f)
+		write(r, f);
+	if (!f || ferror(f) || fclose(f) != 0) {
+		npp_warn("cannot write %s", path);
+		return -EIO;
+	}
+	return 0;
+}
+
+static int write_reports(const struct run_report *r, const char *dir)
+{
+	int bad;
+
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
+		npp_warn("cannot make %s", dir);
+		return -EIO;
+	}
+	bad = write_report(r, dir, "report.txt", report_text);
+	bad |= write_report(r, dir, "report.json", report_json);
+	bad |= write_report(r, dir, "junit.xml", report_junit);
+	bad |= write_report(r, dir, "report.html", report_html);
+	return bad;
+}
+
+static void remove_work(const struct run *r)
+{
+	char path[128];
+
+	for (uint32_t i = 0; i < r->s.n_actions; i++) {
+		snprintf(path, sizeof path, "%s/out.%u", r->work, i);
+		unlink(path);
+		if (r->s.actions[i].load) {
+			snprintf(path, sizeof path, "%s/%s.series", r->work, r->s.actions[i].load);
+			unlink(path);
+		}
+	}
+	snprintf(path, sizeof path, "%s/samples", r->work);
+	unlink(path);
+	rmdir(r->work);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+static int run_in_lab(struct run *r, const char *lab, const char *out, bool json)
+{
+	struct npp_err e = { "" };
+	char dir[128];
+	int rc = lab_open(&r->lab, lab, &e);
+
+	if (rc < 0) {
+		npp_warnx("%s", e.text);
+		return 1;
+	}
+	run_it(r);
+	snprintf(dir, sizeof dir, "%s-report", r->s.name);
+	rc = write_reports(r->report, out ? out : dir);
+	if (json)
+		report_json(r->report, stdout);
+	else
+		report_text(r->report, stdout);
+	if (rc == 0 && !json)
+		printf("  %s/report.html, report.json, junit.xml\n", out ? out : dir);
+	lab_free(&r->lab);
+	return rc < 0 || !r->report->passed;
+}
+
+static int with_lab(struct run *r, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json)
+{
+	const char *lab = name ? name : r->s.name;
+	char **all = calloc(r->s.n_sets + n_sets + 1, sizeof *all);
+	unsigned n = 0;
+	int rc, rc2;
+
+	for (uint32_t i = 0; all && i < r->s.n_sets; i++)
+		all[n++] = strdup(r->s.sets[i]);
+	for (unsigned i = 0; all && i < n_sets; i++)
+		all[n++] = strdup(sets[i]);
+	rc = all ? lab_up_quiet(r->s.topology_path, lab, all, n) : 1;
+	for (unsigned i = 0; i < n; i++)
+		free(all[i]);
+	free(all);
+	if (rc)
+		return rc;
+	catch_signals();
+	rc = run_in_lab(r, lab, out, json);
+	rc2 = lab_down(lab);
+	return rc ? rc : rc2;
+}
+
+int lab_run(const char *file, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json)
+{
+	struct run r = { .lab = { .lock = -1 } };
+	int rc = scenario_load(&r.s, file);
+
+	for (unsigned i = 0; r.s.conf && i < npp_conf_error_count(r.s.conf); i++)
+		npp_warnx("%s", npp_conf_error_text(r.s.conf, i));
+	if (rc < 0) {
+		scenario_free(&r.s);
+		return 1;
+	}
+	snprintf(r.work, sizeof r.work, "/tmp/npp-run.XXXXXX");
+	r.report = calloc(1, sizeof *r.report);
+	if (!r.report || !mkdtemp(r.work)) {
+		npp_warn("cannot begin");
+		free(r.report);
+		scenario_free(&r.s);
+		return 1;
+	}
+	r.report->s = &r.s;
+	rc = with_lab(&r, name, out, sets, n_sets, json);
+	remove_work(&r);
+	figures_free(&r.report->f);
+	free(r.report);
+	scenario_free(&r.s);
+	return rc;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * scenario.c - read and check a scenario (npp-scenario(5))
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/run/run.h"
+#include "harness/wire/wire.h"
+#include "lib/self.h"
+
+const char *const run_metric_names[RUN_METRICS] = {
+	"errors", "requests", "rps", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "mbit", "gap_ms"
+};
+
+#define A(member) offsetof(struct run_action, member)
+static const struct npp_conf_field action_fields[] = {
+	{ "at", NPP_CONF_TIME, A(at_us), .flags = NPP_CONF_REQUIRED, .max = 86400000000 },
+	{ "for", NPP_CONF_TIME, A(for_us), .max = 86400000000 },
+	{ "load", NPP_CONF_NAME, A(load), .max = 31 },
+	{ "fault", NPP_CONF_STR, A(fault), .flags = 0 },
+	{ "impair", NPP_CONF_STR, A(impair), .flags = 0 },
+	{ "run", NPP_CONF_STR, A(run), .flags = 0 },
+	{ "node", NPP_CONF_STR, A(node), .flags = 0 },
+	{ "target", NPP_CONF_STR, A(target), .flags = 0 },
+	{ "options", NPP_CONF_STR, A(options), .flags = 0 },
+	{ "connections", NPP_CONF_U32, A(connections), .min = 1, .max = 100000, .dflt = "16" },
+	{ "rate", NPP_CONF_DOUBLE, A(rate), .dmin = 0, .dmax = 1e7 },
+	{ "with", NPP_CONF_NODE, A(with_at), .flags = 0 },
+	{ .type = NPP_CONF_SELF, .off = A(at) },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema action_schema = { sizeof(struct run_action), action_fields, NULL };
+static const struct npp_conf_field action_item = {
+	.type = NPP_CONF_MAP, .sub = &action_schema, .size = sizeof(struct run_action)
+};
+static const struct npp_conf_field time_item = { .type = NPP_CONF_TIME, .size = sizeof(uint64_t) };
+
+#define X(member) offsetof(struct run_expect, member)
+#define METRIC(name, m) { name, NPP_CONF_STR, X(want) + (m) * sizeof(const char *), .flags = 0 }
+static const struct npp_conf_field expect_fields[] = {
+	{ "client", NPP_CONF_NAME, X(client), .flags = NPP_CONF_REQUIRED },
+	{ "during", NPP_CONF_LIST, X(during), .min = 2, .max = 2, .count_off = X(n_during), .item = &time_item },
+	METRIC("errors", RUN_ERRORS), METRIC("requests", RUN_REQUESTS), METRIC("rps", RUN_RPS),
+	METRIC("p50_ms", RUN_P50), METRIC("p90_ms", RUN_P90), METRIC("p99_ms", RUN_P99), METRIC("p999_ms", RUN_P999),
+	METRIC("max_ms", RUN_MAX), METRIC("mbit", RUN_MBIT), METRIC("gap_ms", RUN_GAP),
+	{ .type = NPP_CONF_SELF, .off = X(at) },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema expect_schema = { sizeof(struct run_expect), expect_fields, NULL };
+static const struct npp_conf_field expect_item = {
+	.type = NPP_CONF_MAP, .sub = &expect_schema, .size = sizeof(struct run_expect)
+};
+static const struct npp_conf_field set_item = { .type = NPP_CONF_STR, .size = sizeof(const char *) };
+
+#define S(member) offsetof(struct scenario, member)
+static const struct npp_conf_field scenario_fields[] = {
+	{ "name", NPP_CONF_NAME, S(name), .flags = NPP_CONF_REQUIRED, .max = TOPO_LAB_LEN },
+	{ "topology", NPP_CONF_STR, S(topology), .flags = NPP_CONF_REQUIRED },
+	{ "set", NPP_CONF_LIST, S(sets), .max = 64, .count_off = S(n_sets), .item = &set_item },
+	{ "duration", NPP_CONF_TIME, S(duration_us), .max = 86400000000 },
+	{ "timeline", NPP_CONF_LIST, S(actions), .flags = NPP_CONF_REQUIRED, .min = 1, .max = RUN_MAX_ACTIONS,
+	  .count_off = S(n_actions), .item = &action_item },
+	{ "expect", NPP_CONF_LIST, S(expect), .max = RUN_MAX_EXPECT, .count_off = S(n_expect), .item = &expect_item },
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema scenario_schema = { sizeof(struct scenario), scenario_fields, NULL };
+
+int run_compare(const char *want, double got, bool *ok)
+{
+	static const char *const ops[] = { "<=", ">=", "==", "<", ">", "" };
+	const char *p;
+	char *end;
+	double v;
+	unsigned i;
+
+	for (i = 0; strncmp(want, ops[i], strlen(ops[i])) != 0; i++)
+		;
+	p = want + strlen(ops[i]);
+	p += strspn(p, " ");
+	v = strtod(p, &end);
+	if (end == p || *end || !(v >= 0 && v < 1e15))
+		return -EINVAL;
+	*ok = i == 0 ? got <= v : i == 1 ? got >= v : i == 3 ? got < v : i == 4 ? got > v : got == v;
+	return 0;
+}
+
+static void only_with(struct scenario *s, const struct run_action *a, const char *key, bool right, const char *whose)
+{
+	if (npp_conf_get(a->at, key) && !right)
+		npp_conf_error_key(s->conf, a->at, key, "belongs to '%s'", whose);
+}
+
+/* The settings as a request for npp-wire; they are checked here, not in the middle of a run. */
+static void check_impair(struct scenario *s, struct run_action *a)
+{
+	const struct npp_conf_node *k;
+	struct wire_conf c[WIRE_DIRS];
+	struct npp_err e = { "" };
+	size_t len = (size_t)snprintf(a->words, sizeof a->words, "set");
+
+	if (!a->with_at || npp_conf_is_null(a->with_at) ||
+	    (a->with_at->kind == NPP_CONF_SCALAR && strcmp(a->with_at->text, "clear") == 0)) {
+		snprintf(a->words, sizeof a->words, "clear");
+		return;
+	}
+	if (a->with_at->kind != NPP_CONF_MAP_NODE) {
+		npp_conf_error(s->conf, a->with_at, "expected a map of settings (delay: 40ms), or 'clear'");
+		return;
+	}
+	wire_conf_init(c);
+	for (k = a->with_at->first; k; k = k->next) {
+		if (k->kind != NPP_CONF_SCALAR || wire_conf_set(c, k->key, k->text, &e) < 0)
+			npp_conf_error(s->conf, k, "%s", k->kind == NPP_CONF_SCALAR ? e.text : "expected a value");
+		else if (len < sizeof a->words)
+			len += (size_t)snprintf(a->words + len, sizeof a->words - len, " %s=%s", k->key, k->text);
+	}
+}
+
+static void check_action(struct scenario *s, struct run_action *a)
+{
+	int n = !!a->load + !!a->fault + !!a->impair + !!a->run;
+
+	a->out = -1;
+	if (n != 1) {
+		npp_conf_error(s->conf, a->at, "expected one of 'load', 'fault', 'impair', 'run'");
+		return;
+	}
+	a->what = a->load ? RUN_LOAD : a->fault ? RUN_FAULT : a->impair ? RUN_IMPAIR : RUN_COMMAND;
+	only_with(s, a, "with", a->impair, "impair");
+	only_with(s, a, "for", a->load, "load");
+	only_with(s, a, "rate", a->load, "load");
+	only_with(s, a, "connections", a->load, "load");
+	only_with(s, a, "target", a->load, "load");
+	only_with(s, a, "options", a->load, "load");
+	only_with(s, a, "node", a->load || a->run, "load' and 'run");
+	if ((a->load || a->run) && !a->node)
+		npp_conf_error(s->conf, a->at, "key 'node' is missing");
+	if (a->load && (!a->target || !a->for_us))
+		npp_conf_error(s->conf, a->at, "load needs 'target' (http://web1/) and 'for' (10s)");
+	if (a->impair)
+		check_impair(s, a);
+	else if (a->load)
+		snprintf(a->words, sizeof a->words, "load %s: %s on %s", a->load, a->target ? a->target : "", a->node);
+	else
+		snprintf(a->words, sizeof a->words, a->fault ? "fault %s" : "run %s", a->fault ? a->fault : a->run);
+}
+
+static bool has_client(const struct scenario *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_actions; i++)
+		if (s->actions[i].load && strcmp(s->actions[i].load, name) == 0)
+			return true;
+	return false;
+}
+
+static void check_expect(struct scenario *s, struct run_expect *x)
+{
+	unsigned n = 0;
+	bool ok;
+
+	if (!has_client(s, x->client))
+		npp_conf_error_key(s->conf, x->at, "client", "no 'load' of the time line is called '%s'", x->client);
+	if (x->n_during == 2 && x->during[0] >= x->during[1])
+		npp_conf_error_key(s->conf, x->at, "during", "ends before it begins");
+	for (unsigned m = 0; m < RUN_METRICS; m++) {
+		if (!x->want[m])
+			continue;
+		n++;
+		if (run_compare(x->want[m], 0, &ok) < 0)
+			npp_conf_error_key(s->conf, x->at, run_metric_names[m], "'%s' is no expectation: a number, or one behind "
+					   "<=, >=, <, >", x->want[m]);
+	}
+	if (!n)
+		npp_conf_error(s->conf, x->at, "expects nothing: errors, requests, rps, p50_ms, p90_ms, p99_ms, p999_ms, "
+			       "max_ms, mbit or gap_ms");
+}
+
+/* Relative to the scenario's file, where there is such a file. */
+static char *topology_path(const struct scenario *s, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash - file + 1) : 0, file, s->topology);
+	return strdup(s->topology[0] != '/' && access(path, F_OK) == 0 ? path : s->topology);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct run_action *x = a, *y = b;
+
+	return x->at_us != y->at_us ? (x->at_us > y->at_us) - (x->at_us < y->at_us) : x->at->index < y->at->index ? -1 : 1;
+}
+
+static void check_all(struct scenario *s)
+{
+	uint64_t end = 0, last;
+
+	for (uint32_t i = 0; i < s->n_actions; i++) {
+		check_action(s, &s->actions[i]);
+		for (uint32_t j = 0; j < i; j++)
+			if (s->actions[i].load && s->actions[j].load && strcmp(s->actions[i].load, s->actions[j].load) == 0)
+				npp_conf_error_key(s->conf, s->actions[i].at, "load", "'%s' stands here twice", s->actions[i].load);
+		last = s->actions[i].at_us + s->actions[i].for_us;
+		end = last > end ? last : end;
+	}
+	for (uint32_t i = 0; i < s->n_expect; i++)
+		check_expect(s, &s->expect[i]);
+	if (!s->duration_us)
+		s->duration_us = end + 200000;
+	qsort(s->actions, s->n_actions, sizeof *s->actions, by_time);
+}
+
+static const char *find_file(const char *file, char path[PATH_MAX])
+{
+	static const char *const endings[] = { "", ".yaml" };
+	char moved[PATH_MAX];
+	const char *data = npp_self_dir(NPP_DATADIR, moved, sizeof moved);
+
+	for (unsigned i = 0; !strchr(file, '/') && access(file, F_OK) < 0 && i < 2; i++)
+		if (snprintf(path, PATH_MAX, "%s/topologies/scenarios/%s%s", data, file, endings[i]) < PATH_MAX &&
+		    access(path, F_OK) == 0)
+			return path;
+	return file;
+}
+
+int scenario_load(struct scenario *s, const char *file)
+{
+	struct npp_conf *c = NULL;
+	char path[PATH_MAX];
+	int r;
+
+	memset(s, 0, sizeof *s);
+	file = find_file(file, path);
+	r = npp_conf_load(&c, file);
+	if (r == 0)
+		r = npp_conf_bind(c, npp_conf_root(c), &scenario_schema, s);
+	s->conf = c;
+	if (r < 0)
+		return r;
+	s->file = npp_conf_strdup(c, file);
+	s->topology_path = topology_path(s, file);
+	check_all(s);
+	return npp_conf_error_count(c) ? -EINVAL : 0;
+}
+
+void scenario_free(struct scenario *s)
+{
+	free(s->topology_path);
+	npp_conf_free(s->conf);
+	memset(s, 0, sizeof *s);
+}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# scenarios.t - npp-lab run: the scenarios that come with npp, reports, what goes wrong
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin run
+need nginx jq python3
+labs+=("$lab")
+
+run()
+{
+  "$npplab" run "$1" --name "$lab" -w "$work/report" "${@:2}" >"$work/out" 2>"$work/err" </dev/null
+  status=$?
+  [ "$status" = 0 ] || cp -r "$work/report" "$evidence/$(basename "$1" .yaml)" 2>/dev/null
+  return "$status"
+}
+# Figures of a time in which nothing on this machine got to run mean nothing: the report
+# says how long that was.
+run_quiet()
+{
+  local i
+  for i in 1 2 3; do
+    run "$1" && return 0
+    [ "$(jq '.late_ms | floor' "$work/report/report.json" 2>/dev/null || echo 0)" -ge 200 ] || return 1
+  done
+  return 1
+}
+shows() { cat "$work/out" "$work/err"; }
+
+for s in isp-loss osm-killed nginx-reload dispatcher-restarted mixed; do
+  if $sanitized && [ "$s" = mixed ]; then continue; fi	# its figures are of speed
+  ok "$s passes" eval "run_quiet $topologies/scenarios/$s.yaml || { shows; false; }"
+  is "$s: nothing is left" "$(leftovers "$lab")" ''
+done
+
+# A scenario that sees what it must: an error of each kind of figure.
+cat >"$work/s.yaml" <<'Y'
+name: short
+topology: pair-kernel.yaml
+set:
+  - 'nodes.client1.networks={lan: {address: 10.1.0.10, wire: yes}}'
+  - 'nodes.web1.start=[{command: "exec $NPP_LAB_LOAD serve -p 80 http", name: www, ready: {port: 80}}]'
+timeline:
+  - {at: 0s, load: c1, node: client1, target: 'http://web1/', connections: 4, rate: 100, for: 3s, options: -t 500}
+  - {at: 1s, impair: client1, with: {blackout: 700ms}}
+  - {at: 1s, run: 'echo "a <tag> & more"', node: web1}
+expect:
+  - {client: c1, errors: 0, during: [0s, 1s]}
+  - {client: c1, rps: '>= 50', p99_ms: '<= 100', during: [0s, 900ms]}
+  - {client: c1, errors: 0, gap_ms: '< 100'}
+Y
+cp "$topologies/pair-kernel.yaml" "$work"
+run "$work/s.yaml"
+is 'a blackout makes a scenario fail' $? 1
+report=$work/report/report.json
+is 'passed is false' "$(jq .passed "$report")" false
+is 'before it all was well' "$(jq -c '[.expectations[] | select(.during) | .ok]' "$report")" '[true,true,true]'
+cmp_num 'the gap was seen' "$(jq '.expectations[] | select(.metric == "gap_ms").got | floor' "$report")" -ge 400
+cmp_num 'the series has a line for each interval' "$(jq '.clients[0].series | length' "$report")" -ge 20
+is 'losses of wires were sampled' "$(jq -c '[.samples[] | select(.kind == "wire_drops").name]' "$report")" '["client1.lan"]'
+ok 'JUnit XML and the plots are well-formed' python3 - "$work/report" <<'P'
+import re, sys, xml.dom.minidom as m
+d = sys.argv[1]
+suite = m.parse(d + '/junit.xml').getElementsByTagName('testsuite')[0]
+assert int(suite.getAttribute('failures')) >= 1 and len(suite.getElementsByTagName('testcase')) == int(suite.getAttribute('tests'))
+page = open(d + '/report.html').read()
+svgs = re.findall(r'<svg.*?</svg>', page, re.S)
+assert len(svgs) >= 3, len(svgs)
+for s in svgs:
+    m.parseString(s)
+assert 'src=' not in page and 'href=' not in page and '<tag>' not in page
+P
+is 'nothing is left' "$(leftovers "$lab")" ''
+
+# What is wrong with a file is said before anything is made.
+wrong()
+{
+  sed "$2" "$work/s.yaml" >"$work/w.yaml"
+  run "$work/w.yaml"
+  is "$1: refused" $? 1
+  like "$1: says why" "$(shows)" "$3"
+}
+wrong 'a client that does not exist' 's/{client: c1, rps/{client: c9, rps/' "w.yaml:12: .*no 'load' of the time line is called 'c9'"
+wrong 'an expectation that is none' "s/'>= 50'/'about 50'/" "w.yaml:12: .*rps.*'about 50' is no expectation"
+wrong 'a setting no wire has' 's/blackout: 700ms/blakout: 700ms/' "w.yaml:8: .*did you mean 'blackout'"
+wrong 'two things at once' 's/at: 1s, impair: client1/at: 1s, fault: kill x, impair: client1/' "w.yaml:8: .*expected one of"
+wrong 'a window that ends first' 's/\[0s, 1s\]/[2s, 1s]/' 'w.yaml:11: .*ends before it begins'
+wrong 'load without an end' 's/, for: 3s//' "w.yaml:7: .*load needs 'target'"
+wrong 'a topology that is not there' 's/pair-kernel/nowhere/' 'nowhere.yaml'
+wrong 'a node that is not there' 's/node: web1/node: web9/' "no node and no network 'web9'"
+is 'nothing is left of any' "$(leftovers "$lab")" ''
+
+# Interrupted in the middle: reported and taken down.
+rm -f "$work/out" "$work/err"
+"$npplab" run "$work/s.yaml" --name "$lab" -w "$work/report" >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+background+=("$pid")
+wait_for 10 grep -q 'load c1' "$work/err"
+kill -TERM "$pid"
+wait "$pid"
+is 'an interrupted run fails' $? 1
+like 'and says so' "$(cat "$work/out")" 'FAILED.*interrupted'
+is 'and leaves nothing' "$(leftovers "$lab")" ''
+done_testing
