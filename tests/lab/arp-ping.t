@@ -7,18 +7,18 @@ need ping jq tcpdump
 
 lab_up "$topologies/pair.yaml"
 mac=$("$npplab" status "$lab" --json | jq -r '.nodes[] | select(.name == "acc1").networks[0].mac')
-on client1 tcpdump -Z root -i lan -n -e --immediate-mode -U -w "$work/arp.pcap" arp 2>"$evidence/tcpdump.log" &
+on client1 tcpdump -Z root -i lan -n -e --immediate-mode -U -w "$evidence/arp.pcap" arp 2>"$evidence/tcpdump.log" &
 dump=$!
 background+=("$dump")
 wait_for 5 grep -q 'listening on' "$evidence/tcpdump.log"
 
 ok 'it answers ping' on client1 ping -c3 -i0.2 -W2 web1
 is 'under its MAC address' "$(ip netns exec "$lab-client1" ip neigh show 10.1.0.11 | grep -o 'lladdr [^ ]*')" "lladdr $mac"
-wait_for 3 sh -c "tcpdump -n -r '$work/arp.pcap' 2>/dev/null | grep -q 'Reply 10.1.0.11'"
+wait_for 3 sh -c "tcpdump -n -r '$evidence/arp.pcap' 2>/dev/null | grep -q 'Reply 10.1.0.11'"
 stop $dump
 is 'one question, one answer' \
-  "$(tcpdump -n -r "$work/arp.pcap" 2>/dev/null | grep -c 'Reply 10.1.0.11')" \
-  "$(tcpdump -n -r "$work/arp.pcap" 2>/dev/null | grep -c 'Request who-has 10.1.0.11 .*tell 10.1.0.10')"
+  "$(tcpdump -n -r "$evidence/arp.pcap" 2>/dev/null | grep -c 'Reply 10.1.0.11')" \
+  "$(tcpdump -n -r "$evidence/arp.pcap" 2>/dev/null | grep -c 'Request who-has 10.1.0.11 .*tell 10.1.0.10')"
 
 for size in 0 56 1472 1473 8000 40000; do
   out=$(on client1 ping -c4 -i0.1 -W2 -s $size web1 2>&1)

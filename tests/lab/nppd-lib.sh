@@ -49,6 +49,14 @@ nppd_end()
     done
   fi
   ! sanitizer_reports "$work"/*.log || status=1
+  case $status in
+    0|130|143) ;;
+    *)
+      evidence=$top_builddir/tests/lab/evidence/$test_name.$$
+      mkdir -p "$evidence"
+      find "$work" -maxdepth 1 -type f -exec cp -t "$evidence" {} +
+      echo "# evidence is in $evidence" ;;
+  esac
   ip netns del "$ns" 2>/dev/null
   rm -rf "$work"
   exit "$status"
