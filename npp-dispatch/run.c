@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <time.h>
 
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/proto.h"
 #include "lib/start.h"
+#include "lib/yield.h"
 #include "npp-dispatch/priv.h"
 #include "shm/bell.h"
 
@@ -59,8 +61,6 @@ static int spin(struct dispatch *d, uint32_t sleeps)
 	uint64_t start, now;
 	int n;
 
-	if (d->spin_max_us == 0)
-		return 0;
 	if (*spin_us > d->spin_max_us)
 		*spin_us = d->spin_max_us;
 	if (*spin_us < SPIN_MIN_US) {
@@ -79,6 +79,21 @@ static int spin(struct dispatch *d, uint32_t sleeps)
 	} while (now - start < *spin_us);
 	*spin_us /= 2;
 	return 0;
+}
+
+/* The same where cores are scarce: whoever waits for ours has it first, once, if that has
+ * brought frames lately. Those that come meanwhile wake nobody. */
+static int give_way(struct dispatch *d, struct npp_yield *y)
+{
+	uint64_t before = clock_us();
+	int n;
+
+	if (!npp_yield_try(y, before))
+		return 0;
+	sched_yield();
+	n = dispatch_batch(d);
+	npp_yield_done(y, n > 0, before, clock_us());
+	return n;
 }
 
 /* Sleeps until there is something to do. AWAKE_US: since when it has been awake. */
@@ -106,6 +121,7 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 {
 	uint64_t awake_us = clock_us();
 	uint32_t sleeps = 0, batches = 0;
+	struct npp_yield yield = { 0 };
 	int n, rc, last_error = 0;
 
 	see_clock(d, awake_us);
@@ -115,7 +131,8 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 	for (;;) {
 		n = dispatch_batch(d);
 		if (n == 0 || (n > 0 && d->drained))
-			n = spin(d, sleeps); /* a port seen empty need not be read again */
+			/* a port seen empty need not be read again */
+			n = d->spin_max_us ? spin(d, sleeps) : give_way(d, &yield);
 		if (n > 0) {
 			last_error = 0;
 			see_clock(d, clock_us());
