@@ -1045,6 +1045,10 @@ START_TEST(options_read_back_as_on_linux)
 	npp_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &n);
 	ck_assert_str_eq(cc, "cubic");
 	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+	n = sizeof cc;
+	npp_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &n);
+	ck_assert_str_eq(cc, "reno");
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "dctcp", 5), 0);
 	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "vegas", 5), ENOENT);
 	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &bad, sizeof bad), EINVAL);
 	ck_fails(npp_setsockopt(fd, SOL_SOCKET, 9999, &bad, sizeof bad), ENOPROTOOPT);
