@@ -288,7 +288,16 @@ static void rig_udp_error(void *arg, struct udp_endpoint *ep, int err)
 	n->udp_err_ep = ep->index;
 }
 
+static void rig_autoconf(void *arg, const struct npp_autoconf *a)
+{
+	struct rig_node *n = arg;
+
+	n->rig->autoconf = *a;
+	n->rig->n_autoconf++;
+}
+
 static const struct stack_ops rig_ops = {
+	.autoconf = rig_autoconf,
 	.tx = rig_tx, .ipc = rig_ipc_out, .random = rig_random, .accept = rig_accept,
 	.accept_room = rig_accept_room, .event = rig_event, .rx_grow = rig_rx_grow,
 	.udp_input = rig_udp_input, .udp_error = rig_udp_error,
@@ -321,9 +330,9 @@ static void rig_network(struct rig *r)
 	memcpy(g->port[0].mac, rig_mac, 6);
 	memcpy(g->port[1].mac, rig_mac1, 6);
 	g->port[0].mtu = g->port[1].mtu = 1500;
-	g->addr[g->n_addrs++] = (struct npp_if_addr){ rig_addr(RIG_US), 96 + 24, 0, { 0 } };
-	g->addr[g->n_addrs++] = (struct npp_if_addr){ rig_addr(RIG_US2), 96 + 24, 0, { 0 } };
-	g->addr[g->n_addrs++] = (struct npp_if_addr){ rig_addr(0xc0a80701), 96 + 24, 1, { 0 } };
+	g->addr[g->n_addrs++] = (struct npp_if_addr){ rig_addr(RIG_US), 96 + 24, 0, { 0 }, 0 };
+	g->addr[g->n_addrs++] = (struct npp_if_addr){ rig_addr(RIG_US2), 96 + 24, 0, { 0 }, 0 };
+	g->addr[g->n_addrs++] = (struct npp_if_addr){ rig_addr(0xc0a80701), 96 + 24, 1, { 0 }, 0 };
 	rig_route(g, 0, 0, RIG_GW, 0, 0, 10);
 	rig_route(g, 0, 0, 0x0a0000fd, 0, 0, 20);			/* worse default */
 	rig_route(g, 0xac100000, 12, 0x0a0000fc, 0, 1400, 0);		/* 172.16/12 */

@@ -55,6 +55,8 @@ struct rig {
 	unsigned ipc_count[NPP_REC_KINDS];
 	struct rig_dgram dgram[RIG_DGRAMS];
 	unsigned n_dgrams;
+	struct npp_autoconf autoconf;	/* last told, and how often */
+	unsigned n_autoconf;
 	bool hold_ipc;			/* rig_run() leaves IPC records where they are */
 	bool lax;			/* for fuzzing: forgets when full, does not follow fragments */
 	struct {			/* output fragments of one datagram */

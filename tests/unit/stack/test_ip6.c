@@ -722,6 +722,143 @@ START_TEST(a_large_datagram_is_sent_in_fragments)
 }
 END_TEST
 
+/* ---- advertisements --------------------------------------------------------------------------------- */
+
+static void ra(uint16_t lifetime, uint32_t valid, uint32_t preferred)
+{
+	uint8_t body[8 + 32] = { [8] = 3, 4, 64, 0xc0 };
+	uint32_t v = htonl(valid), w = htonl(preferred);
+	union npp_addr prefix = addr("fd00:0:0:99::");
+
+	memcpy(body + 12, &v, 4);
+	memcpy(body + 16, &w, 4);
+	memcpy(body + 24, prefix.b, 16);
+	begin("fe80::fe", "ff02::1", 58);
+	put_icmp(134, 0, lifetime, body, sizeof body);
+	rig_in(r, 0, &p);
+	rig_run(r);
+}
+
+START_TEST(advertisements_count_only_where_they_are_wanted)
+{
+	ra(1800, 7200, 3600);
+	ck_assert_uint_eq(r->n_autoconf, 0);
+}
+END_TEST
+
+START_TEST(what_advertisements_say_ends_in_its_time)
+{
+	r->g->port[0].flags = NPP_PORT_AUTOCONF;
+	ra(1800, 7200, 3600);
+	ck_assert_uint_eq(r->n_autoconf, 1);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 1);
+	ck_assert_uint_eq(r->autoconf.n_routers, 1);
+	ck_assert_uint_eq(r->autoconf.addr[0].flags, NPP_ADDR_AUTO);
+	ra(1800, 7200, 3600);
+	ck_assert_uint_eq(r->n_autoconf, 1);	/* no news */
+	for (unsigned i = 0; i < 1810; i++)
+		rig_advance(r, 1000000);
+	ck_assert_uint_eq(r->autoconf.n_routers, 0);
+	ra(0, 60, 30);				/* not below two hours */
+	rig_forget(r);
+	for (unsigned i = 0; i < 120; i++)
+		rig_advance(r, 1000000);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 1);
+	ck_assert_uint_eq(r->autoconf.addr[0].flags, NPP_ADDR_AUTO | NPP_ADDR_DEPRECATED);
+	for (unsigned i = 0; i < 5400; i++)
+		rig_advance(r, 1000000);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 0);
+}
+END_TEST
+
+START_TEST(an_address_that_is_somebody_elses_is_given_up)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	r->g->port[0].flags = NPP_PORT_AUTOCONF;
+	ra(1800, 7200, 3600);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 1);
+	npp_addr_format(&r->autoconf.addr[0].addr, text);
+	nd(PEER, "ff02::1", 136, 0x20000000, text, 2, rig_peer_mac);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 0);
+	ck_assert_uint_eq(r->autoconf.n_on_link, 1);
+}
+END_TEST
+
+/* ---- anything ------------------------------------------------------------------------------------------- */
+
+static uint32_t rnd_state;
+
+static uint32_t rnd(uint32_t n)
+{
+	rnd_state = rnd_state * 1664525u + 1013904223u;
+	return (rnd_state >> 8) % n;
+}
+
+static void some_frame(void)
+{
+	static const uint8_t pad[6] = { 1, 4 };
+	uint8_t body[64];
+
+	for (unsigned i = 0; i < sizeof body; i++)
+		body[i] = (uint8_t)(rnd(4) ? rnd(4) : rnd(256));
+	switch (rnd(7)) {
+	case 0: nd(PEER, "ff02::1:ff00:1", 135, 0, US, 1, rig_peer_mac); break;
+	case 1: nd(PEER, US, 136, 0x60000000, PEER, 2, rig_peer_mac); break;
+	case 2:
+		begin("fe80::fe", "ff02::1", 58);
+		put_icmp(134, 0, 1800, body, 8 + rnd(7) * 8);
+		break;
+	case 3: too_big(1280 + rnd(300), PORT); break;
+	case 4:
+		begin(PEER, US, rnd(2) ? 0 : 60);
+		put_ext(60, (uint8_t)rnd(3), body, 6 + 8 * rnd(3));
+		put_ext(58, 0, pad, 6);
+		put_icmp(128, 0, 1, body, rnd(40));
+		break;
+	case 5: {
+		struct ip6_frag_hdr f = { .next = rnd(2) ? 17 : 60, .off = htons((uint16_t)(rnd(40) * 8 | rnd(2))),
+					  .id = rnd(3) };
+
+		begin(PEER, US, 44);
+		rig_put(&p, &f, sizeof f);
+		rig_put(&p, body, rnd(8) * 8);
+		length();
+		break;
+	}
+	default:
+		begin(PEER, US, 17);
+		put_udp(1, PORT, rnd(100));
+	}
+}
+
+START_TEST(mutated_frames_do_no_harm)
+{
+	rnd_state = (uint32_t)_i * 7919u + 1;
+	r->lax = true;
+	r->g->port[0].flags = NPP_PORT_AUTOCONF;
+	for (unsigned n = 0; n < 5000; n++) {
+		struct npp_frame_rec rec = { .kind = NPP_REC_FRAME };
+
+		some_frame();
+		for (unsigned k = rnd(4); k > 0; k--)
+			p.b[14 + rnd(p.len - 14)] = (uint8_t)rnd(256);
+		if (rnd(8) == 0)
+			p.len = 14 + rnd(p.len - 13);
+		if (rnd(2))
+			rec.csum = NPP_CSUM_OK;
+		rec.len = p.len;
+		rig_in_raw(r, rnd(2), &rec, p.b, p.len);
+		if (n % 16 == 0)
+			rig_advance(r, rnd(3000000));
+		if (n % 64 == 0)
+			rig_forget(r);
+	}
+	ck_assert_uint_gt(rig_stat_all(r, NPP_IS_ND_IN), 0);
+}
+END_TEST
+
 /* ---- wildcards ---------------------------------------------------------------------------------------- */
 
 START_TEST(wildcards_of_the_families_are_kept_apart)
@@ -785,6 +922,10 @@ int main(void)
 	tcase_add_test(tc, a_first_fragment_without_its_headers_is_refused);
 	tcase_add_test(tc, what_is_never_complete_is_told_to_its_sender);
 	tcase_add_test(tc, a_large_datagram_is_sent_in_fragments);
+	tcase_add_test(tc, advertisements_count_only_where_they_are_wanted);
+	tcase_add_test(tc, what_advertisements_say_ends_in_its_time);
+	tcase_add_test(tc, an_address_that_is_somebody_elses_is_given_up);
+	tcase_add_loop_test(tc, mutated_frames_do_no_harm, 0, 4);
 	tcase_add_test(tc, wildcards_of_the_families_are_kept_apart);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
