@@ -71,22 +71,21 @@ like 'a node that is not there' "$(do_ fault partition isp acc1 2>&1)" "'acc1' i
 # Captures
 start py web1 python3 -m http.server 80
 ok 'a server again' wait_for 10 get client2
-do_ capture client2 -w "$work/c.pcap" --seconds 20 --json tcp port 80 >"$work/c.json" 2>"$work/c.err" &
+do_ capture client2 -w "$evidence/c.pcap" --seconds 20 --json tcp port 80 >"$work/c.json" 2>"$work/c.err" &
 cap=$!
 background+=("$cap")
 wait_for 10 grep -q capturing "$work/c.err"
-sleep 0.2	# the ring of libpcap is there when it says so; the filter too
 get client2
 stop "$cap" INT
 cmp_num 'capture has the frames of a request' "$(jq .frames "$work/c.json")" -ge 8
-like 'tcpdump reads them' "$(tcpdump -nr "$work/c.pcap" 2>/dev/null)" '10.2.0.11.* > 10.1.0.10.80: Flags \[S\]'
+like 'tcpdump reads them' "$(tcpdump -nr "$evidence/c.pcap" 2>/dev/null)" '10.2.0.11.* > 10.1.0.10.80: Flags \[S\]'
 like 'a filter that makes no sense' "$(do_ capture client2 -w "$work/x.pcap" --seconds 1 tcp prt 80 2>&1)" 'filter: '
-out=$(do_ replay client1 "$work/c.pcap" --to web1 --speed 0 --json)
+out=$(do_ replay client1 "$evidence/c.pcap" --to web1 --speed 0 --json)
 cmp_num 'replay sends the client side' "$(jq .sent <<<"$out")" -ge 4
 cmp_num 'and leaves out the answers' "$(jq .other_direction <<<"$out")" -ge 3
 is 'nothing is lost on the way' "$(jq .skipped <<<"$out")" 0
-ok 'without --to it goes where it went' do_ replay client1 "$work/c.pcap"
-like 'an NPP makes no frames' "$(do_ replay acc1 "$work/c.pcap" 2>&1)" 'no node with a link of the kernel'
+ok 'without --to it goes where it went' do_ replay client1 "$evidence/c.pcap"
+like 'an NPP makes no frames' "$(do_ replay acc1 "$evidence/c.pcap" 2>&1)" 'no node with a link of the kernel'
 like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 'replay: '
 ok 'the lab still serves' get client1
 
