@@ -4,7 +4,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -277,21 +276,6 @@ static bool spin(struct nk *nk)
 	return false;
 }
 
-/* Where cores are scarce: whoever waits for ours has it first, once, if that has brought work
- * lately. What he does for us meanwhile wakes nobody. */
-static bool give_way(struct nk *nk)
-{
-	bool found;
-
-	if (!nk->give_way || !npp_yield_try(&nk->yield, nk->now_us))
-		return false;
-	sched_yield();
-	nk->now_us = nk_clock_us();
-	found = work(nk);
-	npp_yield_done(&nk->yield, found, nk->idle_us, nk->now_us);
-	return found;
-}
-
 static void nap(struct nk *nk)
 {
 	uint64_t due = nk_alarms_next(nk), timer = NK_NEVER;
@@ -319,7 +303,7 @@ void nk_sleep(struct nk *nk)
 	nk->now_us = nk->idle_us = nk_clock_us();
 	if (work(nk))
 		return;
-	if (!spin(nk) && !give_way(nk)) {
+	if (!spin(nk)) {
 		announce(nk, true);
 		/* pairs with npp_bell_claim(): either the producer sees the announcement, or
 		 * the look below sees what it published */

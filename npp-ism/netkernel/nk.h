@@ -14,10 +14,9 @@
  *
  * A round: one clock reading, poll, interrupts, high threads, flush, then other
  * threads. After a round with work comes another round at once (polling under load).
- * Before sleep the kernel spins a little or gives its core away once (lib/yield.h), where
- * that has paid lately. Then it announces sleep in the sleep word of every source, fences,
- * polls once more, and waits in one ppoll() for the doorbell, the watched descriptors and
- * the next timer.
+ * Before sleep the kernel announces it in the sleep word of every source, fences,
+ * polls once more, and then waits in one ppoll() for the doorbell, the watched
+ * descriptors and the next timer.
  *
  * State that a successor needs stands in struct nk_state (a region); code addresses
  * stand in struct nk (the process). A masked cause stays raised and is served when it
@@ -30,7 +29,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/yield.h"
 #include "shm/abi.h"
 #include "shm/stats.h"
 
@@ -103,8 +101,6 @@ struct nk {		/* process-local */
 	uint32_t gap_us;	/* mean time from idle to the next work */
 	uint32_t max_sleep_us;
 	uint32_t naps;
-	bool give_way;		/* cores are scarce: let others run before sleep, if that pays */
-	struct npp_yield yield;
 };
 
 /* BELL: this process's doorbell eventfd. ST is fresh (zeroed). All causes are enabled. */
