@@ -27,7 +27,7 @@ nodes:
         }
       }
   acc1: {kind: npp, iops: 2, networks: {dmz: {wire: yes}}}
-  web1: {kind: host, stack: npp, npps: [acc1], start: [{name: py, command: "exec python3 -m http.server 8080", ready: {port: 8080}}]}
+  web1: {kind: host, stack: npp, npps: [acc1], start: [{name: py, command: 'exec python3 -m http.server -d $NPP_LAB_FILES 8080', ready: {port: 8080}}]}
   web2:
     kind: host
     networks: dmz
@@ -41,8 +41,8 @@ rtt() { on c1 ping -q -c3 -i0.05 "$1" | sed -n 's|^rtt[^=]*= \([0-9]*\).*|\1|p';
 ok 'the way is open' on c1 ping -c1 -W3 web2
 cmp_num 'a wire on the link of a client delays' "$(rtt web2)" -ge 20
 ok 'the NPP behind a wire answers' on c2 ping -c1 -W3 web1
-on c1 curl -s -m 10 http://web1:8080/README >"$work/got"
-ok 'a program on an npp host was started and serves' cmp "$work/got" README
+on c1 curl -s -m 10 http://web1:8080/t.yaml >"$work/got"
+ok 'a program on an npp host was started and serves' cmp "$work/got" "$work/t.yaml"
 ok 'one on the kernel too' on c2 curl -s -m 10 -o /dev/null http://web2:8080/
 not_ok 'the firewall lets nothing else through' on c2 curl -s -m 1 -o /dev/null http://web2:8081/
 wait_for 5 test -s "$rundir/$lab/web2.echo.log"
