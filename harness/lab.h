@@ -115,7 +115,7 @@ int lab_clean(void);
 int lab_teardown(struct lab *l, struct npp_err *e);
 int lab_exec(const char *lab, const char *node, char *const argv[]);
 int lab_status(const char *name, bool json);
-int lab_print_list(void);
+int lab_print_list(bool json);
 
 /* wires.c: npp-wire of link J of node I: made with both ends, ready. */
 int wire_start(struct lab *l, const struct topo *t, uint32_t i, uint32_t j, struct npp_err *e);

@@ -68,6 +68,18 @@ static int cmd_check(const struct opts *o)
 	if (o->n_args != 1)
 		return bad_usage("check", "expected one FILE");
 	r = topo_load(&t, o->args[0], o->name, o->sets, o->n_sets);
+	if (o->json) {
+		printf("{\"ok\": %s, \"lab\": ", r == 0 ? "true" : "false");
+		json_string(stdout, t.lab);
+		printf(", \"networks\": %u, \"nodes\": %u, \"errors\": [", t.n_nets, t.n_nodes);
+		for (i = 0; i < topo_errors(&t); i++) {
+			fputs(i ? ",\n " : "", stdout);
+			json_string(stdout, topo_error(&t, i));
+		}
+		puts("]}");
+		topo_free(&t);
+		return r < 0;
+	}
 	for (i = 0; i < topo_errors(&t); i++)
 		fprintf(stderr, "%s\n", topo_error(&t, i));
 	if (r == 0)
@@ -79,7 +91,7 @@ static int cmd_check(const struct opts *o)
 
 static int cmd_list(const struct opts *o)
 {
-	return o->n_args ? bad_usage("list", "takes no argument") : lab_print_list();
+	return o->n_args ? bad_usage("list", "takes no argument") : lab_print_list(o->json);
 }
 
 static int cmd_shell(const struct opts *o)
@@ -176,8 +188,8 @@ static const struct verb {
 	{ "run", cmd_run, "nswj", "SCENARIO [--name LAB] [--set KEY=VALUE]... [-w DIRECTORY] [--json]",
 	  "Make a lab, play a time line of load and faults, report (npp-scenario(5))." },
 	{ "graph", cmd_graph, "nwW", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS]", "Draw a lab." },
-	{ "check", cmd_check, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Say what is wrong with a file." },
-	{ "list", cmd_list, "", "", "The labs there are." },
+	{ "check", cmd_check, "nsj", "FILE [--name LAB] [--set KEY=VALUE]... [--json]", "Say what is wrong with a file." },
+	{ "list", cmd_list, "j", "[--json]", "The labs there are." },
 	{ "clean", cmd_clean, "", "", "Remove what labs that died have left." },
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)

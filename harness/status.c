@@ -165,22 +165,39 @@ int lab_status(const char *name, bool json)
 	return r;
 }
 
-int lab_print_list(void)
+static void json_lab(const char *name, const char *state, const char *file, bool first)
+{
+	fputs(first ? "{\"name\": " : ",\n {\"name\": ", stdout);
+	json_string(stdout, name);
+	printf(", \"state\": \"%s\", \"file\": ", state);
+	json_string(stdout, file);
+	putchar('}');
+}
+
+int lab_print_list(bool json)
 {
 	char **names = lab_list();
 	struct lab l;
 	size_t i;
 
+	fputs(json ? "[" : "", stdout);
 	for (i = 0; names && names[i]; i++) {
 		memset(&l, 0, sizeof l);
 		l.lock = -1;
 		if (lab_load(&l, names[i], NULL) < 0) {
-			printf("%-20s unreadable\n", names[i]);
+			if (json)
+				json_lab(names[i], "unreadable", "", i == 0);
+			else
+				printf("%-20s unreadable\n", names[i]);
 			continue;
 		}
-		printf("%-20s %-9s %s\n", l.name, lab_state(&l), l.file);
+		if (json)
+			json_lab(l.name, lab_state(&l), l.file, i == 0);
+		else
+			printf("%-20s %-9s %s\n", l.name, lab_state(&l), l.file);
 		lab_free(&l);
 	}
+	fputs(json ? "]\n" : "", stdout);
 	lab_list_free(names);
 	return 0;
 }

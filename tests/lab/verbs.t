@@ -99,6 +99,9 @@ if command -v dot >/dev/null; then
   like 'which is SVG' "$(head -c 300 "$work/g.svg")" '<\?xml|<svg'
 fi
 is 'shell is exec' "$(echo 'echo I am on $(hostname -I)' | do_ shell client2 2>/dev/null | grep -o '10.2.0.11')" '10.2.0.11'
+is 'list as JSON' "$("$npplab" list --json | jq -c --arg l "$lab" '.[] | select(.name == $l).state')" '"up"'
+is 'check as JSON' "$("$npplab" check "$work/t.yaml" --json | jq -c '[.ok, .nodes, .errors]')" '[true,5,[]]'
+is 'with errors' "$("$npplab" check "$work/t.yaml" --set nodes.web1.kind=x --json | jq -c '[.ok, (.errors | length > 0)]')" '[false,true]'
 ok 'down' lab_down
 is 'nothing is left' "$(leftovers "$lab")" ''
 done_testing
