@@ -175,6 +175,8 @@ static void prr(struct stack *s, struct tcb *t, const struct tcp_news *n)
 
 	if (!f)
 		return;
+	if (!f->prr_flight) /* recovery began when there was no record to be had */
+		f->prr_flight = u32_max(t->snd_nxt - t->snd_una - t->sacked + n->delivered, 1);
 	f->prr_delivered += n->delivered;
 	if (pipe > t->ssthresh) {
 		uint64_t sent = (uint64_t)f->prr_delivered * t->ssthresh;

@@ -417,6 +417,13 @@ START_TEST(streams_arrive_whole_over_a_bad_link)
 }
 END_TEST
 
+/* What longer runs have found. */
+START_TEST(a_record_may_come_after_recovery_began)
+{
+	world(16599, false);
+}
+END_TEST
+
 /* By hand: a seed, or a range of them (CK_FORK=no under a debugger). */
 START_TEST(one_seed)
 {
@@ -434,6 +441,8 @@ int main(int argc, char **argv)
 	if (argc > 2 || (argc > 1 && *argv[1] != 'g'))
 		tcase_add_loop_test(tc, one_seed, atoi(argv[1]), atoi(argc > 2 ? argv[2] : argv[1]) + 1);
 	else if (argc == 1)
+		tcase_add_test(tc, a_record_may_come_after_recovery_began);
+	if (argc == 1)
 		tcase_add_loop_test(tc, streams_arrive_whole_over_a_bad_link, 0, SEEDS / GROUP);
 	if (argc == 1 || *argv[1] == 'g') /* `goodput': that alone */
 		tcase_add_loop_test(tc, goodput_over_a_path_that_loses_and_reorders, 0, sizeof speeds / sizeof *speeds);
