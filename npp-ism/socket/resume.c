@@ -37,11 +37,17 @@ static void resume_stream(struct ism *I, struct ism_sess *s)
 	ism_conn_owe(I, s, up);
 }
 
-static bool waits_unclaimed(struct ism *I, const struct ism_sess *s)
+/* Has no program ever had it? One that had and closed it may have said so in a lane that we have
+ * not yet looked at. */
+static bool never_taken(struct ism *I, const struct ism_sess *s)
 {
-	return (s->flags & (SESS_LENT | SESS_SEEN | SESS_CLOSED)) == SESS_LENT &&
-	       /* acquire: a program raises refs before it clears the entry */
-	       atomic_load_explicit(&ism_sess_rec(I, s)->refs, memory_order_acquire) == 0;
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	if ((s->flags & (SESS_LENT | SESS_SEEN | SESS_CLOSED)) != SESS_LENT)
+		return false;
+	/* acquire: a program raises refs before it clears the entry, sets TAKEN before it lowers them */
+	return atomic_load_explicit(&rec->refs, memory_order_acquire) == 0 &&
+	       !(atomic_load_explicit(&rec->fl, memory_order_relaxed) & NPP_FL_TAKEN);
 }
 
 void ism_host_resume(struct ism *I, unsigned h)
@@ -63,7 +69,7 @@ void ism_host_resume(struct ism *I, unsigned h)
 	for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
 		struct ism_sess *s = &I->sess[i];
 
-		if (s->kind != ISM_STREAM || s->host != h || (s->flags & SESS_QUEUED) || !waits_unclaimed(I, s))
+		if (s->kind != ISM_STREAM || s->host != h || (s->flags & SESS_QUEUED) || !never_taken(I, s))
 			continue;
 		npp_stat_inc(I->stats, NPP_IS_LOST);
 		ism_conn_drop(I, s);

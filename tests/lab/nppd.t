@@ -96,6 +96,33 @@ not_ok 'an OSM is not of an NPP' "$npp" restart osm acc1
 not_ok 'a verb needs a process' "$npp" restart ism acc1
 like 'JSON' "$("$npp" restart --json ism 1 acc1 | jq -r '.process, (.ready_us > 0), .lost')" '^0$'
 
+# A program of another layout takes the place of npp-ism: here, the dispatcher.
+tree=$work/tree
+mkdir "$tree"
+cp "$top_builddir/npp-ism/npp-ism" "$top_builddir/npp-dispatch/npp-dispatch" "$tree"
+conf other <<'Y'
+npp:
+  name: other
+  iops: 1
+  port: {name: tother, netns: @NS@}
+  addresses: [10.79.0.11/24]
+  memory: {connections: 256}
+  hugepages: never
+Y
+export NPP_EXECDIR=$tree
+does 'an NPP with programs of its own comes up' nppd_start other
+unset NPP_EXECDIR
+old=$(child other ism 0)
+mv "$tree/npp-ism" "$tree/fits"
+cp "$tree/npp-dispatch" "$tree/npp-ism"
+like 'npp restart of a program with another layout is refused' "$("$npp" restart ism 0 other 2>&1; echo "status $?")" \
+  'another layout than the memory it should go on from; the running one goes on'
+is 'the old one goes on' "$(child other ism 0) $(child_state other ism 0)" "$old ready"
+ok 'the supervisor says why' grep -q 'does not fit its memory; the running one goes on' "$work/other.log"
+mv -f "$tree/fits" "$tree/npp-ism"
+like 'one that fits takes over' "$("$npp" restart ism 0 other 2>&1)" "took over from $old"
+does 'it ends' nppd_stop other
+
 # It dies again and again, as soon as it works: the link role moves, in the end it is given up.
 murder()
 {
