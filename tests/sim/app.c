@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * app.c - programs at the two ends of a connection, and what they may expect
+ *
+ * A program runs when something has happened to its socket, and when it had planned to:
+ * reads, writes, ends. Every stream is a pattern of its own; what has arrived is compared
+ * as soon as the stack says that it has. A program is graceful if both its ends mean to
+ * send and receive everything: then nothing may go wrong, whatever the links do within
+ * bounds that TCP survives.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+#define TX_FIRST 4096u
+#define TX_MAX (256u << 10)
+#define ATTEMPTS 40u
+
+struct app *app_peer(struct app *a)
+{
+	return &a->w->app[a->idx ^ 1];
+}
+
+bool app_graceful(const struct world *w, uint32_t prog)
+{
+	const struct plan_prog *g = &w->plan.prog[prog];
+
+	for (unsigned r = 0; r < 2; r++)
+		if (g->side[r].end > END_HALF || g->side[r].timeout_ms)
+			return false;
+	for (unsigned i = 0; i < PLAN_EVENTS; i++)
+		if (w->plan.event[i].kind == PE_UNLISTEN)
+			return false;
+	return w->plan.npp[0].conns >= 64 && w->plan.npp[1].conns >= 64;
+}
+
+/* ---- when it runs ---------------------------------------------------------------------- */
+
+void app_later(struct app *a, uint64_t at)
+{
+	if (a->queued && a->run_at <= at)
+		return;
+	a->queued = true;
+	a->run_at = at;
+	world_at(a->w, at, (struct event){ .kind = EV_APP, .idx = a->idx });
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static struct tcp_options options(const struct plan_side *c, bool changed)
+{
+	return (struct tcp_options){ .opt_flags = changed ? c->chg_opts : c->opts,
+				     .rcvbuf = changed && c->chg_rcvbuf ? c->chg_rcvbuf : c->rcvbuf,
+				     .sndbuf = c->sndbuf, .keep_idle_s = c->keep_s, .user_timeout_ms = c->timeout_ms,
+				     .cc = c->cc };
+}
+
+static void app_open(struct app *a)
+{
+	struct world *w = a->w;
+	const struct plan_prog *g = &w->plan.prog[a->prog];
+	struct npp *to = app_peer(a)->npp;
+	uint16_t rport = (uint16_t)(SIM_PORT_BASE + g->port), lport = 0;
+	struct tcp_options o = options(&a->cfg, false);
+	struct tcp_conn *c;
+	int err;
+
+	if (g->bound) {
+		lport = (uint16_t)(20000 + g->bound % 10000);
+		a->iop = &a->npp->iop[npp_owner(a->npp, 6, lport, &to->addr, rport)];
+	} else {
+		a->iop = &a->npp->iop[(g->iop + a->attempts) % a->npp->cfg.iops];
+	}
+	if (!iop_enter(a->iop)) {
+		app_later(a, w->now_us + 1000);
+		return;
+	}
+	a->attempts++;
+	c = stack_connect(a->iop->s, &a->npp->addr, lport, &to->addr, rport, &o, &err);
+	trace(w, "program %u.0: connect on npp %u iop %u: %d\n", a->prog, a->npp->nr, a->iop->nr, c ? 0 : err);
+	if (c) {
+		a->c = c;
+		a->gen = c->gen;
+		c->user_sock = a->idx + 1;
+		a->lport = c->lport;
+		a->rport = rport;
+		a->phase = APP_OPENING;
+		a->freed = false;
+		a->error = 0;
+		a->edge_known = a->ts_known = false;
+		if (!a->began_us)
+			a->began_us = w->now_us;
+		a->progress_us = w->now_us;
+	} else if (err != -EADDRINUSE && err != -EADDRNOTAVAIL && err != -ENOBUFS) {
+		sim_fail(w, "connect", "program %u: %d", a->prog, err);
+	} else {
+		app_later(a, w->now_us + 1000000);
+	}
+	iop_leave(a->iop);
+}
+
+/* True: try again, or there is nothing to wait for. */
+static void app_open_failed(struct app *a)
+{
+	struct world *w = a->w;
+
+	trace(w, "program %u.0: not connected, error %d\n", a->prog, a->error);
+	if (a->error != ETIMEDOUT && a->error != EHOSTUNREACH && a->error != ENETUNREACH && a->error != ECONNREFUSED &&
+	    a->error != ECONNABORTED)
+		sim_fail(w, "connect-error", "program %u: %d", a->prog, a->error);
+	if (w->clean)
+		sim_fail(w, "connect-clean", "program %u: error %d on a clean link", a->prog, a->error);
+	if (a->attempts >= ATTEMPTS) {
+		a->finished = a->closed = true;
+		a->phase = APP_DONE;
+		return;
+	}
+	a->phase = APP_IDLE;
+	app_later(a, w->now_us + 200000);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+void app_verify(struct app *a)
+{
+	uint32_t key = app_peer(a)->key, len = a->rx_head - a->verified, at, n;
+
+	if (!len)
+		return;
+	if (!a->rx || a->rx_head - a->rx_tail > a->rx_size)
+		sim_fail(a->w, "stream-ring", "program %u.%u: %u bytes unread in a ring of %u", a->prog, a->role,
+			 a->rx_head - a->rx_tail, a->rx_size);
+	if (a->rx_head > app_peer(a)->tx_head)
+		sim_fail(a->w, "stream-beyond", "program %u.%u has received %u, sent were %u", a->prog, a->role,
+			 a->rx_head, app_peer(a)->tx_head);
+	for (; len; len -= n, a->verified += n) {
+		at = a->verified & (a->rx_size - 1);
+		n = a->rx_size - at < len ? a->rx_size - at : len;
+		if (!pattern_is(key, a->verified, a->rx + at, n))
+			sim_fail(a->w, "stream-data", "program %u.%u: bytes from %u to %u are not what was sent", a->prog,
+				 a->role, a->verified, a->verified + n);
+	}
+}
+
+static void app_read(struct app *a)
+{
+	struct world *w = a->w;
+	uint32_t n = a->rx_head - a->rx_tail;
+
+	if (a->cfg.stop_us && !a->stopped && a->rx_tail >= a->cfg.stop_at) {
+		a->stopped = true;
+		a->stop_until = w->now_us + a->cfg.stop_us;
+	}
+	if (a->stop_until > w->now_us) {
+		app_later(a, a->stop_until);
+		return;
+	}
+	if (n && a->cfg.read_gap_us) {
+		if (a->read_at > w->now_us) {
+			app_later(a, a->read_at);
+			return;
+		}
+		n = n < a->cfg.read ? n : a->cfg.read;
+		a->read_at = w->now_us + a->cfg.read_gap_us;
+		app_later(a, a->read_at);
+	}
+	a->rx_tail += n;
+	if (!a->c)
+		return;
+	if (n)
+		stack_tcp_read(a->iop->s, a->c, a->rx_tail);
+	if (a->npp->cfg.lean && a->rx && a->rx_tail == a->rx_head && stack_tcp_rx_empty(a->iop->s, a->c)) {
+		free(a->rx);
+		a->rx = NULL;
+		a->rx_size = 0;
+		a->c->rx = (struct stack_ring){ NULL, 0 };
+	}
+}
+
+/* ---- writing ------------------------------------------------------------------------------------- */
+
+static bool tx_grow(struct app *a)
+{
+	uint32_t max = a->cfg.sndbuf ? a->cfg.sndbuf : TX_MAX, size = a->tx_size ? a->tx_size * 4 : TX_FIRST;
+	uint8_t *base;
+
+	if (a->tx_size && size > max)
+		return false;
+	base = malloc(size);
+	if (!base)
+		abort();
+	for (uint32_t o = a->tx_tail; o != a->tx_head; o++)
+		base[o & (size - 1)] = a->tx[o & (a->tx_size - 1)];
+	free(a->tx);
+	a->tx = base;
+	a->tx_size = size;
+	a->c->tx = (struct stack_ring){ base, size };
+	return true;
+}
+
+/* Up to which offset it has something to say now. */
+static uint32_t write_limit(struct app *a)
+{
+	const struct plan_side *p = &app_peer(a)->cfg;
+	uint64_t turns;
+
+	if (!a->cfg.unit || !p->unit)
+		return a->cfg.bytes;
+	turns = a->rx_tail / p->unit + (a->role == 0);
+	return turns * a->cfg.unit < a->cfg.bytes ? (uint32_t)(turns * a->cfg.unit) : a->cfg.bytes;
+}
+
+static void app_write(struct app *a)
+{
+	struct world *w = a->w;
+	uint32_t limit = write_limit(a), n, room, at;
+
+	while (a->c && !a->shut && a->tx_head < limit) {
+		if (a->cfg.gap_us && a->write_at > w->now_us) {
+			app_later(a, a->write_at);
+			return;
+		}
+		room = a->tx_size - (a->tx_head - a->tx_tail);
+		if (!room && !tx_grow(a))
+			return;
+		room = a->tx_size - (a->tx_head - a->tx_tail);
+		n = limit - a->tx_head < room ? limit - a->tx_head : room;
+		if (a->cfg.chunk && n > a->cfg.chunk)
+			n = a->cfg.chunk;
+		at = a->tx_head & (a->tx_size - 1);
+		if (n > a->tx_size - at)
+			n = a->tx_size - at;
+		pattern_fill(a->key, a->tx_head, a->tx + at, n);
+		a->tx_head += n;
+		stack_tcp_sent(a->iop->s, a->c, a->tx_head);
+		if (a->cfg.gap_us)
+			a->write_at = w->now_us + a->cfg.gap_us;
+	}
+	if (a->c && a->npp->cfg.lean && a->tx && a->tx_head == a->tx_tail) {
+		free(a->tx);
+		a->tx = NULL;
+		a->tx_size = 0;
+		a->c->tx = (struct stack_ring){ NULL, 0 };
+	}
+}
+
+/* ---- ending ----------------------------------------------------------------------------------------- */
+
+static void app_close(struct app *a, bool abort)
+{
+	trace(a->w, "program %u.%u: %s, sent %u read %u of %u\n", a->prog, a->role, abort ? "abort" : "close", a->tx_head,
+	      a->rx_tail, a->rx_head);
+	a->closed = a->shut = true;
+	a->aborted = abort;
+	a->phase = APP_CLOSED;
+	if (!a->c)
+		return;
+	if (abort)
+		stack_tcp_abort(a->iop->s, a->c);
+	else
+		stack_tcp_close(a->iop->s, a->c, a->tx_head);
+}
+
+static void app_finish(struct app *a)
+{
+	struct app *p = app_peer(a);
+	bool sent = a->tx_head == a->cfg.bytes, eof = a->fin && a->rx_tail == a->rx_head;
+	uint32_t far = a->tx_head > a->rx_tail ? a->tx_head : a->rx_tail;
+
+	if (a->error || (a->freed && !a->tx_done)) {
+		app_close(a, false);
+		return;
+	}
+	if (a->cfg.end == END_ABORT && far >= a->cfg.end_at) {
+		app_close(a, true);
+		return;
+	}
+	if (a->cfg.end == END_EARLY && far >= a->cfg.end_at) {
+		app_close(a, a->rx_tail != a->rx_head);	/* as the socket layer does it */
+		return;
+	}
+	if (a->cfg.end == END_HALF && sent && !a->shut && a->c) {
+		trace(a->w, "program %u.%u: shutdown at %u\n", a->prog, a->role, a->tx_head);
+		a->shut = true;
+		stack_tcp_shutdown(a->iop->s, a->c, a->tx_head);
+	}
+	if (eof)
+		a->eof_seen = true;
+	if (sent && (eof || (a->cfg.end != END_HALF && a->rx_tail == p->cfg.bytes)))
+		app_close(a, false);
+	else if (eof && p->cfg.end > END_HALF)
+		app_close(a, false);
+}
+
+static void app_change(struct app *a)
+{
+	uint64_t at = a->began_us + a->cfg.chg_us;
+	struct tcp_options o;
+
+	if (!a->cfg.chg_us || a->changed || !a->c)
+		return;
+	if (a->w->now_us < at) {
+		app_later(a, at);
+		return;
+	}
+	a->changed = true;
+	o = options(&a->cfg, true);
+	stack_tcp_options(a->iop->s, a->c, &o);
+}
+
+static void app_set_options(struct app *a)
+{
+	struct tcp_options o = options(&a->cfg, false);
+
+	if (a->role == 1 && a->c && !a->changed && a->tx_head == 0 && a->rx_tail == 0)
+		stack_tcp_options(a->iop->s, a->c, &o);
+}
+
+static void ended(struct app *a)
+{
+	a->phase = APP_DONE;
+	a->finished = true;
+	a->ended_us = a->w->now_us;
+	free(a->rx);
+	free(a->tx);
+	a->rx = a->tx = NULL;
+	a->rx_size = a->tx_size = 0;
+}
+
+void app_run(struct app *a)
+{
+	a->queued = false;
+	if (a->phase == APP_DONE)
+		return;
+	if (a->phase == APP_IDLE) {
+		if (a->role == 0)
+			app_open(a);
+		return;
+	}
+	if (!iop_enter(a->iop)) {
+		app_later(a, a->w->now_us + 700);
+		return;
+	}
+	if (a->phase == APP_OPENING) {
+		if (a->connected)
+			a->phase = APP_OPEN;
+		else if (a->freed)
+			app_open_failed(a);
+	}
+	if (a->phase == APP_OPEN) {
+		app_set_options(a);
+		app_change(a);
+		app_read(a);
+		app_write(a);
+		app_finish(a);
+	}
+	if (a->phase == APP_CLOSED && !a->c)
+		ended(a);
+	iop_leave(a->iop);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------------------- */
+
+void apps_start(struct world *w)
+{
+	for (unsigned i = 0; i < SIM_APPS; i++) {
+		struct app *a = &w->app[i];
+		const struct plan_prog *g = &w->plan.prog[i / 2];
+
+		*a = (struct app){ .w = w, .idx = i, .prog = i / 2, .role = i % 2, .cfg = g->side[i % 2],
+				   .npp = &w->npp[i % 2 ? g->to : g->from], .key = 7919 * i + (uint32_t)w->plan.seed,
+				   .rng = rng_make(w->plan.seed, 0x61707000 + i) };
+		if (g->on && g->kind == PROG_TCP && a->role == 0)
+			app_later(a, w->now_us + 1 + g->start_us);
+	}
+}
+
+void apps_end(struct world *w)
+{
+	for (unsigned i = 0; i < SIM_APPS; i++) {
+		free(w->app[i].rx);
+		free(w->app[i].tx);
+	}
+}
+
+static bool app_over(struct app *a)
+{
+	return a->phase == APP_DONE || (a->role == 1 && a->phase == APP_IDLE);
+}
+
+/* Nothing comes any more, and A has not ended. */
+static void force(struct app *a)
+{
+	struct world *w = a->w;
+	bool pair_lost = a->lost_by_kill || app_peer(a)->lost_by_kill;
+
+	if (a->phase == APP_CLOSED)
+		sim_fail(w, "stuck-closed", "program %u.%u has closed, its connection stays", a->prog, a->role);
+	if (app_graceful(w, a->prog) && !pair_lost)
+		sim_fail(w, "stuck", "program %u.%u waits for ever: sent %u of %u (%u acknowledged), read %u of %u%s",
+			 a->prog, a->role, a->tx_head, a->cfg.bytes, a->tx_tail, a->rx_tail, app_peer(a)->cfg.bytes,
+			 a->shut ? ", shut down" : "");
+	if (app_peer(a)->phase != APP_DONE && app_peer(a)->phase != APP_IDLE && a->role == 0)
+		return; /* its peer first */
+	w->forced++;
+	if (iop_enter(a->iop)) {
+		app_close(a, true);
+		iop_leave(a->iop);
+	}
+	app_later(a, w->now_us + 1);
+}
+
+bool apps_over(struct world *w)
+{
+	bool over = true;
+
+	for (unsigned i = 0; i < SIM_APPS; i++) {
+		struct app *a = &w->app[i];
+
+		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind != PROG_TCP || app_over(a))
+			continue;
+		over = false;
+		force(a);
+	}
+	return over;
+}
+
+/* Sockets whose connection did not survive. */
+void apps_audit(struct iop *p)
+{
+	for (unsigned i = 0; i < SIM_APPS; i++) {
+		struct app *a = &p->npp->w->app[i];
+		struct tcb *t;
+
+		if (a->iop != p || !a->c)
+			continue;
+		t = tcb_of(a->c);
+		if (t->in_use && a->c->gen == a->gen && a->c->user_sock == a->idx + 1)
+			continue;
+		a->c = NULL;
+		a->freed = true;
+		a->error = ECONNABORTED;
+		a->lost_by_kill = true;
+		app_later(a, p->npp->w->now_us + 1);
+	}
+}
+
+/* ---- what came of it ------------------------------------------------------------------------------------- */
+
+static uint64_t kills(const struct world *w)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < PLAN_EVENTS; i++)
+		n += w->plan.event[i].kind == PE_KILL;
+	return n;
+}
+
+/* Is the whole of what A's peer sent in A's hands, and the other way round? */
+static bool app_whole(struct app *a)
+{
+	return a->phase == APP_DONE && !a->error && a->rx_tail == app_peer(a)->cfg.bytes && a->tx_head == a->cfg.bytes;
+}
+
+/* Seconds within which a clean link must have done it. */
+static uint64_t bound_us(struct app *a)
+{
+	struct world *w = a->w;
+	uint64_t rtt = w->plan.link[0].delay_us + w->plan.link[1].delay_us + w->plan.link[0].jitter_us +
+		       w->plan.link[1].jitter_us + w->plan.npp[0].wake_us * 4ull + w->plan.npp[1].wake_us * 4ull + 100;
+	uint64_t us = 5000000 + 60 * rtt;
+
+	for (unsigned r = 0; r < 2; r++) {
+		const struct plan_side *s = &w->plan.prog[a->prog].side[r], *p = &w->plan.prog[a->prog].side[r ^ 1];
+		uint64_t chunk = s->chunk ? s->chunk : 1, window = p->rcvbuf && p->rcvbuf < 20000 ? p->rcvbuf / 4 : 5000;
+
+		us += 2ull * s->gap_us * (s->bytes / chunk + 1) + 2 * s->stop_us;
+		us += 2ull * s->read_gap_us * (p->bytes / (s->read ? s->read : 1) + 1);
+		if (s->unit)
+			us += (rtt + 500000) * (s->bytes / s->unit + 1);
+		if (s->sndbuf && s->sndbuf < 20000)
+			window = s->sndbuf / 4 < window ? s->sndbuf / 4 : window;
+		us += (rtt + 40000) * (s->bytes / (window + 1));
+	}
+	return us;
+}
+
+void apps_verdict(struct world *w)
+{
+	uint64_t lost = 0;
+
+	for (unsigned i = 0; i < SIM_APPS; i++) {
+		struct app *a = &w->app[i];
+
+		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind != PROG_TCP || !app_graceful(w, a->prog))
+			continue;
+		if (a->role == 0 && !app_whole(a) && kills(w)) {
+			lost++;
+			i++;
+			continue;
+		}
+		if (!app_whole(a))
+			sim_fail(w, "session", "program %u.%u: phase %d error %d, sent %u of %u, read %u of %u", a->prog, a->role,
+				 a->phase, a->error, a->tx_head, a->cfg.bytes, a->rx_tail, app_peer(a)->cfg.bytes);
+		if (w->clean && a->ended_us - a->began_us > bound_us(a))
+			sim_fail(w, "slow", "program %u.%u took %llu us on a clean link, %llu would do", a->prog, a->role,
+				 (unsigned long long)(a->ended_us - a->began_us), (unsigned long long)bound_us(a));
+	}
+	if (lost > kills(w))
+		sim_fail(w, "kill", "%llu connections lost by %llu kills", (unsigned long long)lost,
+			 (unsigned long long)kills(w));
+}
