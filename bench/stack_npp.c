@@ -194,12 +194,26 @@ static void npp_write(uint32_t id, uint32_t bytes)
 	stack_flush(N.s);
 }
 
+static void look_ahead(const struct bench_frame *f, unsigned n)
+{
+	const void *frame[STACK_AHEAD];
+	uint32_t len[STACK_AHEAD];
+
+	for (unsigned i = 0; i < n; i++) {
+		frame[i] = f[i].data;
+		len[i] = f[i].len;
+	}
+	stack_prefetch(N.s, frame, len, n);
+}
+
 static void npp_input(const struct bench_frame *f, unsigned n, const struct bench_app *app)
 {
 	struct npp_frame_rec rec = { .kind = NPP_REC_FRAME, .csum = NPP_CSUM_OK };
 
 	N.n_ready = 0;
 	for (unsigned i = 0; i < n; i++) {
+		if (i % STACK_AHEAD == 0)
+			look_ahead(f + i, n - i < STACK_AHEAD ? n - i : STACK_AHEAD);
 		rec.len = f[i].len;
 		rec.vnet.gso_size = f[i].gso_size;
 		rec.vnet.gso_type = f[i].gso_size ? VNET_GSO_TCPV4 : VNET_GSO_NONE;

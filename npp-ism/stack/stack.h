@@ -195,6 +195,11 @@ uint64_t stack_next_timer(const struct stack *s);
 /* A record from the receive ring or an IPC ring. DATA is LEN bytes: the frame, or the body
  * of an IPC record. */
 void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len);
+/* The N <= STACK_AHEAD frames that stack_input() will be given next: fetches their connections, so
+ * that the waits for memory overlap. Worth calling where many connections are open; returns at
+ * once where they are few. The frames may be anything. */
+#define STACK_AHEAD 16
+void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n);
 /* End of a batch of input: ACKs that waited for more and transmissions that became
  * possible are sent now. Call after each batch, before sleeping. */
 void stack_flush(struct stack *s);

@@ -429,6 +429,11 @@ struct tcp_lsn *tcp_lookup_listener(struct stack *s, const struct pkt *pkt, uint
 void tcp_listener_insert(struct stack *s, struct tcp_lsn *l);
 void tcp_listener_remove(struct stack *s, struct tcp_lsn *l);
 
+/* ---- tcp_ahead.c: behind stack_prefetch() --------------------------------------------------------------------------- */
+
+/* Fetches the records of the N <= STACK_AHEAD frames; how many there were. */
+unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n);
+
 /* ---- tcp.c: records, life ----------------------------------------------------------------------------------------- */
 
 struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lport, uint16_t rport);

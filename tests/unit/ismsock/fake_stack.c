@@ -125,6 +125,12 @@ void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *d
 	fake_inputs++;
 }
 
+void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
+{
+	(void)s, (void)frame, (void)len;
+	MUST(n <= STACK_AHEAD);
+}
+
 void stack_flush(struct stack *s)
 {
 	for (uint32_t i = 0; i < s->cfg.max_conns; i++) {

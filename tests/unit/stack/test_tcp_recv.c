@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "tests/unit/stack/tcp_helper.h"
@@ -574,6 +575,48 @@ START_TEST(a_tool_sees_every_connection)
 }
 END_TEST
 
+/* A frame of C's peer, as the port hands it over, in memory of exactly its size. */
+static uint8_t *frame_of(const struct tcp_conn *c, uint32_t len)
+{
+	uint8_t *f = calloc(1, len);
+	struct ip4_hdr ip = { .vhl = 0x45, .proto = 6, .src = c->raddr.w[3], .dst = c->laddr.w[3] };
+	struct tcp_hdr t = { .sport = htons(c->rport), .dport = htons(c->lport) };
+
+	f[12] = 8;
+	memcpy(f + 14, &ip, sizeof ip);
+	memcpy(f + 34, &t, sizeof t);
+	return f;
+}
+
+START_TEST(a_look_ahead_finds_the_connection_and_believes_nothing)
+{
+	struct tcp_conn *c = p.k->c;
+	uint8_t *f[STACK_AHEAD];
+	const void *frame[STACK_AHEAD];
+	uint32_t len[STACK_AHEAD];
+
+	for (unsigned i = 0; i < STACK_AHEAD; i++)
+		frame[i] = f[i] = frame_of(c, len[i] = 54 + i);
+	f[3][37]++; /* another port */
+	ck_assert_uint_eq(tcp_ahead(h->s, frame, len, STACK_AHEAD), STACK_AHEAD - 1);
+	for (unsigned round = 0; round < 20000; round++) {
+		unsigned i = round % STACK_AHEAD;
+
+		free(f[i]);
+		len[i] = (uint32_t)(th_random(h) % 90);
+		frame[i] = f[i] = malloc(len[i] ? len[i] : 1);
+		for (uint32_t k = 0; k < len[i]; k++)
+			f[i][k] = (uint8_t)th_random(h);
+		if (len[i] > 20 && round & 1)
+			memcpy(f[i] + 12, round & 2 ? "\x08\0\x45" : "\x86\xdd\x60", 3);
+		tcp_ahead(h->s, frame, len, STACK_AHEAD);
+	}
+	for (unsigned i = 0; i < STACK_AHEAD; i++)
+		free(f[i]);
+	th_check(h);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_recv");
@@ -610,6 +653,7 @@ int main(void)
 	tcase_add_test(tc, a_restart_keeps_data_out_of_order);
 	tcase_add_test(tc, a_record_that_was_being_changed_is_dropped);
 	tcase_add_test(tc, a_tool_sees_every_connection);
+	tcase_add_test(tc, a_look_ahead_finds_the_connection_and_believes_nothing);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }

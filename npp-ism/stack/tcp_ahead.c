@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_ahead.c - a look at the frames that come next, so that their connections are at hand
+ *
+ * With more connections than a cache holds each segment waits for its bucket and then for four
+ * or five lines of its TCB, one after the other. For a batch these waits can overlap: first all
+ * buckets are fetched, then all records. Nothing is changed and nothing believed: what is read
+ * here only decides which memory is fetched.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "npp-ism/stack/tcp.h"
+
+/* Fewer connections than that stay in the cache by themselves. */
+#define AHEAD_MIN_CONNS 4096u
+
+/* Hash of the flow of FRAME; false: not TCP in a plain IP header. */
+static bool flow_hash(const struct stack *s, const uint8_t *frame, uint32_t len, uint32_t *hash)
+{
+	const struct eth_hdr *eth = (const struct eth_hdr *)frame;
+	const struct tcp_hdr *t;
+	union npp_addr src, dst;
+
+	if (len < ETH_HDR_LEN + sizeof(struct ip4_hdr) + TCP_HDR_MIN)
+		return false;
+	if (eth->type == htons(ETH_P_IPV4)) {
+		const struct ip4_hdr *ip = (const struct ip4_hdr *)(frame + ETH_HDR_LEN);
+
+		if (ip->vhl != 0x45 || ip->proto != IPPROTO_TCP)
+			return false;
+		src = npp_addr_v4(ip->src);
+		dst = npp_addr_v4(ip->dst);
+		t = (const struct tcp_hdr *)(ip + 1);
+	} else if (eth->type == htons(ETH_P_IP6) && len >= ETH_HDR_LEN + sizeof(struct ip6_hdr_w) + TCP_HDR_MIN) {
+		const struct ip6_hdr_w *ip = (const struct ip6_hdr_w *)(frame + ETH_HDR_LEN);
+
+		if (ip->next != IPPROTO_TCP)
+			return false;
+		memcpy(&src, ip->src, sizeof src);
+		memcpy(&dst, ip->dst, sizeof dst);
+		t = (const struct tcp_hdr *)(ip + 1);
+	} else {
+		return false;
+	}
+	*hash = tcp_hash(s, &dst, ntohs(t->dport), &src, ntohs(t->sport));
+	return true;
+}
+
+/* The first END bytes at P, which the processor fetches while we go on. */
+static void fetch(const void *p, size_t end)
+{
+	for (size_t o = 0; o < end; o += 64)
+		__builtin_prefetch((const char *)p + o, 1);
+}
+
+unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
+{
+	const struct tcp_state *tcp = s->tcp;
+	const uint32_t *bucket[STACK_AHEAD];
+	unsigned found = 0, fetched = 0;
+	uint32_t hash;
+
+	for (unsigned i = 0; i < n; i++)
+		if (flow_hash(s, frame[i], len[i], &hash)) {
+			bucket[found] = &tcp->bucket[hash & tcp->bucket_mask];
+			__builtin_prefetch(bucket[found++]);
+		}
+	for (unsigned i = 0; i < found; i++) {
+		uint32_t ref = *bucket[i];
+
+		if (ref != TCP_NONE && TCP_REF_KIND(ref) == TCP_REF_CONN && TCP_REF_IDX(ref) < tcp->conn_pool.count) {
+			fetch(&tcp->conns[TCP_REF_IDX(ref)], sizeof(struct tcb));
+			fetched++;
+		}
+	}
+	return fetched;
+}
+
+void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
+{
+	if (n >= 2 && n <= STACK_AHEAD && s->tcp->conn_pool.used >= AHEAD_MIN_CONNS)
+		tcp_ahead(s, frame, len, n);
+}
