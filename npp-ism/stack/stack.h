@@ -265,7 +265,8 @@ struct stack_conn_info {
 	struct tcp_conn conn;		/* pointers in it are meaningless to a tool */
 	struct npp_tcp_brief brief;
 };
-/* Copies connection *CURSOR or the next one in use; false at the end. */
+/* Each copies record *CURSOR, or the next one in use, and moves *CURSOR behind it; false at
+ * the end. */
 bool stack_inspect_conn(const void *arena, size_t size, uint32_t *cursor, struct stack_conn_info *out);
 bool stack_inspect_listener(const void *arena, size_t size, uint32_t *cursor, struct tcp_listener *out);
 bool stack_inspect_udp(const void *arena, size_t size, uint32_t *cursor, struct udp_endpoint *out);

@@ -388,6 +388,7 @@ bool udp_inspect(const void *mem, size_t size, const struct stack_cfg *cfg, uint
 	for (; *cursor < ep_count(cfg); ++*cursor)
 		if (ep[*cursor].state == UDP_EP_LIVE) {
 			*out = ep[*cursor].pub;
+			++*cursor;
 			return true;
 		}
 	return false;

@@ -23,6 +23,12 @@ for n in 1 3 4; do
   like "N=$n: and the other" "$out" '4002'
   is "N=$n: with a replica on each of $n IOPs" \
     "$(npp_do listeners web1 --json | jq '[.. | objects | select(.port? == 4001)][0].replicas | length')" "$n"
+  start "u-$n" web1 nc -u -l 4003
+  u=$started
+  ok "N=$n: a UDP socket is shown, too" wait_for 10 listening web1 4003
+  is "N=$n: once for each IOP, as UDP" "$(npp_do listeners web1 --json |
+    jq -r '[.listeners[] | select(.port == 4003)] | "\(length) \(.[0].proto) \(.[0].replicas | length)"')" "1 udp $n"
+  stop $u KILL
   ok "N=$n: it can be reached" on client1 nc -z -w2 web1 4001
   # (nc would share it: it sets SO_REUSEPORT.)
   like "N=$n: the port is taken" "$(on web1 timeout $((10 * slow)) $python -c '
