@@ -4,8 +4,8 @@
  * Four levels of 64 slots; a slot of level n spans 64^n ticks. A timer goes to the
  * lowest level whose span covers its distance from `tick`; when `tick` enters the span
  * of an upper slot, that slot's timers move down. Arming and cancelling are O(1), and
- * because a bit per slot says whether it is empty, long sleeps cost one step per 64
- * ticks at most.
+ * because a bit per slot says whether it is empty, `tick` goes from one slot that is not
+ * empty to the next: how long the sleep was costs nothing.
  */
 #include "config.h"
 
@@ -123,21 +123,44 @@ static void wheel_cascade(struct wheel *w)
 	}
 }
 
-/* Moves `tick` to the next slot of level 0 that is not empty, but not past TARGET. */
+/* The first tick after `tick` at which a slot of any level is entered that is not empty. At least
+ * one is. */
+static uint64_t wheel_ahead(const struct wheel *w)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		uint64_t occ = w->occupied[level], base = w->tick >> (SLOT_BITS * level), at;
+		unsigned here = base & SLOT_MASK;
+
+		if (!occ)
+			continue;
+		/* Rotate so that bit 0 is the slot of `tick`; above level 0 that slot was
+		 * moved down already, what stands in it is due a whole turn later. */
+		occ = here ? occ >> here | occ << (WHEEL_SLOTS - here) : occ;
+		if (level > 0) {
+			at = occ & ~1ull ? (unsigned)__builtin_ctzll(occ & ~1ull) : WHEEL_SLOTS;
+		} else {
+			at = (unsigned)__builtin_ctzll(occ);
+		}
+		at = (base + at) << (SLOT_BITS * level);
+		if (at < best)
+			best = at;
+	}
+	return best;
+}
+
+/* Moves `tick`, whose slot of level 0 is empty, to the next slot that is not, but not past TARGET. */
 static void wheel_advance(struct wheel *w, uint64_t target)
 {
-	uint64_t boundary = (w->tick | SLOT_MASK) + 1;
-	uint64_t ahead = w->occupied[0] & ~((2ull << (w->tick & SLOT_MASK)) - 1);
-	uint64_t next = boundary;
+	uint64_t next = wheel_ahead(w);
 
-	if (ahead)
-		next = (w->tick & ~(uint64_t)SLOT_MASK) + (unsigned)__builtin_ctzll(ahead);
 	if (next > target) {
 		w->tick = target;
 		return;
 	}
 	w->tick = next;
-	if (next == boundary)
+	if ((next & SLOT_MASK) == 0)
 		wheel_cascade(w);
 }
 
@@ -168,27 +191,5 @@ struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us)
 
 uint64_t wheel_next(const struct wheel *w)
 {
-	uint64_t best = UINT64_MAX;
-
-	if (w->armed == 0)
-		return UINT64_MAX;
-	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
-		uint64_t occ = w->occupied[level], base = w->tick >> (SLOT_BITS * level), at;
-		unsigned here = base & SLOT_MASK;
-
-		if (!occ)
-			continue;
-		/* Rotate so that bit 0 is the slot of `tick`; above level 0 that slot was
-		 * moved down already, what stands in it is due a whole turn later. */
-		occ = here ? occ >> here | occ << (WHEEL_SLOTS - here) : occ;
-		if (level > 0) {
-			at = occ & ~1ull ? (unsigned)__builtin_ctzll(occ & ~1ull) : WHEEL_SLOTS;
-		} else {
-			at = (unsigned)__builtin_ctzll(occ);
-		}
-		at = (base + at) << (SLOT_BITS * level);
-		if (at < best)
-			best = at;
-	}
-	return best * WHEEL_TICK_US;
+	return w->armed ? wheel_ahead(w) * WHEEL_TICK_US : UINT64_MAX;
 }
