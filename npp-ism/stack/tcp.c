@@ -168,6 +168,16 @@ static void attach_flight(struct stack *s, struct tcb *t)
 	tcp_sent_attach(s, t);
 }
 
+/* All that T's user may have been told in vain, for the predecessor may have died while it told
+ * him; to be told twice must do no harm. */
+static uint32_t attach_events(const struct tcb *t)
+{
+	bool fin = t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin + 1;
+
+	return TCP_UP_RX | TCP_UP_TX | (t->c.passive ? 0 : TCP_UP_CONNECTED) | (fin ? TCP_UP_FIN : 0) |
+	       (t->flags & TF_TX_DONE ? TCP_UP_TX_DONE : 0) | (t->c.error ? TCP_UP_ERROR : 0);
+}
+
 static void attach_conn(struct stack *s, uint32_t i)
 {
 	struct tcp_state *tcp = s->tcp;
@@ -194,15 +204,17 @@ static void attach_conn(struct stack *s, uint32_t i)
 	if (t->busy || t->flags & TF_DEAD || t->c.state >= TCP_ST_COUNT || t->cc >= NPP_CC_COUNT) {
 		if (!(t->flags & TF_DEAD)) {
 			t->c.error = ECONNABORTED;
-			t->up |= TCP_UP_ERROR;
+			t->up = TCP_UP_ERROR; /* no end of file that may stand before missing bytes */
 			if (t->c.user_flags || t->flags & TF_ORPHAN)
 				STAT_INC(s, IS_LOST);
+		} else {
+			t->up |= attach_events(t) & ~TCP_UP_CONNECTED;
 		}
-		if (t->c.error) /* perhaps not yet told */
-			t->up |= TCP_UP_ERROR;
 		t->busy = 0;
 		t->c.state = TCP_ST_CLOSED;
 		t->flags |= TF_DEAD;
+		t->n_sent = 0;
+		t->sacked = t->lost = 0;
 		tcp_todo(s, t);
 		return;
 	}
@@ -212,7 +224,7 @@ static void attach_conn(struct stack *s, uint32_t i)
 	/* What the predecessor last sent may not have left. */
 	if (t->c.state >= TCP_ST_ESTABLISHED) {
 		t->flags |= TF_ACK_NOW;
-		t->up |= TCP_UP_RX | TCP_UP_TX;
+		t->up |= attach_events(t);
 	}
 	tcp_todo(s, t);
 }
@@ -484,9 +496,27 @@ void tcp_reset(struct stack *s, struct tcb *t, int err)
 	tcp_kill(s, t, err);
 }
 
+/* T was being changed when our predecessor died. Its peer may be waiting and have nothing to send,
+ * so that it would never learn. If snd_nxt is not what the peer expects, it asks (RFC 5961, 3.2), and
+ * the answer, from no connection, ends it. */
+static void tell_peer(struct stack *s, const struct tcb *t)
+{
+	struct ip_path path = { 0 };
+	struct tcp_out o;
+
+	if (ip_path_init(s, &path, &t->c.laddr, &t->c.raddr) != 0)
+		return;
+	STAT_INC(s, IS_TCP_RST_OUT);
+	tcp_out_begin(&o, t->c.lport, t->c.rport, t->snd_nxt, 0, TCPF_RST, 0);
+	tcp_out_send(s, &path, 0, 0, &o);
+}
+
 void tcp_bury(struct stack *s, struct tcb *t)
 {
 	uint32_t up = t->up | TCP_UP_FREED;
+
+	if (t->c.error == ECONNABORTED)
+		tell_peer(s, t);
 
 	t->up = 0;
 	s->env->ops->event(s->env->arg, &t->c, up);
