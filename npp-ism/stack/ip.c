@@ -79,9 +79,15 @@ int ip_attach(struct stack *s)
 	ip->local_head = ip->local_tail = 0;
 	neigh_attach(s);
 	reass_rebuild(s);
+	/* Those of the role begin with the role. */
+	if (!s->env->neigh_rw)
+		neigh_work_drop(s);
 	for (unsigned i = 0; i < IPT_COUNT; i++) {
 		uint64_t due = ip->timer[i].due_us;
 
+		/* One that was running has left the wheel, and would have been armed at its end. */
+		if (!due && ((i == IPT_NEIGH && neigh_busy(ip)) || (i == IPT_REASS && ip->reass.oldest != REASS_NONE)))
+			due = s->now_us;
 		ip->timer[i] = (struct wheel_timer){ .kind = TIMER_IP };
 		if (due)
 			ip_timer_arm(s, i, due);
@@ -145,11 +151,11 @@ static void ip_look_around(struct stack *s)
 		return;
 	if (role != ip->role) {
 		ip->role = role;
-		neigh_work_drop(s);
 		if (role) {
 			neigh_take_role(s);
 			nd_auto_begin(s);
 		} else {
+			neigh_work_drop(s);
 			nd_auto_end(s);
 		}
 	}

@@ -281,6 +281,9 @@ void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port);
 void neigh_reconfirm(struct stack *s, const union npp_addr *addr, uint8_t port);
 void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_ipc_neigh *n);
 void neigh_attach(struct stack *s);
+/* The role is ours now: whoever waits asks again, us. */
+void neigh_tell_role(struct stack *s);
+bool neigh_busy(const struct ip_state *ip); /* is there anything that neigh_timer() has to do? */
 void neigh_timer(struct stack *s);
 
 /* ---- neigh_work.c (link role) */

@@ -102,15 +102,18 @@ void neigh_take_role(struct stack *s)
 		t->key[0] = ops->random(s->env->arg);
 		t->key[1] = ops->random(s->env->arg) | 1;
 	}
-	/* What the last holder left half written or half resolved is asked for again. */
+	/* What the last holder left half written or half resolved is asked for again; what we
+	 * were asked before we noticed that the role is ours goes on. */
 	for (uint32_t i = 0; i < NPP_NEIGH_ENTRIES; i++) {
 		struct npp_neigh *e = &t->entry[i];
 		bool torn = atomic_load_explicit(&e->seq, memory_order_relaxed) & 1;
 
 		if (torn || (!npp_addr_is_any(&e->addr) &&
-			     (e->state == NPP_NEIGH_INCOMPLETE || e->state > NPP_NEIGH_FAILED)))
+			     (e->state == NPP_NEIGH_INCOMPLETE || e->state > NPP_NEIGH_FAILED) &&
+			     !neigh_work_find(s->ip, &e->addr, e->port)))
 			neigh_clear(s, e);
 	}
+	neigh_tell_role(s);
 }
 
 /* How readily E is given up for another: 0 first. */

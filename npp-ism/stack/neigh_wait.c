@@ -3,8 +3,8 @@
  *
  * Each IOP keeps copies of its own few waiting frames, however the question travels: the
  * link role asks the network itself (neigh_work.c), the others send it NPP_REC_RESOLVE, again
- * every second, so a role that moved meanwhile does not matter. NPP_REC_RESOLVED
- * says no more than 'look at the cache'.
+ * every second, so a question that was lost does not matter. NPP_REC_RESOLVED says no more
+ * than 'look at the cache'; without an address it says that the role has moved: ask again.
  */
 #include "config.h"
 
@@ -122,6 +122,7 @@ static void frame_send(struct stack *s, uint8_t port, struct neigh_frame *f, con
 	tx.payload_len = f->len - head;
 	tx.n_slices = tx.payload_len ? 1 : 0;
 	tx.slice[0] = (struct stack_slice){ f->data + head, f->len - head };
+	f->len = 0; /* a successor shall not send it again */
 	s->env->ops->tx(s->env->arg, port, &tx);
 }
 
@@ -175,18 +176,48 @@ void neigh_wait_run(struct stack *s)
 			wait_look(s, &s->ip->wait[i]);
 }
 
-void neigh_timer(struct stack *s)
+/* The role has moved, and with its last holder went what he was asked. */
+static void wait_again(struct stack *s)
+{
+	neigh_wait_run(s);
+	for (unsigned i = 0; i < NEIGH_WAITS; i++) {
+		struct neigh_wait *w = &s->ip->wait[i];
+
+		if (!w->used)
+			continue;
+		w->asked_us = s->now_us;
+		neigh_ask(s, &w->addr, w->port);
+	}
+}
+
+void neigh_tell_role(struct stack *s)
+{
+	struct npp_ipc_neigh n = { .from = (uint8_t)s->cfg.iop };
+	struct npp_frame_rec rec = { .len = sizeof n, .kind = NPP_REC_RESOLVED };
+
+	for (uint32_t i = 0; i < s->cfg.n_iops; i++)
+		if (i != s->cfg.iop)
+			s->env->ops->ipc(s->env->arg, i, NPP_REC_RESOLVED, &rec, &n, sizeof n);
+	wait_again(s);
+}
+
+bool neigh_busy(const struct ip_state *ip)
 {
 	bool busy = false;
 
+	for (unsigned i = 0; i < NEIGH_WAITS; i++)
+		busy |= ip->wait[i].used;
+	for (unsigned i = 0; i < NEIGH_WORKS; i++)
+		busy |= ip->work[i].used;
+	return busy;
+}
+
+void neigh_timer(struct stack *s)
+{
 	if (s->env->neigh_rw)
 		neigh_work_run(s);
 	neigh_wait_run(s);
-	for (unsigned i = 0; i < NEIGH_WAITS; i++)
-		busy |= s->ip->wait[i].used;
-	for (unsigned i = 0; i < NEIGH_WORKS; i++)
-		busy |= s->ip->work[i].used;
-	if (busy)
+	if (neigh_busy(s->ip))
 		tick(s);
 }
 
@@ -203,7 +234,10 @@ static void confirm(struct stack *s, const struct npp_ipc_neigh *n)
 void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_ipc_neigh *n)
 {
 	if (kind == NPP_REC_RESOLVED) {
-		neigh_wait_run(s);
+		if (npp_addr_is_any(&n->addr))
+			wait_again(s);
+		else
+			neigh_wait_run(s);
 		return;
 	}
 	/* To the link role. If it just moved away, the asker asks again. */
