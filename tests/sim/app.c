@@ -111,7 +111,7 @@ static void app_open_failed(struct app *a)
 	if (a->error != ETIMEDOUT && a->error != EHOSTUNREACH && a->error != ENETUNREACH && a->error != ECONNREFUSED &&
 	    a->error != ECONNABORTED)
 		sim_fail(w, "connect-error", "program %u: %d", a->prog, a->error);
-	if (w->clean)
+	if (w->clean && !(a->error == ETIMEDOUT && a->cfg.timeout_ms))
 		sim_fail(w, "connect-clean", "program %u: error %d on a clean link", a->prog, a->error);
 	if (a->attempts >= ATTEMPTS) {
 		a->finished = a->closed = true;
@@ -497,7 +497,7 @@ void apps_verdict(struct world *w)
 
 		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind != PROG_TCP || !app_graceful(w, a->prog))
 			continue;
-		if (a->role == 0 && !app_whole(a) && kills(w)) {
+		if (a->role == 0 && kills(w) && (!app_whole(a) || !app_whole(app_peer(a)))) {
 			lost++;
 			i++;
 			continue;

@@ -246,6 +246,7 @@ static void check_ip(struct iop *p)
 		ents++;
 	MUST(p, ents == ip->reass.n_ents);
 	MUST(p, ip->reass.oldest == REASS_NONE || ip->timer[IPT_REASS].next);
+	MUST(p, !neigh_busy(ip) || ip->timer[IPT_NEIGH].next);
 }
 
 void check_round(struct iop *p)

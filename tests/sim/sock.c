@@ -159,8 +159,10 @@ static void op_event(void *arg, struct tcp_conn *c, uint32_t up)
 		a->fin = true;
 	if (up & TCP_UP_TX_DONE)
 		a->tx_done = true;
-	if (up & TCP_UP_ERROR)
+	if (up & TCP_UP_ERROR) {
 		a->error = c->error;
+		a->lost_by_kill |= c->error == ECONNABORTED && p->attaches;
+	}
 	if (up & TCP_UP_FREED) {
 		a->freed = true;
 		a->c = NULL;
