@@ -50,6 +50,32 @@ static void write_common(FILE *f, const struct topo_node *n)
 	}
 }
 
+/* Those that share listeners: all, alike, if the topology does not say. */
+static void write_hosts(FILE *f, const struct topo *t, uint32_t i)
+{
+	const struct topo_node *n = &t->nodes[i];
+	const char *sep = "";
+
+	if (n->hosts_at && !npp_conf_is_null(n->hosts_at)) {
+		fputs("  hosts: ", f);
+		write_value(f, n->hosts_at);
+		fputc('\n', f);
+	} else if (n->n_hosts > 1) {
+		fputs("  hosts: [", f);
+		for (uint32_t h = 0; h < t->n_nodes; h++)
+			for (uint32_t j = 0; j < t->nodes[h].n_npps; j++)
+				if (t->nodes[h].npps[j] == i) {
+					fprintf(f, "%s%s", sep, t->nodes[h].name);
+					sep = ", ";
+				}
+		fputs("]\n", f);
+	} else {
+		return;
+	}
+	if (n->policy != TOPO_POLICY_WEIGHT)
+		fprintf(f, "  policy: %s\n", topo_policy_name(n->policy));
+}
+
 static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32_t i)
 {
 	const struct topo_node *n = &t->nodes[i];
@@ -81,6 +107,7 @@ static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32
 			n->routes[j].to.len - (npp_addr_is_v4(&n->routes[j].to.addr) ? 96 : 0));
 		fprintf(f, "via: '%s'}\n", npp_addr_format(&n->routes[j].via, text));
 	}
+	write_hosts(f, t, i);
 	write_common(f, n);
 }
 

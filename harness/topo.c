@@ -30,6 +30,10 @@ static const struct npp_conf_enum engines[] = {
 	{ "process", TOPO_ENGINE_PROCESS }, { "kernel", TOPO_ENGINE_KERNEL }, { NULL, 0 }
 };
 
+static const struct npp_conf_enum policies[] = {
+	{ "weight", TOPO_POLICY_WEIGHT }, { "standby", TOPO_POLICY_STANDBY }, { NULL, 0 }
+};
+
 static const struct npp_conf_field net_fields[] = {
 	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_net, name) },
 	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_net, at) },
@@ -83,6 +87,8 @@ static const struct npp_conf_field node_fields[] = {
 	  .count_off = offsetof(struct topo_node, n_npp_names), .item = &name_item },
 	{ "iops", NPP_CONF_U32, offsetof(struct topo_node, iops), .min = 1, .max = 32, .dflt = "4" },
 	{ "engine", NPP_CONF_ENUM, offsetof(struct topo_node, engine), .enums = engines, .dflt = "process" },
+	{ "hosts", NPP_CONF_NODE, offsetof(struct topo_node, hosts_at), .flags = 0 },
+	{ "policy", NPP_CONF_ENUM, offsetof(struct topo_node, policy), .enums = policies, .dflt = "weight" },
 	{ "memory", NPP_CONF_SIZE, offsetof(struct topo_node, memory), .dflt = "128M",
 	  .min = 16 << 20, .max = 1ll << 36 },
 	{ "gateway", NPP_CONF_ADDR, offsetof(struct topo_node, gateway), .flags = 0 },
@@ -112,6 +118,11 @@ static const struct npp_conf_schema topo_schema = { sizeof(struct topo), topo_fi
 const char *topo_engine_name(uint32_t engine)
 {
 	return engine <= TOPO_ENGINE_KERNEL ? engines[engine].name : "?";
+}
+
+const char *topo_policy_name(uint32_t policy)
+{
+	return policy <= TOPO_POLICY_STANDBY ? policies[policy].name : "?";
 }
 
 const char *topo_kind_name(uint32_t kind)
@@ -384,6 +395,10 @@ static void check_kind(struct topo *t, struct topo_node *n)
 		refuse_key(t, n, "iops", "only an NPP has IOPs");
 	if (n->kind != TOPO_NPP)
 		refuse_key(t, n, "engine", "only an NPP dispatches");
+	if (n->kind != TOPO_NPP) {
+		refuse_key(t, n, "hosts", "only an NPP has hosts that share it");
+		refuse_key(t, n, "policy", "only an NPP has hosts that share it");
+	}
 	if (n->kind != TOPO_NPP && !on_npp)
 		refuse_key(t, n, "options", "only an NPP or a host with 'stack: npp' has options");
 	if (n->kind != TOPO_FIREWALL)
@@ -440,6 +455,33 @@ static void join_npps(struct topo *t, struct topo_node *h)
 	}
 }
 
+/* hosts: {web1: 2, web2: 1} or [web1, web2]: of those that name the NPP in `npps`. */
+static void check_hosts(struct topo *t, const struct topo_node *p)
+{
+	const struct npp_conf_node *at = p->hosts_at, *c;
+
+	if (!at || npp_conf_is_null(at))
+		return;
+	if (at->kind == NPP_CONF_SCALAR) {
+		npp_conf_error(t->conf, at, "expected a map from hosts to weights, or a list of hosts");
+		return;
+	}
+	for (c = at->first; c; c = c->next) {
+		const char *name = at->kind == NPP_CONF_MAP_NODE ? c->key : c->kind == NPP_CONF_SCALAR ? c->text : "";
+		int h = find_node(t, name);
+		uint64_t weight;
+		bool mine = false;
+
+		for (uint32_t j = 0; h >= 0 && j < t->nodes[h].n_npps; j++)
+			mine |= &t->nodes[t->nodes[h].npps[j]] == p;
+		if (!mine)
+			npp_conf_error(t->conf, c, "'%s' is no host of this NPP: it does not name it in 'npps'", name);
+		else if (at->kind == NPP_CONF_MAP_NODE &&
+			 (c->kind != NPP_CONF_SCALAR || npp_conf_parse_u64(c->text, &weight) < 0 || weight > 100))
+			npp_conf_error(t->conf, c, "a weight is a number from 0 to 100");
+	}
+}
+
 static void check_nodes(struct topo *t)
 {
 	struct topo_node *n;
@@ -463,6 +505,8 @@ static void check_nodes(struct topo *t)
 	for (i = 0; i < t->n_nodes; i++)
 		if (t->nodes[i].kind == TOPO_NPP && t->nodes[i].n_hosts == 0)
 			npp_conf_error(t->conf, t->nodes[i].at, "NPP without a host: no host names it in 'npps'");
+		else if (t->nodes[i].kind == TOPO_NPP)
+			check_hosts(t, &t->nodes[i]);
 }
 
 /* --name, else the key `name`, else the file's name without directory and ending. */

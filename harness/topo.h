@@ -19,7 +19,7 @@
 #define TOPO_MAX_NETS 64
 #define TOPO_MAX_NODES 250
 #define TOPO_MAX_IFS 16		/* networks of one node */
-#define TOPO_MAX_NPPS 8		/* NPPs of one host */
+#define TOPO_MAX_NPPS 4		/* NPPs of one host */
 #define TOPO_MAX_STARTS 32	/* programs to start on one node */
 
 enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER, TOPO_FIREWALL };
@@ -46,6 +46,8 @@ struct topo_if {
 
 enum { TOPO_ENGINE_PROCESS, TOPO_ENGINE_KERNEL };	/* of an NPP, as in nppd.conf(5) */
 
+enum { TOPO_POLICY_WEIGHT, TOPO_POLICY_STANDBY };	/* of an NPP with several hosts */
+
 struct topo_route {
 	struct npp_conf_prefix to;
 	union npp_addr via;
@@ -63,6 +65,8 @@ struct topo_node {
 	const char *name;
 	const struct npp_conf_node *at;
 	uint32_t kind, stack;
+	const struct npp_conf_node *hosts_at;	/* NPP: weights of its hosts, or their order */
+	uint32_t policy;
 	const char **npp_names;
 	uint32_t n_npp_names;
 	uint32_t iops, engine;
@@ -116,6 +120,7 @@ int topo_set(struct topo *t, const char *assignment);
 
 const char *topo_kind_name(uint32_t kind);
 const char *topo_engine_name(uint32_t engine);
+const char *topo_policy_name(uint32_t policy);
 static inline bool topo_forwards(const struct topo_node *n)
 {
 	return n->kind == TOPO_ROUTER || n->kind == TOPO_FIREWALL;

@@ -67,6 +67,9 @@ enum npp_ctl_type {
 	NPP_CTL_PORT_RELEASE,		/* npp_ctl_port; no answer */
 	NPP_CTL_IOP_STATE = 46,		/* nppd -> npp-osm: npp_ctl_iop */
 	NPP_CTL_ATTACH_DONE,		/* no body: all bells are sent; now HELLOs come */
+	NPP_CTL_PING,			/* nppd -> npp-osm, no body: is the host alive? One that does not answer for a time
+					   that is set is taken for frozen, and fails */
+	NPP_CTL_PONG,			/* npp-osm -> nppd, no body */
 
 	/* libnpp -> npp-osm (requests); answers carry type NPP_CTL_ANSWER.
 	 *
@@ -108,6 +111,8 @@ enum npp_ctl_type {
 	NPP_CTL_TOOL_RESTART,		/* npp_ctl_restart: replace a child; answer npp_ctl_restarted, when the successor works.
 					   -ENOENT no such child, -EBUSY is being replaced, -EPROTO the program does not fit
 					   its region (nothing was stopped), -ECHILD the successor died */
+	NPP_CTL_TOOL_HOST,		/* npp_ctl_tool_host, to the nppd of an NPP; answer npp_ctl_hosts. -ENOENT no such
+					   host, -EINVAL no such weight */
 };
 
 struct npp_ctl_probe {
@@ -190,9 +195,10 @@ struct npp_ctl_port {
 	union npp_addr addr;	/* any: all addresses of the NPP */
 	uint16_t port;		/* host order; in a request 0: pick an ephemeral one */
 	uint8_t proto;		/* IPPROTO_TCP or IPPROTO_UDP */
-	uint8_t reuse;		/* 1 SO_REUSEPORT, 2 SO_REUSEADDR, 4 IPV6_V6ONLY */
+	uint8_t reuse;		/* 1 SO_REUSEPORT, 2 SO_REUSEADDR, 4 IPV6_V6ONLY, NPP_PORT_ALONE */
 	uint32_t uid;		/* of the program, for SO_REUSEPORT */
 };
+#define NPP_PORT_ALONE 8u	/* was picked, not asked for: never shared with another host */
 struct npp_ctl_hello {
 	uint32_t abi_version;
 	int32_t pid;
@@ -242,6 +248,19 @@ struct npp_ctl_status {
 	uint32_t huge_pages;	/* 2 MB pages in use by its regions */
 	uint32_t zero;
 	uint64_t port_drops;	/* NPP: frames that its port had no room for */
+};
+enum { NPP_HOST_SHOW = 0, NPP_HOST_DOWN, NPP_HOST_UP, NPP_HOST_WEIGHT };
+struct npp_ctl_tool_host { uint32_t what; uint32_t weight; char name[NPP_NAME_MAX]; };
+struct npp_ctl_hosts {	/* the hosts of an NPP by number */
+	uint32_t policy;	/* enum npp_share_policy */
+	uint32_t generation;	/* of the list of members */
+	struct npp_ctl_host {
+		char name[NPP_NAME_MAX];	/* empty: none has this number */
+		uint32_t state;		/* 1 attached, 2 its OSM is away, 3 declared down */
+		uint32_t share;		/* weight, or place in the order; 0: takes no part */
+		uint32_t ports;		/* granted to it */
+		uint32_t failures;	/* of this name, so far */
+	} host[2 * NPP_MAX_HOSTS];	/* from NPP_MAX_HOSTS on: named in the configuration or declared down, not there */
 };
 struct npp_ctl_regions { uint32_t n_stats, n_private; };
 struct npp_ctl_restart { uint32_t role, index; };	/* enum npp_role */

@@ -21,6 +21,8 @@ static const struct verb verbs[] = {
 	{ "hash", "[--proto tcp|udp|N] [--json] [NAME] SRC SPORT DST DPORT", "which IOP owns a flow, and why", verb_hash },
 	{ "status", "[--json] [NAME...]", "which NPPs and hosts run, and whether their processes live", verb_status },
 	{ "restart", "[--json] dispatch|ism N|osm [NAME]", "replace a process while its connections live", verb_restart },
+	{ "hosts", "[--json] [NAME...] | NPP HOST down|up|weight N", "hosts of an NPP and what they share; take one out",
+	  verb_hosts },
 	{ "stop", "NAME...", "stop an NPP or a host", verb_stop },
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)

@@ -91,6 +91,7 @@ int verb_hash(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_restart(int argc, char **argv);
+int verb_hosts(int argc, char **argv);
 /* Help of the verb that ARGV0 names, to stdout; 0. To stderr after a mistake; EXIT_USAGE. */
 int verb_help(const char *argv0);
 int verb_usage(const char *argv0, const char *fmt, ...) NPP_PRINTF(2, 3);

@@ -116,6 +116,8 @@ static int tool_msg(struct conn *c, const struct npp_ctl_msg *m)
 		return r;
 	case NPP_CTL_TOOL_RESTART:
 		return restart_ask(c, m);
+	case NPP_CTL_TOOL_HOST:
+		return c->d->ops->tool_host ? c->d->ops->tool_host(c->d, c, m) : answer(c, m, -ENOTSUP, NULL, 0, NULL, 0);
 	case NPP_CTL_HOST_CONN:
 		return become_host(c, m);
 	default:

@@ -21,6 +21,7 @@ struct grant {
 	uint16_t port;
 	uint8_t proto;		/* 0 TCP, 1 UDP; 0xff: free */
 	uint8_t host;
+	bool alone;
 };
 
 struct grants {
@@ -29,6 +30,7 @@ struct grants {
 	uint32_t free, used_end;	/* records from used_end on were never used */
 	uint32_t count;
 	uint32_t rotor;
+	uint64_t sharing;		/* hosts, a bit each */
 	struct grant rec[MAX_GRANTS];
 };
 
@@ -90,7 +92,7 @@ static uint32_t find(const struct grants *g, int p, uint16_t port, uint32_t host
 	return i;
 }
 
-static int add(struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr)
+static int add(struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr, bool alone)
 {
 	uint32_t i = g->free;
 
@@ -103,7 +105,7 @@ static int add(struct grants *g, int p, uint16_t port, uint32_t host, const unio
 	else
 		return -ENOBUFS;
 	g->rec[i] = (struct grant){ .addr = *addr, .next = g->head[p][port], .port = port, .proto = (uint8_t)p,
-				    .host = (uint8_t)host };
+				    .host = (uint8_t)host, .alone = alone };
 	g->head[p][port] = i;
 	g->count++;
 	set_bit(g, (unsigned)p, port, true);
@@ -123,7 +125,17 @@ static uint16_t pick(struct grants *g, int p)
 	return 0;
 }
 
-int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, uint16_t *port)
+void grants_sharing(struct grants *g, uint32_t host, bool shares)
+{
+	g->sharing = shares ? g->sharing | 1ull << host : g->sharing & ~(1ull << host);
+}
+
+static bool may_share(const struct grants *g, const struct grant *r, uint32_t host, bool alone)
+{
+	return !alone && !r->alone && (g->sharing >> host & 1) && (g->sharing >> r->host & 1);
+}
+
+int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, bool alone, uint16_t *port)
 {
 	int p = proto_index(proto);
 	uint32_t i;
@@ -132,16 +144,17 @@ int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_
 		return p;
 	if (*port == 0) {
 		uint16_t got = pick(g, p);
-		int r = got ? add(g, p, got, host, addr) : -EADDRINUSE;
+		int r = got ? add(g, p, got, host, addr, true) : -EADDRINUSE;
 
 		if (r == 0)
 			*port = got;
 		return r;
 	}
 	for (i = g->head[p][*port]; i != NONE; i = g->rec[i].next)
-		if (g->rec[i].host != host && overlap(&g->rec[i].addr, addr))
+		if (g->rec[i].host != host && overlap(&g->rec[i].addr, addr) &&
+		    !may_share(g, &g->rec[i], host, alone))
 			return -EADDRINUSE;
-	return add(g, p, *port, host, addr);
+	return add(g, p, *port, host, addr, alone);
 }
 
 static void drop(struct grants *g, uint32_t i)
@@ -181,5 +194,14 @@ unsigned grants_release_host(struct grants *g, uint32_t host)
 			n++;
 		}
 	}
+	return n;
+}
+
+unsigned grants_of_host(const struct grants *g, uint32_t host)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < g->used_end; i++)
+		n += g->rec[i].proto != 0xff && g->rec[i].host == host;
 	return n;
 }

@@ -11,18 +11,69 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "nppd/npp_side.h"
 #include "shm/bell.h"
 #include "shm/i2oq.h"
+#include "shm/share.h"
 
-#define GRACE_MS 1000
+#define PINGS 4		/* that are not answered: frozen */
 #define BELLS_PER_MSG 200
 
 /* ---- its end ---------------------------------------------------------------------- */
+
+static struct host_name *name_of(struct npp_side *n, const char *name, bool make)
+{
+	struct host_name *k;
+
+	for (unsigned i = 0; i < n->n_names; i++)
+		if (strcmp(n->names[i].name, name) == 0)
+			return &n->names[i];
+	if (!make || n->n_names == 2 * NPP_MAX_HOSTS)
+		return NULL;
+	k = &n->names[n->n_names++];
+	snprintf(k->name, sizeof k->name, "%s", name);
+	return k;
+}
+
+/* Host H takes part in what members share, or not any more. */
+static void take_part(struct host *h, bool yes)
+{
+	struct npp_global *g = npp_side_global(h->npp);
+	const struct host_name *k = name_of(h->npp, h->name, false);
+	uint64_t old = atomic_load_explicit(&g->share, memory_order_relaxed);
+	uint64_t list = npp_share_with(old, h->no, yes && k && k->member ? k->weight : 0);
+
+	grants_sharing(h->npp->grants, h->no, k && k->member);
+	if (list == old)
+		return;
+	/* release: pairs with the ISMs' acquire when a flow begins */
+	atomic_store_explicit(&g->share, list, memory_order_release);
+	atomic_fetch_add_explicit(&g->share_gen, 1, memory_order_relaxed);
+}
+
+int hosts_init(struct npp_side *n)
+{
+	const struct npp_settings *s = &n->d->s->npp;
+	struct npp_global *g = npp_side_global(n);
+
+	g->share_policy = s->policy;
+	g->share_hosts = s->n_share;
+	if (getrandom(g->share_key, sizeof g->share_key, 0) != sizeof g->share_key)
+		return -EIO;
+	for (uint32_t i = 0; i < s->n_share; i++) {
+		struct host_name *k = name_of(n, s->share[i].name, true);
+
+		k->member = true;
+		k->weight = s->share[i].weight;
+	}
+	return 0;
+}
 
 static void tell_detach(struct host *h)
 {
@@ -45,11 +96,14 @@ static void host_free(struct host *h, const char *why)
 	if (!h->used)
 		return;
 	if (!h->npp->d->stopping) {
+		take_part(h, false); /* before its listeners go: nothing new comes to it */
 		tell_detach(h);
 		ports = grants_release_host(h->npp->grants, h->no);
 		npp_info("host %s (number %u) %s; %u ports are free again", h->name, h->no, why, ports);
 	}
 	loop_timer_stop(&h->npp->d->loop, &h->grace);
+	loop_timer_stop(&h->npp->d->loop, &h->ping);
+	grants_sharing(h->npp->grants, h->no, false);
 	if (h->conn)
 		h->conn->host = NULL;
 	for (unsigned i = 0; i < NPP_MAX_CTX; i++)
@@ -65,9 +119,48 @@ static void host_free(struct host *h, const char *why)
 	h->used = false;
 }
 
+static void has_failed(struct host *h, const char *why)
+{
+	struct host_name *k = name_of(h->npp, h->name, false);
+
+	if (k)
+		k->failures++;
+	host_free(h, why);
+}
+
 static void on_grace_over(struct loop_timer *t)
 {
-	host_free(t->arg, "has failed");
+	has_failed(t->arg, "has failed");
+}
+
+/* Its programs may be as they were, but nobody there reacts: for its peers it is dead. When it wakes
+ * it finds its connection closed and attaches anew. */
+static void on_ping(struct loop_timer *t)
+{
+	struct host *h = t->arg;
+	struct nppd *d = h->npp->d;
+	uint32_t ms = d->s->npp.frozen_ms;
+	struct conn *c = h->conn;
+
+	if (!ms || !c)
+		return;
+	if (h->pings == PINGS) {
+		npp_warnx("host %s does not answer for %u ms: taken for frozen", h->name, ms);
+		has_failed(h, "has failed");
+		conn_close(d, c);
+		return;
+	}
+	/* Not sent where it would wait: one that reads nothing does not answer either. */
+	(void)nppd_send(c->src.fd, 0, NPP_CTL_PING, 0, 0, NULL, 0, NULL, 0);
+	h->pings++;
+	loop_timer_set(&d->loop, t, ms / PINGS + 1, on_ping, h);
+}
+
+static void ping_start(struct host *h)
+{
+	h->pings = 0;
+	if (h->npp->d->s->npp.frozen_ms)
+		loop_timer_set(&h->npp->d->loop, &h->ping, h->npp->d->s->npp.frozen_ms / PINGS + 1, on_ping, h);
 }
 
 void hosts_conn_gone(struct nppd *d, struct conn *c)
@@ -80,9 +173,10 @@ void hosts_conn_gone(struct nppd *d, struct conn *c)
 	c->host = NULL;
 	if (d->stopping)
 		return;
+	loop_timer_stop(&d->loop, &h->ping);
 	if (h->told) {
-		npp_info("host %s (number %u) is gone; it has %d ms to come back", h->name, h->no, GRACE_MS);
-		loop_timer_set(&d->loop, &h->grace, GRACE_MS, on_grace_over, h);
+		npp_info("host %s (number %u) is gone; it has %u ms to come back", h->name, h->no, d->s->npp.grace_ms);
+		loop_timer_set(&d->loop, &h->grace, d->s->npp.grace_ms, on_grace_over, h);
 	} else {
 		host_free(h, "left before it was attached");
 	}
@@ -181,6 +275,7 @@ static int come_back(struct host *h, struct conn *c, uint32_t seq)
 	h->conn = c;
 	h->attach_seq = seq;
 	c->host = h;
+	ping_start(h);
 	npp_info("host %s (number %u) is back", h->name, h->no);
 	return 0;
 }
@@ -188,6 +283,7 @@ static int come_back(struct host *h, struct conn *c, uint32_t seq)
 static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
 {
 	const struct npp_ctl_attach *b = (const void *)m->body;
+	const struct host_name *k;
 	struct host *h;
 	struct stat st;
 	size_t size;
@@ -201,6 +297,9 @@ static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
 	if (b->attach >= NPP_MAX_ATTACH || npp_memfd_check(m->fds[0], &size, &huge) < 0 ||
 	    size < sizeof(struct npp_host) || fstat(m->fds[0], &st) < 0)
 		return refuse(c, m->hdr.seq, -EINVAL, "what it brings is not host memory");
+	k = name_of(n, c->host_name, false);
+	if (k && k->down)
+		return refuse(c, m->hdr.seq, -EHOSTDOWN, "is declared down");
 	h = find_host(n, c->host_name);
 	if (h && h->conn)
 		return refuse(c, m->hdr.seq, -EBUSY, "is attached already");
@@ -218,6 +317,7 @@ static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
 	h->conn = c;
 	h->attach_seq = m->hdr.seq;
 	c->host = h;
+	ping_start(h);
 	return make_inbound(h) < 0 ? -ENOMEM : 0;
 }
 
@@ -273,6 +373,7 @@ static int on_attach_done(struct host *h)
 	h->told = true;
 	for (unsigned i = 0; i < h->npp->n_iops; i++)
 		tell_ism(h, i); /* one that does not take it is killed, and the others serve */
+	take_part(h, true);
 	npp_info("host %s is attached as number %u", h->name, h->no);
 	return send_attached(h, h->attach_seq);
 }
@@ -299,7 +400,8 @@ static int on_grant(struct host *h, const struct npp_ctl_msg *m)
 	if (m->hdr.len != sizeof b)
 		return -EPROTO;
 	memcpy(&b, m->body, sizeof b);
-	r = our_addr(h->npp, &b.addr) ? grants_take(h->npp->grants, h->no, b.proto, &b.addr, &b.port) : -EADDRNOTAVAIL;
+	r = our_addr(h->npp, &b.addr) ? grants_take(h->npp->grants, h->no, b.proto, &b.addr, b.reuse & NPP_PORT_ALONE,
+						   &b.port) : -EADDRNOTAVAIL;
 	return nppd_send(h->conn->src.fd, 200, NPP_CTL_PORT_GRANTED, m->hdr.seq, r, &b, sizeof b, NULL, 0);
 }
 
@@ -312,6 +414,93 @@ static int on_release(struct host *h, const struct npp_ctl_msg *m)
 	memcpy(&b, m->body, sizeof b);
 	grants_release(h->npp->grants, h->no, b.proto, &b.addr, b.port);
 	return 0;
+}
+
+/* ---- tools --------------------------------------------------------------------------------- */
+
+static void describe(struct npp_side *n, struct npp_ctl_hosts *a)
+{
+	const struct npp_global *g = npp_side_global(n);
+	uint64_t list = atomic_load_explicit(&g->share, memory_order_relaxed);
+	unsigned at = NPP_MAX_HOSTS;
+
+	memset(a, 0, sizeof *a);
+	a->policy = g->share_policy;
+	a->generation = atomic_load_explicit(&g->share_gen, memory_order_relaxed);
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		const struct host *h = &n->host[i];
+		const struct host_name *k = h->used ? name_of(n, h->name, false) : NULL;
+
+		if (!h->used || !h->told)
+			continue;
+		memcpy(a->host[i].name, h->name, sizeof a->host[i].name);
+		a->host[i].state = h->conn ? 1 : 2;
+		a->host[i].share = npp_share_of(list, i);
+		a->host[i].ports = grants_of_host(n->grants, i);
+		a->host[i].failures = k ? k->failures : 0;
+	}
+	for (unsigned i = 0; i < n->n_names && at < 2 * NPP_MAX_HOSTS; i++) {
+		const struct host_name *k = &n->names[i];
+		const struct host *h = find_host(n, k->name);
+
+		if ((h && h->told) || (!k->member && !k->down && !k->failures))
+			continue;
+		memcpy(a->host[at].name, k->name, sizeof a->host[at].name);
+		a->host[at].state = k->down ? 3 : 0;
+		a->host[at].share = k->member ? k->weight : 0;
+		a->host[at++].failures = k->failures;
+	}
+}
+
+/* 0 or -errno. */
+static int change(struct npp_side *n, const struct npp_ctl_tool_host *b)
+{
+	struct host *h = find_host(n, b->name);
+	struct host_name *k = name_of(n, b->name, h != NULL);
+
+	if (!k)
+		return h ? -ENOSPC : -ENOENT;
+	switch (b->what) {
+	case NPP_HOST_DOWN:
+		k->down = true;
+		if (h) {
+			struct conn *c = h->conn;
+
+			has_failed(h, "is declared down");
+			if (c)
+				conn_close(n->d, c);
+		}
+		return 0;
+	case NPP_HOST_UP:
+		k->down = false;
+		return 0;
+	case NPP_HOST_WEIGHT:
+		if (b->weight > NPP_SHARE_WEIGHT_MAX || !k->member)
+			return -EINVAL;
+		k->weight = b->weight;
+		if (h && h->told)
+			take_part(h, true);
+		npp_info("host %s: its share is %u from now on", k->name, k->weight);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int hosts_tool(struct nppd *d, struct conn *c, const struct npp_ctl_msg *m)
+{
+	struct npp_ctl_tool_host b;
+	struct npp_ctl_hosts a;
+	int r = 0;
+
+	if (m->hdr.len != sizeof b)
+		return -EPROTO;
+	memcpy(&b, m->body, sizeof b);
+	b.name[sizeof b.name - 1] = '\0';
+	if (b.what != NPP_HOST_SHOW)
+		r = change(d->npp, &b);
+	describe(d->npp, &a);
+	return nppd_send(c->src.fd, 200, NPP_CTL_ANSWER, m->hdr.seq, r, &a, r ? 0 : sizeof a, NULL, 0);
 }
 
 /* ---- dispatch -------------------------------------------------------------------------------- */
@@ -329,7 +518,10 @@ int hosts_msg(struct nppd *d, struct conn *c, struct npp_ctl_msg *m)
 	}
 	if (!c->host)
 		return -EPROTO;
+	c->host->pings = 0;
 	switch (m->hdr.type) {
+	case NPP_CTL_PONG:
+		return 0;
 	case NPP_CTL_BELLS:
 		return on_bells(c->host, m);
 	case NPP_CTL_ATTACH_DONE:

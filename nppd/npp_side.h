@@ -23,7 +23,16 @@ struct host {			/* hosts.c; by host number */
 	int bell[NPP_MAX_CTX];
 	int in_bell[NPP_MAX_IOPS];	/* its own doorbells of the ISMs: it can spoil only these */
 	struct npp_region inbound[NPP_MAX_IOPS];
-	struct loop_timer grace;
+	struct loop_timer grace, ping;
+	unsigned pings;			/* not answered */
+};
+
+struct host_name {		/* what is known of a name, whether a host has it now or not */
+	char name[NPP_NAME_MAX];
+	bool member;			/* shares listeners */
+	bool down;			/* declared so: it may not attach */
+	uint32_t weight;		/* its byte in the list of members */
+	uint32_t failures;
 };
 
 struct npp_side {
@@ -38,6 +47,8 @@ struct npp_side {
 	int ipc[NPP_MAX_IOPS][NPP_MAX_IOPS][2];	/* ring from i to j: control page, data; -1: not made */
 	bool link_role_given;
 	struct host host[NPP_MAX_HOSTS];
+	struct host_name names[2 * NPP_MAX_HOSTS];
+	unsigned n_names;
 	struct grants *grants;
 };
 
@@ -77,5 +88,7 @@ void hosts_iop_state(struct npp_side *n, unsigned iop, bool up, bool lost);
 /* To a successor: the hosts that there are, and those that are gone. */
 void hosts_tell_ism(struct npp_side *n, unsigned iop);
 void hosts_free(struct npp_side *n);
+int hosts_init(struct npp_side *n);	/* what the configuration says of them */
+int hosts_tool(struct nppd *d, struct conn *c, const struct npp_ctl_msg *m);	/* TOOL_HOST */
 
 #endif

@@ -100,6 +100,7 @@ struct role_ops {
 	/* From a connection with is_host; -errno ends the connection. NULL: there are none. */
 	int (*host_msg)(struct nppd *d, struct conn *c, struct npp_ctl_msg *m);
 	void (*host_gone)(struct nppd *d, struct conn *c);
+	int (*tool_host)(struct nppd *d, struct conn *c, const struct npp_ctl_msg *m);	/* NULL: it has none */
 	void (*status)(struct nppd *d, struct npp_ctl_status *st);
 	/* Read-only descriptors for tools; the caller closes them. Their number. */
 	unsigned (*regions)(struct nppd *d, struct npp_ctl_regions *r, int *fds, unsigned cap);

@@ -276,6 +276,9 @@ static int start(struct nppd *d)
 	d->npp->grants = grants_new(npp_side_global(d->npp)->granted);
 	if (!d->npp->grants)
 		return -ENOMEM;
+	r = hosts_init(d->npp);
+	if (r < 0)
+		return r;
 	r = open_port(d);
 	for (unsigned i = 0; r == 0 && i < d->npp->n_iops; i++)
 		r = start_ism(d->npp, i, START_FIRST);
@@ -336,6 +339,6 @@ static void finish(struct nppd *d)
 const struct role_ops npp_role_ops = {
 	.start = start, .child_ready = child_ready, .child_start = child_begin, .child_died = child_died,
 	.child_failed = child_failed, .private_region = private_region, .may_be_afresh = true, .child_msg = child_msg,
-	.host_msg = hosts_msg, .host_gone = hosts_conn_gone, .status = status, .regions = regions,
+	.host_msg = hosts_msg, .host_gone = hosts_conn_gone, .tool_host = hosts_tool, .status = status, .regions = regions,
 	.finish = finish,
 };

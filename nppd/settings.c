@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nppd/settings.h"
+#include "shm/share.h"
 
 /* ---- what both roles have -------------------------------------------------------- */
 
@@ -63,6 +64,41 @@ static const struct npp_conf_enum congestion_names[] = {
 static const struct npp_conf_enum algorithm_names[] = {
 	{ "xor", NPP_HASH_XOR }, { "toeplitz", NPP_HASH_TOEPLITZ }, { "crc32c", NPP_HASH_CRC32C }, { NULL, 0 }
 };
+
+static const struct npp_conf_enum policy_names[] = {
+	{ "weight", NPP_SHARE_WEIGHT }, { "standby", NPP_SHARE_STANDBY }, { NULL, 0 }
+};
+
+/* hosts: {web1: 2, web2: 1} or [web1, web2] */
+static int parse_hosts(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_field *f, void *dst)
+{
+	static const struct npp_conf_field name = { .type = NPP_CONF_NAME };
+	static const struct npp_conf_field weight = { .type = NPP_CONF_U32, .max = NPP_SHARE_WEIGHT_MAX };
+	bool map = n->kind == NPP_CONF_MAP_NODE;
+	struct npp_settings *s = dst;
+
+	(void)f;
+	if (n->kind == NPP_CONF_SCALAR)
+		return npp_conf_error(c, n, "expected a map from hosts to weights, or a list of hosts");
+	for (const struct npp_conf_node *k = n->first; k; k = k->next) {
+		struct share_settings *h = &s->share[s->n_share];
+
+		if (s->n_share == NPP_MAX_HOSTS)
+			return npp_conf_error(c, k, "an NPP has at most %d hosts", NPP_MAX_HOSTS);
+		h->weight = 1;
+		if (map && !npp_conf_name_ok(k->key, 1, 31))
+			return npp_conf_error(c, k, "'%.60s' is no name of a host", k->key);
+		if (map ? npp_conf_bind_value(c, k, &weight, &h->weight) : npp_conf_bind_value(c, k, &name, &h->name))
+			return -EINVAL;
+		if (map)
+			h->name = k->key;
+		for (uint32_t i = 0; i < s->n_share; i++)
+			if (strcmp(s->share[i].name, h->name) == 0)
+				return npp_conf_error(c, k, "'%s' stands there twice", h->name);
+		s->n_share++;
+	}
+	return 0;
+}
 
 static int check_ifname(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_field *f, void *dst)
 {
@@ -165,6 +201,10 @@ static const struct npp_conf_field npp_fields[] = {
 	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema),
 	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema),
 	NPP_CONF_FIELD("tcp", MAP, struct npp_settings, tcp, .sub = &tcp_schema),
+	{ .key = "hosts", .type = NPP_CONF_CUSTOM, .off = 0, .parse = parse_hosts },
+	NPP_CONF_FIELD("policy", ENUM, struct npp_settings, policy, .enums = policy_names, .dflt = "weight"),
+	NPP_CONF_FIELD("host_grace_ms", U32, struct npp_settings, grace_ms, .max = 600000, .dflt = "1000"),
+	NPP_CONF_FIELD("host_frozen_ms", U32, struct npp_settings, frozen_ms, .max = 600000, .dflt = "5000"),
 	COMMON_FIELDS(npp_settings),
 	NPP_CONF_FIELD(NULL, SELF, struct npp_settings, node),
 	{ .type = NPP_CONF_END }
@@ -325,6 +365,8 @@ static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *ob
 
 	if (check_mtu(c, s) < 0 || check_routes(c, s) < 0 || make_program(c, s) < 0)
 		r = -EINVAL;
+	for (uint32_t i = 0; s->policy == NPP_SHARE_STANDBY && i < s->n_share; i++)
+		s->share[i].weight = i + 1;
 	if (!s->port.name) {
 		s->port.name = s->name;
 		if (strlen(s->name) >= IFNAMSIZ)

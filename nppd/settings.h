@@ -51,6 +51,11 @@ struct common_settings {	/* of both roles */
 	uint32_t n_cpus;
 };
 
+struct share_settings {	/* a host that shares listeners with others */
+	const char *name;
+	uint32_t weight;	/* by weight: 0 to NPP_SHARE_WEIGHT_MAX; standby: its place, from 1 on */
+};
+
 struct npp_settings {
 	const char *name;
 	uint32_t iops;
@@ -66,6 +71,11 @@ struct npp_settings {
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
 	struct { uint32_t ecn, congestion; } tcp;	/* enum npp_tcp_ecn, enum npp_tcp_cc */
+	struct share_settings share[NPP_MAX_HOSTS];
+	uint32_t n_share;
+	uint32_t policy;	/* enum npp_share_policy */
+	uint32_t grace_ms;	/* for a host whose OSM has gone */
+	uint32_t frozen_ms;	/* for one that does not answer; 0: for ever */
 	struct common_settings common;
 	struct npp_hash_prog prog;	/* what `dispatch` means */
 	const struct npp_conf_node *node;

@@ -305,6 +305,8 @@ enum npp_tcp_ecn {
 /* Congestion control. */
 enum npp_tcp_cc { NPP_CC_DEFAULT = 0, NPP_CC_CUBIC, NPP_CC_RENO, NPP_CC_DCTCP, NPP_CC_COUNT };
 #define NPP_CC_NAMES { "", "cubic", "reno", "dctcp" }	/* as TCP_CONGESTION has them */
+/* How hosts share an address and port that several of them listen on (shm/share.h). */
+enum npp_share_policy { NPP_SHARE_WEIGHT = 0, NPP_SHARE_STANDBY, NPP_SHARE_COUNT };
 
 struct npp_global { /* nppd writes, everybody else maps it read-only */
 	struct npp_region_hdr hdr;
@@ -332,6 +334,13 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	/* Ports granted to explicit binds, [0] TCP [1] UDP, one bit each: source ports
 	 * that an ISM picks must not be among them. */
 	NPP_ALIGNED _Atomic uint64_t granted[2][65536 / 64];
+	/* Hosts that share listeners: a byte per host number, 0: takes no part (shm/share.h). */
+	NPP_ALIGNED _Atomic uint64_t share;
+	_Atomic uint32_t share_gen;	/* counts changes of it */
+	uint32_t share_policy;		/* enum npp_share_policy */
+	uint64_t share_key[2];
+	uint32_t share_hosts;		/* that there will be: each has its part of what an ISM has once */
+	uint32_t pad2[7];
 };
 
 /* ---- neighbour cache (A16) ------------------------------------------------------ */

@@ -135,7 +135,7 @@ struct ism_host_map {	/* process-local half of a host */
 	uint64_t carry[NPP_MAX_CTX / 64];	/* inbound lanes with messages left */
 	uint64_t bell_due[NPP_MAX_CTX / 64];	/* posted to in this round */
 	bool carry_any, bell_any, scan_due;
-	unsigned turn;				/* word of lanes that comes next */
+	unsigned turn;				/* lane that comes next */
 	int bell[NPP_MAX_CTX];
 	int in_bell;				/* rung by programs of this host for us */
 	_Atomic bool torn;			/* its memory was taken from under us */
@@ -173,6 +173,8 @@ struct ism {	/* the process */
 	bool urgent;			/* housekeeping has something to try again soon */
 	bool flushing;
 	uint32_t sweep_at;
+	unsigned host_turn;		/* host that is served first */
+	unsigned msg_cost;		/* of a message that is more work than most, beside itself */
 	struct ism_host_map *host[NPP_MAX_HOSTS];
 	/* around it; unused in unit tests */
 	struct npp_fring_cons rx;
@@ -212,6 +214,9 @@ const char *ism_audit(struct ism *I);
 
 /* ---- sess.c -------------------------------------------------------------------------------- */
 
+/* May H take WANT more of MAX things that hosts share, of which each HAS some? Half of all is set aside
+ * in equal parts, for hosts that are expected, too: who has less than its part always may. */
+bool ism_fair(const struct ism *I, unsigned h, uint32_t max, const uint32_t has[NPP_MAX_HOSTS], uint32_t want);
 /* A session for record SOCK of host H; NULL: none left for this host. */
 struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uint32_t sock, uint32_t gen);
 /* The row only; rings and record are the caller's business. */

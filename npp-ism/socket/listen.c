@@ -127,8 +127,6 @@ static int listen_new(struct ism *I, unsigned h, const struct npp_msg *m, uint64
 	struct ism_sess *s;
 	int err = -ENOBUFS;
 
-	if (I->r->host[h].n_listeners >= ISM_MAX_LISTENERS / 2)
-		return -ENOBUFS;
 	s = ism_sess_new(I, h, ISM_LISTENER, m->sock, m->sock_gen);
 	if (!s)
 		return -ENOBUFS;
@@ -230,6 +228,7 @@ void ism_listener_look(struct ism *I, struct ism_sess *s)
 	atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel);
 	for (uint32_t i = 0; i <= s->lane_mask && !waiting; i++)
 		waiting = !empty_at(I, s, s->rx_head - 1 - i);
+	I->msg_cost += waiting ? 0 : s->lane_mask / 64;
 	if (waiting)
 		ism_notify(I, s, NPP_OUT_RX, true);
 }

@@ -19,6 +19,18 @@ static void on_host(struct ism *I, unsigned h, unsigned ctx, const struct npp_ms
 	ism_host_lend(I, h, m->arg, m->arg2);
 }
 
+/* A host that lends its memory in crumbs may not use up what the books have room for. */
+static bool extent_is_fair(const struct ism *I, unsigned h, uint64_t off, uint64_t len)
+{
+	uint32_t has[NPP_MAX_HOSTS] = { 0 };
+
+	for (unsigned i = 0; i < ISM_CHUNKS; i++)
+		if (I->chunks[i].host && I->chunks[i].host <= NPP_MAX_HOSTS)
+			has[I->chunks[i].host - 1]++;
+	return len == 0 ||
+	       ism_fair(I, h, ISM_CHUNKS, has, (uint32_t)((off + len - 1) / ISM_CHUNK_BYTES - off / ISM_CHUNK_BYTES) + 1);
+}
+
 static void on_extent(struct ism *I, unsigned h, unsigned ctx, const struct npp_msg *m)
 {
 	struct ism_host *hs = ism_hst(I, h);
@@ -32,7 +44,7 @@ static void on_extent(struct ism *I, unsigned h, unsigned ctx, const struct npp_
 		ism_proto_error(I, h);
 		return;
 	}
-	err = ism_mem_add(I->chunks, &hs->heap, h, m->off, len);
+	err = extent_is_fair(I, h, m->off, len) ? ism_mem_add(I->chunks, &hs->heap, h, m->off, len) : -ENOSPC;
 	if (err == 0)
 		hs->asked_us = 0;
 	else if (err != -EEXIST /* named again after a greeting */)
@@ -224,7 +236,7 @@ static struct npp_i2oq_cons *lane(struct ism *I, unsigned h, unsigned ctx)
 	return c->q ? c : NULL;
 }
 
-/* Up to BUDGET messages of one lane; *MORE: some are left. */
+/* Up to BUDGET messages of one lane; *MORE: some are left. What they cost. */
 static unsigned lane_run(struct ism *I, unsigned h, unsigned ctx, unsigned budget, bool *more)
 {
 	struct npp_i2oq_cons *c = lane(I, h, ctx);
@@ -241,6 +253,7 @@ static unsigned lane_run(struct ism *I, unsigned h, unsigned ctx, unsigned budge
 		I->host[h]->scan_due = true;
 		nk_thread_raise(&I->nk, I->th_scan);
 	}
+	I->msg_cost = 0;
 	while (n < budget && npp_i2oq_poll(c, &m) == 1) {
 		n++;
 		ism_msg(I, h, ctx, &m);
@@ -248,42 +261,55 @@ static unsigned lane_run(struct ism *I, unsigned h, unsigned ctx, unsigned budge
 	if (c->errors != errors)
 		ism_proto_error(I, h);
 	*more = n == budget;
-	return n ? n : 1;
+	return (n ? n : 1) + I->msg_cost;
 }
 
-/* Whole words of 64 lanes, in turn, until BUDGET is used up: no lane waits for ever. */
+/* Lane by lane in turn until BUDGET is used up: none waits for ever. */
 static unsigned host_run(struct ism *I, unsigned h, unsigned budget)
 {
 	struct ism_host_map *hm = I->host[h];
-	unsigned n = 0, w;
+	unsigned n = 0, at = hm->turn, w;
 
-	for (unsigned i = 0; i < NPP_MAX_CTX / 64 && n < budget; i++) {
-		w = hm->turn++ % (NPP_MAX_CTX / 64);
-		for (uint64_t todo = hm->carry[w]; todo; todo &= todo - 1) {
+	/* All words, and the first one's beginning at the end. */
+	for (unsigned i = 0; i <= NPP_MAX_CTX / 64 && n < budget; i++) {
+		uint64_t todo;
+
+		w = at / 64 % (NPP_MAX_CTX / 64);
+		for (todo = hm->carry[w] & ~0ull << at % 64; todo && n < budget; todo &= todo - 1) {
 			unsigned bit = (unsigned)__builtin_ctzll(todo);
 			bool more;
 
 			n += lane_run(I, h, w * 64 + bit, PER_LANE, &more);
 			if (!more)
 				hm->carry[w] &= ~(1ull << bit);
+			at = w * 64 + bit + 1;
 		}
+		if (!todo)
+			at = (w + 1) * 64;
 	}
+	hm->turn = at % NPP_MAX_CTX;
 	hm->carry_any = false;
 	for (w = 0; w < NPP_MAX_CTX / 64; w++)
 		hm->carry_any |= hm->carry[w] != 0;
 	return n;
 }
 
+/* Hosts with something to say have equal parts of BUDGET, and another one is first each time. */
 unsigned ism_host_run(struct ism *I, unsigned budget)
 {
-	unsigned n = 0;
+	unsigned n = 0, busy = 0, first = I->host_turn++;
 
-	for (unsigned h = 0; h < NPP_MAX_HOSTS && n < budget; h++) {
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
 		if (!I->host[h])
 			continue;
 		marks_take(I->host[h]);
-		if (I->host[h]->carry_any)
-			n += host_run(I, h, budget - n);
+		busy += I->host[h]->carry_any;
+	}
+	for (unsigned k = 0; k < NPP_MAX_HOSTS && busy; k++) {
+		unsigned h = (first + k) % NPP_MAX_HOSTS;
+
+		if (I->host[h] && I->host[h]->carry_any)
+			n += host_run(I, h, (budget + busy - 1) / busy);
 	}
 	return n;
 }

@@ -40,15 +40,48 @@ static void hash_remove(struct ism *I, struct ism_sess *s)
 		*p = s->hash_next;
 }
 
-/* While several hosts share this IOP, none may take more than three quarters. */
-static bool within_quota(struct ism *I, unsigned h)
+bool ism_fair(const struct ism *I, unsigned h, uint32_t max, const uint32_t has[NPP_MAX_HOSTS], uint32_t want)
 {
-	uint32_t n = I->r->host[h].n_sess, max = I->r->lay.n_sess;
+	uint32_t expected = I->env.global ? I->env.global->share_hosts : 0, hosts = 0, part;
+	uint64_t used = want, owed = 0;
+
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++)
+		hosts += I->r->host[i].state != ISM_HOST_NONE;
+	expected = expected > hosts && expected <= NPP_MAX_HOSTS ? expected : hosts;
+	part = max / 2 / (expected ? expected : 1);
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		used += has[i];
+		if (i != h && I->r->host[i].state != ISM_HOST_NONE && has[i] < part)
+			owed += part - has[i];
+	}
+	owed += (uint64_t)part * (expected - hosts);
+	return used <= max && (has[h] + want <= part || used + owed <= max);
+}
+
+static bool shared(const struct ism *I)
+{
 	unsigned hosts = 0;
 
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++)
 		hosts += I->r->host[i].state != ISM_HOST_NONE;
-	return hosts <= 1 ? n < max : n < max - max / 4;
+	return hosts > 1 || (I->env.global && I->env.global->share_hosts > 1);
+}
+
+/* Rows, and with them TCBs, listeners and endpoints of the stack. */
+static bool within_quota(const struct ism *I, unsigned h, enum ism_kind kind)
+{
+	uint32_t has[NPP_MAX_HOSTS], max;
+
+	if (!shared(I))
+		return true; /* the pool is the bound */
+	max = kind == ISM_LISTENER ? ISM_MAX_LISTENERS : kind == ISM_DGRAM ? ISM_MAX_UDP : stack_conn_limit(I->stack);
+	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
+		const struct ism_host *hs = &I->r->host[i];
+
+		has[i] = kind == ISM_LISTENER ? hs->n_listeners : kind == ISM_DGRAM ? hs->n_udp :
+			 hs->n_sess - hs->n_listeners - hs->n_udp;
+	}
+	return ism_fair(I, h, max, has, 1);
 }
 
 struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uint32_t sock, uint32_t gen)
@@ -56,7 +89,7 @@ struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uin
 	struct ism_sess *s;
 	uint32_t i, sgen;
 
-	if (!within_quota(I, h))
+	if (!within_quota(I, h, kind))
 		return NULL;
 	i = npp_pool_get(&I->r->pool);
 	if (i == NPP_POOL_NONE)

@@ -90,8 +90,6 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 	struct ism_sess *s;
 	int err = -ENOBUFS;
 
-	if (I->r->host[h].n_udp >= ISM_MAX_UDP / 2)
-		return -ENOBUFS;
 	s = ism_sess_new(I, h, ISM_DGRAM, m->sock, m->sock_gen);
 	if (!s)
 		return -ENOBUFS;

@@ -7,7 +7,10 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "npp-ism/stack/tcp.h"
+#include "shm/share.h"
 
 struct lookup_key {
 	union npp_addr la, ra;
@@ -134,30 +137,48 @@ static int listener_score(const struct tcp_lsn *l, const union npp_addr *addr, u
 	return npp_addr_is_v4(addr) && !l->l.v6only ? 1 : 0;
 }
 
-/* The best listener; among several equal ones (SO_REUSEPORT) HASH picks. */
+/* Of the hosts in LISTENING the one that has the flow of PKT. */
+static unsigned pick_host(const struct stack *s, const struct pkt *pkt, uint16_t lport, unsigned listening)
+{
+	const struct npp_global *g = s->env->global;
+	/* acquire: pairs with nppd's release; one word is the whole list */
+	uint64_t members = atomic_load_explicit(&g->share, memory_order_acquire);
+	uint16_t rport = (uint16_t)(pkt->l4[0] << 8 | pkt->l4[1]);
+
+	return npp_share_pick(members, g->share_policy, listening,
+			      npp_share_hash(g, &pkt->src, rport, &pkt->dst, lport));
+}
+
+/* The best listener; among equal ones first a host is chosen, then (SO_REUSEPORT) HASH picks. */
 struct tcp_lsn *tcp_lookup_listener(struct stack *s, const struct pkt *pkt, uint16_t lport, uint32_t hash)
 {
 	struct tcp_lsn *best = NULL;
+	uint32_t equal[NPP_MAX_HOSTS] = { 0 }, pick;
+	unsigned hosts = 0, host;
 	int best_score = 0;
-	uint32_t equal = 0, pick;
 
 	for (uint32_t i = *listener_bucket(s, lport); i != TCP_NONE; i = s->tcp->lsns[i].hnext) {
 		struct tcp_lsn *l = &s->tcp->lsns[i];
 		int score = listener_score(l, &pkt->dst, lport);
 
+		if (!score || score < best_score)
+			continue;
 		if (score > best_score) {
 			best = l;
 			best_score = score;
-			equal = 1;
-		} else if (score && score == best_score) {
-			equal++;
+			hosts = 0;
+			memset(equal, 0, sizeof equal);
 		}
+		hosts |= 1u << (l->l.user_host % NPP_MAX_HOSTS);
+		equal[l->l.user_host % NPP_MAX_HOSTS]++;
 	}
-	if (equal < 2)
-		return best;
-	pick = (uint32_t)(((uint64_t)(hash * 0x9e3779b1u) * equal) >> 32);
+	if (!best)
+		return NULL;
+	host = hosts & (hosts - 1) ? pick_host(s, pkt, lport, hosts) : best->l.user_host % NPP_MAX_HOSTS;
+	pick = equal[host] < 2 ? 0 : (uint32_t)(((uint64_t)(hash * 0x9e3779b1u) * equal[host]) >> 32);
 	for (uint32_t i = *listener_bucket(s, lport); i != TCP_NONE; i = s->tcp->lsns[i].hnext)
-		if (listener_score(&s->tcp->lsns[i], &pkt->dst, lport) == best_score && pick-- == 0)
+		if (s->tcp->lsns[i].l.user_host % NPP_MAX_HOSTS == host &&
+		    listener_score(&s->tcp->lsns[i], &pkt->dst, lport) == best_score && pick-- == 0)
 			return &s->tcp->lsns[i];
 	return best;
 }

@@ -21,10 +21,11 @@ static bool alive(const struct tcb *t)
 
 /* ---- listeners --------------------------------------------------------------------------- */
 
+/* Between hosts nppd has judged when it granted the port. */
 static bool listener_conflicts(const struct tcp_lsn *l, const struct tcp_listener *want)
 {
 	return l->in_use && l->l.port == want->port && npp_addr_eq(&l->l.addr, &want->addr) &&
-	       !(l->l.reuseport && want->reuseport && l->l.user_host == want->user_host);
+	       l->l.user_host == want->user_host && !(l->l.reuseport && want->reuseport);
 }
 
 struct tcp_listener *stack_listen(struct stack *s, const struct tcp_listener *template, int *err)

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "npp-ism/stack/udp_priv.h"
+#include "shm/share.h"
 
 struct udp_key { union npp_addr laddr, raddr; uint16_t lport, rport; uint32_t v6only; };
 
@@ -89,16 +90,16 @@ static bool key_eq(const struct udp_key *a, const struct udp_key *b)
 	       npp_addr_eq(&a->raddr, &b->raddr) && a->v6only == b->v6only;
 }
 
-/* Who shares an address without SO_REUSEPORT comes first, the latest before the others: the
- * first has all. The members of a reuseport group stand in the same order in every IOP. */
+/* Host by host. Who shares an address without SO_REUSEPORT comes first, the latest before the others:
+ * the first has all. The members of a reuseport group stand in the same order in every IOP. */
 static bool member_before(const struct udp_endpoint *a, const struct udp_endpoint *b)
 {
+	if (a->user_host != b->user_host)
+		return a->user_host < b->user_host;
 	if (a->reuseport != b->reuseport)
 		return b->reuseport;
 	if (!a->reuseport)
 		return (int32_t)(a->order - b->order) > 0;
-	if (a->user_host != b->user_host)
-		return a->user_host < b->user_host;
 	return a->user_sock < b->user_sock;
 }
 
@@ -228,15 +229,37 @@ struct udp_ep *udp_next(struct stack *s, const struct udp_ep *ep)
 	return chain_find(s, ep->next, &k);
 }
 
+/* The first endpoint of the host that has the flow, of FIRST's group. */
+static struct udp_ep *host_pick(struct stack *s, struct udp_ep *first, const struct udp_key *flow)
+{
+	const struct npp_global *g = s->env->global;
+	struct udp_ep *ep;
+	unsigned hosts = 0, host;
+
+	for (ep = first; ep; ep = udp_next(s, ep))
+		hosts |= 1u << (ep->pub.user_host % NPP_MAX_HOSTS);
+	if (!(hosts & (hosts - 1)))
+		return first;
+	/* acquire: pairs with nppd's release; one word is the whole list */
+	host = npp_share_pick(atomic_load_explicit(&g->share, memory_order_acquire), g->share_policy, hosts,
+			      npp_share_hash(g, &flow->raddr, flow->rport, &flow->laddr, flow->lport));
+	for (ep = first; ep->pub.user_host % NPP_MAX_HOSTS != host; ep = udp_next(s, ep))
+		;
+	return ep;
+}
+
 /* Which member of FIRST's group serves the flow. */
 static struct udp_ep *group_pick(struct stack *s, struct udp_ep *first, const struct udp_key *flow)
 {
 	struct udp_ep *ep;
 	uint32_t n = 0, pick;
 
-	if (!first->pub.reuseport || !udp_next(s, first))
+	if (!udp_next(s, first))
 		return first;
-	for (ep = first; ep; ep = udp_next(s, ep))
+	first = host_pick(s, first, flow);
+	if (!first->pub.reuseport)
+		return first;
+	for (ep = first; ep && ep->pub.user_host == first->pub.user_host; ep = udp_next(s, ep))
 		n++;
 	pick = (uint32_t)(npp_siphash(s->cfg.hash_key, flow, sizeof *flow) >> 32) % n;
 	for (ep = first; pick; pick--)
@@ -285,8 +308,8 @@ static int addr_check(struct stack *s, struct udp_endpoint *t)
 
 static bool may_share(const struct udp_endpoint *a, const struct udp_endpoint *b)
 {
-	return (a->reuseport && b->reuseport) ||
-	       (a->reuseaddr && b->reuseaddr && a->user_host == b->user_host);
+	/* Between hosts nppd has judged when it granted the port. */
+	return a->user_host != b->user_host || (a->reuseport && b->reuseport) || (a->reuseaddr && b->reuseaddr);
 }
 
 /* May T have its address beside what is bound? */

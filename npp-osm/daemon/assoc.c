@@ -104,7 +104,8 @@ int osm_assoc_new(struct npp_osm *o, const struct npp_ctl_bind *b, uint32_t uid,
 	o->assoc[i] = (struct osm_assoc){ .op = o->assoc[i].op, .pick = b->port == 0 };
 	r = &o->books->assoc[i];
 	*r = (struct osm_assoc_rec){ .sock = b->sock, .gen = b->gen, .uid = uid, .addr = b->addr, .port = b->port,
-				     .proto = b->proto, .reuse = b->reuse, .order = next_order(o) };
+				     .proto = b->proto, .order = next_order(o),
+				     .reuse = (b->reuse & ~NPP_PORT_ALONE) | (b->port ? 0 : NPP_PORT_ALONE) };
 	set_state(o, i, OSM_AS_GRANTING);
 	o->assoc_of[b->sock] = (uint16_t)(i + 1);
 	if (i >= o->assoc_hi)

@@ -316,6 +316,9 @@ void osm_npp_input(struct npp_osm *o, unsigned a)
 		case NPP_CTL_IOP_STATE:
 			on_iop_state(o, a, &o->msg);
 			break;
+		case NPP_CTL_PING:
+			osm_npp_send(o, a, NPP_CTL_PONG, o->msg.hdr.seq, NULL, 0);
+			break;
 		default:
 			npp_warnx("NPP %s sends a message of type %u", n->name, o->msg.hdr.type);
 		}

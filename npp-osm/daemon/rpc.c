@@ -265,7 +265,7 @@ static int on_listen(struct npp_osm *o, unsigned i, uint32_t seq, const void *bo
 	if (r->proto != IPPROTO_TCP)
 		return -EOPNOTSUPP;
 	if (r->state == OSM_AS_BOUND) {
-		r->reuse = b->reuse;
+		r->reuse = (b->reuse & ~NPP_PORT_ALONE) | (r->reuse & NPP_PORT_ALONE);
 		owe(o, (unsigned)as, i, seq);
 		err = osm_assoc_listen(o, (unsigned)as, b->backlog);
 		if (err)

@@ -745,6 +745,84 @@ START_TEST(close_before_connect_frees_the_record)
 }
 END_TEST
 
+/* ---- hosts beside one another -------------------------------------------------------------------- */
+
+/* Host 1 says something on every lane that it has, again and again; host 0 is served in the same
+ * round, whichever of them is first. */
+START_TEST(a_host_that_floods_delays_another_by_one_round_at_most)
+{
+	env_attach(e, 1);
+	for (uint32_t sock = 20; sock < 28; sock++) {
+		for (unsigned c = 1; c < NPP_MAX_CTX; c++)
+			for (unsigned k = 0; k < NPP_I2OQ_DEPTH; k++)
+				env_post(e, 1, c, (struct npp_msg){ .type = NPP_MSG_LOOK, .sock = 1 });
+		program_connects(sock, 80);
+		env_post(e, 0, 3, env_msg(e, 0, NPP_MSG_CONNECT, sock, 0));
+		ck_assert_uint_lt(ism_host_run(e->I, 256), 256 + 4 * 16);
+		ck_assert_uint_ne(env_sock(e, 0, sock)->ism_handle, ISM_NONE);
+	}
+	env_run(e);
+}
+END_TEST
+
+/* A long accept queue makes LOOK dear: it counts as what it costs. */
+START_TEST(dear_messages_count_for_more)
+{
+	struct npp_i2oq_cons *c;
+
+	env_attach(e, 1);
+	env_listen(e, 1, 1, 8080, 8192, 8);
+	for (unsigned ctx = 3; ctx < 7; ctx++)
+		for (unsigned k = 0; k < 16; k++)
+			env_post(e, 1, ctx, env_msg(e, 1, NPP_MSG_LOOK, 1, 0));
+	ism_host_run(e->I, 256);
+	c = &e->I->host[1]->cons[5];
+	ck_assert(!c->q || c->post_tail != atomic_load(&c->q->post_head));
+	env_run(e);
+}
+END_TEST
+
+/* Host 1 takes whatever it can get: half of its even share of each thing is left for host 0. */
+START_TEST(a_host_that_hoards_leaves_others_their_part)
+{
+	unsigned n = 0, mine = 0;
+
+	env_attach(e, 1);
+	env_listen(e, 1, 1, 8080, 64, 64);
+	while (fake_accept(e->I->stack, env_listener(e, 8080), (uint16_t)(1000 + n)))
+		n++;
+	ck_assert_uint_eq(n, ENV_CONNS - ENV_CONNS / 4);
+	while (mine < ENV_CONNS / 4 && fake_accept(e->I->stack, env_listener(e, 80), (uint16_t)(3000 + mine)) &&
+	       env_claim(e, lane))
+		mine++;
+	ck_assert_uint_eq(mine, ENV_CONNS / 4);
+}
+END_TEST
+
+/* Crumbs of memory, one in each 4 MB, would fill the books of all. */
+START_TEST(a_host_that_lends_crumbs_leaves_room_in_the_books)
+{
+	uint64_t lent;
+
+	env_attach(e, 1);
+	e->I->r->host[1].heap_end = 1ull << 40; /* as if its memory were that large */
+	for (unsigned i = 0; i < ISM_CHUNKS; i++) {
+		env_post(e, 1, 0, (struct npp_msg){ .type = NPP_MSG_EXTENT, .arg2 = ISM_PAGE,
+						    .off = (1ull << 38) + (uint64_t)i * ISM_CHUNK_BYTES });
+		env_run(e);
+	}
+	ck_assert_uint_ge(e->I->r->host[1].heap.lent, ENV_EXTENT + ISM_CHUNKS / 2 * (uint64_t)ISM_PAGE);
+	e->I->r->host[1].heap_end = e->host[1].copy.heap_off + ENV_HEAP;
+	lent = e->I->r->host[0].heap.lent;
+	for (unsigned i = 0; i < 5; i++) {
+		env_post(e, 0, 0, (struct npp_msg){ .type = NPP_MSG_EXTENT, .off = env_alloc(e, 0, ENV_EXTENT, 4096),
+						    .arg2 = ENV_EXTENT });
+		env_run(e);
+	}
+	ck_assert_uint_eq(e->I->r->host[0].heap.lent, lent + 5 * ENV_EXTENT);
+}
+END_TEST
+
 /* ---- memory that goes away --------------------------------------------------------------------------- */
 
 START_TEST(host_that_tears_its_memory_loses_only_itself)
@@ -1444,6 +1522,10 @@ int main(void)
 	tcase_add_test(t, messages_seen_twice_are_harmless);
 	tcase_add_test(t, unlisten_resets_what_nobody_claimed);
 	tcase_add_test(t, host_detach_resets_its_connections_only);
+	tcase_add_test(t, a_host_that_floods_delays_another_by_one_round_at_most);
+	tcase_add_test(t, dear_messages_count_for_more);
+	tcase_add_test(t, a_host_that_hoards_leaves_others_their_part);
+	tcase_add_test(t, a_host_that_lends_crumbs_leaves_room_in_the_books);
 	CASE("connect");
 	tcase_add_test(t, connect_is_told_when_it_is_done);
 	tcase_add_test(t, connect_that_fails_leaves_its_error);

@@ -33,7 +33,7 @@ static void teardown(void)
 
 static int take(uint32_t host, const union npp_addr *a, uint16_t port)
 {
-	return grants_take(g, host, IPPROTO_TCP, a, &port);
+	return grants_take(g, host, IPPROTO_TCP, a, false, &port);
 }
 
 static bool bit(unsigned proto, uint16_t port)
@@ -63,6 +63,34 @@ START_TEST(two_hosts_cannot_own_the_same_port)
 }
 END_TEST
 
+START_TEST(hosts_that_share_own_a_port_together)
+{
+	uint16_t port = 0;
+
+	grants_sharing(g, 0, true);
+	grants_sharing(g, 1, true);
+	ck_assert_int_eq(take(0, &any, 80), 0);
+	ck_assert_int_eq(take(1, &any, 80), 0);
+	ck_assert_int_eq(take(1, &a1, 80), 0);
+	ck_assert_int_eq(take(2, &any, 80), -EADDRINUSE); /* shares with nobody */
+	ck_assert_uint_eq(grants_of_host(g, 1), 2);
+	ck_assert_uint_eq(grants_release_host(g, 0), 1);
+	ck_assert(bit(0, 80));
+	/* What was picked is one host's alone, by whomever. */
+	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, false, &port), 0);
+	ck_assert_int_eq(take(1, &any, port), -EADDRINUSE);
+	port = 40000;
+	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, true, &port), 0);
+	ck_assert_int_eq(take(1, &any, 40000), -EADDRINUSE);
+	port = 80;
+	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, true, &port), -EADDRINUSE);
+	/* Who stops sharing keeps what it has. */
+	ck_assert_int_eq(take(0, &any, 81), 0);
+	grants_sharing(g, 0, false);
+	ck_assert_int_eq(take(1, &any, 81), -EADDRINUSE);
+}
+END_TEST
+
 START_TEST(one_host_may_ask_twice)
 {
 	union npp_addr any6 = { .q = { 0, 0 } };
@@ -87,9 +115,9 @@ START_TEST(protocols_do_not_mix)
 	uint16_t port = 53;
 
 	ck_assert_int_eq(take(0, &any, 53), 0);
-	ck_assert_int_eq(grants_take(g, 1, IPPROTO_UDP, &any, &port), 0);
+	ck_assert_int_eq(grants_take(g, 1, IPPROTO_UDP, &any, false, &port), 0);
 	ck_assert(bit(0, 53) && bit(1, 53));
-	ck_assert_int_eq(grants_take(g, 1, IPPROTO_ICMP, &any, &port), -EPROTONOSUPPORT);
+	ck_assert_int_eq(grants_take(g, 1, IPPROTO_ICMP, &any, false, &port), -EPROTONOSUPPORT);
 	ck_assert_int_eq(grants_release(g, 0, IPPROTO_UDP, &any, 53), -ENOENT);
 }
 END_TEST
@@ -102,14 +130,14 @@ START_TEST(ephemeral_ports_are_all_different_until_none_is_left)
 	ck_assert_int_eq(take(1, &a1, 40000), 0);
 	for (unsigned i = 0; i < n - 1; i++) {
 		port = 0;
-		ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, &port), 0);
+		ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, false, &port), 0);
 		ck_assert(port >= GRANT_EPHEMERAL_FIRST && port <= GRANT_EPHEMERAL_LAST && port != 40000);
 	}
 	ck_assert_uint_eq(bits(), n);
 	port = 0;
-	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, &port), -EADDRINUSE);
+	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, false, &port), -EADDRINUSE);
 	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any, 50000), 0);
-	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, &port), 0);
+	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, false, &port), 0);
 	ck_assert_uint_eq(port, 50000);
 }
 END_TEST
@@ -201,6 +229,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, two_hosts_cannot_own_the_same_port);
+	tcase_add_test(t, hosts_that_share_own_a_port_together);
 	tcase_add_test(t, one_host_may_ask_twice);
 	tcase_add_test(t, protocols_do_not_mix);
 	tcase_add_test(t, ephemeral_ports_are_all_different_until_none_is_left);

@@ -89,6 +89,26 @@ START_TEST(whole_npp_is_read)
 }
 END_TEST
 
+START_TEST(hosts_that_share_are_read)
+{
+	ck_assert_int_eq(load(NPP "  hosts: {a: 2, b: 1, c: 0}\n  host_grace_ms: 7\n  host_frozen_ms: 0\n"), 0);
+	ck_assert_uint_eq(s.npp.n_share, 3);
+	ck_assert_str_eq(s.npp.share[0].name, "a");
+	ck_assert_uint_eq(s.npp.share[0].weight, 2);
+	ck_assert_uint_eq(s.npp.share[2].weight, 0);
+	ck_assert_uint_eq(s.npp.policy, NPP_SHARE_WEIGHT);
+	ck_assert_uint_eq(s.npp.grace_ms, 7);
+	ck_assert_uint_eq(s.npp.frozen_ms, 0);
+	settings_free(&s);
+	ck_assert_int_eq(load(NPP "  hosts: [b, a]\n  policy: standby\n"), 0);
+	ck_assert_str_eq(s.npp.share[0].name, "b");
+	ck_assert_uint_eq(s.npp.share[0].weight, 1);
+	ck_assert_uint_eq(s.npp.share[1].weight, 2);
+	ck_assert_uint_eq(s.npp.policy, NPP_SHARE_STANDBY);
+	ck_assert_uint_eq(s.npp.grace_ms, 1000);
+}
+END_TEST
+
 START_TEST(host_is_read)
 {
 	ck_assert_int_eq(load("host: {name: web1, npps: [acc1, acc2], memory: 100M, sockets: 1000, grace_ms: 5}"), 0);
@@ -166,6 +186,13 @@ static const struct { const char *text, *want; } bad[] = {
 	  ":1: key 'npp.name': 'a-name-that-is-long' is too long to name the port as well (at most 15): give 'port.name'" },
 	{ "npp: {name: ../x, addresses: [10.1.0.11/24]}",
 	  ":1: key 'npp.name': '../x' is not a name (letters, digits, '-', '_', '.')" },
+	{ NPP "  hosts: a\n", ":4: key 'npp.hosts': expected a map from hosts to weights, or a list of hosts" },
+	{ NPP "  hosts: {a: 101}\n", ":4: key 'npp.hosts.a': 101 is too large (0..100)" },
+	{ NPP "  hosts: {a: many}\n", ":4: key 'npp.hosts.a': 'many' is not a whole number" },
+	{ NPP "  hosts: {../a: 1}\n", ":4: key 'npp.hosts.../a': '../a' is no name of a host" },
+	{ NPP "  hosts: [a, a]\n", ":4: key 'npp.hosts[1]': 'a' stands there twice" },
+	{ NPP "  hosts: [a, b, c, d, e, f, g, h, i]\n", ":4: key 'npp.hosts[8]': an NPP has at most 8 hosts" },
+	{ NPP "  policy: none\n", ":4: key 'npp.policy': 'none' is not one of weight, standby" },
 	{ "host: {name: h}", ":1: key 'host.npps': is missing" },
 	{ "host: {name: h, npps: [a, b, c, d, e]}", ":1: key 'host.npps': has 5 entries, at most 4 allowed" },
 	{ "host: {name: h, npps: [a, a]}", ":1: key 'host.npps[1]': 'a' stands there twice" },
@@ -198,6 +225,7 @@ int main(void)
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, least_npp_gets_the_defaults);
 	tcase_add_test(t, whole_npp_is_read);
+	tcase_add_test(t, hosts_that_share_are_read);
 	tcase_add_test(t, host_is_read);
 	tcase_add_test(t, need_grows_with_iops_and_connections);
 	tcase_add_test(t, derived_values_differ_by_name_and_run_directory);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/share.h"
 #include "tests/unit/stack/tcp_helper.h"
 #include "tests/unit/suite.h"
 
@@ -241,6 +242,43 @@ START_TEST(listeners_are_found_by_address_and_port)
 	ck_assert_uint_eq(hits[wild->index], 0);
 	ck_assert_uint_gt(hits[a->index], 15);
 	ck_assert_uint_gt(hits[b->index], 15);
+}
+END_TEST
+
+static unsigned host_of(uint16_t port)
+{
+	uint8_t l4[20] = { (uint8_t)(port >> 8), (uint8_t)port };
+	struct pkt pkt = { .src = h->peer, .dst = h->addr, .l4 = l4, .l4_len = sizeof l4 };
+
+	return tcp_lookup_listener(h->s, &pkt, PORT, tcp_hash(h->s, &pkt.dst, PORT, &pkt.src, port))->l.user_host;
+}
+
+START_TEST(hosts_share_a_listener_by_weight_or_in_order)
+{
+	struct tcp_listener tmpl = { .addr = npp_addr_v4(0), .port = PORT, .backlog = 4 };
+	struct tcp_listener *l[3];
+	unsigned n[3] = { 0 };
+	int err;
+
+	for (uint8_t i = 0; i < 3; i++) {
+		tmpl.user_host = i;
+		l[i] = stack_listen(h->s, &tmpl, &err);
+		ck_assert_ptr_nonnull(l[i]);
+	}
+	ck_assert_ptr_null(stack_listen(h->s, &tmpl, &err)); /* the same host twice */
+	h->global->share = npp_share_with(npp_share_with(0, 0, 2), 1, 1); /* 2 is no member */
+	for (uint16_t port = 1; port <= 600; port++)
+		n[host_of(port)]++;
+	ck_assert(n[0] > 340 && n[0] < 460);
+	ck_assert_uint_eq(n[2], 0);
+	h->global->share_policy = NPP_SHARE_STANDBY;
+	for (uint16_t port = 1; port <= 50; port++)
+		ck_assert_uint_eq(host_of(port), 1);
+	stack_unlisten(h->s, l[1]);
+	ck_assert_uint_eq(host_of(77), 0);
+	stack_unlisten(h->s, l[0]);
+	ck_assert_uint_eq(host_of(77), 2);
+	stack_unlisten(h->s, l[2]);
 }
 END_TEST
 
@@ -729,6 +767,7 @@ int main(void)
 	tcase_add_test(tc, listen_with_a_queue_that_stays_full_drops_syn);
 	tcase_add_test(tc, listen_with_a_full_accept_queue_holds_few_syns);
 	tcase_add_test(tc, listeners_are_found_by_address_and_port);
+	tcase_add_test(tc, hosts_share_a_listener_by_weight_or_in_order);
 	tcase_add_test(tc, syn_received_syn_again_is_answered_again);
 	tcase_add_test(tc, syn_received_rst_must_be_exact);
 	tcase_add_test(tc, syn_received_wrong_ack_is_reset);

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "npp-ism/stack/priv.h"
+#include "shm/share.h"
 #include "tests/unit/stack/ip_rig.h"
 #include "tests/unit/suite.h"
 
@@ -84,7 +85,6 @@ START_TEST(of_those_that_share_the_latest_has_it_and_peers_go_first)
 	struct udp_endpoint *a = bind_shared(0xffffffffu, 0), *b = bind_shared(0, 0), *c;
 
 	ck_assert(a && b);
-	ck_assert_ptr_null(bind_shared(9, 1)); /* another host */
 	in(RIG_PEER, 99, RIG_US, 53, 10);
 	ck_assert_int_eq(got_by(), b->index);
 	ck_assert_int_eq(stack_udp_connect(s, b, &none, &peer, 99), 0);
@@ -191,6 +191,46 @@ START_TEST(a_reuseport_group_shares_and_each_flow_stays)
 	for (uint16_t i = 0; i < 200; i++)
 		in(RIG_PEER, (uint16_t)(1000 + i), RIG_US, 53, 1);
 	ck_assert_uint_eq(r->n_dgrams, 200);
+}
+END_TEST
+
+/* Two sockets of host 0 and one of host 1 for the same port: first a host is chosen, then a socket of its. */
+START_TEST(hosts_share_a_port_by_weight_and_all_stacks_agree)
+{
+	struct udp_endpoint t = { .lport = 53, .reuseport = 1, .user_sock = 7 }, *ep[3];
+	unsigned n[64] = { 0 }, by0;
+	int64_t first[300];
+
+	r->g->share = npp_share_with(npp_share_with(0, 0, 1), 1, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		t.user_host = i == 1;
+		t.reuseport = i != 1;
+		t.user_sock = 10 - i;
+		ep[i] = stack_udp_bind(s, &t, &err);
+		ck_assert_ptr_nonnull(ep[i]);
+	}
+	for (uint16_t i = 0; i < 300; i++) {
+		in(RIG_PEER, (uint16_t)(1000 + i), RIG_US, 53, 1);
+		n[first[i] = got_by()]++;
+	}
+	by0 = n[ep[0]->index] + n[ep[2]->index];
+	ck_assert(by0 > 40 && by0 < 110);
+	ck_assert(n[ep[0]->index] > 10 && n[ep[2]->index] > 10);
+	rig_attach(r, 0);
+	for (uint16_t i = 0; i < 300; i++) {
+		in(RIG_PEER, (uint16_t)(1000 + i), RIG_US, 53, 1);
+		ck_assert_int_eq(got_by(), first[i]);
+	}
+	/* Host 1 fails: its word goes first, then its sockets. */
+	r->g->share = npp_share_with(r->g->share, 1, 0);
+	for (uint16_t i = 0; i < 100; i++) {
+		in(RIG_PEER, (uint16_t)(1000 + i), RIG_US, 53, 1);
+		ck_assert_int_ne(got_by(), ep[1]->index);
+	}
+	stack_udp_unbind(s, ep[0]);
+	stack_udp_unbind(s, ep[2]);
+	in(RIG_PEER, 1000, RIG_US, 53, 1); /* no member is left: who listens has it */
+	ck_assert_int_eq(got_by(), ep[1]->index);
 }
 END_TEST
 
@@ -373,6 +413,7 @@ int main(void)
 	tcase_add_test(tc, addresses_are_owned_once_unless_all_share);
 	tcase_add_test(tc, the_table_is_bounded_and_handles_change);
 	tcase_add_test(tc, a_reuseport_group_shares_and_each_flow_stays);
+	tcase_add_test(tc, hosts_share_a_port_by_weight_and_all_stacks_agree);
 	tcase_add_test(tc, lengths_and_checksums_that_lie_are_counted);
 	tcase_add_test(tc, short_udp_length_cuts_and_no_checksum_is_allowed);
 	tcase_add_test(tc, broadcast_reaches_all_who_listen);
