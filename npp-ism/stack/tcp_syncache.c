@@ -347,7 +347,8 @@ static bool syn_promote(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, b
 static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 {
 	uint32_t rcv_nxt = e->irs + 1;
-	bool in_window = seq_geq(seg->seq, rcv_nxt) && seq_leq(seg->seq, rcv_nxt + e->wnd);
+	bool begins = seq_geq(seg->seq, rcv_nxt) && seq_lt(seg->seq, rcv_nxt + e->wnd);
+	bool in_window = begins || (seq_lt(seg->seq, rcv_nxt) && seq_gt(seg->seq + seg_space(seg), rcv_nxt));
 
 	if (seg->flags & TCPF_RST) { /* RFC 5961, 3 */
 		if (seg->seq == rcv_nxt) {
@@ -355,7 +356,7 @@ static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp
 			tcp_syncache_free(s, e);
 		} else {
 			STAT_INC(s, IS_DROP_TCP_WINDOW);
-			if (in_window)
+			if (begins)
 				syn_challenge(s, e);
 		}
 		return true;

@@ -14,6 +14,7 @@
 #include "npp-ism/stack/tcp.h"
 
 #define TW_OPEN_WND 32768u	/* a few segments, within what any shift can say */
+#define TW_WND_MAX (1u << 30)	/* RFC 7323, 2.3 */
 
 _Static_assert(TCP_2MSL_US == TCP_FIN_WAIT_2_US, "one queue needs one waiting time");
 
@@ -200,7 +201,7 @@ bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w)
 /* RFC 6191, 2, and RFC 1122, 4.2.2.13: may this SYN begin a new connection? */
 static bool tw_syn_is_new(const struct tcp_tw *w, const struct tcp_seg *seg)
 {
-	if (w->state != TCP_ST_TIME_WAIT || seg->flags & TCPF_ACK)
+	if (w->state != TCP_ST_TIME_WAIT || seg->flags & (TCPF_ACK | TCPF_FIN))
 		return false;
 	if (w->ts_ok && seg->opt & TO_TS && seg->tsval != w->ts_recent)
 		return seq_gt(seg->tsval, w->ts_recent);
@@ -210,6 +211,12 @@ static bool tw_syn_is_new(const struct tcp_tw *w, const struct tcp_seg *seg)
 /* What FIN_WAIT_2 still waits for. */
 static void tw_fin_wait_2(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg)
 {
+	/* RFC 5961, 5.2; how far back an ACK may be old is not remembered, but no window is larger. */
+	if (seq_gt(seg->ack, w->snd_nxt) || seq_lt(seg->ack, w->snd_nxt - TW_WND_MAX)) {
+		STAT_INC(s, IS_DROP_TCP_ACK);
+		tw_ack(s, w, true);
+		return;
+	}
 	if (seg->len && seq_gt(seg->seq + seg->len, w->rcv_nxt)) {
 		/* Data that nobody will read (RFC 1122, 4.2.2.13). */
 		STAT_INC(s, IS_DROP_TCP_NO_CONN);
@@ -222,7 +229,22 @@ static void tw_fin_wait_2(struct stack *s, struct tcp_tw *w, const struct tcp_se
 		w->state = TCP_ST_TIME_WAIT;
 		tw_restart(s, w);
 		tw_ack(s, w, false);
+	} else if (seg_space(seg)) {
+		tw_ack(s, w, true); /* a copy of what was acknowledged, or a FIN behind a gap */
 	}
+}
+
+/* Ignored in TIME_WAIT (RFC 1337); as anywhere else in FIN_WAIT_2 (RFC 5961, 3.2). */
+static void tw_reset(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg)
+{
+	if (w->state == TCP_ST_FIN_WAIT_2 && seg->seq == w->rcv_nxt) {
+		STAT_INC(s, IS_TCP_RST_IN);
+		tcp_tw_free(s, w);
+		return;
+	}
+	STAT_INC(s, IS_DROP_TCP_STATE);
+	if (w->state == TCP_ST_FIN_WAIT_2 && seq_gt(seg->seq, w->rcv_nxt) && seq_lt(seg->seq, w->rcv_nxt + w->rcv_wnd))
+		tw_ack(s, w, true);
 }
 
 bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, uint32_t *min_iss)
@@ -232,13 +254,7 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 			 seq_geq(seg->seq + seg_space(seg), w->rcv_nxt);
 
 	if (seg->flags & TCPF_RST) {
-		/* Ignored in TIME_WAIT (RFC 1337); exact in FIN_WAIT_2 (RFC 5961). */
-		if (w->state == TCP_ST_FIN_WAIT_2 && seg->seq == w->rcv_nxt) {
-			STAT_INC(s, IS_TCP_RST_IN);
-			tcp_tw_free(s, w);
-		} else {
-			STAT_INC(s, IS_DROP_TCP_STATE);
-		}
+		tw_reset(s, w, seg);
 		return false;
 	}
 	if (seg->flags & TCPF_SYN) {
