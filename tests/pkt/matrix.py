@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# matrix.py - doc/conformance.md, from the tables of the suite: `make conformance`
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import expectations as X  # noqa: E402
+
+SHORT = {"SYN-RECEIVED (active)": "SYN-RCVD active", "SYN-RECEIVED": "SYN-RCVD", "ESTABLISHED": "ESTAB", "FIN-WAIT-2 (closed)": "FW-2 closed",
+         "FIN-WAIT-1": "FW-1", "FIN-WAIT-2": "FW-2", "CLOSE-WAIT": "CL-WAIT", "TIME-WAIT": "TIME-W", "LAST-ACK": "LAST-A"}
+
+
+def row(cells):
+    print("| " + " | ".join(cells) + " |")
+
+
+def text(c):
+    if c is None:
+        return "-"
+    answer, after, _, why = c
+    move = "" if after == "=" else " > " + after.replace("=/", "= / ")
+    return answer.replace("/", " / ") + move + (" *" if why else "")
+
+
+print("""# Which segment does what in which state
+
+Made by `make conformance` from the tables of the suite, tests/pkt/expectations.py; tests/pkt/states.t
+runs every cell against real processes over IPv4 (no TCP options) and IPv6 (timestamps, SACK, window scaling).
+
+A cell: the answer, then `>` and the state afterwards if it is another one. `ack+N` acknowledges N bytes more
+than before; `rst` is made of the segment's ACK field, `rstack` of its sequence number; `any`: whatever;
+alternatives by `/`, `=` the same state. `-`: there is no such cell, nothing is in flight that could be quoted. `*`: other than the RFC has it, see below.
+SYN-RCVD active is that of a simultaneous open; FW-2 closed that of a program that called close(), not shutdown().
+""")
+row(["event"] + [SHORT.get(s, s) for s in X.STATES])
+row(["---"] * (1 + len(X.STATES)))
+for e, what in X.EVENTS.items():
+    row([what] + [text(X.cell(s, e)) for s in X.STATES])
+cells = [X.cell(s, e) for s in X.STATES for e in X.EVENTS]
+there = [c for c in cells if c]
+print(f"""
+{len(there)} of {len(cells)} cells exist, all are covered.
+
+## Where it stands
+
+Sections are of RFC 9293 if no RFC is named.
+""")
+row(["event", "synchronized states", "others"])
+row(["---"] * 3)
+for e, what in X.EVENTS.items():
+    base = (X.cell("ESTABLISHED", e) or X.cell("LISTEN", e))[2]
+    other = {}
+    for s in X.STATES:
+        c = X.cell(s, e)
+        if c and c[2] != base:
+            other.setdefault(c[2], []).append(SHORT.get(s, s))
+    row([what, base.replace("9293 ", ""), "; ".join(f"{', '.join(v)}: {k.replace('9293 ', '')}" for k, v in other.items())])
+print("""
+## Otherwise by choice
+""")
+row(["state", "event", "npp", "why"])
+row(["---"] * 4)
+for (s, e), (answer, after, why) in X.DEVIATIONS.items():
+    row([s, X.EVENTS[e], f"{answer} > {after}", why])
