@@ -25,6 +25,7 @@
 #define TERM_MS 3000
 #define NPPD_TERM_MS 10000
 #define KILL_MS 10000
+#define OWNER_GONE_MS 2000
 
 struct ns_set { ino_t inode[TOPO_MAX_NETS + TOPO_MAX_NODES]; unsigned n; };
 
@@ -326,13 +327,35 @@ static bool is_dead(const struct lab *l)
 	return l->n_procs > 0;
 }
 
+/* Takes the lock of NAME, unless somebody is at work on it. What an npp-lab that was killed
+ * had just started may hold its lock for a moment. */
+static int lock_to_clean(struct lab *l, const char *name)
+{
+	struct lab seen = { .lock = -1 };
+	struct lab_proc owner;
+	int64_t end = now_ms() + OWNER_GONE_MS;
+	bool gone;
+	int r;
+
+	while ((r = lab_lock(l, name, false, NULL)) == -EWOULDBLOCK && now_ms() < end) {
+		gone = lab_load(&seen, name, NULL) == 0;
+		owner = (struct lab_proc){ .pid = seen.owner_pid, .start = seen.owner_start };
+		gone = gone && !proc_alive(&owner);
+		lab_free(&seen);
+		if (!gone)
+			break;
+		pause_ms(10);
+	}
+	return r;
+}
+
 static int clean_one(const char *name)
 {
 	struct npp_err e = { "" };
 	struct lab l, seen = { .lock = -1 };
 	int r;
 
-	if (lab_lock(&l, name, false, NULL) < 0)
+	if (lock_to_clean(&l, name) < 0)
 		return 0;	/* somebody is at work on it: not dead */
 	r = lab_load(&seen, name, NULL);
 	if (r == -ENOENT) {

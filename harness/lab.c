@@ -19,18 +19,22 @@
 
 /* ---- lab.json ------------------------------------------------------------------------- */
 
+/* Another version of npp-lab may have written the file: what `down` cannot do without is
+ * required, the rest is read if it is there, and what is not known is passed over. */
 #define STR(type, member) { #member, NPP_CONF_STR, offsetof(type, member), .flags = NPP_CONF_REQUIRED }
+#define OPT(type, member) { #member, NPP_CONF_STR, offsetof(type, member), .dflt = "" }
+#define OTHERS { .type = NPP_CONF_OTHERS }
 #define REQ NPP_CONF_REQUIRED
 
 static const struct npp_conf_field net_fields[] = {
-	STR(struct lab_net, name), STR(struct lab_net, subnet), STR(struct lab_net, ns),
+	STR(struct lab_net, name), OPT(struct lab_net, subnet), STR(struct lab_net, ns), OTHERS,
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema net_schema = { sizeof(struct lab_net), net_fields, NULL };
 static const struct npp_conf_field net_item = { .type = NPP_CONF_MAP, .sub = &net_schema, .size = sizeof(struct lab_net) };
 
 static const struct npp_conf_field if_fields[] = {
-	STR(struct lab_if, network), STR(struct lab_if, address), STR(struct lab_if, mac),
+	OPT(struct lab_if, network), OPT(struct lab_if, address), OPT(struct lab_if, mac), OTHERS,
 	{ "address6", NPP_CONF_STR, offsetof(struct lab_if, address6), .flags = 0, .dflt = "" },
 	{ "wire", NPP_CONF_STR, offsetof(struct lab_if, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
@@ -40,13 +44,13 @@ static const struct npp_conf_field if_item = { .type = NPP_CONF_MAP, .sub = &if_
 static const struct npp_conf_field name_item = { .type = NPP_CONF_STR, .size = sizeof(const char *) };
 
 static const struct npp_conf_field node_fields[] = {
-	STR(struct lab_node, name), STR(struct lab_node, kind), STR(struct lab_node, stack),
-	STR(struct lab_node, ns),
-	{ "networks", NPP_CONF_LIST, offsetof(struct lab_node, ifs), .flags = REQ, .max = TOPO_MAX_IFS,
+	STR(struct lab_node, name), OPT(struct lab_node, kind), OPT(struct lab_node, stack),
+	STR(struct lab_node, ns), OTHERS,
+	{ "networks", NPP_CONF_LIST, offsetof(struct lab_node, ifs), .max = TOPO_MAX_IFS,
 	  .count_off = offsetof(struct lab_node, n_ifs), .item = &if_item },
-	{ "npps", NPP_CONF_LIST, offsetof(struct lab_node, npps), .flags = REQ, .max = TOPO_MAX_NPPS,
+	{ "npps", NPP_CONF_LIST, offsetof(struct lab_node, npps), .max = TOPO_MAX_NPPS,
 	  .count_off = offsetof(struct lab_node, n_npps), .item = &name_item },
-	{ "iops", NPP_CONF_U32, offsetof(struct lab_node, iops), .flags = REQ },
+	{ "iops", NPP_CONF_U32, offsetof(struct lab_node, iops), .flags = 0 },
 	{ "engine", NPP_CONF_STR, offsetof(struct lab_node, engine), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
@@ -54,7 +58,7 @@ static const struct npp_conf_schema node_schema = { sizeof(struct lab_node), nod
 static const struct npp_conf_field node_item = { .type = NPP_CONF_MAP, .sub = &node_schema, .size = sizeof(struct lab_node) };
 
 static const struct npp_conf_field proc_fields[] = {
-	STR(struct lab_proc, node),
+	OPT(struct lab_proc, node), OTHERS,
 	{ "pid", NPP_CONF_U32, offsetof(struct lab_proc, pid), .flags = REQ, .min = 2, .max = 1 << 30 },
 	{ "start", NPP_CONF_U64, offsetof(struct lab_proc, start), .flags = REQ },
 	{ .type = NPP_CONF_END }
@@ -63,12 +67,11 @@ static const struct npp_conf_schema proc_schema = { sizeof(struct lab_proc), pro
 static const struct npp_conf_field proc_item = { .type = NPP_CONF_MAP, .sub = &proc_schema, .size = sizeof(struct lab_proc) };
 
 static const struct npp_conf_field lab_fields[] = {
-	{ "version", NPP_CONF_U32, offsetof(struct lab, version), .flags = REQ,
-	  .min = LAB_STATE_VERSION, .max = LAB_STATE_VERSION },
-	STR(struct lab, name), STR(struct lab, file), STR(struct lab, boot_id), STR(struct lab, state),
-	STR(struct lab, step),
-	{ "owner_pid", NPP_CONF_U32, offsetof(struct lab, owner_pid), .flags = REQ },
-	{ "owner_start", NPP_CONF_U64, offsetof(struct lab, owner_start), .flags = REQ },
+	{ "version", NPP_CONF_U32, offsetof(struct lab, version), .flags = 0 },
+	STR(struct lab, name), OPT(struct lab, file), STR(struct lab, boot_id), OPT(struct lab, state),
+	OPT(struct lab, step), OTHERS,
+	{ "owner_pid", NPP_CONF_U32, offsetof(struct lab, owner_pid), .flags = 0 },
+	{ "owner_start", NPP_CONF_U64, offsetof(struct lab, owner_start), .flags = 0 },
 	{ "keeper_pid", NPP_CONF_U32, offsetof(struct lab, keeper_pid), .flags = 0 },
 	{ "keeper_start", NPP_CONF_U64, offsetof(struct lab, keeper_start), .flags = 0 },
 	{ "networks", NPP_CONF_LIST, offsetof(struct lab, nets), .flags = REQ, .max = TOPO_MAX_NETS,

@@ -130,6 +130,8 @@ enum npp_conf_type {		/* member of the struct */
 	NPP_CONF_SELF,		/* const struct npp_conf_node *: the map that this struct was bound to
 				   (NULL: absent) */
 	NPP_CONF_KEYNAME,	/* const char *: the free name under which the map stands */
+	NPP_CONF_OTHERS,	/* no member: keys that no entry names are passed over, not errors (files
+				   that another version of a program may have written) */
 };
 
 #define NPP_CONF_REQUIRED 1u

@@ -313,9 +313,12 @@ static void unknown_keys(struct npp_conf *c, const struct npp_conf_node *map, co
 	const struct npp_conf_node *k;
 	unsigned i = 0;
 
-	for (f = s->fields; f->type != NPP_CONF_END; f++)
+	for (f = s->fields; f->type != NPP_CONF_END; f++) {
+		if (f->type == NPP_CONF_OTHERS)
+			return;
 		if (f->key && i < SUGGEST_MAX - 1)
 			names[i++] = f->key;
+	}
 	for (k = map->first; k; k = k->next) {
 		for (f = s->fields; f->type != NPP_CONF_END; f++)
 			if (f->key && strcmp(f->key, k->key) == 0)

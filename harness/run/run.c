@@ -27,9 +27,9 @@ struct run {
 	struct scenario s;
 	struct lab lab;
 	struct run_report *report;
-	char work[64];		/* for what the processes write */
+	char work[LAB_DIR_CAP + 8];	/* for what the processes write; it goes with the lab */
 	uint64_t start_ns;
-	pid_t sampler;
+	pid_t pid, sampler;	/* our own, and that of sample_loop() */
 };
 
 static volatile sig_atomic_t stop;
@@ -56,7 +56,7 @@ static double elapsed(const struct run *r)
 
 static _Noreturn void do_load(struct run *r, const struct run_action *a)
 {
-	char prog[LAB_PATH_CAP], series[128], conns[16], secs[32], rate[32], options[256], target[256], *argv[64], *save = NULL, *word;
+	char prog[LAB_PATH_CAP], series[LAB_PATH_CAP + 32], conns[16], secs[32], rate[32], options[256], target[256], *argv[64], *save = NULL, *word;
 	char rate_opt[] = "-r";
 	struct npp_err e = { "" };
 	int n = 0;
@@ -141,6 +141,8 @@ static _Noreturn void action_child(struct run *r, const struct run_action *a, in
 	signal(SIGTERM, SIG_DFL);
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != r->pid)
+		_exit(1);	/* npp-lab is gone already */
 	dup2(out, 1);
 	dup2(out, 2);
 	if (a->what == RUN_LOAD)
@@ -156,7 +158,7 @@ static _Noreturn void action_child(struct run *r, const struct run_action *a, in
 
 static void begin(struct run *r, struct run_action *a)
 {
-	char path[128];
+	char path[LAB_PATH_CAP + 32];
 
 	snprintf(path, sizeof path, "%s/out.%u", r->work, (unsigned)(a - r->s.actions));
 	a->out = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0644);
@@ -234,7 +236,7 @@ static void time_line(struct run *r)
 
 static void read_figures(struct run *r)
 {
-	char path[128];
+	char path[LAB_PATH_CAP + 32];
 
 	for (uint32_t i = 0; i < r->s.n_actions; i++)
 		if (r->s.actions[i].load) {
@@ -247,7 +249,7 @@ static void read_figures(struct run *r)
 
 static void run_it(struct run *r)
 {
-	char path[128];
+	char path[LAB_PATH_CAP + 32];
 
 	snprintf(path, sizeof path, "%s/samples", r->work);
 	r->start_ns = mono_ns();
@@ -300,23 +302,6 @@ static int write_reports(const struct run_report *r, const char *dir)
 	return bad;
 }
 
-static void remove_work(const struct run *r)
-{
-	char path[128];
-
-	for (uint32_t i = 0; i < r->s.n_actions; i++) {
-		snprintf(path, sizeof path, "%s/out.%u", r->work, i);
-		unlink(path);
-		if (r->s.actions[i].load) {
-			snprintf(path, sizeof path, "%s/%s.series", r->work, r->s.actions[i].load);
-			unlink(path);
-		}
-	}
-	snprintf(path, sizeof path, "%s/samples", r->work);
-	unlink(path);
-	rmdir(r->work);
-}
-
 static void catch_signals(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -334,6 +319,12 @@ static int run_in_lab(struct run *r, const char *lab, const char *out, bool json
 
 	if (rc < 0) {
 		npp_warnx("%s", e.text);
+		return 1;
+	}
+	snprintf(r->work, sizeof r->work, "%s/run", r->lab.dir);
+	if (mkdir(r->work, 0755) < 0) {
+		npp_warn("cannot make %s", r->work);
+		lab_free(&r->lab);
 		return 1;
 	}
 	run_it(r);
@@ -374,7 +365,7 @@ static int with_lab(struct run *r, const char *name, const char *out, char *cons
 
 int lab_run(const char *file, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json)
 {
-	struct run r = { .lab = { .lock = -1 } };
+	struct run r = { .lab = { .lock = -1 }, .pid = getpid() };
 	int rc = scenario_load(&r.s, file);
 
 	for (unsigned i = 0; r.s.conf && i < npp_conf_error_count(r.s.conf); i++)
@@ -383,17 +374,14 @@ int lab_run(const char *file, const char *name, const char *out, char *const *se
 		scenario_free(&r.s);
 		return 1;
 	}
-	snprintf(r.work, sizeof r.work, "/tmp/npp-run.XXXXXX");
 	r.report = calloc(1, sizeof *r.report);
-	if (!r.report || !mkdtemp(r.work)) {
-		npp_warn("cannot begin");
-		free(r.report);
+	if (!r.report) {
+		npp_warnx("out of memory");
 		scenario_free(&r.s);
 		return 1;
 	}
 	r.report->s = &r.s;
 	rc = with_lab(&r, name, out, sets, n_sets, json);
-	remove_work(&r);
 	figures_free(&r.report->f);
 	free(r.report);
 	scenario_free(&r.s);

@@ -51,6 +51,15 @@ ok 'clean removes it' "$npplab" clean
 is 'nothing of it is left' "$(leftovers "$a" | grep -v -- "$b")" ''
 ok 'clean leaves living labs alone' "$npplab" exec --lab "$b" client1 -- ping -c1 -W2 web1
 
+# A lab.json of another version of npp-lab: more keys, and fewer.
+"$npplab" up "$topologies/fig4.yaml" --name "$a" >/dev/null
+jq '.version = 99 | .colour = "red" | .networks[].colour = "blue" | .nodes[] |= (.colour = 1 | del(.iops, .engine)) |
+  del(.keeper_pid, .owner_pid, .step)' "$rundir/$a/lab.json" >"$work/lab.json"
+cp "$work/lab.json" "$rundir/$a/lab.json"
+like 'the lab of another version of npp-lab is listed' "$("$npplab" list)" "^$a +up"
+ok 'and can be taken down' "$npplab" down "$a"
+is 'nothing of it is left' "$(leftovers "$a" | grep -v -- "$b")" ''
+
 # A lab that is made for a process ends with it, as far as clean is concerned.
 (NPP_LAB_KEEPER=$BASHPID "$npplab" up "$topologies/fig4.yaml" --name "$a" >/dev/null; "$npplab" clean; "$npplab" list) >"$work/keeper" 2>&1
 like 'clean leaves a lab alone whose keeper lives' "$(<"$work/keeper")" "^$a +up"

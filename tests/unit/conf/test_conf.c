@@ -179,6 +179,27 @@ START_TEST(defaults_fill_what_is_absent)
 }
 END_TEST
 
+struct open_thing { uint32_t known; };
+static const struct npp_conf_field open_fields[] = {
+	NPP_CONF_FIELD("known", U32, struct open_thing, known),
+	{ .type = NPP_CONF_OTHERS }, { .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema open_schema = { sizeof(struct open_thing), open_fields, NULL };
+
+START_TEST(keys_of_another_version_are_passed_over_where_that_is_wanted)
+{
+	static const char text[] = "later: {a: [1, 2]}\nknown: 7\nknowm: x\n";
+	struct npp_conf *c;
+	struct open_thing t;
+
+	ck_assert_int_eq(npp_conf_load_text(&c, "t", text, sizeof text - 1), 0);
+	ck_assert_int_eq(npp_conf_bind(c, npp_conf_root(c), &open_schema, &t), 0);
+	ck_assert_uint_eq(t.known, 7);
+	ck_assert_uint_eq(npp_conf_error_count(c), 0);
+	npp_conf_free(c);
+}
+END_TEST
+
 START_TEST(paths_name_every_node)
 {
 	char buf[64];
@@ -436,6 +457,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_type_is_bound);
 	tcase_add_test(t, defaults_fill_what_is_absent);
+	tcase_add_test(t, keys_of_another_version_are_passed_over_where_that_is_wanted);
 	tcase_add_test(t, paths_name_every_node);
 	tcase_add_loop_test(t, bad_file_is_refused_with_its_place, 0, sizeof bad / sizeof *bad);
 	tcase_add_test(t, all_errors_are_reported_at_once);
