@@ -136,6 +136,7 @@ struct npp_ctl_start_ism {
 	uint32_t max_conns;	/* TCBs */
 	uint32_t reass_bytes;
 	uint32_t seed[8];	/* random, from nppd; keys of tables and ISNs */
+	uint32_t npp_key[4];	/* the same for all ISMs of the NPP: key of Fast Open cookies */
 };
 struct npp_ctl_start_osm {
 	uint32_t abi_version;

@@ -46,6 +46,7 @@ struct npp_side {
 	int bell[1 + NPP_MAX_IOPS];		/* 0: the dispatcher's */
 	int ipc[NPP_MAX_IOPS][NPP_MAX_IOPS][2];	/* ring from i to j: control page, data; -1: not made */
 	bool link_role_given;
+	uint32_t key[4];		/* npp_key of all ISMs; drawn with the first */
 	struct host host[NPP_MAX_HOSTS];
 	struct host_name names[2 * NPP_MAX_HOSTS];
 	unsigned n_names;

@@ -58,6 +58,9 @@ static int start_ism(struct npp_side *n, unsigned iop, enum start_kind kind)
 		npp_region_empty(&n->ism[iop]);
 	if (getrandom(body.seed, sizeof body.seed, 0) != sizeof body.seed)
 		return -EIO;
+	if (!(n->key[0] | n->key[1] | n->key[2] | n->key[3]) && getrandom(n->key, sizeof n->key, 0) != sizeof n->key)
+		return -EIO;
+	memcpy(body.npp_key, n->key, sizeof body.npp_key);
 	fds[k++] = npp_region_reopen_ro(n->global.fd);
 	fds[k++] = npp_region_reopen_ro(n->neigh.fd);
 	fds[k++] = c->stats.fd;

@@ -455,6 +455,7 @@ enum npp_tcp_state {
 #define NPP_OPT_REUSEPORT 64u
 #define NPP_OPT_RCVBUF 128u	/* rcvbuf was set: no autotuning */
 #define NPP_OPT_SNDBUF 256u
+#define NPP_OPT_FASTOPEN 1024u	/* connect by Fast Open, if there is a cookie (RFC 7413) */
 #define NPP_OPT_V6ONLY 512u	/* with laddr :: it hears IPv6 only, without it both families */
 
 /* file status flags of the open description (program) */
@@ -550,7 +551,8 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 						   back by itself */
 	_Atomic uint32_t sub_next;		/* ISMs: rotor for exclusive wake-ups */
 	_Atomic uint32_t max_pace;		/* programs: bytes per second, 0 none (SO_MAX_PACING_RATE) */
-	uint32_t pad3[4];
+	_Atomic uint32_t fastopen;		/* programs: listener, connections by Fast Open that may be half open; 0 off */
+	uint32_t pad3[3];
 
 	/* lines 4-5: local address and statistics. */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */

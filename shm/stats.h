@@ -159,7 +159,11 @@
 	X(IS_LOST, "takeover.lost", "connections reset: half changed when a predecessor died") \
 	X(IS_ND_IN, "nd.in", "neighbour discovery messages received") \
 	X(IS_ND_OUT, "nd.out", "neighbour discovery messages sent") \
-	X(IS_DROP_ND, "drop.nd", "neighbour discovery message makes no sense")
+	X(IS_DROP_ND, "drop.nd", "neighbour discovery message makes no sense") \
+	X(IS_TFO_IN, "tfo.in", "connections opened by a Fast Open cookie") \
+	X(IS_TFO_BAD, "tfo.bad", "Fast Open cookies that were wrong or too old") \
+	X(IS_TFO_FULL, "tfo.full", "good cookies beyond what their listener allows half open") \
+	X(IS_TFO_OUT, "tfo.out", "SYNs sent with data")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

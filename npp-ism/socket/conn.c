@@ -157,7 +157,7 @@ static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c,
 	return NPP_OUT_TX;
 }
 
-static void take_options(struct ism *I, struct tcp_conn *c, const struct npp_sock *rec)
+static struct tcp_options options_of(const struct npp_sock *rec)
 {
 	struct tcp_options o;
 	uint32_t tos_ttl = atomic_load_explicit(&rec->tos_ttl, memory_order_relaxed);
@@ -173,7 +173,22 @@ static void take_options(struct ism *I, struct tcp_conn *c, const struct npp_soc
 	o.ttl = (uint8_t)(tos_ttl >> 8);
 	o.cc = atomic_load_explicit(&rec->cc, memory_order_relaxed);
 	o.max_pace = atomic_load_explicit(&rec->max_pace, memory_order_relaxed);
+	return o;
+}
+
+static void take_options(struct ism *I, struct tcp_conn *c, const struct npp_sock *rec)
+{
+	struct tcp_options o = options_of(rec);
+
 	stack_tcp_options(I->stack, c, &o);
+}
+
+/* A connection by Fast Open is one for its program before the handshake is complete. */
+static uint32_t shown_state(const struct ism_sess *s, const struct tcp_conn *c)
+{
+	bool early = c->state == TCP_ST_SYN_RECEIVED ? c->passive : c->state == TCP_ST_SYN_SENT && (s->flags & SESS_EARLY);
+
+	return early ? TCP_ST_ESTABLISHED : c->state;
 }
 
 /* ---- what the stack told ---------------------------------------------------------------- */
@@ -191,7 +206,9 @@ static uint32_t publish_state(struct ism_sess *s, struct tcp_conn *c, struct npp
 {
 	uint32_t flags = 0, bits = 0;
 
-	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_release);
+	if (up & TCP_UP_CONNECTED && c->state == TCP_ST_SYN_SENT)
+		s->flags |= SESS_EARLY;
+	atomic_store_explicit(&rec->tcp_state, shown_state(s, c), memory_order_release);
 	if (up & TCP_UP_FIN) {
 		flags |= NPP_RXF_FIN;
 		bits |= NPP_OUT_RX;
@@ -413,7 +430,7 @@ static bool record_fill(struct ism *I, struct npp_sock *rec, struct ism_sess *s,
 	atomic_store_explicit(&rec->fl, atomic_load_explicit(&lrec->fl, memory_order_relaxed) & NPP_FL_API6,
 			      memory_order_relaxed);
 	atomic_store_explicit(&rec->ism_handle, ism_sess_handle(I, s), memory_order_relaxed);
-	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_relaxed);
+	atomic_store_explicit(&rec->tcp_state, shown_state(s, c), memory_order_relaxed);
 	return record_inherit(rec, lrec);
 }
 
@@ -473,10 +490,11 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 {
 	union npp_addr laddr = rec->laddr, raddr = rec->raddr;
 	uint16_t lport = *(volatile uint16_t *)&rec->lport, rport = *(volatile uint16_t *)&rec->rport;
+	struct tcp_options o = options_of(rec);
 	struct tcp_conn *c;
 	int err = -ENOBUFS;
 
-	c = stack_connect(I->stack, &laddr, lport, &raddr, rport, NULL, &err);
+	c = stack_connect(I->stack, &laddr, lport, &raddr, rport, &o, &err);
 	if (!c) {
 		s->flags |= SESS_OPENED;
 		connect_failed(I, s, rec, err);
@@ -485,7 +503,6 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 	bind_tcb(I, s, c);
 	s->flags |= SESS_CONNECTING | SESS_OPENED;
 	s->want = want;
-	take_options(I, c, rec);
 	rec->laddr = c->laddr;
 	rec->lport = c->lport;
 	rec->ifno = c->port;
@@ -608,7 +625,7 @@ void ism_conn_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 	if (!c || (s->flags & (SESS_CLOSED | SESS_SHUT)))
 		return;
 	s->flags |= SESS_SEEN;
-	if (c->state == TCP_ST_SYN_SENT || c->state == TCP_ST_SYN_RECEIVED) {
+	if (shown_state(s, c) < TCP_ST_ESTABLISHED) {
 		s->want = want ? want : 1; /* made when it is connected */
 		return;
 	}

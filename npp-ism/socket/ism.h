@@ -54,6 +54,7 @@ enum ism_kind { ISM_FREE = 0, ISM_STREAM, ISM_LISTENER, ISM_DGRAM };
 #define SESS_OPENED 512u		/* CONNECT was carried out, whatever came of it */
 #define SESS_ENDING 2048u	/* the stack knows of SESS_CLOSED */
 #define SESS_QUEUED 1024u	/* stands in an accept lane; only while that is looked for */
+#define SESS_EARLY 4096u	/* active open by Fast Open: the program writes before the handshake */
 #define SESS_DONE 256u		/* everything and the FIN were acknowledged */
 
 enum ism_mark {
@@ -384,6 +385,7 @@ void ism_listener_drop(struct ism *I, struct ism_sess *s, bool reset);
 void ism_listener_resume(struct ism *I, struct ism_sess *s); /* flags what stands in its lane, tells of it */
 void ism_listener_look(struct ism *I, struct ism_sess *s);
 bool ism_accept_room(void *arg, struct tcp_listener *l);
+uint32_t ism_fastopen(void *arg, struct tcp_listener *l);
 struct ism_sess *ism_listener_sess(struct ism *I, const struct tcp_listener *l);
 /* Is there room in S's accept lane? */
 bool ism_lane_room(struct ism *I, struct ism_sess *s);

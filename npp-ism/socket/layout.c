@@ -24,6 +24,7 @@ void ism_stack_cfg(const struct npp_ctl_start_ism *start, struct stack_cfg *cfg)
 		.reass_bytes = start->reass_bytes,
 	};
 	for (int i = 0; i < 2; i++) {
+		cfg->tfo_key[i] = start->npp_key[2 * i] | (uint64_t)start->npp_key[2 * i + 1] << 32;
 		cfg->hash_key[i] = start->seed[2 * i] | (uint64_t)start->seed[2 * i + 1] << 32;
 		cfg->isn_key[i] = start->seed[4 + 2 * i] | (uint64_t)start->seed[5 + 2 * i] << 32;
 	}

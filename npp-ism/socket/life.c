@@ -29,6 +29,7 @@ const struct stack_ops ism_stack_ops = {
 	.random = stack_random,
 	.accept = ism_conn_accept,
 	.accept_room = ism_accept_room,
+	.fastopen = ism_fastopen,
 	.event = ism_conn_event,
 	.rx_grow = ism_conn_rx_grow,
 	.udp_input = ism_udp_input,

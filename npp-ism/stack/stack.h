@@ -34,6 +34,7 @@ struct stack_cfg {
 	uint32_t reass_bytes;	/* fragments held */
 	uint64_t hash_key[2];	/* SipHash key of the tables that outsiders can fill */
 	uint64_t isn_key[2];	/* RFC 6528 */
+	uint64_t tfo_key[2];	/* of Fast Open cookies (RFC 7413): the same on all IOPs */
 };
 
 /* A frame on its way out. The transport writes its header at head + STACK_L4_OFF and sets
@@ -143,6 +144,8 @@ struct stack_ops {
 	int (*accept)(void *arg, struct tcp_listener *l, struct tcp_conn *c);
 	/* Is there room in L's accept queue for one more? Asked when a SYN comes. */
 	bool (*accept_room)(void *arg, struct tcp_listener *l);
+	/* How many connections by Fast Open may be half open on L? 0: none, L does without. NULL: always 0. */
+	uint32_t (*fastopen)(void *arg, struct tcp_listener *l);
 	void (*event)(void *arg, struct tcp_conn *c, uint32_t up);
 	/* Make c->rx large enough to hold stream offsets up to END (exclusive) above rx_tail:
 	 * allocate or grow c->rx, keeping bytes [rx_tail, rx_tail + c->rx.size) at their
@@ -219,6 +222,8 @@ struct tcp_listener *stack_listener(struct stack *s, uint32_t index); /* NULL: n
 struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uint16_t lport,
 			       const union npp_addr *raddr, uint16_t rport,
 			       const struct tcp_options *opts, int *err);
+/* With NPP_OPT_FASTOPEN in OPTS, and a cookie of that peer at hand, the user may write before the
+ * handshake: TCP_UP_CONNECTED comes at once (and a second time), and the SYN waits a moment for data. */
 struct tcp_conn *stack_conn(struct stack *s, uint32_t index); /* NULL: none there */
 uint32_t stack_conn_limit(const struct stack *s);		/* indexes are below this */
 

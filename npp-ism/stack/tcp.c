@@ -219,13 +219,16 @@ static void attach_conn(struct stack *s, uint32_t i)
 		return;
 	}
 	tcp_hash_insert(s, TCP_REF(TCP_REF_CONN, i));
+	if (t->c.state == TCP_ST_SYN_RECEIVED && t->flags & TF_FASTOPEN && t->c.passive && t->c.listener < tcp->lsn_pool.count)
+		tcp->lsns[t->c.listener].tfo_open++;
 	for (unsigned k = 0; k < DUE_COUNT; k++)
 		tcp_due_again(s, t, (enum tcp_due)k);
 	/* What the predecessor last sent may not have left. */
-	if (t->c.state >= TCP_ST_ESTABLISHED) {
+	if (t->c.state >= TCP_ST_ESTABLISHED)
 		t->flags |= TF_ACK_NOW;
+	/* Fast Open speaks to its user before the handshake. */
+	if (t->c.state >= TCP_ST_ESTABLISHED || t->flags & TF_FASTOPEN || tcp_tfo_waits(t))
 		t->up |= attach_events(t);
-	}
 	tcp_todo(s, t);
 }
 
@@ -271,7 +274,7 @@ static void attach_lsn(struct stack *s, uint32_t i)
 	struct tcp_lsn *l = &tcp->lsns[i];
 
 	l->l.index = i;
-	l->half_open = 0;
+	l->half_open = l->tfo_open = 0;
 	if (!l->in_use || l->busy) {
 		l->in_use = l->busy = 0;
 		l->hnext = tcp->lsn_pool.free;
@@ -301,6 +304,7 @@ int tcp_attach(struct stack *s)
 	for (uint32_t i = tcp->tw_pool.count; i-- > 0;)
 		attach_tw(s, i);
 	tcp_tw_arm(s);
+	tcp_tfo_attach(s);
 	for (uint32_t i = tcp->block_pool.count; i-- > 0;) {
 		if (tcp->blocks[i].next_free == i) {
 			tcp->block_pool.used++;
@@ -449,6 +453,8 @@ void tcp_change_state(struct stack *s, struct tcb *t, enum npp_tcp_state to)
 	enum npp_tcp_state from = (enum npp_tcp_state)t->c.state;
 
 	t->c.state = (uint8_t)to;
+	if (from == TCP_ST_SYN_RECEIVED && t->flags & TF_FASTOPEN && t->c.passive)
+		tcp_tfo_done(s, t, to == TCP_ST_CLOSED && t->c.error == ECONNRESET);
 	switch (to) {
 	case TCP_ST_ESTABLISHED:
 		STAT_INC(s, IS_TCP_ACCEPTED + (t->c.passive ? 0 : 1));

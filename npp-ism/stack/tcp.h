@@ -61,6 +61,11 @@
 #define TCP_SENT_INLINE 2		/* send ranges within a TCB ... */
 #define TCP_SENT_MAX 100		/* ... and in a flight record */
 #define TCP_SYN_MAX 4096u
+#define TCP_TFO_COOKIE 8u		/* bytes of the cookies that we give */
+#define TCP_TFO_COOKIE_MAX 16u		/* of those that we are given */
+#define TCP_TFO_PEERS 256u		/* whose cookies we keep */
+#define TCP_TFO_WAYS 4u
+#define TCP_TFO_DEFER_US 1000000u	/* how long a SYN waits for the data that it shall carry */
 #define TCP_LISTEN_BUCKETS 256u
 #define TCP_KEEP_IDLE_S 7200u
 #define TCP_KEEP_INTVL_S 75u
@@ -88,6 +93,7 @@ struct tcp_range { uint32_t start, end; };
 #define TO_WS 2u
 #define TO_TS 4u
 #define TO_SACK_OK 8u
+#define TO_TFO 16u			/* Fast Open (RFC 7413); without a cookie it asks for one */
 
 struct tcp_seg {
 	uint32_t seq, ack, len;		/* len: payload bytes */
@@ -102,6 +108,8 @@ struct tcp_seg {
 	uint8_t opt;			/* TO_* */
 	uint8_t wscale;
 	uint8_t n_sack;
+	uint8_t tfo_len;		/* of the cookie at tfo */
+	const uint8_t *tfo;
 	uint32_t tsval, tsecr;
 	struct tcp_range sack[TCP_SACK_MAX];
 };
@@ -185,6 +193,7 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_ECE 0x8000000u	/* our ACKs echo a mark */
 #define TF_CWR 0x10000000u	/* the next new data says that cwnd was reduced */
 #define TF_ECN_ROUND 0x20000000u	/* reduced for a mark, until `recover` is acknowledged */
+#define TF_FASTOPEN 0x40000000u	/* Fast Open: accepted by cookie, or our SYN carried data */
 #define TF_FRTO_NEW 0x1000000u	/* its step 2b: new data goes before what is lost */
 
 /* The first slow start (RFC 9406). */
@@ -288,6 +297,7 @@ _Static_assert(sizeof(struct tcb) <= 576, "a TCB must stay small");
 #define TCP_SYN_SACK 2u
 #define TCP_SYN_WS 4u
 #define TCP_SYN_ECN 8u
+#define TCP_SYN_TFO 16u		/* the SYN-ACK gives a Fast Open cookie */
 
 /* A half-open connection. */
 struct tcp_syn {
@@ -334,7 +344,23 @@ struct tcp_lsn {
 	struct tcp_listener l;		/* must stand first */
 	uint32_t hnext;			/* derived */
 	uint32_t half_open;		/* derived: entries of the SYN cache */
+	uint32_t tfo_open;		/* derived: connections by Fast Open whose handshake is not complete */
+	uint32_t tfo_reset;		/* of those, reset by the peer: they count on for a while (RFC 7413, 5.1) */
+	uint32_t tfo_reset_ms;		/* when the last one was */
 	uint8_t in_use, busy;
+};
+
+/* What a peer gave us for Fast Open (RFC 7413, 4.1.3). */
+struct tcp_tfo_peer {
+	union npp_addr addr;
+	uint8_t cookie[TCP_TFO_COOKIE_MAX];
+	uint8_t len;			/* 0: the place is free */
+	uint8_t busy;
+	uint8_t losses;			/* SYNs with data that were not answered, in a row */
+	uint8_t pad;
+	uint16_t mss;			/* that it announced */
+	uint16_t pad2;
+	uint32_t used_ms, lost_ms;
 };
 
 /* References into the three arrays, as the hash table holds them. */
@@ -361,6 +387,7 @@ struct tcp_state {
 	struct wheel_timer tw_timer;
 	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
 	uint32_t lbucket[TCP_LISTEN_BUCKETS];
+	struct tcp_tfo_peer tfo[TCP_TFO_PEERS];	/* sets of TCP_TFO_WAYS, by the hash of the address */
 };
 
 /* Which of TCP's wheel timers. */
@@ -403,6 +430,7 @@ void tcp_out_begin(struct tcp_out *o, uint16_t sport, uint16_t dport, uint32_t s
 void tcp_opt_put_syn(struct tcp_out *o, uint16_t mss, bool sack, bool ts, uint32_t tsval, uint32_t tsecr, bool ws,
 		     uint8_t wscale);
 void tcp_opt_put_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr);
+void tcp_opt_put_tfo(struct tcp_out *o, const uint8_t *cookie, unsigned len);
 void tcp_opt_put_sack(struct tcp_out *o, const struct tcp_range *r, unsigned n);
 int tcp_out_send(struct stack *s, struct ip_path *path, uint8_t tos, uint8_t ttl, struct tcp_out *o);
 /* RST in answer to SEG (RFC 9293, 3.10.7.1), from no connection. */
@@ -416,6 +444,22 @@ uint32_t tcp_ts_offset(struct stack *s, const union npp_addr *la, uint16_t lp, c
 		       uint16_t rp);
 uint32_t tcp_cookie_make(struct stack *s, const struct tcp_seg *seg, uint16_t *mss);
 bool tcp_cookie_check(struct stack *s, const struct tcp_seg *seg, uint16_t *mss);
+
+/* ---- tcp_tfo.c ---------------------------------------------------------------------------------------------- */
+
+/* Writes the option with the cookie that we give PEER, who speaks to OURS. */
+void tcp_tfo_give(const struct stack *s, struct tcp_out *o, const union npp_addr *ours, const union npp_addr *peer);
+/* A SYN with the option. True: a connection was made. *GIVE: the SYN-ACK shall carry a cookie. */
+bool tcp_tfo_syn(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, const struct ip_path *path,
+		 uint32_t min_iss, bool *give);
+void tcp_tfo_done(struct stack *s, struct tcb *t, bool reset); /* its handshake is complete, or it ends */
+/* connect(): may the SYN wait for data? Else it goes at once. */
+bool tcp_tfo_may_wait(struct stack *s, const struct tcb *t);
+bool tcp_tfo_waits(const struct tcb *t);	/* T is SYN_SENT, and its SYN was not sent */
+/* Writes the option into the SYN of T; bytes of data that may follow. */
+uint32_t tcp_tfo_put(struct stack *s, struct tcb *t, struct tcp_out *o);
+void tcp_tfo_synack(struct stack *s, struct tcb *t, const struct tcp_seg *seg); /* remembers what it says */
+void tcp_tfo_attach(struct stack *s);
 
 /* ---- tcp_lookup.c -------------------------------------------------------------------------------------------- */
 
@@ -539,6 +583,9 @@ void tcp_output(struct stack *s, struct tcb *t);
 void tcp_send_ack(struct stack *s, struct tcb *t);
 void tcp_challenge(struct stack *s, struct tcb *t);
 void tcp_send_syn(struct stack *s, struct tcb *t);	/* SYN or SYN-ACK, by state */
+void tcp_send_first_syn(struct stack *s, struct tcb *t);	/* and the timer runs */
+uint32_t tcp_unsent(const struct tcb *t);	/* bytes that the user has written and that were never sent */
+void tcp_put_payload(struct tcp_out *o, const struct stack_ring *r, uint32_t off, uint32_t len, uint16_t mss);
 void tcp_send_reset(struct stack *s, struct tcb *t);
 void tcp_send_probe(struct stack *s, struct tcb *t);	/* an empty segment that asks for an ACK */
 void tcp_send_tlp(struct stack *s, struct tcb *t);
@@ -563,6 +610,10 @@ void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out);
 /* ---- tcp_syncache.c, tcp_tw.c ------------------------------------------------------------------------------------------------------ */
 
 void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, uint32_t min_iss);
+/* Takes what the SYN says into E, all but the places in tables. */
+void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg);
+/* The TCB of E, whose last segment was SEG; NULL: none left. */
+struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct tcp_seg *seg, const struct ip_path *path);
 void tcp_syncache_input(struct stack *s, struct tcp_syn *e, struct tcp_seg *seg);
 bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg); /* true: it was one */
 void tcp_syncache_timer(struct stack *s, struct tcp_syn *e);

@@ -10,13 +10,14 @@
  * first step depends on the state only by whether there is a window yet.
  *
  *              RST     SYN        ACK             text     FIN (in sequence)
- *   SYN_RCVD   closed  challenge  > ESTABLISHED   drop     drop
+ *   SYN_RCVD   closed  challenge* > ESTABLISHED   drop     drop
  *   ESTAB      closed  challenge  send side       take     > CLOSE_WAIT
  *   FIN_WAIT_1 closed  challenge  > FIN_WAIT_2    take     > CLOSING
  *   FIN_WAIT_2 closed  challenge  send side       take     > TIME_WAIT
  *   CLOSE_WAIT closed  challenge  send side       ACK      drop
  *   CLOSING    closed  challenge  > TIME_WAIT     ACK      drop
  *   LAST_ACK   closed  challenge  > CLOSED        ACK      drop
+ * (*) of a connection that Fast Open made: the SYN-ACK again
  */
 #include "config.h"
 
@@ -127,6 +128,16 @@ static enum tcp_verdict act_challenge(struct stack *s, struct tcb *t, struct tcp
 	return TCPV_DONE;
 }
 
+/* The SYN of a connection by Fast Open again: the SYN-ACK was lost. */
+static enum tcp_verdict act_syn_opening(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if (!(t->flags & TF_FASTOPEN) || seg->seq != t->irs || seg->flags & TCPF_ACK)
+		return act_challenge(s, t, seg);
+	STAT_INC(s, IS_DROP_TCP_DUP);
+	tcp_send_syn(s, t);
+	return TCPV_DONE;
+}
+
 static enum tcp_verdict rst_with(struct stack *s, struct tcb *t, int err)
 {
 	STAT_INC(s, IS_TCP_RST_IN);
@@ -137,7 +148,7 @@ static enum tcp_verdict rst_with(struct stack *s, struct tcb *t, int err)
 static enum tcp_verdict act_rst_opening(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	(void)seg;
-	return rst_with(s, t, ECONNREFUSED);
+	return rst_with(s, t, t->c.passive ? ECONNRESET : ECONNREFUSED);
 }
 
 static enum tcp_verdict act_rst(struct stack *s, struct tcb *t, struct tcp_seg *seg)
@@ -171,14 +182,39 @@ static void opened(struct stack *s, struct tcb *t)
 		tcp_change_state(s, t, TCP_ST_FIN_WAIT_1);
 }
 
+/* What of the data in our SYN the SYN-ACK has not acknowledged counts as never sent. */
+static void syn_data_acked(struct tcb *t, uint32_t ack)
+{
+	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = t->rtt_seq = ack;
+	if (ack == t->iss + 1)
+		return;
+	t->c.tx_tail = ack - t->iss - 1;
+	t->up |= TCP_UP_TX;
+}
+
+/* A connection by Fast Open has data in flight perhaps, which the ACK covers or not. */
+static enum tcp_verdict opened_fast(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	t->snd_wl1 = seg->seq - 1; /* the window of the SYN was not scaled */
+	tcp_rtt_of_syn(s, t, seg, t->tries, t->rack_us);
+	t->tries = 0;
+	tcp_due(s, t, DUE_TX, 0);
+	opened(s, t);
+	tcp_arm_tx(s, t);
+	ip_confirm(s, &t->path);
+	return tcp_ack_input(s, t, seg);
+}
+
 static enum tcp_verdict act_ack_opening(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
-	if (seg->ack != t->iss + 1) {
+	if (t->flags & TF_FASTOPEN && t->c.passive && seq_gt(seg->ack, t->iss) && seq_leq(seg->ack, t->snd_nxt))
+		return opened_fast(s, t, seg);
+	if (seq_leq(seg->ack, t->iss) || seq_gt(seg->ack, t->snd_sml)) {
 		STAT_INC(s, IS_DROP_TCP_ACK);
 		tcp_send_rst(s, seg);
 		return TCPV_DONE;
 	}
-	t->snd_una = seg->ack;
+	syn_data_acked(t, seg->ack);
 	t->snd_wnd = seg->wnd << t->snd_ws;
 	t->max_wnd = u32_max(t->max_wnd, t->snd_wnd);
 	t->snd_wl1 = seg->seq;
@@ -275,7 +311,7 @@ static tcp_action *const actions[TCP_ST_COUNT][EV_COUNT] = {
 	[TCP_ST_CLOSED] = NOTHING,
 	[TCP_ST_LISTEN] = NOTHING,
 	[TCP_ST_SYN_SENT] = NOTHING,
-	[TCP_ST_SYN_RECEIVED] = { act_rst_opening, act_challenge, act_ack_opening, act_drop, act_drop },
+	[TCP_ST_SYN_RECEIVED] = { act_rst_opening, act_syn_opening, act_ack_opening, act_drop, act_drop },
 	[TCP_ST_ESTABLISHED] = { act_rst, act_challenge, act_ack, act_text, act_fin_established },
 	[TCP_ST_FIN_WAIT_1] = { act_rst, act_challenge, act_ack_fin_wait_1, act_text, act_fin_wait_1 },
 	[TCP_ST_FIN_WAIT_2] = { act_rst, act_challenge, act_ack, act_text, act_fin_wait_2 },
@@ -348,7 +384,8 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 
 static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
-	if (seg->flags & TCPF_ACK && seg->ack != t->iss + 1) {
+	/* Beyond the SYN only Fast Open sends anything: up to snd_sml. */
+	if (seg->flags & TCPF_ACK && (seq_leq(seg->ack, t->iss) || seq_gt(seg->ack, t->snd_sml) || tcp_tfo_waits(t))) {
 		STAT_INC(s, IS_DROP_TCP_ACK);
 		tcp_send_rst(s, seg);
 		return;
@@ -367,12 +404,15 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	syn_sent_options(s, t, seg);
 	if (!(seg->flags & TCPF_ACK)) { /* simultaneous open */
 		t->tries = t->backoff = 0;
+		t->snd_nxt = t->iss + 1; /* it may have waited for data */
 		tcp_change_state(s, t, TCP_ST_SYN_RECEIVED);
 		tcp_send_syn(s, t);
 		tcp_arm_rto(s, t);
 		return;
 	}
-	t->snd_una = seg->ack;
+	if (t->opt_flags & NPP_OPT_FASTOPEN)
+		tcp_tfo_synack(s, t, seg);
+	syn_data_acked(t, seg->ack);
 	t->snd_wl2 = seg->ack;
 	tcp_rtt_of_syn(s, t, seg, t->tries, t->rack_us);
 	t->tries = 0;

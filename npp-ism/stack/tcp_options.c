@@ -8,7 +8,7 @@
 
 #include "npp-ism/stack/tcp.h"
 
-enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3, OPT_SACK_OK = 4, OPT_SACK = 5, OPT_TS = 8 };
+enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3, OPT_SACK_OK = 4, OPT_SACK = 5, OPT_TS = 8, OPT_TFO = 34 };
 
 static uint32_t get32(const uint8_t *p)
 {
@@ -67,6 +67,13 @@ static void parse_one(uint8_t kind, const uint8_t *p, uint32_t len, struct tcp_s
 			seg->tsval = get32(p);
 			seg->tsecr = get32(p + 4);
 			seg->opt |= TO_TS;
+		}
+		break;
+	case OPT_TFO: /* RFC 7413, 4.1.1 */
+		if (seg->flags & TCPF_SYN && (len == 0 || (len >= 4 && len <= TCP_TFO_COOKIE_MAX && len % 2 == 0))) {
+			seg->tfo = p;
+			seg->tfo_len = (uint8_t)len;
+			seg->opt |= TO_TFO;
 		}
 		break;
 	default:
@@ -142,6 +149,20 @@ void tcp_opt_put_ts(struct tcp_out *o, uint32_t tsval, uint32_t tsecr)
 	put32(p + 4, tsval);
 	put32(p + 8, tsecr);
 	o->opt = p + 12;
+}
+
+void tcp_opt_put_tfo(struct tcp_out *o, const uint8_t *cookie, unsigned len)
+{
+	uint8_t *p = o->opt;
+
+	*p++ = OPT_TFO;
+	*p++ = (uint8_t)(2 + len);
+	if (len)
+		memcpy(p, cookie, len);
+	p += len;
+	while ((p - o->opt) % 4)
+		*p++ = OPT_NOP;
+	o->opt = p;
 }
 
 void tcp_opt_put_sack(struct tcp_out *o, const struct tcp_range *r, unsigned n)

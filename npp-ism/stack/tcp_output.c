@@ -32,7 +32,7 @@ static bool sack_to_tell(const struct tcb *t)
 }
 
 /* Points the slices of O at LEN bytes of the ring from stream offset OFF. */
-static void put_payload(struct tcp_out *o, const struct stack_ring *r, uint32_t off, uint32_t len, uint16_t mss)
+void tcp_put_payload(struct tcp_out *o, const struct stack_ring *r, uint32_t off, uint32_t len, uint16_t mss)
 {
 	uint32_t at = off & (r->size - 1), first = u32_min(len, r->size - at);
 
@@ -88,7 +88,7 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 	if (!len)
 		t->flags &= ~TF_DSACK;
 	else
-		put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
+		tcp_put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
 	t->rcv_acked = t->rcv_nxt;
 	t->due[DUE_DELACK] = 0;
 	if (len)
@@ -127,13 +127,34 @@ void tcp_send_probe(struct stack *s, struct tcb *t)
 void tcp_send_syn(struct stack *s, struct tcb *t)
 {
 	bool answer = t->c.state == TCP_ST_SYN_RECEIVED;
+	uint32_t wnd = u32_min(t->rcvbuf, 65535), len;
 	struct tcp_out o;
 
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
-		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)u32_min(t->rcvbuf, 65535));
+		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)wnd);
 	tcp_opt_put_syn(&o, tcp_path_mss(&t->path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
 			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, TCP_WSCALE);
+	if (answer) {
+		t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + wnd);
+		t->rcv_acked = t->rcv_nxt;
+		t->flags &= ~(TF_ACK_NOW | TF_ACK_OWED);
+		if (t->flags & TF_FASTOPEN && t->c.passive)
+			tcp_tfo_give(s, &o, &t->c.laddr, &t->c.raddr);
+	} else if (t->opt_flags & NPP_OPT_FASTOPEN) {
+		len = tcp_tfo_put(s, t, &o);
+		if (len)
+			tcp_put_payload(&o, &t->c.tx, 0, len, (uint16_t)len);
+		t->snd_sml = seq_max(t->snd_sml, t->iss + 1 + len);
+	}
 	tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
+}
+
+void tcp_send_first_syn(struct stack *s, struct tcb *t)
+{
+	t->rack_us = (uint32_t)s->now_us;
+	tcp_send_syn(s, t);
+	t->snd_nxt = t->iss + 1;
+	tcp_arm_rto(s, t);
 }
 
 /* ---- again ------------------------------------------------------------------------------- */
@@ -164,7 +185,7 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 }
 
 /* Bytes that the user has written and that were never sent. */
-static uint32_t unsent(const struct tcb *t)
+uint32_t tcp_unsent(const struct tcb *t)
 {
 	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
 
@@ -175,7 +196,7 @@ static uint32_t unsent(const struct tcb *t)
 
 static bool fin_due(const struct tcb *t)
 {
-	return (t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN;
+	return (t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN && t->c.state != TCP_ST_SYN_RECEIVED;
 }
 
 /* What is lost and was not sent again. Returns the new pipe. */
@@ -184,7 +205,7 @@ static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 	struct tcp_flight *f;
 	uint32_t from, end;
 
-	if (t->flags & TF_FRTO_NEW && unsent(t))
+	if (t->flags & TF_FRTO_NEW && tcp_unsent(t))
 		return pipe;
 	while (tcp_sent_next_lost(s, t, &from, &end)) {
 		uint32_t room = t->cwnd > pipe ? t->cwnd - pipe : 0, want = end - from, n;
@@ -306,7 +327,7 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 	int retry = 0;
 
 	for (;;) {
-		uint32_t avail = unsent(t), len;
+		uint32_t avail = tcp_unsent(t), len;
 		bool fin = fin_due(t);
 
 		if (!avail && !fin)
@@ -344,6 +365,8 @@ static bool may_send(const struct tcb *t)
 	case TCP_ST_CLOSING:
 	case TCP_ST_LAST_ACK:
 		return true;
+	case TCP_ST_SYN_RECEIVED: /* RFC 7413, 4.2.2: the answer to the data of the SYN */
+		return t->flags & TF_FASTOPEN && t->c.passive;
 	default:
 		return false;
 	}
@@ -353,6 +376,8 @@ static bool may_send(const struct tcb *t)
  * while something waits that no ACK will free. */
 static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 {
+	if (t->c.state == TCP_ST_SYN_RECEIVED)
+		return; /* the SYN-ACK's */
 	if (t->snd_una != t->snd_nxt) {
 		if (t->tx_mode == TXM_PERSIST) {
 			t->tries = 0;
@@ -363,7 +388,7 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 		}
 		return;
 	}
-	if (!unsent(t)) {
+	if (!tcp_unsent(t)) {
 		t->tx_mode = TXM_RTO;
 		t->probe_shift = 0;
 		tcp_due(s, t, DUE_TX, 0);
@@ -371,7 +396,7 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 	}
 	if ((t->tx_mode == TXM_PERSIST && t->due[DUE_TX]) || t->due[DUE_PACE])
 		return;
-	if (t->snd_wnd >= t->mss || t->snd_wnd >= unsent(t))
+	if (t->snd_wnd >= t->mss || t->snd_wnd >= tcp_unsent(t))
 		tcp_arm_persist(s, t, TCP_CORK_US);
 	else
 		tcp_arm_persist(s, t, t->rto_us);
@@ -383,8 +408,11 @@ void tcp_output(struct stack *s, struct tcb *t)
 	uint32_t pipe, before, first;
 	bool sent;
 
-	if (!may_send(t))
+	if (!may_send(t)) {
+		if (tcp_tfo_waits(t) && ((t->c.tx.base && t->c.tx_head) || t->flags & TF_FIN))
+			tcp_send_first_syn(s, t);
 		return;
+	}
 	if (t->path.mtu != t->mtu)
 		tcp_update_mss(t);
 	/* SACK blocks go on segments without data. */
@@ -406,7 +434,7 @@ void tcp_output(struct stack *s, struct tcb *t)
 /* Tail loss probe (RFC 8985, 7.3): new data if there is any, else the last segment again. */
 void tcp_send_tlp(struct stack *s, struct tcb *t)
 {
-	uint32_t avail = unsent(t), edge = t->snd_una + t->snd_wnd;
+	uint32_t avail = tcp_unsent(t), edge = t->snd_una + t->snd_wnd;
 	uint32_t wnd = seq_gt(edge, t->snd_nxt) ? edge - t->snd_nxt : 0;
 	uint32_t len = u32_min(u32_min(avail, wnd), t->mss), from, n;
 

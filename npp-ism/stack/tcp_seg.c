@@ -39,6 +39,8 @@ bool tcp_seg_parse(struct stack *s, const struct pkt *pkt, struct tcp_seg *seg)
 	seg->n_sack = 0;
 	seg->mss = 0;
 	seg->wscale = 0;
+	seg->tfo_len = 0;
+	seg->tfo = NULL;
 	seg->tsval = seg->tsecr = 0;
 	seg->unit = (uint16_t)u32_min(seg->len, 65535);
 	if (pkt->gso_size && pkt->gso_size < seg->len)

@@ -83,6 +83,8 @@ static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path
 		      (uint16_t)u32_min(e->wnd, 65535));
 	tcp_opt_put_syn(&o, tcp_path_mss(path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
 			e->opts & TCP_SYN_WS, TCP_WSCALE);
+	if (e->opts & TCP_SYN_TFO)
+		tcp_tfo_give(s, &o, &e->laddr, &e->raddr);
 	tcp_out_send(s, path, 0, e->ttl, &o);
 }
 
@@ -167,8 +169,7 @@ void tcp_syncache_timer(struct stack *s, struct tcp_syn *e)
 
 /* ---- a SYN for a listener -------------------------------------------------------------------- */
 
-/* Takes what the SYN says into E, all but the places in tables. */
-static void syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
+void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 {
 	const struct pkt *p = seg->pkt;
 
@@ -195,7 +196,7 @@ static void send_cookie(struct stack *s, const struct tcp_seg *seg, struct ip_pa
 	struct tcp_syn e = { 0 };
 	uint32_t tsval, bits;
 
-	syn_take(s, &e, seg);
+	tcp_syn_take(s, &e, seg);
 	e.iss = tcp_cookie_make(s, seg, &e.peer_mss);
 	tsval = tcp_tsval(s, e.ts_off);
 	if (e.opts & TCP_SYN_TS) {
@@ -220,11 +221,14 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	uint32_t max = u32_max(l->l.backlog, HALF_OPEN_MIN);
 	struct ip_path path = { 0 };
 	struct tcp_syn *e = NULL;
+	bool give_tfo = false;
 
 	if (ip_path_init(s, &path, &seg->pkt->dst, &seg->pkt->src) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
+	if (seg->opt & TO_TFO && room && tcp_tfo_syn(s, l, seg, &path, min_iss, &give_tfo))
+		return;
 	if (l->half_open < (room ? max : u32_min(max, HELD_MAX)))
 		e = syn_alloc(s);
 	if (!e && !room) {
@@ -236,7 +240,8 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 		send_cookie(s, seg, &path);
 		return;
 	}
-	syn_take(s, e, seg);
+	tcp_syn_take(s, e, seg);
+	e->opts |= give_tfo ? TCP_SYN_TFO : 0;
 	e->iss = tcp_isn(s, &e->laddr, e->lport, &e->raddr, e->rport);
 	if (min_iss && seq_lt(e->iss, min_iss))
 		e->iss = min_iss;
@@ -259,8 +264,7 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 
 /* ---- the ACK that completes the handshake ---------------------------------------------------------- */
 
-static struct tcb *syn_make_tcb(struct stack *s, const struct tcp_syn *e, const struct tcp_seg *seg,
-				struct ip_path *path)
+struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct tcp_seg *seg, const struct ip_path *path)
 {
 	struct tcb *t = tcb_alloc(s, path, e->lport, e->rport);
 
@@ -318,7 +322,7 @@ static bool syn_promote(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, b
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return false;
 	}
-	t = syn_make_tcb(s, e, seg, &path);
+	t = tcp_syn_tcb(s, e, seg, &path);
 	if (!t) {
 		STAT_INC(s, IS_DROP_TCP_MEM);
 		return false;
@@ -411,7 +415,7 @@ bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg)
 	l = tcp_lookup_listener(s, seg->pkt, seg->dport, seg->hash);
 	if (!l || !tcp_cookie_check(s, seg, &mss))
 		return false;
-	syn_take(s, &e, seg);
+	tcp_syn_take(s, &e, seg);
 	e.listener = l->l.index;
 	e.irs = seg->seq - 1;
 	e.iss = seg->ack - 1;

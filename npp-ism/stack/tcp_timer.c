@@ -149,8 +149,12 @@ static void back_off(struct tcb *t)
 
 static void syn_fired(struct stack *s, struct tcb *t)
 {
+	if (tcp_tfo_waits(t)) { /* nothing was written: as any other */
+		tcp_send_first_syn(s, t);
+		return;
+	}
 	back_off(t);
-	if (t->tries > TCP_SYN_TRIES || !user_time_left(s, t)) {
+	if (t->tries > (t->c.passive ? TCP_SYNACK_TRIES : TCP_SYN_TRIES) || !user_time_left(s, t)) {
 		tcp_kill(s, t, t->soft_error ? t->soft_error : ETIMEDOUT);
 		return;
 	}

@@ -52,7 +52,7 @@ struct tcp_listener *stack_listen(struct stack *s, const struct tcp_listener *te
 	l->l = *template;
 	l->l.index = i;
 	l->l.gen = gen;
-	l->half_open = 0;
+	l->half_open = l->tfo_open = l->tfo_reset = 0;
 	tcp_listener_insert(s, l);
 	l->in_use = 1;
 	tcp_leave(l);
@@ -185,9 +185,13 @@ struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uin
 	if (opts)
 		stack_tcp_options(s, &t->c, opts);
 	tcp_change_state(s, t, TCP_ST_SYN_SENT);
-	t->rack_us = (uint32_t)s->now_us;
-	tcp_send_syn(s, t);
-	tcp_arm_rto(s, t);
+	if (tcp_tfo_may_wait(s, t)) {
+		t->snd_nxt = t->iss;
+		t->up |= TCP_UP_CONNECTED | TCP_UP_TX; /* it may write */
+		tcp_due(s, t, DUE_TX, s->now_us + TCP_TFO_DEFER_US);
+	} else {
+		tcp_send_first_syn(s, t);
+	}
 	tcp_leave(t);
 	return &t->c;
 }
@@ -324,6 +328,7 @@ void stack_tcp_abort(struct stack *s, struct tcp_conn *c)
 #define INFO_SACK 2u
 #define INFO_WSCALE 4u
 #define INFO_ECN 8u
+#define INFO_SYN_DATA 32u
 
 static uint32_t in_segments(const struct tcb *t, uint32_t bytes)
 {
@@ -371,7 +376,8 @@ void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
 		.cc = t->cc,
 		.ca_state = ca_state(t),
 		.options = (t->flags & TF_TS ? INFO_TIMESTAMPS : 0) | (t->flags & TF_SACK ? INFO_SACK : 0) |
-			   (t->flags & TF_WS ? INFO_WSCALE : 0) | (t->flags & TF_ECN ? INFO_ECN : 0),
+			   (t->flags & TF_WS ? INFO_WSCALE : 0) | (t->flags & TF_ECN ? INFO_ECN : 0) |
+			   (t->flags & TF_FASTOPEN ? INFO_SYN_DATA : 0),
 	};
 }
 

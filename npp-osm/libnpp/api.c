@@ -406,6 +406,13 @@ static ssize_t send_msg(struct so *so, int fd, const struct msghdr *mh, int flag
 	if (mh->msg_iovlen > 1024)
 		return -EMSGSIZE;
 	if (!so->dgram) {
+		if (flags & MSG_FASTOPEN && mh->msg_name) {
+			r = sock_fast_open(so, fd, mh->msg_name, mh->msg_namelen);
+			if (r < 0)
+				return r;
+			return r == 1 ? send_kernel(fd, mh, flags) :
+					stream_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, flags & ~MSG_FASTOPEN);
+		}
 		if (so->kind != SO_OURS)
 			return send_kernel(fd, mh, flags);
 		if (mh->msg_name && so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP)
@@ -416,17 +423,17 @@ static ssize_t send_msg(struct so *so, int fd, const struct msghdr *mh, int flag
 	return r == INT32_MIN ? send_kernel(fd, mh, flags) : r;
 }
 
-/* Sockets whose data we carry, and datagram sockets that a destination may make ours. */
-static struct so *sender(int fd)
+/* Sockets whose data we carry, and those that a destination may make ours. */
+static struct so *sender(int fd, int flags)
 {
 	struct so *so = fd_get(fd);
 
-	return so && (so->kind == SO_OURS || (so->kind == SO_KERNEL_YET && so->dgram)) ? so : NULL;
+	return so && (so->kind == SO_OURS || (so->kind == SO_KERNEL_YET && (so->dgram || flags & MSG_FASTOPEN))) ? so : NULL;
 }
 
 ssize_t npp_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr, socklen_t len)
 {
-	struct so *so = sender(fd);
+	struct so *so = sender(fd, flags);
 	struct iovec iov = { (void *)(uintptr_t)buf, n };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = (void *)(uintptr_t)addr,
 			     .msg_namelen = addr ? len : 0 };
@@ -437,7 +444,7 @@ ssize_t npp_sendto(int fd, const void *buf, size_t n, int flags, const struct so
 
 ssize_t npp_send(int fd, const void *buf, size_t n, int flags)
 {
-	return sender(fd) ? npp_sendto(fd, buf, n, flags, NULL, 0) : R->send(fd, buf, n, flags);
+	return sender(fd, flags) ? npp_sendto(fd, buf, n, flags, NULL, 0) : R->send(fd, buf, n, flags);
 }
 
 ssize_t npp_write(int fd, const void *buf, size_t n)
@@ -481,7 +488,7 @@ static bool passes_ours(const struct msghdr *mh)
 
 ssize_t npp_sendmsg(int fd, const struct msghdr *mh, int flags)
 {
-	struct so *so = sender(fd);
+	struct so *so = sender(fd, flags);
 	int saved = errno;
 
 	if (so)
@@ -495,7 +502,7 @@ ssize_t npp_sendmsg(int fd, const struct msghdr *mh, int flags)
 
 int npp_sendmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags)
 {
-	struct so *so = sender(fd);
+	struct so *so = sender(fd, flags);
 	int saved = errno;
 	ssize_t r = 0;
 	unsigned i;

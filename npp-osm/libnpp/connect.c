@@ -16,6 +16,7 @@
 #include "npp-osm/libnpp/priv.h"
 #include "shm/lock.h"
 
+#define FAST_OPEN_WAIT_US 2000
 #define TX_RING_FIRST 16384	/* asked for with the connection: who opens one mostly speaks first */
 
 /* The ISM that the answers to a bound port will reach. */
@@ -195,6 +196,29 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 	if (r == -EALREADY && !(sock_fl(so) & NPP_FL_NONBLOCK))
 		r = finish(so, fd);
 	return r;
+}
+
+/**
+ * sock_fast_open() - connect() of sendto(MSG_FASTOPEN)
+ *
+ * With a cookie of that peer the ISM lets us write at once, so even a call that does not
+ * block waits a moment for its answer.
+ * Return: as sock_do_connect()
+ */
+int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	uint64_t deadline = lib_now_us() + FAST_OPEN_WAIT_US;
+	int r;
+
+	if (so->sk)
+		atomic_fetch_or_explicit(&so->sk->opt_flags, NPP_OPT_FASTOPEN, memory_order_relaxed);
+	else
+		so->opt.flags |= NPP_OPT_FASTOPEN;
+	r = sock_do_connect(so, fd, sa, len);
+	while (r == -EINPROGRESS && stream_state(so) == ST_CONNECTING)
+		if (sock_wait(so, fd, WANT_STATE, deadline) < 0)
+			return r;
+	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd) : r;
 }
 
 /* No more sending: after the bytes that are in the ring now. */

@@ -27,7 +27,7 @@
 #define BUF_MIN 2304u
 
 /* One value as the table below sees it: in the record, or noted before there is one. */
-enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_LOWAT, P_TOS, P_TTL,
+enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_FASTOPEN, P_LOWAT, P_TOS, P_TTL,
 	     P_CONST, P_IGNORE, P_REFUSE };
 
 static const struct opt {
@@ -73,8 +73,10 @@ static const struct opt {
 	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, P_IGNORE, 0, 0, false },
 	{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, P_IGNORE, 0, 0, false },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, P_IGNORE, 0, 0, false },
-	{ IPPROTO_TCP, TCP_FASTOPEN, P_REFUSE, ENOPROTOOPT, 0, false },
-	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, P_REFUSE, EOPNOTSUPP, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN, P_FASTOPEN, 0, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, P_FLAG, NPP_OPT_FASTOPEN, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_KEY, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ IPPROTO_TCP, TCP_ULP, P_REFUSE, ENOENT, 0, false },
 	{ IPPROTO_TCP, TCP_MD5SIG, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ IPPROTO_TCP, TCP_REPAIR, P_REFUSE, EPERM, 0, false },
@@ -185,6 +187,11 @@ static int set_value(struct so *so, const struct opt *o, int v)
 	case P_PACE:
 		SET_WORD(so, max_pace, max_pace, u == UINT32_MAX ? 0 : u);
 		return 0;
+	case P_FASTOPEN:
+		if (v < 0)
+			return -EINVAL;
+		SET_WORD(so, fastopen, fastopen, u);
+		return 0;
 	case P_LOWAT:
 		SET_WORD(so, rcvlowat, rcvlowat, v < 0 ? INT32_MAX : v ? u : 1);
 		return 0;
@@ -234,6 +241,9 @@ static int get_value(struct so *so, const struct opt *o)
 		break;
 	case P_PACE:
 		v = WORD(so, max_pace, max_pace);
+		break;
+	case P_FASTOPEN:
+		v = WORD(so, fastopen, fastopen);
 		break;
 	case P_LOWAT:
 		v = WORD(so, rcvlowat, rcvlowat);

@@ -46,7 +46,7 @@ struct so_opts {
 	uint32_t flags;		/* NPP_OPT_* */
 	uint32_t rcvbuf, sndbuf, linger, keep_idle, keep_intvl, keep_cnt, user_timeout_ms, tos_ttl;
 	uint32_t rcvlowat, rcvtimeo_ms, sndtimeo_ms;
-	uint32_t cc, max_pace;
+	uint32_t cc, max_pace, fastopen;
 };
 
 /* Type-stable: freed objects are used again as objects, never as anything else, so that
@@ -290,6 +290,7 @@ int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len
 int sock_do_listen(struct so *so, int fd, int backlog);
 int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, int flags);
 int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
+int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
 int sock_do_shutdown(struct so *so, int fd, int how);
 int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
 void sock_unmake(struct so *so, int fd, bool bound);	/* back to a kernel-yet socket; under fd_lock */

@@ -288,6 +288,7 @@ static void copy_options(const struct so_opts *o, struct npp_sock *sk)
 	PUT(sndtimeo_ms, sndtimeo_ms);
 	PUT(cc, cc);
 	PUT(max_pace, max_pace);
+	PUT(fastopen, fastopen);
 #undef PUT
 }
 

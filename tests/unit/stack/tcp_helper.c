@@ -59,6 +59,12 @@ static bool op_accept_room(void *arg, struct tcp_listener *l)
 	return ((struct th *)arg)->accept_room;
 }
 
+static uint32_t op_fastopen(void *arg, struct tcp_listener *l)
+{
+	(void)l;
+	return ((struct th *)arg)->fastopen;
+}
+
 static void op_event(void *arg, struct tcp_conn *c, uint32_t up)
 {
 	struct th *h = arg;
@@ -113,6 +119,7 @@ static const struct stack_ops ops = {
 	.random = th_random,
 	.accept = op_accept,
 	.accept_room = op_accept_room,
+	.fastopen = op_fastopen,
 	.event = op_event,
 	.rx_grow = op_rx_grow,
 };
@@ -173,7 +180,7 @@ struct th *th_new(uint32_t max_conns)
 	void *arena;
 
 	h->cfg = (struct stack_cfg){ .iop = 0, .n_iops = 1, .max_conns = max_conns, .max_listeners = 8, .max_udp = 1,
-				     .hash_key = { 1, 2 }, .isn_key = { 3, 4 } };
+				     .hash_key = { 1, 2 }, .isn_key = { 3, 4 }, .tfo_key = { 5, 6 } };
 	h->global = aligned_alloc(64, (sizeof *h->global + 63) & ~63ul);
 	memset(h->global, 0, sizeof *h->global);
 	npp_hash_prog_default(&h->global->prog[0], 1);
@@ -375,6 +382,10 @@ int th_sent(struct th *h, const struct ip_path *p, struct stack_tx *tx)
 	TH_ASSERT(sum == tx->payload_len);
 	TH_ASSERT(tcp_seg_parse(&fake, &pkt, &seg.g));
 	seg.g.data = seg.data;
+	if (seg.g.tfo_len) {
+		memcpy(seg.cookie, seg.g.tfo, seg.g.tfo_len);
+		seg.g.tfo = NULL;
+	}
 	seg.g.pkt = NULL;
 	seg.gso_size = tx->gso_size;
 	seg.tos = h->out_tos;
@@ -415,6 +426,12 @@ static uint8_t *put_options(uint8_t *p, const struct tcp_seg *g)
 		*p++ = 3;
 		*p++ = 3;
 		*p++ = g->wscale;
+	}
+	if (g->opt & TO_TFO) {
+		*p++ = 34;
+		*p++ = (uint8_t)(2 + g->tfo_len);
+		memcpy(p, g->tfo, g->tfo_len);
+		p += g->tfo_len;
 	}
 	if (g->n_sack) {
 		*p++ = 5;

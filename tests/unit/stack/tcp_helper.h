@@ -27,6 +27,7 @@ struct th_seg {
 	uint8_t *data;			/* g.len bytes, malloc'ed */
 	uint16_t gso_size;
 	uint8_t tos;
+	uint8_t cookie[TCP_TFO_COOKIE_MAX];	/* Fast Open, g.tfo_len bytes */
 };
 
 /* A socket of the user. */
@@ -59,6 +60,7 @@ struct th {
 	struct th_seg out[TH_OUT];
 	unsigned n_out, next_out;
 	bool accept_room, accept_ok;
+	uint32_t fastopen;		/* what the user allows */
 	uint8_t in_tos;			/* of the packets that come */
 	uint8_t out_tos;		/* of the packet that is being sent */
 	uint32_t rx_max;		/* largest receive ring */

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_tcp_tfo.c - TCP Fast Open (RFC 7413), both ends
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/stack/tcp_helper.h"
+#include "tests/unit/suite.h"
+
+#define PORT 80
+#define HOURS 3600000000ull
+
+static struct th *h;
+static uint8_t cookie[TCP_TFO_COOKIE_MAX];
+
+static void setup(void)
+{
+	h = th_new(64);
+	h->fastopen = 4;
+	th_listen(h, PORT, 8);
+}
+
+static void teardown(void)
+{
+	th_free(h);
+}
+
+/* A SYN from port RPORT with LEN bytes and a cookie of CLEN bytes. */
+static struct tcp_seg syn(uint16_t rport, uint32_t len, uint8_t clen)
+{
+	return (struct tcp_seg){ .sport = rport, .dport = PORT, .seq = TP_ISS, .flags = TCPF_SYN, .wnd = 5000, .len = len,
+				 .opt = TO_MSS | TO_TFO | TO_SACK_OK, .mss = 1460, .tfo = cookie, .tfo_len = clen };
+}
+
+/* Asks for a cookie; the handshake stays half open and is reset. */
+static void fetch_cookie(void)
+{
+	struct tcp_seg g = syn(999, 0, 0), r = { .sport = 999, .dport = PORT, .seq = TP_ISS + 1, .flags = TCPF_RST };
+	struct th_seg *o;
+
+	th_input(h, &g, NULL, 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.tfo_len, TCP_TFO_COOKIE);
+	memcpy(cookie, o->cookie, TCP_TFO_COOKIE);
+	th_input(h, &r, NULL, 0);
+	th_forget(h);
+}
+
+static struct th_sock *sock_at(uint16_t rport)
+{
+	for (unsigned i = 0; i < TH_SOCKS; i++)
+		if (h->sock[i].c && h->sock[i].c->rport == rport)
+			return &h->sock[i];
+	return NULL;
+}
+
+/* ---- server ------------------------------------------------------------------------------- */
+
+START_TEST(a_listener_that_does_not_ask_for_it_ignores_the_option)
+{
+	struct tcp_seg g = syn(1000, 3, 0);
+	struct th_seg *o;
+
+	h->fastopen = 0;
+	th_input(h, &g, "abc", 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 1);
+	ck_assert(!(o->g.opt & TO_TFO));
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(data_in_the_syn_is_read_and_answered_before_the_handshake)
+{
+	struct tcp_seg g;
+	struct th_seg *o;
+	struct th_sock *k;
+	char buf[8];
+	uint32_t iss;
+
+	fetch_cookie();
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	o = th_next(h);
+	iss = o->g.seq;
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 6);
+	ck_assert(th_none(h));
+	k = sock_at(1000);
+	ck_assert_ptr_nonnull(k);
+	ck_assert_uint_eq(k->c->state, TCP_ST_SYN_RECEIVED);
+	ck_assert_uint_eq(th_read(h, k, buf, sizeof buf), 5);
+	ck_assert_mem_eq(buf, "hello", 5);
+	th_write(h, k, "world", 5);
+	stack_flush(h->s);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_PSH | TCPF_ACK);
+	ck_assert_uint_eq(o->g.seq, iss + 1);
+	ck_assert_uint_eq(o->g.len, 5);
+	g = (struct tcp_seg){ .sport = 1000, .dport = PORT, .seq = TP_ISS + 6, .ack = iss + 6, .flags = TCPF_ACK, .wnd = 5000 };
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(k->c->state, TCP_ST_ESTABLISHED);
+	ck_assert_uint_eq(k->c->tx_tail, 5);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TFO_IN), 1);
+	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_open, 0);
+	stack_tcp_close(h->s, k->c, 5);
+	stack_flush(h->s);
+	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_FIN | TCPF_ACK);
+	stack_tcp_abort(h->s, k->c);
+}
+END_TEST
+
+START_TEST(a_lost_syn_ack_is_sent_again_and_so_is_the_answer)
+{
+	struct tcp_seg g;
+	struct th_sock *k;
+	struct th_seg *o;
+	uint32_t iss;
+
+	fetch_cookie();
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	iss = th_next(h)->g.seq;
+	k = sock_at(1000);
+	th_write(h, k, "world", 5);
+	stack_flush(h->s);
+	th_next(h);
+	/* the peer repeats its SYN, without data and cookie */
+	g = syn(1000, 0, 0);
+	g.opt &= (uint8_t)~TO_TFO;
+	th_input(h, &g, NULL, 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 6);
+	th_advance(h, 1100000);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.seq, iss);
+	ck_assert(th_none(h));
+	/* the answer was lost: the ACK covers the SYN alone */
+	g = (struct tcp_seg){ .sport = 1000, .dport = PORT, .seq = TP_ISS + 6, .ack = iss + 1, .flags = TCPF_ACK, .wnd = 5000 };
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(k->c->state, TCP_ST_ESTABLISHED);
+	th_advance(h, 4000000);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.seq, iss + 1);
+	ck_assert_uint_eq(o->g.len, 5);
+	stack_tcp_abort(h->s, k->c);
+}
+END_TEST
+
+START_TEST(a_wrong_cookie_makes_an_ordinary_handshake_with_a_new_one)
+{
+	struct tcp_seg g;
+	struct th_seg *o;
+
+	fetch_cookie();
+	cookie[3] ^= 1;
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 1);
+	ck_assert_uint_eq(o->g.tfo_len, TCP_TFO_COOKIE);
+	cookie[3] ^= 1;
+	ck_assert_mem_eq(o->cookie, cookie, TCP_TFO_COOKIE);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TFO_BAD), 1);
+	ck_assert_ptr_null(sock_at(1000));
+	cookie[3] ^= 1;
+	for (uint8_t len = 4; len <= 16; len += 2) { /* nor is one of another length good */
+		if (len == TCP_TFO_COOKIE)
+			continue;
+		g = syn((uint16_t)(2000 + len), 5, len);
+		th_input(h, &g, "hello", 0);
+		ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 1);
+	}
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+}
+END_TEST
+
+START_TEST(cookies_live_for_two_periods)
+{
+	struct tcp_seg g;
+	struct th_sock *k;
+
+	h->now_us = 12 * HOURS - 1000000;
+	stack_set_now(h->s, h->now_us);
+	fetch_cookie();
+	th_advance(h, 12 * HOURS);
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 6);
+	k = sock_at(1000);
+	ck_assert_ptr_nonnull(k);
+	stack_tcp_abort(h->s, k->c);
+	th_forget(h);
+	th_advance(h, 12 * HOURS);
+	g = syn(1001, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 1);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+}
+END_TEST
+
+START_TEST(no_more_are_half_open_than_the_listener_allows)
+{
+	struct tcp_seg g;
+
+	fetch_cookie();
+	for (uint16_t i = 0; i < 5; i++) {
+		g = syn((uint16_t)(1000 + i), 5, TCP_TFO_COOKIE);
+		th_input(h, &g, "hello", 0);
+		ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + (i < 4 ? 6 : 1));
+	}
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TFO_FULL), 1);
+	th_restart(h);
+	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_open, 4);
+	th_advance(h, 70000000); /* nobody answers the SYN-ACKs */
+	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_open, 0);
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(those_that_the_peer_resets_count_on)
+{
+	struct tcp_seg g;
+
+	fetch_cookie();
+	for (uint16_t i = 0; i < 5; i++) {
+		struct tcp_seg r = { .sport = (uint16_t)(1000 + i), .dport = PORT, .seq = TP_ISS + 6, .flags = TCPF_RST };
+
+		g = syn((uint16_t)(1000 + i), 5, TCP_TFO_COOKIE);
+		th_input(h, &g, "hello", 0);
+		ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + (i < 4 ? 6 : 1));
+		if (i < 4)
+			th_input(h, &r, NULL, 0);
+	}
+	ck_assert_uint_eq(h->sock[0].error, ECONNRESET);
+	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_reset, 4);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+	th_listen(h, PORT, 8);
+	th_forget(h);
+}
+END_TEST
+
+/* ---- client ------------------------------------------------------------------------------------ */
+
+static struct tcp_conn *c;
+static uint32_t iss;
+
+static struct th_sock *open_fast(void)
+{
+	struct tcp_options o = { .opt_flags = NPP_OPT_FASTOPEN };
+	struct th_sock *k;
+	int err;
+
+	c = stack_connect(h->s, &h->addr, 0, &h->peer, PORT, &o, &err);
+	ck_assert_ptr_nonnull(c);
+	for (k = h->sock; k->used; k++)
+		;
+	*k = (struct th_sock){ .used = true, .c = c };
+	c->user_sock = (uint32_t)(k - h->sock) + 1;
+	stack_flush(h->s);
+	return k;
+}
+
+static void syn_ack(uint32_t ack, const char *give)
+{
+	struct tcp_seg g = { .sport = PORT, .dport = c->lport, .seq = 100, .ack = ack, .flags = TCPF_SYN | TCPF_ACK,
+			     .wnd = 5000, .opt = TO_MSS, .mss = 1000 };
+
+	if (give) {
+		g.opt |= TO_TFO;
+		g.tfo = (const uint8_t *)give;
+		g.tfo_len = (uint8_t)strlen(give);
+	}
+	th_input(h, &g, NULL, 0);
+}
+
+/* One connection that brings the cookie. */
+static void learn(void)
+{
+	struct th_sock *k = open_fast();
+	struct th_seg *o = th_next(h);
+
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+	ck_assert(o->g.opt & TO_TFO);
+	ck_assert_uint_eq(o->g.tfo_len, 0);
+	ck_assert(!(k->events & TCP_UP_CONNECTED));
+	syn_ack(o->g.seq + 1, "cookie");
+	ck_assert_uint_eq(c->state, TCP_ST_ESTABLISHED);
+	stack_tcp_abort(h->s, c);
+	th_forget(h);
+}
+
+START_TEST(the_second_connection_sends_its_data_with_the_syn)
+{
+	struct th_sock *k;
+	struct th_seg *o;
+
+	learn();
+	th_restart(h);
+	k = open_fast();
+	ck_assert(k->events & TCP_UP_CONNECTED);
+	ck_assert(th_none(h));
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	o = th_next(h);
+	iss = o->g.seq;
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+	ck_assert_uint_eq(o->g.len, 5);
+	ck_assert_mem_eq(o->data, "hello", 5);
+	ck_assert_uint_eq(o->g.tfo_len, 6);
+	ck_assert_mem_eq(o->cookie, "cookie", 6);
+	syn_ack(iss + 6, NULL);
+	ck_assert_uint_eq(c->state, TCP_ST_ESTABLISHED);
+	ck_assert_uint_eq(c->tx_tail, 5);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_ACK);
+	ck_assert_uint_eq(o->g.seq, iss + 6);
+	ck_assert_uint_eq(o->g.ack, 101);
+	ck_assert(th_none(h));
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(what_the_syn_ack_does_not_acknowledge_is_sent_after_it)
+{
+	struct th_sock *k;
+	struct th_seg *o;
+
+	learn();
+	k = open_fast();
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	iss = th_next(h)->g.seq;
+	syn_ack(iss + 3, NULL);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.seq, iss + 3);
+	ck_assert_uint_eq(o->g.len, 3);
+	ck_assert_mem_eq(o->data, "llo", 3);
+	ck_assert(th_none(h));
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(a_syn_carries_no_more_than_fits_the_peers_mss)
+{
+	static uint8_t data[3000];
+	struct th_sock *k;
+	struct th_seg *o;
+
+	learn();
+	k = open_fast();
+	th_write(h, k, data, sizeof data);
+	stack_flush(h->s);
+	o = th_next(h);
+	iss = o->g.seq;
+	ck_assert_uint_eq(o->g.len, 1000 - 20 - 8); /* options: MSS, SACK, timestamps, window scale; the cookie of 6 */
+	syn_ack(iss + 1 + o->g.len, NULL);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.seq, iss + 1 + 972);
+	ck_assert_uint_eq(o->g.len, 3000 - 972);
+	ck_assert_uint_eq(o->gso_size, 1000);
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(an_acknowledgment_beyond_what_the_syn_carried_is_reset)
+{
+	struct th_sock *k;
+
+	learn();
+	k = open_fast();
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	iss = th_next(h)->g.seq;
+	syn_ack(iss + 7, NULL);
+	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_RST);
+	ck_assert_uint_eq(c->state, TCP_ST_SYN_SENT);
+	syn_ack(iss, NULL);
+	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_RST);
+	ck_assert_uint_eq(c->state, TCP_ST_SYN_SENT);
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(a_syn_is_repeated_without_cookie_and_data)
+{
+	struct th_sock *k;
+	struct th_seg *o;
+
+	learn();
+	for (int i = 0; i < 3; i++) {
+		k = open_fast();
+		if (i == 2) { /* two in a row were lost: not again soon */
+			o = th_next(h);
+			ck_assert(!(o->g.opt & TO_TFO));
+			break;
+		}
+		th_write(h, k, "hello", 5);
+		stack_flush(h->s);
+		o = th_next(h);
+		iss = o->g.seq;
+		ck_assert_uint_eq(o->g.len, 5);
+		th_advance(h, 1100000);
+		o = th_next(h);
+		ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+		ck_assert_uint_eq(o->g.seq, iss);
+		ck_assert_uint_eq(o->g.len, 0);
+		ck_assert(!(o->g.opt & TO_TFO));
+		/* the first may have come all the same */
+		syn_ack(iss + (i ? 6 : 1), NULL);
+		ck_assert_uint_eq(c->state, TCP_ST_ESTABLISHED);
+		ck_assert_uint_eq(c->tx_tail, i ? 5 : 0);
+		o = th_next(h);
+		ck_assert_uint_eq(o->g.len, i ? 0 : 5);
+		stack_tcp_abort(h->s, c);
+		th_forget(h);
+	}
+	stack_tcp_abort(h->s, c);
+	th_advance(h, 61000000);
+	th_forget(h);
+	open_fast();
+	ck_assert(th_none(h)); /* it waits for data again */
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(a_program_that_writes_nothing_gets_its_handshake_after_a_second)
+{
+	struct th_seg *o;
+
+	learn();
+	open_fast();
+	th_restart(h);
+	th_advance(h, 1100000);
+	o = th_next(h);
+	iss = o->g.seq;
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+	ck_assert_uint_eq(o->g.len, 0);
+	syn_ack(iss + 1, NULL);
+	ck_assert_uint_eq(c->state, TCP_ST_ESTABLISHED);
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(a_refused_connection_says_so)
+{
+	struct tcp_seg g = { .sport = PORT, .seq = 0, .flags = TCPF_RST | TCPF_ACK };
+	struct th_sock *k;
+
+	learn();
+	k = open_fast();
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	g.dport = c->lport;
+	g.ack = th_next(h)->g.seq + 6;
+	th_input(h, &g, NULL, 0);
+	ck_assert_int_eq(k->error, ECONNREFUSED);
+	ck_assert_uint_eq(k->n_freed, 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tcp_tfo");
+	TCase *tc = tcase_create("fast open");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_listener_that_does_not_ask_for_it_ignores_the_option);
+	tcase_add_test(tc, data_in_the_syn_is_read_and_answered_before_the_handshake);
+	tcase_add_test(tc, a_lost_syn_ack_is_sent_again_and_so_is_the_answer);
+	tcase_add_test(tc, a_wrong_cookie_makes_an_ordinary_handshake_with_a_new_one);
+	tcase_add_test(tc, cookies_live_for_two_periods);
+	tcase_add_test(tc, no_more_are_half_open_than_the_listener_allows);
+	tcase_add_test(tc, those_that_the_peer_resets_count_on);
+	tcase_add_test(tc, the_second_connection_sends_its_data_with_the_syn);
+	tcase_add_test(tc, what_the_syn_ack_does_not_acknowledge_is_sent_after_it);
+	tcase_add_test(tc, a_syn_carries_no_more_than_fits_the_peers_mss);
+	tcase_add_test(tc, an_acknowledgment_beyond_what_the_syn_carried_is_reset);
+	tcase_add_test(tc, a_syn_is_repeated_without_cookie_and_data);
+	tcase_add_test(tc, a_program_that_writes_nothing_gets_its_handshake_after_a_second);
+	tcase_add_test(tc, a_refused_connection_says_so);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}
