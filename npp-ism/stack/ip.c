@@ -79,9 +79,6 @@ int ip_attach(struct stack *s)
 	ip->local_head = ip->local_tail = 0;
 	neigh_attach(s);
 	reass_rebuild(s);
-	/* Those of the role begin with the role. */
-	if (!s->env->neigh_rw)
-		neigh_work_drop(s);
 	for (unsigned i = 0; i < IPT_COUNT; i++) {
 		uint64_t due = ip->timer[i].due_us;
 

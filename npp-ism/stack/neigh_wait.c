@@ -216,6 +216,8 @@ void neigh_timer(struct stack *s)
 {
 	if (s->env->neigh_rw)
 		neigh_work_run(s);
+	else
+		neigh_work_drop(s); /* a predecessor's, who had the role */
 	neigh_wait_run(s);
 	if (neigh_busy(s->ip))
 		tick(s);

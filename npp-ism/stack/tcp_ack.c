@@ -77,17 +77,20 @@ static void take_rtt(struct stack *s, struct tcb *t, const struct tcp_seg *seg, 
 
 /* ---- the ACK ------------------------------------------------------------------------------------ */
 
+/* Not from an old segment (RFC 9293, 3.10.7.4). One that acknowledges more than any before is none,
+ * though its text may be a retransmission: the old window counted from the new ACK would be too much. */
 static bool update_window(struct tcb *t, const struct tcp_seg *seg)
 {
 	uint32_t wnd = seg->wnd << t->snd_ws;
 	bool changed;
 
-	if (!seq_lt(t->snd_wl1, seg->seq) && !(t->snd_wl1 == seg->seq && seq_leq(t->snd_wl2, seg->ack)))
+	if (!seq_gt(seg->ack, t->snd_una) && !seq_lt(t->snd_wl1, seg->seq) &&
+	    !(t->snd_wl1 == seg->seq && seq_leq(t->snd_wl2, seg->ack)))
 		return false;
 	changed = wnd != t->snd_wnd;
 	t->snd_wnd = wnd;
 	t->max_wnd = u32_max(t->max_wnd, wnd);
-	t->snd_wl1 = seg->seq;
+	t->snd_wl1 = seq_max(t->snd_wl1, seg->seq);
 	t->snd_wl2 = seg->ack;
 	return changed;
 }

@@ -459,6 +459,19 @@ static uint64_t kills(const struct world *w)
 	return n;
 }
 
+/* Was A's connection accepted by a cookie, perhaps, and may segments overtake or be lost? If not the
+ * first one comes first, its cookie does not fit, and the answer is a reset. */
+static bool cookie_lost(const struct app *a)
+{
+	const struct world *w = a->w;
+	const struct npp *to = w->app[a->idx | 1].npp;
+	uint64_t cookies = 0;
+
+	for (unsigned i = 0; i < to->cfg.iops; i++)
+		cookies += atomic_load(&to->iop[i].stats[NPP_IS_TCP_COOKIES_OUT]);
+	return cookies && w->app[a->idx & ~1u].error == ECONNRESET && !w->clean;
+}
+
 /* Is the whole of what A's peer sent in A's hands, and the other way round? */
 static bool app_whole(struct app *a)
 {
@@ -497,8 +510,12 @@ void apps_verdict(struct world *w)
 
 		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind != PROG_TCP || !app_graceful(w, a->prog))
 			continue;
-		if (a->role == 0 && kills(w) && (!app_whole(a) || !app_whole(app_peer(a)))) {
+		if (a->role == 0 && kills(w) && !cookie_lost(a) && (!app_whole(a) || !app_whole(app_peer(a)))) {
 			lost++;
+			i++;
+			continue;
+		}
+		if (a->role == 0 && cookie_lost(a)) {
 			i++;
 			continue;
 		}

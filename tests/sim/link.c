@@ -23,14 +23,17 @@ void link_start(struct world *w, unsigned dir)
 	l->last_at = l->busy_until = w->now_us;
 }
 
-static bool is_lost(struct link *l)
+#define BURST_US 100000u /* it is over then, however few frames came: else it would be an outage */
+
+static bool is_lost(struct link *l, uint64_t now_us)
 {
-	if (l->burst_left) {
+	if (l->burst_left && now_us < l->burst_until) {
 		l->burst_left--;
 		return true;
 	}
 	if (rng_ppm(&l->rng, l->cfg.burst_ppm)) {
 		l->burst_left = rng_below(&l->rng, l->cfg.burst_len + 1);
+		l->burst_until = now_us + BURST_US;
 		return true;
 	}
 	return rng_ppm(&l->rng, l->cfg.loss_ppm);
@@ -88,7 +91,7 @@ static void carry(struct world *w, unsigned dir, struct frame *f)
 	uint64_t at;
 
 	l->sent++;
-	if (is_lost(l)) {
+	if (is_lost(l, w->now_us)) {
 		l->lost++;
 		trace_frame(w, "lost", dir, 0, f);
 		free(f);

@@ -275,6 +275,7 @@ void iop_round(struct iop *p)
 		feed(p, &p->rx, p->npp->cfg.budget);
 		feed(p, &p->ipc, p->npp->cfg.budget);
 		stack_run_timers(p->s, 256);
+		p->timers_us = p->npp->w->now_us;
 	} else {
 		died(p);
 		return;

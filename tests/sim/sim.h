@@ -87,6 +87,7 @@ struct iop {
 	bool inside;		/* the stack is being called */
 	struct tcp_listener *listener[4];
 	uint64_t rounds, attaches;
+	uint64_t timers_us;	/* when its timers were last run */
 	uint32_t checked;	/* rounds since the last look at everything */
 };
 
@@ -131,6 +132,7 @@ struct link {
 	uint64_t last_at;	/* of what was not overtaken */
 	uint64_t dark_until;
 	uint32_t burst_left;
+	uint64_t burst_until;
 	uint64_t sent, lost, marked, dropped;
 };
 void link_start(struct world *w, unsigned dir);
