@@ -54,9 +54,20 @@ static uint32_t window_of(const struct tcb *t)
 	return seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
 }
 
-/* Out of the window: dropped with an ACK, which repeats what we have (RFC 9293, 3.10.7.4).
- * Data is answered always (its ACK was lost, or it is a window probe), the rest now and
- * then, so that two confused ends do not talk forever. */
+/* SEG is dropped with an ACK, which repeats what we have (RFC 9293, 3.10.7.4). Data is answered
+ * always (its ACK was lost, or it is a window probe), the rest now and then, so that two
+ * confused ends do not talk forever. */
+static void repeat_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	if (!seg_space(seg) || seg->flags & TCPF_SYN) {
+		if ((uint32_t)s->now_us - t->oow_us < TCP_OOW_ACK_US)
+			return;
+		t->oow_us = (uint32_t)s->now_us;
+	}
+	t->flags |= TF_ACK_NOW;
+	tcp_todo(s, t);
+}
+
 static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
 	STAT_INC(s, IS_DROP_TCP_WINDOW);
@@ -65,13 +76,7 @@ static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *
 		t->dsack.end = seq_min(seg->seq + seg->len, t->rcv_nxt);
 		t->flags |= TF_DSACK;
 	}
-	if (!seg_space(seg)) {
-		if ((uint32_t)s->now_us - t->oow_us < TCP_OOW_ACK_US)
-			return;
-		t->oow_us = (uint32_t)s->now_us;
-	}
-	t->flags |= TF_ACK_NOW;
-	tcp_todo(s, t);
+	repeat_ack(s, t, seg);
 }
 
 /* RFC 5961, 3.2. */
@@ -91,8 +96,8 @@ static bool seq_acceptable(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 		return rst_acceptable(s, t, seg);
 	if (tcp_paws_reject(s, t->flags & TF_TS, t->ts_recent, t->ts_recent_ms, seg)) {
 		STAT_INC(s, IS_DROP_TCP_PAWS);
-		t->flags |= TF_ACK_NOW;
-		tcp_todo(s, t);
+		if (seg->opt & TO_TS) /* else silently (RFC 7323, 3.2) */
+			repeat_ack(s, t, seg);
 		return false;
 	}
 	/* Simultaneous open: the peer's SYN-ACK repeats the SYN that we have. */

@@ -138,6 +138,30 @@ START_TEST(paws_old_timestamp_is_dropped_with_an_ack)
 }
 END_TEST
 
+START_TEST(paws_answers_empty_segments_and_syns_rarely_and_without_a_timestamp_never)
+{
+	p.tsval += 100;
+	put_at(0, 10);
+	p.tsval -= 50;
+	th_advance(h, 200000);
+	th_forget(h);
+	tp_send_at(&p, p.seq, TCPF_ACK, NULL, 0);
+	expect_ack(10);
+	tp_send_at(&p, p.seq, TCPF_ACK, NULL, 0);
+	tp_send_at(&p, p.seq, TCPF_SYN, NULL, 0);
+	ck_assert(th_none(h));
+	th_advance(h, 200000);
+	tp_send_at(&p, p.seq, TCPF_SYN, NULL, 0);
+	expect_ack(10);
+	p.opt = 0;
+	th_advance(h, 200000);
+	put_at(10, 10);
+	tp_send_at(&p, p.seq, TCPF_ACK, NULL, 0);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_PAWS), 6);
+}
+END_TEST
+
 START_TEST(paws_forgets_after_24_days)
 {
 	p.tsval = 1u << 30;
@@ -628,6 +652,7 @@ int main(void)
 	tcase_add_test(tc, established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped);
 	tcase_add_test(tc, established_segment_without_ack_is_dropped);
 	tcase_add_test(tc, paws_old_timestamp_is_dropped_with_an_ack);
+	tcase_add_test(tc, paws_answers_empty_segments_and_syns_rarely_and_without_a_timestamp_never);
 	tcase_add_test(tc, paws_forgets_after_24_days);
 	tcase_add_test(tc, data_in_order_is_delivered);
 	tcase_add_test(tc, a_gso_frame_is_one_segment_with_one_ack);
