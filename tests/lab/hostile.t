@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# hostile.t - a host that spoils its doorbells harms nobody but itself
+# hostile.t - a host that spoils its doorbells or all of its memory harms nobody but itself
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 lab_begin hostile
@@ -16,7 +16,12 @@ nodes:
   acc1:    {kind: npp, iops: 2, networks: {lan: 10.1.0.11}}
   web1:    {kind: host, stack: npp, npps: [acc1]}
   web2:    {kind: host, stack: npp, npps: [acc1]}
+  mad1:    {kind: host, stack: npp, npps: [acc1]}
+  mad2:    {kind: host, stack: npp, npps: [acc1]}
 Y
+[ -z "${NPP_SOAK:-}" ] || for n in 3 4 5 6; do
+  echo "  mad$n:    {kind: host, stack: npp, npps: [acc1]}" >>"$work/two.yaml"
+done
 cat >"$work/hostile.py" <<'P'
 # A child waits in accept(); it is stopped, and every doorbell that it holds is filled and
 # made blocking. Who rings by a plain write waits for ever now.
@@ -84,4 +89,44 @@ import socket
 s = socket.socket()
 s.bind(("", 7000))
 s.listen()'
+
+# ---- garbage in every shared word that a host can reach ---------------------------------------
+
+scribble=$top_builddir/tests/lab/progs/scribble load=$top_builddir/harness/load/npp-load
+[ -x "$scribble" ] || { diag 'no scribble: make check builds it'; done_testing; }
+children() { npp_do stat acc1 --json | jq -r '[.. | objects | select(.role? and .pid?).pid] | unique | join(" ")'; }
+before=$(children) errors=$(iop_sum acc1 host.protocol_errors)
+start echo web2 "$load" serve -p 7001 echo
+wait_for 15 listening web2 7001
+mad=$(sed -n 's/^  \(mad[0-9]\):.*/\1/p' "$work/two.yaml") turns=0
+start load client1 "$load" -q -j -c 8 -d 600 -b 2000 -t 5000 echo 10.1.0.11 7001
+steady=$started
+for host in $mad; do
+  turns=$((turns + 1)) port=$((7200 + turns))
+  start "victims-$host" "$host" "$load" serve -p $port echo
+  victim=$started
+  wait_for 10 listening "$host" $port
+  # Connections of the host that goes mad, for the ISMs to look at; what becomes of them is open.
+  start "madness-$host" client1 "$load" -q -j -c 16 -d 3 -t 1000 -b 2000 echo 10.1.0.11 $port
+  client=$started
+  start "scribble-$host" "$host" "$scribble" 2 "$turns" $((7300 + 2 * turns))
+  scribbler=$started
+  ok "$host: it maps and scribbles" wait_for 10 grep -q '^mapped [1-9]' "$evidence/scribble-$host.log"
+  wait "$scribbler" 2>/dev/null
+  stop "$client" KILL
+  stop "$victim" KILL
+  is "$host: no process of the NPP has died" "$(children)" "$before"
+  ok "$host: new connections to the one that behaves" \
+    on client1 timeout $((20 * slow)) "$load" -q -j -c 8 -n 200 -k -t 5000 http://10.1.0.11/
+done
+stop "$steady" INT
+is 'the other host lost no byte meanwhile' "$(jq .errors_total "$evidence/load.log")" 0
+cmp_num 'and was served' "$(jq .requests "$evidence/load.log")" -ge $((100 * turns))
+cmp_num 'wrong words were counted as protocol errors' "$(iop_sum acc1 host.protocol_errors)" -gt "$errors"
+diag "protocol errors: $(($(iop_sum acc1 host.protocol_errors) - errors))"
+ok 'nppd of the NPP answers' npp_do stat acc1
+# Garbage must not keep anybody busy for ever either.
+cpu_ms() { local p; for p in $before; do cut -d' ' -f1 "/proc/$p/schedstat"; done | awk '{n += $1} END {printf "%d\n", n / 1000000}'; }
+calm() { local a; a=$(cpu_ms); sleep 1; [ $(($(cpu_ms) - a)) -lt $((300 * slow)) ]; }
+ok 'the NPP is calm again' wait_for 15 calm
 done_testing
