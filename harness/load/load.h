@@ -9,6 +9,7 @@
 #define NPP_LOAD_H
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,19 +17,37 @@
 
 #include "harness/load/hist.h"
 
-enum load_mode { LOAD_HTTP, LOAD_ECHO, LOAD_SEND, LOAD_RECV, LOAD_CONNECT, LOAD_IDLE, LOAD_MODES };
+enum load_mode { LOAD_HTTP, LOAD_ECHO, LOAD_SEND, LOAD_RECV, LOAD_CONNECT, LOAD_IDLE, LOAD_UDP, LOAD_MODES };
 
-#define LOAD_MAX_WORKERS 64
+#define LOAD_MAX_WORKERS 64	/* of one profile */
 #define LOAD_MAX_SOURCES 64
+#define LOAD_MAX_TARGETS 64
+#define LOAD_MAX_PROFILES 32
 
+struct load_addr { struct sockaddr_storage sa; socklen_t len; };
+struct load_target {
+	struct load_addr addr;
+	char host[280];			/* HTTP: as it stands in the request */
+	const char *path;
+};
+
+/* One profile: one kind of work on one or several targets, which take turns by connection. */
 struct load_opts {
+	const char *name;
 	enum load_mode mode;
-	struct sockaddr_in target;
-	char host[256];
-	const char *path;		/* HTTP */
+	struct load_target target[LOAD_MAX_TARGETS];
+	unsigned n_targets;
+	int family;			/* -4, -6; else AF_UNSPEC */
 	bool close_per_request;		/* HTTP: a connection for each request */
 	const uint8_t *body;		/* HTTP: what every response must hold; NULL: any */
 	size_t body_len;
+	bool check_sha;			/* HTTP: what every body must hash to */
+	uint8_t sha[32];
+	bool upload;			/* HTTP: POST so many bytes of the pattern */
+	uint64_t upload_bytes;
+	uint64_t per_conn;		/* requests after which a connection is closed; 0: never */
+	uint64_t think_min_ns, think_max_ns;
+	double read_rate;		/* bytes per second that a connection reads; 0: what comes */
 	unsigned conns, workers;
 	double duration_s;		/* 0: until `count` */
 	uint64_t count;			/* requests (or connections, by mode) in total; 0: until `duration_s` */
@@ -36,12 +55,15 @@ struct load_opts {
 	uint64_t bytes;			/* echo: message size; send, recv: per connection, 0 unlimited */
 	uint64_t hold_s;		/* idle: seconds to hold before the connections are used */
 	unsigned timeout_ms;		/* a request or connect that takes longer is an error */
-	bool json, quiet;
+	bool json, quiet, verbose;
 	const char *series;		/* file for figures of each interval, or NULL */
 	unsigned interval_ms;
 	unsigned n_sources;
-	struct in_addr source[LOAD_MAX_SOURCES];
+	struct load_addr source[LOAD_MAX_SOURCES];
 };
+
+/* options.c: one profile; 0, or an exit status, said. */
+int load_parse(struct load_opts *o, int argc, char **argv);
 
 /* Why something failed; one list makes enum and names. */
 #define LOAD_ERRORS(X) X(CONNECT, "connect") X(TIMEOUT, "timeout") X(RESET, "reset") X(CLOSED, "closed_early") \
@@ -53,6 +75,7 @@ extern const char *const load_error_names[LOAD_ERROR_COUNT];
 /* One worker's figures; only it writes, the parent reads while it runs. */
 struct load_stats {
 	_Atomic uint64_t requests, connects, closes, bytes_in, bytes_out, open;
+	_Atomic uint64_t lost, late;	/* UDP: not answered in time; answered twice, or after that */
 	_Atomic uint64_t errors[LOAD_ERROR_COUNT];
 	struct load_hist latency;	/* of requests, from the time they were due */
 	struct load_hist connect;	/* of connects */
@@ -77,10 +100,16 @@ void load_pattern_init(void);
 int load_worker(const struct load_opts *opts, unsigned index, struct load_stats *st,
 		const _Atomic uint32_t *stop);
 
-/* Progress and final report of N workers after SECONDS. */
-void load_progress(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds,
-		   uint64_t *last_requests, uint64_t *last_bytes, double interval);
-void load_report(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds);
+/* report.c: a profile with the statistics of its workers. */
+struct load_profile { struct load_opts o; struct load_stats *st; };
+struct load_progress {		/* what the last line has shown */
+	uint64_t requests, bytes, errors, lost;
+	struct load_hist last, now;
+};
+/* One line about the last INTERVAL seconds; LIVE: over the one before, on stderr. */
+void load_progress(struct load_progress *p, const struct load_profile *q, unsigned n, double seconds, double interval,
+		   bool live);
+void load_report(const struct load_profile *q, unsigned n, double seconds);
 uint64_t load_total_errors(const struct load_stats *st, unsigned n);
 
 /* series.c: a file with a line for each interval; NULL: cannot be made. */

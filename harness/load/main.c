@@ -1,219 +1,65 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * main.c - npp-load: options, workers, progress
+ * main.c - npp-load: profiles, workers, progress
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "harness/load/load.h"
 
-static const char usage_text[] =
-	"usage: npp-load [OPTIONS] http://HOST[:PORT]/PATH\n"
-	"       npp-load [OPTIONS] echo|send|recv|connect|idle HOST PORT\n"
-	"       npp-load serve [-b ADDRESS] [-p PORT] [-w WORKERS] [-s BODY-BYTES] http|echo|sink|source\n"
-	"  -c N           connections (16)\n"
-	"  -w N           worker processes (1; more are started where a process would run out of files)\n"
-	"  -d SECONDS     how long (10 unless -n is given)\n"
-	"  -n COUNT       requests, or connections, in all\n"
-	"  -r RATE        open loop: requests per second in all, due whatever the server does\n"
-	"  -b BYTES       echo: message size (1); send, recv: bytes per connection (0: until the end)\n"
-	"  -k             http: close the connection after each request; connect: end by RST\n"
-	"  -B FILE        http: every response must be exactly this file\n"
-	"  -S ADDR,...    source addresses to use in turn\n"
-	"  -H SECONDS     idle: hold the connections so long, then use each once (5)\n"
-	"  -t MS          a request that takes longer is an error (10000)\n"
-	"  -I FILE        figures of each interval, as lines of JSON\n"
-	"  -i MS          the interval (100)\n"
-	"  -j             report as JSON\n"
-	"  -q             no progress line\n"
-	"Every byte that comes back is checked. Exit code 1 if there was any error.\n";
+#define FILES_PER_WORKER 18000
 
-static int fail(const char *what, const char *arg)
-{
-	fprintf(stderr, "npp-load: %s '%s' (see npp-load --help)\n", what, arg);
-	return 2;
-}
-
-static int resolve(struct load_opts *o, const char *host, const char *port)
-{
-	struct addrinfo hint = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *ai;
-	int rc = getaddrinfo(host, port, &hint, &ai);
-
-	if (rc != 0) {
-		fprintf(stderr, "npp-load: %s:%s: %s\n", host, port, gai_strerror(rc));
-		return 1;
-	}
-	memcpy(&o->target, ai->ai_addr, sizeof o->target);
-	snprintf(o->host, sizeof o->host, "%s", host);
-	freeaddrinfo(ai);
-	return 0;
-}
-
-/* http://HOST[:PORT][/PATH] */
-static int parse_url(struct load_opts *o, const char *url)
-{
-	char host[256], port[8] = "80";
-	const char *p = url + strlen("http://");
-	size_t n = strcspn(p, ":/");
-
-	if (n == 0 || n >= sizeof host)
-		return fail("no host in", url);
-	memcpy(host, p, n);
-	host[n] = 0;
-	p += n;
-	if (*p == ':') {
-		n = strcspn(++p, "/");
-		if (n == 0 || n >= sizeof port)
-			return fail("no port in", url);
-		memcpy(port, p, n);
-		port[n] = 0;
-		p += n;
-	}
-	o->path = *p ? p : "/";
-	o->mode = LOAD_HTTP;
-	return resolve(o, host, port);
-}
-
-static int parse_target(struct load_opts *o, int argc, char **argv)
-{
-	static const struct { const char *name; enum load_mode mode; } modes[] = {
-		{ "echo", LOAD_ECHO }, { "send", LOAD_SEND }, { "recv", LOAD_RECV },
-		{ "connect", LOAD_CONNECT }, { "idle", LOAD_IDLE },
-	};
-
-	if (argc == 1 && strncmp(argv[0], "http://", 7) == 0)
-		return parse_url(o, argv[0]);
-	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-		if (argc == 3 && strcmp(argv[0], modes[i].name) == 0) {
-			o->mode = modes[i].mode;
-			return resolve(o, argv[1], argv[2]);
-		}
-	}
-	fputs(usage_text, stderr);
-	return 2;
-}
-
-static int parse_sources(struct load_opts *o, char *list)
-{
-	for (char *save, *p = strtok_r(list, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-		if (o->n_sources == LOAD_MAX_SOURCES || inet_pton(AF_INET, p, &o->source[o->n_sources]) != 1)
-			return fail("not an IPv4 address, or too many:", p);
-		o->n_sources++;
-	}
-	return 0;
-}
-
-static int read_body(struct load_opts *o, const char *file)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *p;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		fprintf(stderr, "npp-load: %s: %s\n", file, strerror(errno));
-		return 1;
-	}
-	p = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : (void *)"";
-	close(fd);
-	if (p == MAP_FAILED) {
-		fprintf(stderr, "npp-load: %s: %s\n", file, strerror(errno));
-		return 1;
-	}
-	o->body = p;
-	o->body_len = (size_t)st.st_size;
-	return 0;
-}
-
-static bool number(const char *text, double min, double max, double *out)
-{
-	char *end;
-
-	*out = strtod(text, &end);
-	return end != text && !*end && *out >= min && *out <= max;
-}
-
-static int parse_option(struct load_opts *o, int opt, char *arg)
-{
-	double v = 0;
-
-	if (opt != 'B' && opt != 'S' && !number(arg, 0, 1e15, &v))
-		return fail("not a number, or out of range:", arg);
-	switch (opt) {
-	case 'c': o->conns = v >= 1 && v <= 1e6 ? (unsigned)v : 0; break;
-	case 'w': o->workers = v >= 1 && v <= LOAD_MAX_WORKERS ? (unsigned)v : 0; break;
-	case 'd': o->duration_s = v; break;
-	case 'n': o->count = (uint64_t)v; break;
-	case 'r': o->rate = v; break;
-	case 'b': o->bytes = (uint64_t)v; break;
-	case 'H': o->hold_s = (uint64_t)v; break;
-	case 't': o->timeout_ms = (unsigned)v; break;
-	case 'i': o->interval_ms = v <= 60000 ? (unsigned)v : 0; break;
-	case 'S': return parse_sources(o, arg);
-	case 'B': return read_body(o, arg);
-	}
-	return o->conns && o->workers && o->timeout_ms && o->interval_ms ? 0 : fail("out of range:", arg);
-}
-
-static int parse(struct load_opts *o, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 }
-	};
-	int opt, rc;
-
-	while ((opt = getopt_long(argc, argv, "+c:w:d:n:r:b:kB:S:H:t:I:i:jqh", longs, NULL)) != -1) {
-		switch (opt) {
-		case 'k': o->close_per_request = true; break;
-		case 'j': o->json = true; break;
-		case 'I': o->series = optarg; break;
-		case 'q': o->quiet = true; break;
-		case 'h': fputs(usage_text, stdout); exit(0);
-		case 'V': puts("npp-load (" PACKAGE_NAME ") " PACKAGE_VERSION); exit(0);
-		case '?': fputs(usage_text, stderr); return 2;
-		default:
-			rc = parse_option(o, opt, optarg);
-			if (rc)
-				return rc;
-		}
-	}
-	rc = parse_target(o, argc - optind, argv + optind);
-	if (rc)
-		return rc;
-	if (o->mode == LOAD_IDLE) {
-		o->count = o->conns;
-		if (!o->bytes)
-			o->bytes = 64;
-	}
-	if (o->mode == LOAD_ECHO && !o->bytes)
-		o->bytes = 1;
-	if (o->mode == LOAD_SEND && !o->bytes && o->count)
-		return fail("send with -n needs -b", "BYTES");
-	if (!o->count && o->duration_s <= 0)
-		o->duration_s = 10;
-	return 0;
-}
+/* All that this process knows: profiles, and the memory that it shares with its workers. */
+struct load {
+	struct load_profile profile[LOAD_MAX_PROFILES];
+	struct load_series *series[LOAD_MAX_PROFILES];
+	unsigned n, n_workers;
+	uint64_t start;
+};
+struct shared { _Atomic uint32_t stop; struct load_stats st[]; };
 
 /* A worker must have files for its share of the connections. */
 static void enough_workers(struct load_opts *o)
 {
-	while (o->workers < LOAD_MAX_WORKERS && o->conns / o->workers > 18000)
+	while (o->workers < LOAD_MAX_WORKERS && o->conns / o->workers > FILES_PER_WORKER)
 		o->workers++;
-	if (o->workers > o->conns)
-		o->workers = o->conns;
+}
+
+/* PROFILE + PROFILE...: each is parsed like a command line of its own. */
+static int parse(struct load *l, int argc, char **argv)
+{
+	int from = 1, rc, end;
+
+	do {
+		if (l->n == LOAD_MAX_PROFILES) {
+			fprintf(stderr, "npp-load: more than %d profiles\n", LOAD_MAX_PROFILES);
+			return 2;
+		}
+		for (end = from; end < argc && strcmp(argv[end], "+") != 0; end++)
+			;
+		argv[from - 1] = argv[0];
+		rc = load_parse(&l->profile[l->n].o, end - from + 1, argv + from - 1);
+		if (rc)
+			return rc;
+		enough_workers(&l->profile[l->n].o);
+		l->n_workers += l->profile[l->n++].o.workers;
+		from = end + 1;
+	} while (end < argc);
+	for (unsigned i = 1; i < l->n; i++) {	/* these are about the whole */
+		l->profile[0].o.json |= l->profile[i].o.json;
+		l->profile[0].o.quiet |= l->profile[i].o.quiet;
+		l->profile[0].o.verbose |= l->profile[i].o.verbose;
+	}
+	return 0;
 }
 
 static void pause_ms(long ms)
@@ -223,18 +69,23 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
-/* Waits for the workers with a progress line per second; returns how many failed. */
-static int supervise(const struct load_opts *o, const struct load_stats *st, uint64_t start, struct load_series *series)
+/* Waits for the workers with a line of figures per second; returns how many failed. */
+static int supervise(struct load *l)
 {
-	uint64_t last_req = 0, last_bytes = 0, last = start;
-	unsigned left = o->workers;
-	bool progress = !o->quiet && isatty(STDERR_FILENO);
+	bool live = !l->profile[0].o.quiet && isatty(STDERR_FILENO), verbose = l->profile[0].o.verbose, series = false;
+	struct load_progress *p = calloc(1, sizeof *p);
+	unsigned left = l->n_workers;
+	uint64_t last = l->start, now;
 	int failed = 0, status;
 
+	live = live && p && !verbose;
+	verbose = verbose && p;
+	for (unsigned i = 0; i < l->n; i++)
+		series |= l->series[i] != NULL;
 	while (left > 0) {
-		pid_t pid = waitpid(-1, &status, progress || series ? WNOHANG : 0);
-		uint64_t now = load_now_ns();
+		pid_t pid = waitpid(-1, &status, live || verbose || series ? WNOHANG : 0);
 
+		now = load_now_ns();
 		if (pid > 0) {
 			left--;
 			failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
@@ -242,16 +93,17 @@ static int supervise(const struct load_opts *o, const struct load_stats *st, uin
 		}
 		if (pid < 0 && errno != EINTR)
 			break;
-		load_series_tick(series, st, o->workers, now);
-		if (progress && now - last >= 1000000000ull) {
-			load_progress(o, st, o->workers, (double)(now - start) / 1e9, &last_req, &last_bytes,
-				      (double)(now - last) / 1e9);
+		for (unsigned i = 0; i < l->n; i++)
+			load_series_tick(l->series[i], l->profile[i].st, l->profile[i].o.workers, now);
+		if ((live || verbose) && now - last >= 1000000000ull) {
+			load_progress(p, l->profile, l->n, (double)(now - l->start) / 1e9, (double)(now - last) / 1e9, live);
 			last = now;
 		}
 		pause_ms(10);
 	}
-	if (progress)
+	if (live)
 		fputs("\r\033[K", stderr);
+	free(p);
 	return failed;
 }
 
@@ -263,53 +115,91 @@ static void on_signal(int sig)
 	atomic_store_explicit(stop_word, 1, memory_order_relaxed);
 }
 
-struct shared { _Atomic uint32_t stop; struct load_stats st[]; };
+static int open_series(struct load *l)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		const struct load_opts *o = &l->profile[i].o;
+
+		if (o->series && !(l->series[i] = load_series_open(o->series, o->interval_ms, l->start))) {
+			fprintf(stderr, "npp-load: %s: %s\n", o->series, strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static bool start_workers(struct load *l, struct shared *sh)
+{
+	unsigned started = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		for (unsigned j = 0; j < l->profile[i].o.workers; j++) {
+			pid_t pid = fork();
+
+			if (pid == 0) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				_exit(load_worker(&l->profile[i].o, j, &l->profile[i].st[j], &sh->stop));
+			}
+			if (pid < 0) {
+				perror("npp-load: fork");
+				atomic_store(&sh->stop, 1);
+				l->n_workers = started;
+				return false;
+			}
+			started++;
+		}
+	return true;
+}
+
+static int run(struct load *l, struct shared *sh)
+{
+	uint64_t errors = 0;
+	bool started;
+	int failed;
+
+	stop_word = &sh->stop;
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	started = start_workers(l, sh);
+	failed = supervise(l);
+	for (unsigned i = 0; i < l->n; i++) {
+		load_series_close(l->series[i], l->profile[i].st, l->profile[i].o.workers, load_now_ns());
+		errors += load_total_errors(l->profile[i].st, l->profile[i].o.workers);
+	}
+	load_report(l->profile, l->n, (double)(load_now_ns() - l->start) / 1e9);
+	return failed || !started || errors > 0;
+}
 
 int main(int argc, char **argv)
 {
-	struct load_opts o = { .conns = 16, .workers = 1, .timeout_ms = 10000, .hold_s = 5, .interval_ms = 100 };
-	struct load_series *series = NULL;
+	struct load *l = calloc(1, sizeof *l);
 	struct shared *sh;
-	uint64_t start;
-	int failed;
+	unsigned k = 0;
+	int rc;
 
+	if (!l) {
+		perror("npp-load");
+		return 1;
+	}
 	load_pattern_init();
 	if (argc > 1 && strcmp(argv[1], "serve") == 0)
 		return load_serve(argc - 1, argv + 1);
-	failed = parse(&o, argc, argv);
-	if (failed)
-		return failed;
-	enough_workers(&o);
-	sh = mmap(NULL, sizeof *sh + o.workers * sizeof sh->st[0], PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	rc = parse(l, argc, argv);
+	if (rc)
+		return rc;
+	sh = mmap(NULL, sizeof *sh + l->n_workers * sizeof sh->st[0], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (sh == MAP_FAILED) {
 		perror("npp-load");
 		return 1;
 	}
-	start = load_now_ns();
-	if (o.series && !(series = load_series_open(o.series, o.interval_ms, start))) {
-		fprintf(stderr, "npp-load: %s: %s\n", o.series, strerror(errno));
+	for (unsigned i = 0; i < l->n; i++) {
+		l->profile[i].st = sh->st + k;
+		k += l->profile[i].o.workers;
+	}
+	l->start = load_now_ns();
+	if (open_series(l) < 0)
 		return 1;
-	}
-	stop_word = &sh->stop;
-	signal(SIGINT, on_signal);
-	signal(SIGTERM, on_signal);
-	for (unsigned i = 0; i < o.workers; i++) {
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			_exit(load_worker(&o, i, &sh->st[i], &sh->stop));
-		}
-		if (pid < 0) {
-			perror("npp-load: fork");
-			atomic_store(&sh->stop, 1);
-			o.workers = i;
-			break;
-		}
-	}
-	failed = supervise(&o, sh->st, start, series);
-	load_series_close(series, sh->st, o.workers, load_now_ns());
-	load_report(&o, sh->st, o.workers, (double)(load_now_ns() - start) / 1e9);
-	return failed || load_total_errors(sh->st, o.workers) > 0;
+	rc = run(l, sh);
+	free(l);
+	return rc;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * mode.c - the conversations: HTTP, echo, bulk to and from, connects, idle connections
+ * mode.c - the conversations: echo, bulk to and from, connects, idle connections
+ *
+ * HTTP and UDP have files of their own.
  */
 #include "config.h"
 
@@ -14,8 +16,7 @@
 
 #include "harness/load/mode.h"
 
-/* Writes what socket and goal allow of the pattern; false if the connection failed. */
-static bool send_pattern(struct worker *w, struct conn *c, uint64_t goal)
+bool mode_send_pattern(struct worker *w, struct conn *c, uint64_t goal)
 {
 	while (!goal || c->tx_off < goal) {
 		size_t n = LOAD_CHUNK;
@@ -47,15 +48,14 @@ static bool send_pattern(struct worker *w, struct conn *c, uint64_t goal)
 	return true;
 }
 
-/* One read into w->buf: bytes, 0 nothing now, -1 the connection is gone or failed;
- * *EOF_SEEN tells an orderly end. */
-static ssize_t receive(struct worker *w, struct conn *c, bool *eof_seen)
+ssize_t mode_receive(struct worker *w, struct conn *c, bool *eof_seen)
 {
-	ssize_t r = recv(c->fd, w->buf, LOAD_CHUNK, 0);
+	ssize_t r = recv(c->fd, w->buf, worker_read_size(w), 0);
 
 	*eof_seen = r == 0;
 	if (r > 0) {
 		load_count(&w->st->bytes_in, (uint64_t)r);
+		worker_read_some(w, c, (size_t)r);
 		return r;
 	}
 	if (r < 0 && errno == EAGAIN)
@@ -65,134 +65,12 @@ static ssize_t receive(struct worker *w, struct conn *c, bool *eof_seen)
 	return -1;
 }
 
-/* ---- HTTP ------------------------------------------------------------------- */
-
-static void http_start(struct worker *w, struct conn *c)
+void mode_next(struct worker *w, struct conn *c)
 {
-	ssize_t r;
-
-	c->head_len = 0;
-	c->in_body = false;
-	c->rx_off = 0;
-	r = send(c->fd, w->request, w->request_len, MSG_NOSIGNAL);
-	if (r != (ssize_t)w->request_len) {
-		worker_fail(w, c, r < 0 ? LOAD_ERR_RESET : LOAD_ERR_LOCAL);
-		return;
-	}
-	load_count(&w->st->bytes_out, (uint64_t)r);
-}
-
-static const char *http_header(const char *head, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = strstr(head, "\r\n"); p && p[2]; p = strstr(p + 2, "\r\n"))
-		if (strncasecmp(p + 2, name, n) == 0 && p[2 + n] == ':')
-			return p + 3 + n + strspn(p + 3 + n, " ");
-	return NULL;
-}
-
-/* The header in c->head is complete (NUL-terminated): what will follow? */
-static enum load_error http_parse(const struct worker *w, struct conn *c)
-{
-	const char *len = http_header(c->head, "Content-Length");
-	const char *conn = http_header(c->head, "Connection");
-
-	if (strncmp(c->head, "HTTP/1.", 7) != 0 || !len)
-		return LOAD_ERR_PROTOCOL;
-	if (strncmp(c->head + 8, " 200", 4) != 0)
-		return LOAD_ERR_STATUS;
-	c->body_len = strtoull(len, NULL, 10);
-	c->server_closes = conn && strncasecmp(conn, "close", 5) == 0;
-	c->in_body = true;
-	if (w->o->body && c->body_len != w->o->body_len)
-		return LOAD_ERR_CONTENT;
-	return LOAD_ERROR_COUNT;
-}
-
-/* Moves bytes of DATA into the header until it is complete; returns how many. */
-static size_t http_take_head(struct conn *c, const uint8_t *data, size_t len)
-{
-	size_t used = 0;
-
-	while (used < len && c->head_len < HTTP_HEAD_MAX - 1) {
-		c->head[c->head_len++] = (char)data[used++];
-		if (c->head_len >= 4 && memcmp(c->head + c->head_len - 4, "\r\n\r\n", 4) == 0) {
-			c->head[c->head_len] = 0;
-			c->in_body = true;
-			break;
-		}
-	}
-	return used;
-}
-
-static void http_complete(struct worker *w, struct conn *c)
-{
-	worker_done(w, c);
-	if (w->o->close_per_request && !c->server_closes) {
+	if (w->o->per_conn && c->used >= w->o->per_conn)
 		worker_close(w, c);
-	} else if (c->server_closes) {
-		c->state = CONN_DRAINING;
-		c->deadline_ns = w->now_ns + w->o->timeout_ms * 1000000ull;
-	} else {
+	else
 		worker_idle(w, c);
-	}
-}
-
-/* Feeds LEN bytes of response; true while the connection is still in this request. */
-static bool http_feed(struct worker *w, struct conn *c, const uint8_t *data, size_t len)
-{
-	if (!c->head && !(c->head = malloc(HTTP_HEAD_MAX))) {
-		worker_fail(w, c, LOAD_ERR_LOCAL);
-		return false;
-	}
-	if (!c->in_body) {
-		size_t used = http_take_head(c, data, len);
-		enum load_error err;
-
-		data += used;
-		len -= used;
-		if (!c->in_body) {
-			if (c->head_len >= HTTP_HEAD_MAX - 1)
-				worker_fail(w, c, LOAD_ERR_PROTOCOL);
-			return c->fd >= 0;
-		}
-		err = http_parse(w, c);
-		if (err != LOAD_ERROR_COUNT) {
-			worker_fail(w, c, err);
-			return false;
-		}
-	}
-	if (len > c->body_len - c->rx_off ||
-	    (w->o->body && memcmp(w->o->body + c->rx_off, data, len) != 0)) {
-		worker_fail(w, c, LOAD_ERR_CONTENT);
-		return false;
-	}
-	c->rx_off += len;
-	if (c->rx_off < c->body_len)
-		return true;
-	http_complete(w, c);
-	return false;
-}
-
-static void http_readable(struct worker *w, struct conn *c)
-{
-	bool eof;
-	ssize_t n = receive(w, c, &eof);
-
-	if (n > 0) {
-		if (c->state == CONN_BUSY)
-			http_feed(w, c, w->buf, (size_t)n);
-		else
-			worker_fail(w, c, LOAD_ERR_CONTENT);
-	} else if (n < 0 && eof) {
-		if (c->state == CONN_BUSY)
-			worker_fail(w, c, LOAD_ERR_CLOSED);
-		else if (c->state == CONN_DRAINING)
-			worker_close(w, c);
-		else
-			worker_fail(w, c, LOAD_ERR_CLOSED);
-	}
 }
 
 /* ---- echo, also used at the end of an idle hold --------------------------------- */
@@ -202,11 +80,11 @@ static void echo_event(struct worker *w, struct conn *c, uint32_t events)
 	bool eof;
 	ssize_t n;
 
-	if ((events & EPOLLOUT) && !send_pattern(w, c, c->body_len))
+	if ((events & EPOLLOUT) && !mode_send_pattern(w, c, c->body_len))
 		return;
 	if (!(events & ~(uint32_t)EPOLLOUT))
 		return;
-	n = receive(w, c, &eof);
+	n = mode_receive(w, c, &eof);
 	if (n < 0) {
 		if (eof)
 			worker_fail(w, c, LOAD_ERR_CLOSED);
@@ -224,13 +102,13 @@ static void echo_event(struct worker *w, struct conn *c, uint32_t events)
 	if (w->o->mode == LOAD_IDLE)
 		worker_close(w, c);
 	else
-		worker_idle(w, c);
+		mode_next(w, c);
 }
 
 static void echo_start(struct worker *w, struct conn *c)
 {
 	c->body_len = c->tx_off + w->o->bytes; /* the goal, as a stream offset */
-	send_pattern(w, c, c->body_len);
+	mode_send_pattern(w, c, c->body_len);
 }
 
 /* ---- bulk ------------------------------------------------------------------------ */
@@ -244,7 +122,7 @@ static void bulk_send_event(struct worker *w, struct conn *c, uint32_t events)
 	ssize_t n;
 
 	if (events & EPOLLOUT) {
-		if (!send_pattern(w, c, goal))
+		if (!mode_send_pattern(w, c, goal))
 			return;
 		if (goal && c->tx_off == goal && c->state == CONN_BUSY) {
 			shutdown(c->fd, SHUT_WR);
@@ -253,7 +131,7 @@ static void bulk_send_event(struct worker *w, struct conn *c, uint32_t events)
 	}
 	if (!(events & ~(uint32_t)EPOLLOUT))
 		return;
-	n = receive(w, c, &eof);
+	n = mode_receive(w, c, &eof);
 	if (n < 0 && eof)
 		worker_fail(w, c, LOAD_ERR_CLOSED);
 	if (n <= 0)
@@ -272,7 +150,7 @@ static void bulk_send_event(struct worker *w, struct conn *c, uint32_t events)
 static void bulk_recv_event(struct worker *w, struct conn *c)
 {
 	bool eof;
-	ssize_t n = receive(w, c, &eof);
+	ssize_t n = mode_receive(w, c, &eof);
 
 	if (n < 0 && eof)
 		worker_fail(w, c, LOAD_ERR_CLOSED);
@@ -294,25 +172,19 @@ static void bulk_recv_event(struct worker *w, struct conn *c)
 
 int mode_init(struct worker *w)
 {
-	const struct load_opts *o = w->o;
-	int n;
-
 	w->buf = malloc(LOAD_CHUNK);
 	if (!w->buf)
 		return -1;
-	if (o->mode != LOAD_HTTP)
-		return 0;
-	n = asprintf(&w->request, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: npp-load\r\n%s\r\n", o->path,
-		     o->host, o->close_per_request ? "Connection: close\r\n" : "");
-	w->request_len = n < 0 ? 0 : (size_t)n;
-	return n < 0 ? -1 : 0;
+	return w->o->mode == LOAD_HTTP ? http_init(w) : w->o->mode == LOAD_UDP ? udp_init(w) : 0;
 }
 
 void mode_end(struct worker *w)
 {
 	for (unsigned i = 0; i < w->n_conns; i++)
 		free(w->conn[i].head);
-	free(w->request);
+	for (unsigned i = 0; i < w->o->n_targets; i++)
+		free(w->request[i]);
+	free(w->dgram);
 	free(w->buf);
 }
 
@@ -355,6 +227,9 @@ void mode_start(struct worker *w, struct conn *c)
 	case LOAD_SEND:
 		worker_want_write(w, c, true);
 		break;
+	case LOAD_UDP:
+		udp_start(w, c);
+		break;
 	default:
 		break;
 	}
@@ -364,7 +239,10 @@ void mode_event(struct worker *w, struct conn *c, uint32_t events)
 {
 	switch (w->o->mode) {
 	case LOAD_HTTP:
-		http_readable(w, c);
+		http_event(w, c, events);
+		break;
+	case LOAD_UDP:
+		udp_readable(w, c);
 		break;
 	case LOAD_ECHO:
 	case LOAD_IDLE:

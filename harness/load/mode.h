@@ -6,9 +6,13 @@
 
 #include "harness/load/load.h"
 
-#define HTTP_HEAD_MAX 4096
+#include "harness/load/sha256.h"
 
-enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY, CONN_DRAINING };
+#define HTTP_HEAD_MAX 4096
+#define UDP_HEAD 8u		/* a datagram begins with its number */
+#define UDP_MAX 65000u
+
+enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY, CONN_DRAINING, CONN_THINKING };
 
 struct conn {
 	int fd;
@@ -22,7 +26,14 @@ struct conn {
 	uint64_t tx_off, rx_off;	/* bytes of the stream (bulk, echo) or of this request (HTTP) */
 	uint64_t body_len;
 	uint32_t head_len;
+	unsigned target;		/* index */
+	uint64_t used;			/* requests on this connection */
+	uint64_t wake_ns;		/* thinking, or reading no faster than it may */
+	bool asleep;			/* in the list of those that wake up */
+	bool paused;			/* it may not read until then */
+	struct conn *next_asleep;
 	char *head;			/* HTTP header so far; allocated on first use */
+	struct load_sha256 sha;
 };
 
 struct worker {
@@ -36,11 +47,15 @@ struct worker {
 	uint64_t quota, started, finished;
 	double interval_ns, next_due_ns; /* open loop */
 	uint64_t now_ns, backoff_ns, held_since_ns;
-	unsigned next_source;
+	unsigned next_source, next_target;
 	bool stopping;
-	char *request;			/* HTTP */
-	size_t request_len;
+	char *request[LOAD_MAX_TARGETS];	/* HTTP */
+	size_t request_len[LOAD_MAX_TARGETS];
 	uint8_t *buf;			/* LOAD_CHUNK bytes */
+	uint8_t *dgram;			/* UDP: UDP_MAX bytes */
+	struct conn *asleep;
+	uint64_t next_wake_ns;
+	uint64_t random;
 };
 
 /* worker.c, for modes */
@@ -49,6 +64,26 @@ void worker_done(struct worker *w, struct conn *c);	/* the request succeeded */
 void worker_idle(struct worker *w, struct conn *c);	/* ready for the next one */
 void worker_close(struct worker *w, struct conn *c);
 void worker_fail(struct worker *w, struct conn *c, enum load_error err);
+
+/* C has read N bytes; if that was faster than it may, it pauses. */
+void worker_read_some(struct worker *w, struct conn *c, size_t n);
+/* Bytes that C should read at once. */
+size_t worker_read_size(const struct worker *w);
+
+/* mode_http.c, mode_udp.c, for mode.c */
+int http_init(struct worker *w);
+void http_start(struct worker *w, struct conn *c);
+void http_event(struct worker *w, struct conn *c, uint32_t events);
+int udp_init(struct worker *w);
+void udp_start(struct worker *w, struct conn *c);
+void udp_readable(struct worker *w, struct conn *c);
+/* mode.c, for those: writes what socket and goal allow of the pattern; false: it failed. */
+bool mode_send_pattern(struct worker *w, struct conn *c, uint64_t goal);
+/* One read into w->buf: bytes, 0 nothing now, -1 the connection is gone or failed;
+ * *EOF_SEEN tells an orderly end. */
+ssize_t mode_receive(struct worker *w, struct conn *c, bool *eof_seen);
+/* The request was answered: what becomes of the connection? */
+void mode_next(struct worker *w, struct conn *c);
 
 /* mode.c, for the worker */
 int mode_init(struct worker *w);

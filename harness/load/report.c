@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "harness/load/load.h"
@@ -13,7 +14,7 @@
 const char *const load_error_names[LOAD_ERROR_COUNT] = { LOAD_ERRORS(LOAD_ERROR_NAME) };
 
 struct totals {
-	uint64_t requests, connects, bytes_in, bytes_out, open, errors[LOAD_ERROR_COUNT], all_errors;
+	uint64_t requests, connects, bytes_in, bytes_out, open, lost, late, errors[LOAD_ERROR_COUNT], all_errors;
 };
 
 static uint64_t get(const _Atomic uint64_t *p)
@@ -31,6 +32,8 @@ static struct totals sum(const struct load_stats *st, unsigned n)
 		t.bytes_in += get(&st[i].bytes_in);
 		t.bytes_out += get(&st[i].bytes_out);
 		t.open += get(&st[i].open);
+		t.lost += get(&st[i].lost);
+		t.late += get(&st[i].late);
 		for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++) {
 			t.errors[e] += get(&st[i].errors[e]);
 			t.all_errors += get(&st[i].errors[e]);
@@ -39,29 +42,76 @@ static struct totals sum(const struct load_stats *st, unsigned n)
 	return t;
 }
 
+static void add_totals(struct totals *t, const struct totals *one)
+{
+	t->requests += one->requests;
+	t->connects += one->connects;
+	t->bytes_in += one->bytes_in;
+	t->bytes_out += one->bytes_out;
+	t->open += one->open;
+	t->lost += one->lost;
+	t->late += one->late;
+	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
+		t->errors[e] += one->errors[e];
+	t->all_errors += one->all_errors;
+}
+
 uint64_t load_total_errors(const struct load_stats *st, unsigned n)
 {
 	return sum(st, n).all_errors;
 }
 
-void load_progress(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds,
-		   uint64_t *last_requests, uint64_t *last_bytes, double interval)
+/* What P's profile counted: together over all its workers. */
+static void merge(struct load_hist *h, const struct load_profile *q, unsigned n)
 {
-	struct totals t = sum(st, n);
-	uint64_t bytes = t.bytes_in + t.bytes_out;
+	memset(h, 0, sizeof *h);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < q[i].o.workers; j++)
+			load_hist_merge(h, &q[i].st[j].latency);
+}
 
-	(void)o;
-	fprintf(stderr, "\r%6.1f s  %10.0f /s  %8.3f Gbit/s  %7llu open  %llu errors ", seconds,
-		(double)(t.requests - *last_requests) / interval,
-		(double)(bytes - *last_bytes) * 8 / interval / 1e9, (unsigned long long)t.open,
-		(unsigned long long)t.all_errors);
-	*last_requests = t.requests;
-	*last_bytes = bytes;
+void load_progress(struct load_progress *p, const struct load_profile *q, unsigned n, double seconds, double interval,
+		   bool live)
+{
+	struct totals t = { 0 }, one;
+	struct load_hist *d = calloc(1, sizeof *d);
+	FILE *f = live ? stderr : stdout;
+	uint64_t top = 0;
+
+	if (!d)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		one = sum(q[i].st, q[i].o.workers);
+		add_totals(&t, &one);
+	}
+	merge(&p->now, q, n);
+	for (unsigned b = 0; b < LOAD_HIST_BUCKETS; b++) {
+		uint64_t v = get(&p->now.bucket[b]) - get(&p->last.bucket[b]);
+
+		atomic_store_explicit(&d->bucket[b], v, memory_order_relaxed);
+		top = v ? load_hist_top(b) : top;
+	}
+	atomic_store_explicit(&d->count, get(&p->now.count) - get(&p->last.count), memory_order_relaxed);
+	atomic_store_explicit(&d->max_ns, top, memory_order_relaxed);
+	fprintf(f, "%s%6.1f s  %9.0f /s  %7.3f Gbit/s  %6llu open  p50 %.2f ms  p99 %.2f ms  %llu errors", live ? "\r" : "", seconds,
+		(double)(t.requests - p->requests) / interval, (double)(t.bytes_in + t.bytes_out - p->bytes) * 8 / interval / 1e9,
+		(unsigned long long)t.open, (double)load_hist_quantile(d, 0.5) / 1e6, (double)load_hist_quantile(d, 0.99) / 1e6,
+		(unsigned long long)(live ? t.all_errors : t.all_errors - p->errors));
+	if (t.lost)
+		fprintf(f, "  %llu lost", (unsigned long long)(live ? t.lost : t.lost - p->lost));
+	fputs(live ? "\033[K" : "\n", f);
+	fflush(f);
+	p->requests = t.requests;
+	p->bytes = t.bytes_in + t.bytes_out;
+	p->errors = t.all_errors;
+	p->lost = t.lost;
+	memcpy(&p->last, &p->now, sizeof p->last);
+	free(d);
 }
 
 static const char *mode_name(enum load_mode m)
 {
-	static const char *const names[LOAD_MODES] = { "http", "echo", "send", "recv", "connect", "idle" };
+	static const char *const names[LOAD_MODES] = { "http", "echo", "send", "recv", "connect", "idle", "udp" };
 
 	return names[m];
 }
@@ -81,8 +131,8 @@ static void json_hist(const char *name, const struct load_hist *h)
 static void report_json(const struct load_opts *o, const struct totals *t, const struct load_hist *lat,
 			const struct load_hist *con, double seconds)
 {
-	printf("{\n  \"mode\": \"%s\", \"loop\": \"%s\", \"connections\": %u, \"workers\": %u,\n",
-	       mode_name(o->mode), o->rate > 0 ? "open" : "closed", o->conns, o->workers);
+	printf("{\n  \"name\": \"%s\", \"mode\": \"%s\", \"loop\": \"%s\", \"connections\": %u, \"workers\": %u,\n",
+	       o->name, mode_name(o->mode), o->rate > 0 ? "open" : "closed", o->conns, o->workers);
 	printf("  \"seconds\": %.3f, \"requests\": %llu, \"requests_per_s\": %.1f,\n", seconds,
 	       (unsigned long long)t->requests, (double)t->requests / seconds);
 	printf("  \"connects\": %llu, \"connects_per_s\": %.1f,\n", (unsigned long long)t->connects,
@@ -92,11 +142,13 @@ static void report_json(const struct load_opts *o, const struct totals *t, const
 	       (double)t->bytes_in * 8 / seconds / 1e9, (double)t->bytes_out * 8 / seconds / 1e9);
 	json_hist("latency", lat);
 	json_hist("connect_latency", con);
+	if (o->mode == LOAD_UDP)
+		printf("  \"lost\": %llu, \"late\": %llu,\n", (unsigned long long)t->lost, (unsigned long long)t->late);
 	printf("  \"errors_total\": %llu, \"errors\": {", (unsigned long long)t->all_errors);
 	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
 		printf("%s\"%s\": %llu", e ? ", " : "", load_error_names[e],
 		       (unsigned long long)t->errors[e]);
-	printf("}\n}\n");
+	printf("}\n}");
 }
 
 static void text_hist(const char *name, const struct load_hist *h)
@@ -109,38 +161,55 @@ static void text_hist(const char *name, const struct load_hist *h)
 	       (double)get(&h->max_ns) / 1e3);
 }
 
-void load_report(const struct load_opts *o, const struct load_stats *st, unsigned n, double seconds)
+static void report_text(const struct load_opts *o, const struct totals *t, const struct load_hist *lat,
+			const struct load_hist *con, double seconds)
 {
-	struct totals t = sum(st, n);
+	printf("%s%s%s, %u connection%s, %u worker%s, %s loop, %.2f s\n", o->name, *o->name ? ": " : "", mode_name(o->mode), o->conns,
+	       o->conns == 1 ? "" : "s", o->workers, o->workers == 1 ? "" : "s", o->rate > 0 ? "open" : "closed", seconds);
+	printf("  requests  %llu (%.1f /s)   connections opened %llu (%.1f /s)\n",
+	       (unsigned long long)t->requests, (double)t->requests / seconds,
+	       (unsigned long long)t->connects, (double)t->connects / seconds);
+	printf("  bytes     in %llu (%.3f Gbit/s)   out %llu (%.3f Gbit/s)\n", (unsigned long long)t->bytes_in,
+	       (double)t->bytes_in * 8 / seconds / 1e9, (unsigned long long)t->bytes_out,
+	       (double)t->bytes_out * 8 / seconds / 1e9);
+	text_hist("latency", lat);
+	text_hist("connect", con);
+	if (o->mode == LOAD_UDP)
+		printf("  lost      %llu (%.3f %%)   late or twice %llu\n", (unsigned long long)t->lost, t->lost ?
+		       (double)t->lost * 100 / (double)(t->lost + t->requests) : 0.0, (unsigned long long)t->late);
+	printf("  errors    %llu", (unsigned long long)t->all_errors);
+	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
+		if (t->errors[e])
+			printf("   %s %llu", load_error_names[e], (unsigned long long)t->errors[e]);
+	printf("\n");
+}
+
+/* One profile is reported as it is, several as a list. */
+void load_report(const struct load_profile *q, unsigned n, double seconds)
+{
 	struct load_hist *h = calloc(2, sizeof *h);
+	bool json = q[0].o.json;
+	struct totals t;
 
 	if (!h) {
 		perror("npp-load: report");
 		return;
 	}
+	if (json && n > 1)
+		fputs("{\"profiles\": [\n", stdout);
 	for (unsigned i = 0; i < n; i++) {
-		load_hist_merge(&h[0], &st[i].latency);
-		load_hist_merge(&h[1], &st[i].connect);
+		t = sum(q[i].st, q[i].o.workers);
+		memset(h, 0, 2 * sizeof *h);
+		for (unsigned j = 0; j < q[i].o.workers; j++) {
+			load_hist_merge(&h[0], &q[i].st[j].latency);
+			load_hist_merge(&h[1], &q[i].st[j].connect);
+		}
+		if (json)
+			report_json(&q[i].o, &t, &h[0], &h[1], seconds);
+		else
+			report_text(&q[i].o, &t, &h[0], &h[1], seconds);
+		if (json)
+			fputs(i + 1 < n ? ",\n" : n > 1 ? "\n]}\n" : "\n", stdout);
 	}
-	if (o->json) {
-		report_json(o, &t, &h[0], &h[1], seconds);
-		free(h);
-		return;
-	}
-	printf("%s, %u connection%s, %u worker%s, %s loop, %.2f s\n", mode_name(o->mode), o->conns, o->conns == 1 ? "" : "s",
-	       o->workers, o->workers == 1 ? "" : "s", o->rate > 0 ? "open" : "closed", seconds);
-	printf("  requests  %llu (%.1f /s)   connections opened %llu (%.1f /s)\n",
-	       (unsigned long long)t.requests, (double)t.requests / seconds,
-	       (unsigned long long)t.connects, (double)t.connects / seconds);
-	printf("  bytes     in %llu (%.3f Gbit/s)   out %llu (%.3f Gbit/s)\n", (unsigned long long)t.bytes_in,
-	       (double)t.bytes_in * 8 / seconds / 1e9, (unsigned long long)t.bytes_out,
-	       (double)t.bytes_out * 8 / seconds / 1e9);
-	text_hist("latency", &h[0]);
-	text_hist("connect", &h[1]);
-	printf("  errors    %llu", (unsigned long long)t.all_errors);
-	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
-		if (t.errors[e])
-			printf("   %s %llu", load_error_names[e], (unsigned long long)t.errors[e]);
-	printf("\n");
 	free(h);
 }

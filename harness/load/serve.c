@@ -22,7 +22,7 @@
 
 #include "harness/load/load.h"
 
-enum serve_mode { SERVE_HTTP, SERVE_ECHO, SERVE_SINK, SERVE_SOURCE };
+enum serve_mode { SERVE_HTTP, SERVE_ECHO, SERVE_SINK, SERVE_SOURCE, SERVE_UDP };
 
 struct peer {
 	int fd;
@@ -30,6 +30,9 @@ struct peer {
 	uint64_t rx_off, tx_off, goal;
 	uint32_t matched;	/* HTTP: how much of "\r\n\r\n" was seen */
 	uint32_t seen_close;	/* HTTP: how much of "\nConnection: close" was seen */
+	uint32_t seen_length;	/* HTTP: the same of "\nContent-Length:" */
+	uint64_t body_left;	/* HTTP: of the request */
+	bool in_body;
 	bool close_after, bad, watching_out;
 	uint8_t *held;		/* what the peer did not yet take; nothing is read meanwhile */
 	size_t held_len, held_off;
@@ -79,24 +82,51 @@ static bool peer_send_pattern(struct server *s, struct peer *p)
 	return true;
 }
 
-/* How many requests end in DATA; remembers a "Connection: close" on the way. */
+/* One character of a header: what is looked for in it, a bit at a time. */
+static void http_header_char(struct peer *p, char c)
+{
+	static const char end[] = "\r\n\r\n", close_[] = "\nconnection: close", length[] = "\ncontent-length:";
+	char lower = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+
+	p->matched = c == end[p->matched] ? p->matched + 1 : c == '\r';
+	p->seen_close = lower == close_[p->seen_close] ? p->seen_close + 1 : lower == '\n';
+	if (p->seen_close == sizeof close_ - 1) {
+		p->close_after = true;
+		p->seen_close = 0;
+	}
+	if (p->seen_length == sizeof length - 1) {	/* digits until the end of the line */
+		if (c >= '0' && c <= '9' && p->body_left < UINT64_MAX / 20)
+			p->body_left = p->body_left * 10 + (uint64_t)(c - '0');
+		else if (c != ' ')
+			p->seen_length = 0;
+	}
+	if (p->seen_length < sizeof length - 1)
+		p->seen_length = lower == length[p->seen_length] ? p->seen_length + 1 : lower == '\n';
+}
+
+/* How many requests end in DATA, with their bodies, which must be the pattern. */
 static unsigned http_requests(struct peer *p, const uint8_t *data, size_t len)
 {
-	static const char end[] = "\r\n\r\n", want[] = "\nconnection: close";
 	unsigned n = 0;
+	size_t i = 0, k;
 
-	for (size_t i = 0; i < len; i++) {
-		char c = (char)data[i];
-		char lower = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-
-		p->matched = c == end[p->matched] ? p->matched + 1 : c == '\r';
-		p->seen_close = lower == want[p->seen_close] ? p->seen_close + 1 : lower == '\n';
-		if (p->seen_close == sizeof want - 1) {
-			p->close_after = true;
-			p->seen_close = 0;
-		}
-		if (p->matched == 4) {
+	while (i < len) {
+		if (!p->in_body) {
+			http_header_char(p, (char)data[i++]);
+			if (p->matched < 4)
+				continue;
 			p->matched = 0;
+			p->in_body = true;
+			p->rx_off = 0;
+		}
+		k = len - i < p->body_left ? len - i : (size_t)p->body_left;
+		if (k && !load_pattern_check(p->rx_off, data + i, k))
+			p->bad = true;
+		p->rx_off += k;
+		p->body_left -= k;
+		i += k;
+		if (!p->body_left) {
+			p->in_body = false;
 			n++;
 		}
 	}
@@ -155,7 +185,13 @@ static bool held_continue(struct server *s, struct peer *p)
 
 static bool http_answer(struct server *s, struct peer *p, size_t len)
 {
+	static const char wrong[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 	unsigned n = http_requests(p, s->buf, len);
+
+	if (n && p->bad) {
+		answer(s, p, wrong, sizeof wrong - 1);
+		return false;
+	}
 
 	while (n-- > 0) {
 		const char *r = p->close_after ? s->response_close : s->response;
@@ -211,6 +247,7 @@ static void peer_readable(struct server *s, struct peer *p)
 		p->rx_off += (uint64_t)r;
 		break;
 	case SERVE_SOURCE:
+	case SERVE_UDP:
 		break;
 	}
 }
@@ -270,21 +307,41 @@ static void serve_loop(struct server *s)
 	}
 }
 
-static int serve_listen(const char *addr, int port)
+static int serve_listen(const char *addr, int port, bool udp)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+	bool six = strchr(addr, ':') != NULL;
+	struct sockaddr *sa = six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+	int one = 1, fd = socket(sa->sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK) | SOCK_CLOEXEC, 0);
 
-	if (inet_pton(AF_INET, addr, &sa.sin_addr) != 1) {
-		fprintf(stderr, "npp-load serve: '%s' is not an IPv4 address\n", addr);
+	if (inet_pton(sa->sa_family, addr, six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1) {
+		fprintf(stderr, "npp-load serve: '%s' is no address\n", addr);
 		return -1;
 	}
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-	    bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, 4096) < 0) {
+	    bind(fd, sa, six ? sizeof v6 : sizeof v4) < 0 || (!udp && listen(fd, 4096) < 0)) {
 		fprintf(stderr, "npp-load serve: %s:%d: %s\n", addr, port, strerror(errno));
 		return -1;
 	}
 	return fd;
+}
+
+/* Each datagram goes back to where it came from. */
+static int serve_udp(struct server *s)
+{
+	struct sockaddr_storage from;
+
+	s->buf = malloc(LOAD_CHUNK);
+	while (s->buf) {
+		socklen_t len = sizeof from;
+		ssize_t n = recvfrom(s->listener, s->buf, LOAD_CHUNK, 0, (struct sockaddr *)&from, &len);
+
+		if (n >= 0)
+			sendto(s->listener, s->buf, (size_t)n, 0, (struct sockaddr *)&from, len);
+	}
+	perror("npp-load serve");
+	return 1;
 }
 
 /* The two fixed HTTP answers over a body of SIZE pattern bytes. */
@@ -316,6 +373,8 @@ static int serve_worker(struct server *s)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
 
+	if (s->mode == SERVE_UDP)
+		return serve_udp(s);
 	s->epfd = epoll_create1(EPOLL_CLOEXEC);
 	s->buf = malloc(LOAD_CHUNK);
 	if (s->epfd < 0 || !s->buf || epoll_ctl(s->epfd, EPOLL_CTL_ADD, s->listener, &ev) < 0) {
@@ -329,7 +388,7 @@ static int serve_worker(struct server *s)
 static int serve_usage(int code)
 {
 	fprintf(code ? stderr : stdout,
-		"usage: npp-load serve [-b ADDRESS] [-p PORT] [-w WORKERS] [-s BODY-BYTES] http|echo|sink|source\n");
+		"usage: npp-load serve [-b ADDRESS] [-p PORT] [-w WORKERS] [-s BODY-BYTES] http|echo|sink|source|udp\n");
 	return code;
 }
 
@@ -348,7 +407,7 @@ static long serve_number(int opt, const char *text, long min, long max)
 int load_serve(int argc, char **argv)
 {
 	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	static const char *const names[] = { "http", "echo", "sink", "source" };
+	static const char *const names[] = { "http", "echo", "sink", "source", "udp" };
 	struct server s = { .mode = SERVE_HTTP };
 	const char *addr = "0.0.0.0";
 	long port = 8080, workers = 1, body = 612;
@@ -367,13 +426,13 @@ int load_serve(int argc, char **argv)
 		if (port < 0 || workers < 0 || body < 0)
 			return 2;
 	}
-	for (int i = 0; optind < argc && i < 4; i++)
+	for (int i = 0; optind < argc && i < 5; i++)
 		if (strcmp(argv[optind], names[i]) == 0)
 			mode = i;
 	if (mode < 0 || optind + 1 != argc)
 		return serve_usage(2);
 	s.mode = (enum serve_mode)mode;
-	s.listener = serve_listen(addr, (int)port);
+	s.listener = serve_listen(addr, (int)port, s.mode == SERVE_UDP);
 	if (s.listener < 0 || serve_responses(&s, (size_t)body) < 0)
 		return 1;
 	fprintf(stderr, "npp-load serve: %s on %s:%ld\n", names[mode], addr, port);

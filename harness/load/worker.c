@@ -6,7 +6,8 @@
  * the last one ended. In an open loop requests fall due at a fixed rate whatever the
  * server does, wait for a free connection if there is none, and their latency counts
  * from the time they were due, so a stalled server cannot hide its stall (no
- * coordinated omission).
+ * coordinated omission). A connection may think between requests, and may read slower
+ * than it could: then it sleeps, in a list.
  */
 #include "config.h"
 
@@ -26,6 +27,8 @@
 #define SWEEP_NS 50000000ull	/* how often timeouts are looked for */
 #define HOPELESS 1000		/* failures without a success after which -n gives up */
 #define CONNECTING_MAX 128	/* connects in flight per worker */
+#define WAKE_NS 2000000ull	/* sleepers are looked at no more often than this */
+#define SLOW_RCVBUF 65536	/* of connections that read slowly */
 
 uint64_t load_now_ns(void)
 {
@@ -41,14 +44,87 @@ static void watch(struct worker *w, struct conn *c, uint32_t events)
 
 	if (c->watched == events)
 		return;
-	epoll_ctl(w->epfd, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev);
+	/* Without any event it would still tell of errors, again and again. */
+	epoll_ctl(w->epfd, !events ? EPOLL_CTL_DEL : c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev);
 	c->watched = events;
 }
 
 void worker_want_write(struct worker *w, struct conn *c, bool want)
 {
-	watch(w, c, EPOLLIN | (want ? EPOLLOUT : 0u));
+	watch(w, c, (c->paused ? 0u : EPOLLIN) | (want ? EPOLLOUT : 0u));
 }
+
+/* ---- sleepers ------------------------------------------------------------------------ */
+
+static void sleep_until(struct worker *w, struct conn *c, uint64_t ns)
+{
+	c->wake_ns = ns;
+	if (!w->asleep || ns < w->next_wake_ns)
+		w->next_wake_ns = ns;
+	if (c->asleep)
+		return;
+	c->asleep = true;
+	c->next_asleep = w->asleep;
+	w->asleep = c;
+}
+
+size_t worker_read_size(const struct worker *w)
+{
+	double n = w->o->read_rate / 20;	/* twenty times a second */
+
+	return w->o->read_rate <= 0 || n > LOAD_CHUNK ? LOAD_CHUNK : n < 1 ? 1 : (size_t)n;
+}
+
+void worker_read_some(struct worker *w, struct conn *c, size_t n)
+{
+	if (w->o->read_rate <= 0)
+		return;
+	c->paused = true;
+	watch(w, c, c->watched & EPOLLOUT);
+	sleep_until(w, c, load_now_ns() + (uint64_t)((double)n * 1e9 / w->o->read_rate));
+}
+
+/* Those whose time has come leave the list, and so do closed ones. */
+static void wake(struct worker *w, uint64_t now)
+{
+	struct conn **p = &w->asleep, *c, *due = NULL;
+	uint64_t next = now + 1000000000ull;
+
+	while ((c = *p)) {
+		if (c->fd < 0 || c->wake_ns <= now) {
+			*p = c->next_asleep;
+			c->asleep = false;
+			c->next_asleep = due;
+			due = c;
+			continue;
+		}
+		next = c->wake_ns < next ? c->wake_ns : next;
+		p = &c->next_asleep;
+	}
+	w->next_wake_ns = next > now + WAKE_NS ? next : now + WAKE_NS;
+	while ((c = due)) {
+		due = c->next_asleep;
+		if (c->fd < 0)
+			continue;
+		if (c->paused) {
+			c->paused = false;
+			watch(w, c, EPOLLIN | c->watched);
+		}
+		if (c->state == CONN_THINKING)
+			worker_idle(w, c);
+	}
+}
+
+/* xorshift64*: think times need no better. */
+static uint64_t random_between(struct worker *w, uint64_t lo, uint64_t hi)
+{
+	w->random ^= w->random >> 12;
+	w->random ^= w->random << 25;
+	w->random ^= w->random >> 27;
+	return lo + (w->random * 0x2545f4914f6cdd1dull >> 11) % (hi - lo + 1);
+}
+
+/* ---- connections ----------------------------------------------------------------------- */
 
 /* A connection that waits for work ends: rare, so a walk will do. */
 static void idle_remove(struct worker *w, const struct conn *c)
@@ -75,6 +151,7 @@ static void conn_release(struct worker *w, struct conn *c)
 	}
 	c->fd = -1;
 	c->watched = 0;
+	c->paused = false;
 	c->state = CONN_CLOSED;
 	c->deadline_ns = 0;
 	c->next_free = w->closed;
@@ -105,6 +182,7 @@ void worker_done(struct worker *w, struct conn *c)
 	load_count(&w->st->requests, 1);
 	c->in_request = false;
 	c->deadline_ns = 0;
+	c->used++;
 	w->finished++;
 }
 
@@ -150,6 +228,12 @@ void worker_idle(struct worker *w, struct conn *c)
 	uint64_t due;
 
 	w->now_ns = load_now_ns();
+	if (w->o->think_max_ns && c->used && c->state != CONN_THINKING) {
+		c->state = CONN_THINKING;
+		c->deadline_ns = 0;
+		sleep_until(w, c, w->now_ns + random_between(w, w->o->think_min_ns, w->o->think_max_ns));
+		return;
+	}
 	if (request_available(w, &due)) {
 		request_begin(w, c, due);
 		return;
@@ -180,13 +264,35 @@ static void conn_established(struct worker *w, struct conn *c)
 	mode_connected(w, c);
 }
 
+/* The next source address of the target's family; 0 if there is none to be bound. */
+static int bind_source(struct worker *w, const struct conn *c)
+{
+	const struct load_opts *o = w->o;
+	const struct load_addr *a = NULL;
+	int one = 1;
+
+	for (unsigned i = 0; i < o->n_sources && !a; i++) {
+		const struct load_addr *s = &o->source[w->next_source++ % o->n_sources];
+
+		if (s->sa.ss_family == o->target[c->target].addr.sa.ss_family)
+			a = s;
+	}
+	if (!a)
+		return o->n_sources ? -EAFNOSUPPORT : 0;
+	setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+	return bind(c->fd, (const struct sockaddr *)&a->sa, a->len);
+}
+
 static void conn_open(struct worker *w, struct conn *c)
 {
 	const struct load_opts *o = w->o;
+	const struct load_addr *to;
 	int rc;
 
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	c->rx_off = c->tx_off = 0;
+	c->target = w->next_target++ % o->n_targets;
+	to = &o->target[c->target].addr;
+	c->fd = socket(to->sa.ss_family, (o->mode == LOAD_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	c->rx_off = c->tx_off = c->used = 0;
 	c->head_len = 0;
 	if (c->fd < 0) {
 		worker_fail(w, c, LOAD_ERR_LOCAL);
@@ -194,17 +300,12 @@ static void conn_open(struct worker *w, struct conn *c)
 	}
 	c->state = CONN_CONNECTING;
 	w->connecting++;
-	if (o->n_sources) {
-		struct sockaddr_in src = { .sin_family = AF_INET };
-		int one = 1;
-
-		src.sin_addr = o->source[w->next_source++ % o->n_sources];
-		setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-		if (bind(c->fd, (struct sockaddr *)&src, sizeof src) < 0) {
-			worker_fail(w, c, LOAD_ERR_LOCAL);
-			return;
-		}
+	if (bind_source(w, c) < 0) {
+		worker_fail(w, c, LOAD_ERR_LOCAL);
+		return;
 	}
+	if (o->read_rate > 0)
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &(int){ SLOW_RCVBUF }, sizeof(int));
 	if (o->mode == LOAD_CONNECT && o->close_per_request) {
 		struct linger rst = { .l_onoff = 1, .l_linger = 0 };
 
@@ -212,7 +313,7 @@ static void conn_open(struct worker *w, struct conn *c)
 	}
 	c->connect_ns = load_now_ns();
 	c->deadline_ns = c->connect_ns + o->timeout_ms * 1000000ull;
-	rc = connect(c->fd, (const struct sockaddr *)&o->target, sizeof o->target);
+	rc = connect(c->fd, (const struct sockaddr *)&to->sa, to->len);
 	if (rc < 0 && errno != EINPROGRESS) {
 		worker_fail(w, c, errno == EADDRNOTAVAIL ? LOAD_ERR_LOCAL : LOAD_ERR_CONNECT);
 		return;
@@ -253,24 +354,40 @@ static void pump(struct worker *w)
 	}
 }
 
+/* Nothing came back in time: the next one may go. */
+static void datagram_lost(struct worker *w, struct conn *c)
+{
+	load_count(&w->st->lost, 1);
+	c->in_request = false;
+	c->deadline_ns = 0;
+	c->used++;
+	w->finished++;
+	mode_next(w, c);
+}
+
 static void sweep(struct worker *w)
 {
 	w->now_ns = load_now_ns();
 	for (unsigned i = 0; i < w->n_conns; i++) {
 		struct conn *c = &w->conn[i];
 
-		if (c->fd >= 0 && c->deadline_ns && w->now_ns > c->deadline_ns)
+		if (c->fd < 0 || !c->deadline_ns || w->now_ns <= c->deadline_ns)
+			continue;
+		if (w->o->mode == LOAD_UDP && c->in_request)
+			datagram_lost(w, c);
+		else
 			worker_fail(w, c, LOAD_ERR_TIMEOUT);
 	}
 }
 
 static int wait_ms(const struct worker *w)
 {
-	uint64_t now;
+	uint64_t now = load_now_ns();
 
+	if (w->asleep && w->next_wake_ns <= now + 2000000ull)
+		return w->next_wake_ns <= now ? 0 : 1;
 	if (w->interval_ns <= 0 || !w->idle)
-		return 20;
-	now = load_now_ns();
+		return w->asleep && w->next_wake_ns < now + 20000000ull ? (int)((w->next_wake_ns - now) / 1000000) : 20;
 	if (w->next_due_ns <= (double)now)
 		return 0;
 	return w->next_due_ns - (double)now < 1e6 ? 0 : 1;
@@ -301,6 +418,8 @@ static void run(struct worker *w, const _Atomic uint32_t *stop, uint64_t end_ns)
 				mode_event(w, c, ev[i].events);
 		}
 		now = load_now_ns();
+		if (w->asleep && now >= w->next_wake_ns)
+			wake(w, now);
 		if (now >= next_sweep) {
 			sweep(w);
 			if (!end_ns && hopeless(w))
@@ -331,7 +450,8 @@ int load_worker(const struct load_opts *opts, unsigned index, struct load_stats 
 	if (opts->rate > 0)
 		w.interval_ns = 1e9 * opts->workers / opts->rate;
 	w.next_due_ns = (double)start;
-	w.next_source = index;
+	w.next_source = w.next_target = index;
+	w.random = start * 2 + 1;
 	w.epfd = epoll_create1(EPOLL_CLOEXEC);
 	w.conn = calloc(w.n_conns ? w.n_conns : 1, sizeof *w.conn);
 	if (w.epfd < 0 || !w.conn || mode_init(&w) < 0) {

@@ -13,11 +13,11 @@ ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok 
 field() { python3 -c "import json,sys; d=json.load(open('$dir/out')); print(eval('d'+sys.argv[1]))" "$1"; }
 
 # A free port: bound by nobody a moment ago, and the server says when it is taken.
-serve() { # MODE -> sets $port
+serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	local try
 	for try in 1 2 3 4 5 6 7 8; do
 		port=$((20000 + RANDOM % 10000))
-		"$load" serve -b 127.0.0.1 -p $port "$@" 2>"$dir/serve.$port" &
+		"$load" serve -b "${address:-127.0.0.1}" -p $port "$@" 2>"$dir/serve.$port" &
 		local pid=$!
 		for _ in $(seq 500); do
 			grep -q ' on ' "$dir/serve.$port" && { pids="$pids $pid"; return; }
@@ -29,7 +29,7 @@ serve() { # MODE -> sets $port
 	echo "Bail out! no port for npp-load serve"; exit 1
 }
 
-echo 1..14
+echo 1..30
 serve http
 "$load" -q -j -n 2000 -c 8 "http://127.0.0.1:$port/x" >"$dir/out"; rc=$?
 ok $rc "keep-alive requests succeed"
@@ -83,3 +83,73 @@ liar status; "$load" -q -j -d 0.2 -c 1 "http://127.0.0.1:$port/" >"$dir/out"
 [ "$(field '["errors"]["http_status"]')" -gt 0 ]; ok $? "a status other than 200 is an error"
 "$load" -q -c nonsense http://127.0.0.1/ 2>"$dir/err"; rc=$?
 [ $rc = 2 ] && grep -q nonsense "$dir/err"; ok $? "bad arguments are named"
+
+serve -s 200000 http; first=$port
+sum=$(curl -s "http://127.0.0.1:$port/" | sha256sum | cut -d' ' -f1)
+"$load" -q -j -n 20 -c 2 -x "$sum" "http://127.0.0.1:$port/" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["requests"]')" = 20 ]; ok $? "downloads have the SHA-256 that curl and sha256sum see"
+"$load" -q -j -n 20 -c 2 -d 0.2 -x "${sum/[0-9]/x}" "http://127.0.0.1:$port/" 2>"$dir/err"; [ $? = 2 ]
+ok $? "a sum that is none is refused"
+"$load" -q -j -d 0.2 -c 2 -x "$(printf '%064d' 1)" "http://127.0.0.1:$port/" >"$dir/out"
+[ "$(field '["requests"]')" = 0 ] && [ "$(field '["errors"]["wrong_content"]')" -gt 0 ]; ok $? "another sum is an error"
+"$load" -q -j -n 20 -c 2 -u 3000000 "http://127.0.0.1:$port/" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["requests"]')" = 20 ] && [ "$(field '["bytes_out"]')" -gt 60000000 ]
+ok $? "uploads are taken and checked by the server"
+"$load" -q -j -n 100 -c 4 -K 10 "http://127.0.0.1:$port/" >"$dir/out"
+c=$(field '["connects"]'); [ "$c" -ge 10 ] && [ "$c" -le 14 ]; ok $? "connections churn: ten requests each"
+"$load" -q -j -d 1 -c 4 -T 100-200 "http://127.0.0.1:$port/" >"$dir/out"
+r=$(field '["requests"]'); [ "$r" -ge 4 ] && [ "$r" -le 44 ]; ok $? "clients think between requests"
+"$load" -q -j -n 1 -c 1 -R 200000 "http://127.0.0.1:$port/" >"$dir/out"; rc=$?
+[ $rc = 0 ] && python3 -c "import json; d=json.load(open('$dir/out')); assert d['seconds'] > 0.7, d['seconds']"
+ok $? "a slow reader takes its time, and gets everything"
+
+# Several targets, several profiles.
+serve http; second=$port
+"$load" -q -j -n 40 -c 4 "http://127.0.0.1:$first/" "http://127.0.0.1:$second/" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["bytes_in"]')" -lt 7500000 ] && [ "$(field '["bytes_in"]')" -gt 200000 ]
+ok $? "two targets take turns"
+"$load" -q -j -N small -n 50 -c 2 "http://127.0.0.1:$second/" + -N large -n 30 -c 2 -K 1 "http://127.0.0.1:$first/" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(python3 -c "
+import json
+for p in json.load(open('$dir/out'))['profiles']: print(p['name'], p['requests'], end=';')")" = 'small 50;large 30;' ]
+ok $? "two profiles at once are reported each"
+"$load" -v -n 1500 -r 1000 -c 4 "http://127.0.0.1:$second/" >"$dir/text" 2>&1
+grep -Eq '^ +1\.[0-9] s .*/s .* p50 .* p99 .* 0 errors' "$dir/text"; ok $? "figures over time, a line for each second"
+
+# UDP
+serve udp
+"$load" -q -j -n 500 -c 4 -b 1000 udp 127.0.0.1 "$port" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["requests"]') $(field '["lost"]') $(field '["late"]')" = '500 0 0' ]
+ok $? "datagrams come back, none is lost"
+cat >"$dir/lossy.py" <<'PY'
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+n = 0
+while True:
+    data, who = s.recvfrom(65536)
+    n += 1
+    if n % 10 == 0: continue                      # lost
+    s.sendto(data, who)
+    if n % 10 == 5: s.sendto(data, who)           # twice
+PY
+python3 "$dir/lossy.py" >"$dir/port.lossy" & pids="$pids $!"
+for _ in $(seq 1000); do [ -s "$dir/port.lossy" ] && break; sleep 0.01; done
+"$load" -q -j -n 100 -c 1 -t 200 udp 127.0.0.1 "$(cat "$dir/port.lossy")" >"$dir/out"; rc=$?
+[ "$rc $(field '["lost"]') $(field '["requests"]')" = '0 10 90' ] && [ "$(field '["late"]')" -ge 9 ]
+ok $? "lost and doubled datagrams are counted, and no error"
+
+# IPv6 and names
+if [ -e /proc/sys/net/ipv6/conf/lo/disable_ipv6 ] && [ "$(cat /proc/sys/net/ipv6/conf/lo/disable_ipv6)" = 0 ]; then
+	address=::1 serve http
+	"$load" -q -j -n 100 -c 2 "http://[::1]:$port/x" >"$dir/out"; rc=$?
+	[ $rc = 0 ] && [ "$(field '["requests"]')" = 100 ]; ok $? "http over IPv6"
+	"$load" -q -j -n 10 -c 2 -S ::1 -4 "http://[::1]:$port/x" >"$dir/out" 2>"$dir/err"; [ $? = 1 ] && grep -q '::1' "$dir/err"
+	ok $? "an address of the other family is refused"
+else
+	for _ in 1 2; do n=$((n + 1)); echo "ok $n # SKIP no IPv6 on the loopback"; done
+fi
+"$load" -q -j -n 50 -c 8 -S 127.0.0.2-127.0.0.5 "http://localhost:$second/" -4 >"$dir/out" 2>"$dir/err"; [ $? = 2 ]
+ok $? "an option behind the targets is no target"
+"$load" -q -j -4 -n 50 -c 8 -S 127.0.0.2-127.0.0.5 "http://localhost:$second/" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["requests"]')" = 50 ]; ok $? "a name is resolved, source addresses are a range"
