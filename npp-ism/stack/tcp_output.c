@@ -83,14 +83,15 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 	}
 	if (len && t->flags & TF_ACK_OWED)
 		t->flags |= TF_INTERACTIVE; /* the answer carries the ACK */
-	if (!len || !sack_to_tell(t))
+	if (!len || !sack_to_tell(t)) {
 		t->flags &= ~(TF_ACK_NOW | TF_ACK_OWED);
+		t->due[DUE_DELACK] = 0;
+	}
 	if (!len)
 		t->flags &= ~TF_DSACK;
 	else
 		tcp_put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
 	t->rcv_acked = t->rcv_nxt;
-	t->due[DUE_DELACK] = 0;
 	if (len)
 		t->last_tx_ms = now_ms(s);
 	return tcp_out_send(s, &t->path, tos, t->ttl, &o);
@@ -239,8 +240,8 @@ static bool small_may_go(const struct tcb *t)
 {
 	if (t->flags & TF_PUSH)
 		return true;
-	if (t->opt_flags & NPP_OPT_CORK)
-		return false;
+	if (t->opt_flags & NPP_OPT_CORK) /* nothing can follow if the ring is full */
+		return t->snd_una == t->snd_nxt && t->c.tx.size && t->c.tx_head - t->c.tx_tail >= t->c.tx.size;
 	return t->opt_flags & NPP_OPT_NODELAY || !seq_gt(t->snd_sml, t->snd_una);
 }
 

@@ -172,7 +172,7 @@ static void app_read(struct app *a)
 		return;
 	if (n)
 		stack_tcp_read(a->iop->s, a->c, a->rx_tail);
-	if (a->npp->cfg.lean && a->rx && a->rx_tail == a->rx_head && stack_tcp_rx_empty(a->iop->s, a->c)) {
+	if (a->npp->cfg.lean && a->rx && a->rx_tail == a->c->rx_head && stack_tcp_rx_empty(a->iop->s, a->c)) {
 		free(a->rx);
 		a->rx = NULL;
 		a->rx_size = 0;
@@ -472,6 +472,22 @@ static bool cookie_lost(const struct app *a)
 	return cookies && w->app[a->idx & ~1u].error == ECONNRESET && !w->clean;
 }
 
+/* Did A's connection measure round trips that held an outage, so that it gave up after few losses? */
+static bool outage_lost(const struct app *a)
+{
+	const struct world *w = a->w;
+
+	if (w->app[a->idx & ~1u].error != ETIMEDOUT && w->app[a->idx | 1].error != ETIMEDOUT)
+		return false;
+	for (unsigned i = 0; i < PLAN_EVENTS; i++) {
+		const struct plan_event *e = &w->plan.event[i];
+
+		if ((e->kind == PE_RESTART || e->kind == PE_STALL || e->kind == PE_BLACKOUT) && e->dur_us > 4000000)
+			return !w->clean && w->now_us - w->start_us > 100000000;
+	}
+	return false;
+}
+
 /* Is the whole of what A's peer sent in A's hands, and the other way round? */
 static bool app_whole(struct app *a)
 {
@@ -515,7 +531,7 @@ void apps_verdict(struct world *w)
 			i++;
 			continue;
 		}
-		if (a->role == 0 && cookie_lost(a)) {
+		if (a->role == 0 && (cookie_lost(a) || outage_lost(a))) {
 			i++;
 			continue;
 		}
