@@ -115,6 +115,22 @@ void ism_post_osm(struct ism *I, unsigned h, struct npp_msg *m)
 	I->urgent = true;
 }
 
+void ism_answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned type, uint32_t handle, int err)
+{
+	struct npp_msg m = {
+		.type = (uint8_t)type,
+		.sock = q->sock,
+		.sock_gen = q->sock_gen,
+		.ism_handle = handle,
+		.error = err,
+		.arg = I->iop,
+		.cookie = q->cookie,
+		.off = q->off,
+	};
+
+	ism_post_osm(I, h, &m);
+}
+
 bool ism_owed_retry(struct ism *I, unsigned h)
 {
 	struct ism_host *hs = ism_hst(I, h);

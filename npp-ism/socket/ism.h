@@ -311,6 +311,8 @@ void ism_host_resume(struct ism *I, unsigned h);
 int ism_post(struct ism *I, unsigned h, unsigned ctx, struct npp_msg *m);
 /* To the OSM; kept and tried again if it must be. */
 void ism_post_osm(struct ism *I, unsigned h, struct npp_msg *m);
+/* Answers the OSM's request Q about a listening or datagram socket, which is HANDLE here. */
+void ism_answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned type, uint32_t handle, int err);
 bool ism_owed_retry(struct ism *I, unsigned h);	/* true: some are left */
 /* Sets BITS in pend_out of S and tells subscribers about those that were clear (ALWAYS: all). */
 void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always);

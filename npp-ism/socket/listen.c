@@ -96,22 +96,6 @@ static int lane_check(struct ism *I, unsigned h, uint64_t off, uint64_t *lane_of
 	return 0;
 }
 
-static void answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned type, uint32_t handle, int err)
-{
-	struct npp_msg m = {
-		.type = (uint8_t)type,
-		.sock = q->sock,
-		.sock_gen = q->sock_gen,
-		.ism_handle = handle,
-		.error = err,
-		.arg = I->iop,
-		.cookie = q->cookie,
-		.off = q->off,
-	};
-
-	ism_post_osm(I, h, &m);
-}
-
 static void lane_use(struct ism *I, struct ism_sess *s, uint64_t off, uint32_t mask, uint32_t backlog)
 {
 	s->off = off;
@@ -181,7 +165,7 @@ void ism_listen(struct ism *I, unsigned h, const struct npp_msg *m)
 	}
 	if (err == -EPROTO)
 		ism_proto_error(I, h);
-	answer(I, h, m, NPP_MSG_LISTENING, err ? ISM_NONE : ism_sess_handle(I, s), err);
+	ism_answer(I, h, m, NPP_MSG_LISTENING, err ? ISM_NONE : ism_sess_handle(I, s), err);
 }
 
 /* ---- UNLISTEN ------------------------------------------------------------------------------- */
@@ -227,7 +211,7 @@ void ism_unlisten(struct ism *I, unsigned h, const struct npp_msg *m)
 
 	if (s && s->kind == ISM_LISTENER)
 		ism_listener_drop(I, s, true);
-	answer(I, h, m, NPP_MSG_UNLISTENED, handle, 0);
+	ism_answer(I, h, m, NPP_MSG_UNLISTENED, handle, 0);
 }
 
 void ism_listener_look(struct ism *I, struct ism_sess *s)

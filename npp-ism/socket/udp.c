@@ -42,22 +42,6 @@ static struct ism_sess *sess_of(struct ism *I, const struct udp_endpoint *ep)
 	return s->kind == ISM_DGRAM && s->tcb == ep->index && s->tcb_gen == ep->gen && I->host[s->host] ? s : NULL;
 }
 
-static void answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned type, uint32_t handle, int err)
-{
-	struct npp_msg m = {
-		.type = (uint8_t)type,
-		.sock = q->sock,
-		.sock_gen = q->sock_gen,
-		.ism_handle = handle,
-		.error = err,
-		.arg = I->iop,
-		.cookie = q->cookie,
-		.off = q->off,
-	};
-
-	ism_post_osm(I, h, &m);
-}
-
 /* ---- bind and unbind ---------------------------------------------------------------------- */
 
 /* The peer that M speaks of: none, or what stands in the record. */
@@ -151,7 +135,7 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 	}
 	if (err == -EPROTO)
 		ism_proto_error(I, h);
-	answer(I, h, m, NPP_MSG_UDP_BOUND, err ? ISM_NONE : ism_sess_handle(I, s), err);
+	ism_answer(I, h, m, NPP_MSG_UDP_BOUND, err ? ISM_NONE : ism_sess_handle(I, s), err);
 }
 
 void ism_udp_drop(struct ism *I, struct ism_sess *s)
@@ -179,7 +163,7 @@ void ism_udp_unbind(struct ism *I, unsigned h, const struct npp_msg *m)
 		ism_udp_look(I, s); /* what was written before the close still goes out */
 		ism_udp_drop(I, s);
 	}
-	answer(I, h, m, NPP_MSG_UDP_UNBOUND, handle, 0);
+	ism_answer(I, h, m, NPP_MSG_UDP_UNBOUND, handle, 0);
 }
 
 /* ---- receive --------------------------------------------------------------------------------- */
