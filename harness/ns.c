@@ -14,7 +14,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "harness/nl.h"
 #include "harness/ns.h"
 
 const char *ns_path(const char *name, char *path)
@@ -100,22 +99,12 @@ void ns_leave(int back)
 static int make_here(const char *name, bool forward, bool ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
-	struct nl_ns n;
-	int r;
 
 	if (unshare(CLONE_NEWNET) < 0)
 		return npp_err_set(e, -errno, "cannot make a network namespace: %s", strerror(errno));
 	if (mount("/proc/thread-self/ns/net", ns_path(name, path), "none", MS_BIND, NULL) < 0)
 		return npp_err_set(e, -errno, "cannot mount %s: %s", path, strerror(errno));
-	r = set_sysctls(forward, ip6, e);
-	if (r < 0)
-		return r;
-	r = nl_ns_open(&n, path, name, e);
-	if (r < 0)
-		return r;
-	r = nl_set_up(&n, "lo", e);
-	nl_ns_close(&n);
-	return r;
+	return set_sysctls(forward, ip6, e);
 }
 
 int ns_make(const char *name, bool forward, bool ip6, struct npp_err *e)

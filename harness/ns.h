@@ -22,8 +22,8 @@
 const char *ns_path(const char *name, char *path);
 /* Makes NS_DIR a shared mount, once. 0 or -errno. */
 int ns_prepare(struct npp_err *e);
-/* Makes namespace NAME (-EEXIST: somebody has it), loopback up, IPv6 off on links that
- * come, forwarding as FORWARD says. The caller stays where it is. */
+/* Makes namespace NAME (-EEXIST: somebody has it), IPv6 off on links that come
+ * unless IP6, forwarding as FORWARD says. The caller stays where it is. */
 int ns_make(const char *name, bool forward, bool ip6, struct npp_err *e);
 bool ns_exists(const char *name);
 /* Takes the name away; the namespace goes when its last process does. 0 (also if there

@@ -85,7 +85,9 @@ static int make_ns(struct up *u, struct nl_ns *nl, const char *ns, bool forward,
 
 	if (r == 0)
 		r = ns_make(ns, forward, ip6, e);
-	return r < 0 ? r : nl_ns_open(nl, ns_path(ns, path), ns, e);
+	if (r == 0)
+		r = nl_ns_open(nl, ns_path(ns, path), ns, e);
+	return r < 0 ? r : nl_set_up(nl, "lo", e);
 }
 
 static int make_net(struct up *u, uint32_t i, struct npp_err *e)
