@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "npp-osm/daemon/osm.h"
 
@@ -22,19 +23,33 @@ static void raise_nofile(void)
 	}
 }
 
+static int usage(const char *arg)
+{
+	bool help = strcmp(arg, "--help") == 0;
+
+	if (strcmp(arg, "--version") == 0) {
+		puts("npp-osm " PACKAGE_VERSION);
+		return 0;
+	}
+	fputs("usage: npp-osm [--help | --version]\n"
+	      "It is started by nppd, with a control socket as descriptor 3.\n", help ? stdout : stderr);
+	return help ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct npp_osm_config cfg = { .ctl = NPP_CTL_FD, .start_timeout_ms = 10000, .signals = true };
 	struct npp_osm *o;
 	struct npp_err e = { "" };
+	struct stat st;
 	sigset_t set;
 	int r;
 
-	if (argc != 1) {
-		fprintf(stderr, "usage: %s (started by nppd only; see npp-osm(8))\n", argv[0]);
-		return 2;
-	}
+	if (argc > 1)
+		return usage(argv[1]);
 	npp_log_init("npp-osm", 0);
+	if (fstat(NPP_CTL_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
+		npp_fatalx("no control socket on descriptor %d: npp-osm is started by nppd", NPP_CTL_FD);
 	raise_nofile();
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);

@@ -19,6 +19,13 @@ for p in "$npplab" "$npp" "$top_builddir/nppd/nppd" "$load"; do
   is "$name: an unknown option is a usage error" $? 2
 done
 
+for p in npp-dispatch npp-ism npp-osm; do
+  is "$p --version" "$("$top_builddir/$p/$p" --version)" "$p $("$npp" --version | sed 's/.* //')"
+  ok "$p --help" "$top_builddir/$p/$p" --help
+  not_ok "$p alone fails" "$top_builddir/$p/$p"
+  like "$p alone says who starts it" "$("$top_builddir/$p/$p" 2>&1)" 'is started by nppd'
+done
+
 for v in up down status exec check list clean; do
   out=$("$npplab" $v --help 2>/dev/null)
   is "npp-lab $v --help" $? 0
