@@ -298,7 +298,7 @@ int lab_down(const char *name)
 		npp_warnx("down needs to be root");
 		return 1;
 	}
-	r = lab_pick(name, pick, sizeof pick, &e);
+	r = lab_pick_own(name, pick, sizeof pick, &e);
 	if (r == 0)
 		r = lab_lock(&l, pick, true, &e);
 	if (r < 0) {
@@ -308,6 +308,8 @@ int lab_down(const char *name)
 	r = down_locked(&l, pick, &e);
 	if (r < 0)
 		npp_warnx("lab '%s': %s", pick, e.text);
+	else if (!name)
+		printf("lab %s: down\n", pick);
 	lab_unlock(&l);
 	return r < 0 ? 1 : 0;
 }

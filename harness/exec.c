@@ -64,17 +64,27 @@ static int need_up(const struct lab *l, struct npp_err *e)
 	       npp_err_set(e, -EAGAIN, "lab '%s' is %s, not up", l->name, l->state);
 }
 
-int lab_open(struct lab *l, const char *name, struct npp_err *e)
+static int open_picked(struct lab *l, const char *name, bool own, struct npp_err *e)
 {
 	char pick[TOPO_LAB_LEN + 1];
 	int r;
 
 	if (geteuid() != 0)
 		return npp_err_set(e, -EPERM, "this needs to be root");
-	r = lab_pick(name, pick, sizeof pick, e);
+	r = own ? lab_pick_own(name, pick, sizeof pick, e) : lab_pick(name, pick, sizeof pick, e);
 	if (r == 0)
 		r = lab_load(l, pick, e);
 	return r < 0 ? r : need_up(l, e);
+}
+
+int lab_open(struct lab *l, const char *name, struct npp_err *e)
+{
+	return open_picked(l, name, false, e);
+}
+
+int lab_open_own(struct lab *l, const char *name, struct npp_err *e)
+{
+	return open_picked(l, name, true, e);
 }
 
 int lab_exec(const char *lab, const char *node, char *const argv[])

@@ -56,7 +56,8 @@ static int fault_link(struct lab *l, char *const words[], char *what, size_t cap
 		pause_ms((int)(us / 1000));
 		r = link_set(&k, true, e);
 	}
-	snprintf(what, cap, "link %s.%s %s", k.node ? k.node->name : "", k.ifc ? k.ifc->network : "", words[1]);
+	if (r == 0)
+		snprintf(what, cap, "link %s.%s %s", k.node->name, k.ifc->network, words[1]);
 	return r;
 }
 
@@ -147,7 +148,7 @@ int lab_fault(const char *lab, char *const words[], bool json)
 	struct lab l = { .lock = -1 };
 	struct npp_err e = { "" };
 	char what[160] = "";
-	int r = lab_open(&l, lab, &e);
+	int r = lab_open_own(&l, lab, &e);
 
 	if (r == 0)
 		r = fault_do(&l, words, what, sizeof what, &e);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * lab.c - a lab's plan and state: lab.json, the lock, the list of labs
+ * lab.c - a lab's plan and state: lab.json, the lock
  */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,8 +13,6 @@
 
 #include "harness/lab.h"
 #include "lib/rundir.h"
-
-#define STATE_FILE "lab.json"
 
 /* ---- lab.json ------------------------------------------------------------------------- */
 
@@ -74,6 +71,7 @@ static const struct npp_conf_field lab_fields[] = {
 	{ "owner_start", NPP_CONF_U64, offsetof(struct lab, owner_start), .flags = 0 },
 	{ "keeper_pid", NPP_CONF_U32, offsetof(struct lab, keeper_pid), .flags = 0 },
 	{ "keeper_start", NPP_CONF_U64, offsetof(struct lab, keeper_start), .flags = 0 },
+	{ "maker", NPP_CONF_STR, offsetof(struct lab, maker), .flags = 0, .dflt = "" },
 	{ "networks", NPP_CONF_LIST, offsetof(struct lab, nets), .flags = REQ, .max = TOPO_MAX_NETS,
 	  .count_off = offsetof(struct lab, n_nets), .item = &net_item },
 	{ "nodes", NPP_CONF_LIST, offsetof(struct lab, nodes), .flags = REQ, .max = TOPO_MAX_NODES,
@@ -124,6 +122,7 @@ static void write_state(FILE *f, const struct lab *l)
 	fprintf(f, "{\"version\": %d,\n", LAB_STATE_VERSION);
 	put(f, " ", "name", l->name);
 	put(f, ", ", "file", l->file);
+	put(f, ", ", "maker", l->maker);
 	put(f, ",\n ", "boot_id", l->boot_id);
 	put(f, ",\n ", "state", l->state);
 	put(f, ", ", "step", l->step);
@@ -158,8 +157,8 @@ int lab_save(struct lab *l, const char *state, const char *step, struct npp_err 
 
 	l->state = state;
 	l->step = step;
-	snprintf(path, sizeof path, "%s/" STATE_FILE, l->dir);
-	snprintf(tmp, sizeof tmp, "%s/" STATE_FILE ".new", l->dir);
+	snprintf(path, sizeof path, "%s/" LAB_STATE_FILE, l->dir);
+	snprintf(tmp, sizeof tmp, "%s/" LAB_STATE_FILE ".new", l->dir);
 	f = fopen(tmp, "we");
 	if (!f)
 		return npp_err_set(e, -errno, "cannot make %s: %s", tmp, strerror(errno));
@@ -177,7 +176,7 @@ int lab_load(struct lab *l, const char *name, struct npp_err *e)
 	struct npp_conf *c = NULL;
 
 	snprintf(dir, sizeof dir, "%s/%s", lab_rundir(), name);
-	snprintf(path, sizeof path, "%s/" STATE_FILE, dir);
+	snprintf(path, sizeof path, "%s/" LAB_STATE_FILE, dir);
 	if (access(path, F_OK) < 0)
 		return npp_err_set(e, -ENOENT, "there is no lab '%s'", name);
 	r = npp_conf_load(&c, path);
@@ -361,7 +360,7 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 
 static void plan(struct lab *l, const struct topo *t, const char *file)
 {
-	char text[NPP_ADDR_STRLEN];
+	char text[NPP_ADDR_STRLEN], who[LAB_MAKER_CAP];
 	uint32_t i, j, n_procs = t->n_nodes;
 
 	l->version = LAB_STATE_VERSION;
@@ -372,6 +371,7 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 	l->owner_pid = (uint32_t)getpid();
 	l->owner_start = npp_proc_start_time(getpid());
 	plan_keeper(l);
+	l->maker = keep(l, "%s", lab_maker(who, sizeof who));
 	l->n_nets = t->n_nets;
 	l->nets = keep_array(l, t->n_nets, sizeof *l->nets);
 	for (i = 0; i < t->n_nets; i++) {
@@ -456,7 +456,7 @@ static int take_dir(struct lab *l, struct npp_err *e)
 	if (l->lock < 0)
 		return npp_err_set(e, l->lock, l->lock == -EWOULDBLOCK ? "another npp-lab is at work on lab '%s'" :
 				   "cannot lock lab '%s'", l->name);
-	snprintf(path, sizeof path, "%s/" STATE_FILE, l->dir);
+	snprintf(path, sizeof path, "%s/" LAB_STATE_FILE, l->dir);
 	if (access(path, F_OK) == 0) {
 		lab_unlock(l);
 		return npp_err_set(e, -EEXIST, "lab '%s' is up already, or is left half made: "
@@ -492,97 +492,4 @@ int lab_create(struct lab *l, const struct topo *t, const char *file, struct npp
 	}
 	close(global);
 	return r;
-}
-
-/* ---- finding ---------------------------------------------------------------------------- */
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Directories of RUNDIR with a lab.json. */
-char **lab_list(void)
-{
-	char **names = calloc(1, sizeof *names), **more, path[LAB_PATH_CAP];
-	struct dirent *d;
-	size_t n = 0;
-	DIR *dp;
-
-	dp = opendir(lab_rundir());
-	while (names && dp && (d = readdir(dp))) {
-		if (d->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof path, "%s/%.40s/" STATE_FILE, lab_rundir(), d->d_name);
-		if (strlen(d->d_name) > TOPO_LAB_LEN || access(path, F_OK) < 0)
-			continue;
-		more = realloc(names, (n + 2) * sizeof *names);
-		if (!more)
-			break;
-		names = more;
-		names[n] = strdup(d->d_name);
-		if (!names[n])
-			break;
-		names[++n] = NULL;
-	}
-	if (dp)
-		closedir(dp);
-	if (names)
-		qsort(names, n, sizeof *names, by_name);
-	return names;
-}
-
-void lab_list_free(char **names)
-{
-	size_t i;
-
-	for (i = 0; names && names[i]; i++)
-		free(names[i]);
-	free(names);
-}
-
-int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e)
-{
-	char **names, text[160] = "";
-	int r = 0;
-	size_t i;
-
-	if (name) {
-		if (!npp_conf_name_ok(name, 1, TOPO_LAB_LEN))
-			return npp_err_set(e, -EINVAL, "'%s' is no name for a lab", name);
-		snprintf(out, cap, "%s", name);
-		return 0;
-	}
-	names = lab_list();
-	if (!names || !names[0]) {
-		r = npp_err_set(e, -ENOENT, "no lab is up");
-	} else if (names[1]) {
-		for (i = 0; names[i]; i++)
-			snprintf(text + strlen(text), sizeof text - strlen(text), " %s", names[i]);
-		r = npp_err_set(e, -ENOTUNIQ, "several labs are up, name one:%s", text);
-	} else {
-		snprintf(out, cap, "%s", names[0]);
-	}
-	lab_list_free(names);
-	return r;
-}
-
-struct lab_node *lab_find_node(struct lab *l, const char *name)
-{
-	uint32_t i;
-
-	for (i = 0; i < l->n_nodes; i++)
-		if (strcmp(l->nodes[i].name, name) == 0)
-			return &l->nodes[i];
-	return NULL;
-}
-
-struct lab_proc *lab_find_proc(struct lab *l, const char *node)
-{
-	uint32_t i;
-
-	for (i = 0; i < l->n_procs; i++)
-		if (strcmp(l->procs[i].node, node) == 0)
-			return &l->procs[i];
-	return NULL;
 }

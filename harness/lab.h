@@ -19,12 +19,15 @@
 #include "harness/ns.h"
 #include "harness/topo.h"
 #include "lib/conf.h"
+#include "lib/json.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 
 #define LAB_STATE_VERSION 1
+#define LAB_STATE_FILE "lab.json"
 #define LAB_DIR_CAP 160
 #define LAB_PATH_CAP 256
+#define LAB_MAKER_CAP 64
 #define LAB_MAX_PROCS (TOPO_MAX_NODES * 2 + 1)
 
 struct lab_net { const char *name, *subnet, *ns; };
@@ -54,6 +57,7 @@ struct lab {
 	uint64_t owner_start;
 	uint32_t keeper_pid;		/* the lab is dead when this process has ended; 0: nobody's */
 	uint64_t keeper_start;
+	const char *maker;		/* who has made it: lab_maker() */
 	struct lab_net *nets;
 	uint32_t n_nets;
 	struct lab_node *nodes;
@@ -76,11 +80,16 @@ int lab_lock(struct lab *l, const char *name, bool wait, struct npp_err *e);
 void lab_unlock(struct lab *l);
 /* Plans the lab of T, takes its names and writes its first state; the lock is held then. */
 int lab_create(struct lab *l, const struct topo *t, const char *file, struct npp_err *e);
+/* find.c */
 /* Names of all labs there are (malloc'ed, ends with NULL). */
 char **lab_list(void);
 void lab_list_free(char **names);
 /* The lab that the user means: NAME, or the only one. */
 int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e);
+/* The same for what breaks things: the only one only if it was made by whom we work for now. */
+int lab_pick_own(const char *name, char *out, size_t cap, struct npp_err *e);
+/* Whom we work for, into TEXT: the user behind sudo, else this session. */
+const char *lab_maker(char *text, size_t cap);
 struct lab_node *lab_find_node(struct lab *l, const char *name);
 struct lab_proc *lab_find_proc(struct lab *l, const char *node);
 bool lab_other_boot(const struct lab *l);
@@ -136,7 +145,7 @@ int node_enter(struct lab *l, const char *node, struct npp_err *e);
 int nppconf_write(const struct lab *l, const struct topo *t, uint32_t i, char *path, size_t cap,
 		  struct npp_err *e);
 
-/* json.c */
-void json_string(FILE *f, const char *text);	/* quoted */
+/* What every report here is full of. */
+static inline void json_string(FILE *f, const char *text) { npp_json_string(f, text); }
 
 #endif

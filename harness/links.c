@@ -181,7 +181,7 @@ int lab_impair(const char *lab, const char *link, char *const words[], bool json
 	struct lab l = { .lock = -1 };
 	struct npp_err e = { "" };
 	char *answer = NULL, request[2048];
-	int r = lab_open(&l, lab, &e);
+	int r = *words ? lab_open_own(&l, lab, &e) : lab_open(&l, lab, &e);
 
 	if (r == 0)
 		r = build_request(request, sizeof request, words, &e);

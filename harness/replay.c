@@ -321,7 +321,7 @@ int lab_replay(const char *lab, const char *node, const char *file, const char *
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	rc = lab_open(&l, lab, &e);
+	rc = lab_open_own(&l, lab, &e);
 	if (rc == 0)
 		rc = replay(&l, node, file, to, &r, &e);
 	if (rc == 0 && json)

@@ -11,6 +11,8 @@
 
 /* exec.c: the lab NAME (NULL: the only one), which must be up; the caller must be root. */
 int lab_open(struct lab *l, const char *name, struct npp_err *e);
+/* The same for what breaks things: without NAME, the only one if it was made in this session. */
+int lab_open_own(struct lab *l, const char *name, struct npp_err *e);
 
 /* links.c */
 struct link { struct lab_node *node; struct lab_if *ifc; const char *net_ns; };

@@ -150,9 +150,9 @@ static void conn_json(const struct iop_view *v, const struct stack_conn_info *c,
 	char l[NPP_ADDR_STRLEN], r[NPP_ADDR_STRLEN];
 
 	printf("%s\n {\"npp\": ", n ? "," : "");
-	json_string(stdout, v->npp->label);
+	npp_json_string(stdout, v->npp->label);
 	printf(", \"iop\": %u, \"host\": ", v->iop);
-	json_string(stdout, host_name(v->npp, c->conn.user_host));
+	npp_json_string(stdout, host_name(v->npp, c->conn.user_host));
 	printf(", \"state\": \"%s\", \"passive\": %s, \"local\": \"%s\", \"lport\": %u, \"remote\": \"%s\", \"rport\": %u, "
 	       "\"received\": %u, \"unread\": %u, \"unacked\": %u, \"rtt_us\": %u, \"rto_us\": %u, \"cwnd\": %u, "
 	       "\"ssthresh\": %u, \"mss\": %u, \"retrans\": %u}", state_name(c->conn.state),
@@ -323,9 +323,9 @@ static void listeners_json(const struct listeners_out *o)
 		bool first = true;
 
 		printf("%s\n {\"npp\": ", i ? "," : "");
-		json_string(stdout, l->npp);
+		npp_json_string(stdout, l->npp);
 		fputs(", \"host\": ", stdout);
-		json_string(stdout, l->host);
+		npp_json_string(stdout, l->host);
 		printf(", \"proto\": \"%s\", \"address\": \"%s\", \"port\": %u, \"backlog\": %u, \"socket\": %u, \"replicas\": [",
 		       l->udp ? "udp" : "tcp", npp_addr_format(&a, text), l->port, l->backlog, l->sock);
 		for (uint32_t k = 0; k < l->n_iops; k++) {

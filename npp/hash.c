@@ -47,7 +47,7 @@ static void explain(const struct target *t, const struct npp_hash_prog *p, const
 
 	if (json) {
 		fputs("{\"npp\": ", stdout);
-		json_string(stdout, t->label);
+		npp_json_string(stdout, t->label);
 		printf(", \"iop\": %u, \"iops\": %u, \"program\": %u, \"algorithm\": \"%s\", \"hash\": %u, \"index\": %u}\n", iop,
 		       n_iops, p->generation, alg, h, index);
 		return;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lib/json.h"
 #include "lib/log.h"
 #include "lib/proto.h"
 #include "shm/region.h"
@@ -61,8 +62,6 @@ int targets_open(struct target **t, char **argv, uint32_t role, uint32_t all_rol
 void targets_close(struct target *t, int n);
 
 /* ---- output (out.c) ---------------------------------------------------------------------- */
-
-void json_string(FILE *f, const char *text);
 
 /* A table with aligned columns: cells are added row by row. */
 #define TABLE_COLS 16

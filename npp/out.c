@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * out.c - tables, numbers, JSON strings
+ * out.c - tables, numbers
  */
 #include "config.h"
 
@@ -9,20 +9,6 @@
 #include <unistd.h>
 
 #include "npp/npp.h"
-
-void json_string(FILE *f, const char *text)
-{
-	fputc('"', f);
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			fprintf(f, "\\%c", *p);
-		else if (*p < 0x20)
-			fprintf(f, "\\u%04x", *p);
-		else
-			fputc(*p, f);
-	}
-	fputc('"', f);
-}
 
 bool out_colours(void)
 {

@@ -62,7 +62,7 @@ static void report(const struct target *t, const char *what, const struct npp_ct
 {
 	if (json) {
 		fputs("{\"name\": ", stdout);
-		json_string(stdout, t->label);
+		npp_json_string(stdout, t->label);
 		printf(", \"process\": \"%s\", \"old_pid\": %d, \"pid\": %d, \"ready_us\": %" PRIu64 ", \"work_us\": %" PRIu64
 		       ", \"lost\": %" PRIu64 "}\n", what, d->old_pid, d->pid, d->ready_us, d->work_us, d->lost);
 		return;

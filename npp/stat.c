@@ -78,7 +78,7 @@ static void json_target(const struct target *t, const struct sample *s)
 	uint64_t sum[NPP_STATS_COUNTERS] = { 0 }, wall = clock_us(CLOCK_REALTIME);
 
 	printf("{\"%s\": ", target_is_host(t) ? "host" : "npp");
-	json_string(stdout, t->label);
+	npp_json_string(stdout, t->label);
 	if (!target_is_host(t))
 		printf(", \"engine\": \"%s\"", target_engine(t));
 	if (!target_is_host(t))

@@ -42,7 +42,7 @@ static void status_json(const struct target *t, int n)
 		bool first = true;
 
 		printf("%s\n {\"name\": ", i ? "," : "");
-		json_string(stdout, t->label);
+		npp_json_string(stdout, t->label);
 		printf(", \"role\": \"%s\", \"pid\": %d, \"iops\": %u, \"hugepages\": %u,\n  \"%s\": [",
 		       target_is_host(t) ? "host" : "npp", t->st.pid, t->st.n_iops, t->st.huge_pages,
 		       target_is_host(t) ? "npps" : "hosts");
@@ -50,7 +50,7 @@ static void status_json(const struct target *t, int n)
 			if (!t->st.attached[k][0])
 				continue;
 			fputs(first ? "" : ", ", stdout);
-			json_string(stdout, t->st.attached[k]);
+			npp_json_string(stdout, t->st.attached[k]);
 			first = false;
 		}
 		fputs("],\n  \"children\": [", stdout);

@@ -52,6 +52,14 @@ is 'exit status of what failed' $? 1
 do_ fault hit npp.acc1.ism0 >/dev/null 2>&1
 is 'exit status of what makes no sense' $? 2
 
+like 'no such link to break' "$(do_ fault link client9 down 2>&1)" "has no link 'client9'"
+# Without a name, what breaks things keeps its hands off what others have made.
+for v in down 'fault kill npp.acc1.ism0' 'impair client1 loss=1%'; do
+  like "$v in another session wants a name" "$(env -u SUDO_UID setsid -w "$npplab" $v 2>&1)" "$lab' .* was made in another session: name it"
+done
+ok 'status does not' setsid -w "$npplab" status
+like 'in this session it does not, either' "$("$npplab" fault kill npp.acc9.ism0 2>&1)" 'no node|acc9'
+
 # Links and networks
 reach() { on client2 ping -c1 -W1 "$1"; }
 ok 'link down' do_ fault link router.isp down

@@ -29,7 +29,7 @@ START_TEST(json_string_escapes)
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
 
-	json_string(f, "a\"b\\c\n\x01\xc3\xa9");
+	npp_json_string(f, "a\"b\\c\n\x01\xc3\xa9");
 	fclose(f);
 	ck_assert_str_eq(text, "\"a\\\"b\\\\c\\u000a\\u0001\xc3\xa9\"");
 	free(text);
