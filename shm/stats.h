@@ -163,7 +163,10 @@
 	X(IS_TFO_IN, "tfo.in", "connections opened by a Fast Open cookie") \
 	X(IS_TFO_BAD, "tfo.bad", "Fast Open cookies that were wrong or too old") \
 	X(IS_TFO_FULL, "tfo.full", "good cookies beyond what their listener allows half open") \
-	X(IS_TFO_OUT, "tfo.out", "SYNs sent with data")
+	X(IS_TFO_OUT, "tfo.out", "SYNs sent with data") \
+	X(IS_MTU_HOLES, "mtu.black_holes", "times that large segments vanished and smaller ones were tried") \
+	X(IS_MTU_PROBES, "mtu.probes", "segments sent to find out whether larger ones get through") \
+	X(IS_CHALLENGE_MUTE, "tcp.challenge_mute", "challenge ACKs not sent because of their rate")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

@@ -124,6 +124,7 @@ static struct icmp_meaning unreach_meaning(uint8_t code)
 struct icmp_quote {
 	struct npp_flow_key key;	/* as the answer to the quoted packet would say it */
 	uint32_t seq;
+	uint32_t bytes;			/* of the whole packet, as it says */
 };
 
 /* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. */
@@ -150,6 +151,7 @@ static bool quote_parse(struct stack *s, const struct ip4_hdr *h, uint32_t len, 
 	ip_flow_key(&q->key, &peer, &us, h->proto, ports);
 	memcpy(&q->seq, l4 + 4, 4);
 	q->seq = ntohl(q->seq);
+	q->bytes = ntohs(h->len);
 	return true;
 }
 
@@ -190,6 +192,10 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 		mtu = ntohl(h->rest) & 0xffff;
 		if (!mtu)
 			mtu = mtu_guess(pkt);
+		if (q.key.proto == IP_PROTO_TCP && q.bytes <= mtu) { /* what fits was not too large: a lie (RFC 5927, 7.2) */
+			STAT_INC(s, IS_DROP_ICMP);
+			return;
+		}
 	}
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);

@@ -106,6 +106,7 @@ static struct icmp_meaning meaning(uint8_t type, uint8_t code)
 struct icmp_quote {
 	struct npp_flow_key key;	/* as the answer to the quoted packet would say it */
 	uint32_t seq;
+	uint32_t bytes;			/* of the whole packet, as it says */
 };
 
 /* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. */
@@ -130,6 +131,7 @@ static bool quote_parse(struct stack *s, const struct ip6_hdr_w *h, uint32_t len
 	ip_flow_key(&q->key, &peer, &us, w.proto, ports);
 	memcpy(&q->seq, l4 + 4, 4);
 	q->seq = ntohl(q->seq);
+	q->bytes = IP6_HDR_LEN + ntohs(h->plen);
 	return true;
 }
 
@@ -167,7 +169,8 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	}
 	if (m.err == EMSGSIZE) {
 		mtu = ntohl(h->rest);
-		if (mtu < IP6_MTU_MIN) { /* RFC 8201, 4: no link is that small */
+		/* No link is that small (RFC 8201, 4); what fits was not too large (RFC 5927, 7.2). */
+		if (mtu < IP6_MTU_MIN || (q.key.proto == IP_PROTO_TCP && q.bytes <= mtu)) {
 			STAT_INC(s, IS_DROP_ICMP);
 			return;
 		}

@@ -53,20 +53,6 @@ struct pkt {
 	const uint8_t *eth_src;		/* sender's MAC; NULL after reassembly */
 };
 
-/* Where packets to a peer go: a route with the next hop's Ethernet address. Kept by
- * connections; ip_output() refreshes it when the neighbour cache or the routes changed. */
-struct ip_path {
-	union npp_addr src, dst, next_hop;
-	uint8_t port;
-	uint8_t valid;
-	uint8_t mac[6];
-	uint16_t mtu;			/* IP bytes per packet */
-	uint8_t have_mac;
-	uint8_t id_slot;		/* counter of IP identifications */
-	uint32_t net_seq, neigh_changes; /* what it was computed from */
-	uint32_t check_s, confirm_s;	/* seconds: when to look at the neighbour's age again, last confirmed */
-};
-
 /* ---- IP's services to the transports (ip.c, by IP) ------------------------------- */
 
 /* Looks up the route to DST; SRC any: picks the source address. 0; -ENETUNREACH; or

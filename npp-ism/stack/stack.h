@@ -62,6 +62,20 @@ struct stack_tx {
 /* A byte ring in host memory; the byte with stream offset o stands at base[o & (size - 1)]. */
 struct stack_ring { uint8_t *base; uint32_t size; };
 
+/* Where packets to a peer go: a route with the next hop's Ethernet address. Kept by
+ * connections; ip_output() refreshes it when the neighbour cache or the routes changed. */
+struct ip_path {
+	union npp_addr src, dst, next_hop;
+	uint8_t port;
+	uint8_t valid;
+	uint8_t mac[6];
+	uint16_t mtu;			/* IP bytes per packet */
+	uint8_t have_mac;
+	uint8_t id_slot;		/* counter of IP identifications */
+	uint32_t net_seq, neigh_changes; /* what it was computed from */
+	uint32_t check_s, confirm_s;	/* seconds: when to look at the neighbour's age again, last confirmed */
+};
+
 /* Public first part of a TCB. `user*` and the rings belong to the user, the rest is
  * read-only to it. */
 struct tcp_conn {
@@ -73,7 +87,10 @@ struct tcp_conn {
 	uint32_t user_sock;		/* user: OSM handle; 0: none any more */
 	uint32_t user_gen;
 	uint32_t user_flags;
-	union npp_addr laddr, raddr;
+	union {
+		struct { union npp_addr laddr, raddr; };
+		struct ip_path path;	/* the stack's own; it begins with these two */
+	};
 	uint16_t lport, rport;		/* host order */
 	struct stack_ring rx, tx;
 	/* Stream offsets mod 2^32 */

@@ -393,9 +393,7 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->flags = todo;
 	t->hnext = t->ooo = t->flight = TCP_NONE;
 	t->c.listener = TCP_NONE;
-	t->path = *path;
-	t->c.laddr = path->src;
-	t->c.raddr = path->dst;
+	t->c.path = *path;
 	t->c.port = path->port;
 	t->c.lport = lport;
 	t->c.rport = rport;

@@ -60,6 +60,12 @@
 #define TCP_RANGES 32			/* intervals out of order per connection */
 #define TCP_SENT_INLINE 2		/* send ranges within a TCB ... */
 #define TCP_SENT_MAX 100		/* ... and in a flight record */
+#define TCP_MTU_BASE 1280u		/* what is tried when large segments vanish ... */
+#define TCP_MTU_BASE4 576u		/* ... and if that does not help, IPv4 */
+#define TCP_MTU_TRIES 3u		/* timeouts in a row that raise the suspicion */
+#define TCP_MTU_STEP 32u		/* a search ends when it is that close */
+#define TCP_MTU_SEARCH_S 5u		/* from a black hole found to the first probe */
+#define TCP_MTU_RAISE_S 600u		/* PMTU_RAISE_TIMER of RFC 8899, 5.1.1 */
 #define TCP_SYN_MAX 4096u
 #define TCP_TFO_COOKIE 8u		/* bytes of the cookies that we give */
 #define TCP_TFO_COOKIE_MAX 16u		/* of those that we are given */
@@ -214,7 +220,6 @@ struct tcb {
 	uint8_t busy;			/* being changed; see tcb_enter() */
 	uint8_t cc;			/* enum npp_tcp_cc */
 	uint8_t recovery;		/* enum tcp_recovery */
-	struct ip_path path;
 	/* state */
 	uint32_t flags;			/* TF_* */
 	uint32_t up;			/* TCP_UP_* owed to the user */
@@ -232,6 +237,12 @@ struct tcb {
 	uint16_t mss;			/* payload bytes per segment, options subtracted */
 	uint16_t peer_mss;		/* as its option said */
 	uint16_t mtu;			/* path.mtu that mss was computed from */
+	/* what gets through: tcp_mtu.c */
+	uint16_t mtu_ok;		/* 0: path.mtu does; else this does */
+	uint16_t mtu_hi;		/* and this perhaps, no more */
+	uint16_t mtu_try;		/* size of the probe under way, which ends at mtu_end; 0 none */
+	uint16_t mtu_s;			/* when the search for more begins; low bits of seconds */
+	uint32_t mtu_end;
 	uint8_t snd_ws, rcv_ws;
 	/* what is in flight: tcp_sent.c */
 	struct tcp_sent sent[TCP_SENT_INLINE];	/* while `flight` is TCP_NONE */
@@ -460,6 +471,17 @@ bool tcp_tfo_waits(const struct tcb *t);	/* T is SYN_SENT, and its SYN was not s
 uint32_t tcp_tfo_put(struct stack *s, struct tcb *t, struct tcp_out *o);
 void tcp_tfo_synack(struct stack *s, struct tcb *t, const struct tcp_seg *seg); /* remembers what it says */
 void tcp_tfo_attach(struct stack *s);
+
+/* ---- tcp_mtu.c ---------------------------------------------------------------------------------------------- */
+
+uint16_t tcp_mtu(const struct tcb *t);		/* IP bytes per packet: what the path says, or what gets through */
+void tcp_mtu_timeout(struct stack *s, struct tcb *t);	/* the retransmission timer has fired, t->tries in a row */
+/* Payload bytes of a probe that may go now; 0: none. */
+uint32_t tcp_mtu_probe(const struct stack *s, const struct tcb *t, uint32_t avail, uint32_t room);
+void tcp_mtu_probed(struct tcb *t, uint32_t len);	/* it was sent, and ends at snd_nxt */
+void tcp_mtu_acked(const struct stack *s, struct tcb *t);	/* with mtu_try: snd_una has moved */
+void tcp_mtu_resent(const struct stack *s, struct tcb *t, uint32_t from, uint32_t end); /* with mtu_try */
+bool tcp_mtu_only_probe_lost(const struct stack *s, struct tcb *t);
 
 /* ---- tcp_lookup.c -------------------------------------------------------------------------------------------- */
 

@@ -125,7 +125,7 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 	t->backoff = t->backoff > 2 ? 2 : t->backoff;
 	t->soft_error = 0;
 	t->progress_ms = now_ms(s);
-	ip_confirm(s, &t->path);
+	ip_confirm(s, &t->c.path);
 }
 
 /* Nothing is in flight any more. */
@@ -156,8 +156,11 @@ enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_
 	n.dupack = !n.acked && !changed && n.flight && !seg->len && !(seg->flags & TCPF_FIN);
 	if (n.dupack)
 		STAT_INC(s, IS_TCP_DUPACK);
-	if (n.acked)
+	if (n.acked) {
 		advance_una(s, t, seg, &n);
+		if (t->mtu_try)
+			tcp_mtu_acked(s, t);
+	}
 	if (seg->n_sack && t->flags & TF_SACK)
 		tcp_sack_input(s, t, seg, &n);
 	take_rtt(s, t, seg, &n);

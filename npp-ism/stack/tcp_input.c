@@ -206,7 +206,7 @@ static enum tcp_verdict opened_fast(struct stack *s, struct tcb *t, struct tcp_s
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
 	tcp_arm_tx(s, t);
-	ip_confirm(s, &t->path);
+	ip_confirm(s, &t->c.path);
 	return tcp_ack_input(s, t, seg);
 }
 
@@ -424,7 +424,7 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	t->flags |= TF_ACK_NOW;
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
-	ip_confirm(s, &t->path);
+	ip_confirm(s, &t->c.path);
 }
 
 /* ---- entries --------------------------------------------------------------------------------- */
@@ -532,11 +532,11 @@ void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t se
 	}
 	tcp_enter(t);
 	if (err == EMSGSIZE) {
-		uint16_t before = t->path.mtu;
+		uint16_t before = t->c.path.mtu;
 
 		if (mtu)
-			ip_pmtu(s, &t->path, mtu);
-		if (t->path.mtu < before && t->c.state >= TCP_ST_ESTABLISHED) {
+			ip_pmtu(s, &t->c.path, mtu);
+		if (t->c.path.mtu < before && t->c.state >= TCP_ST_ESTABLISHED) {
 			/* What was too large is gone; send it again, not for congestion. */
 			tcp_update_mss(t);
 			tcp_recovery_pmtu(s, t);

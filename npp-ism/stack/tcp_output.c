@@ -20,9 +20,10 @@
 
 void tcp_update_mss(struct tcb *t)
 {
-	uint32_t mss = u32_min(t->peer_mss, tcp_path_mss(&t->path));
+	uint32_t hdr = npp_addr_is_v4(&t->c.raddr) ? 40 : 60, mtu = tcp_mtu(t);
+	uint32_t mss = u32_min(t->peer_mss, mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN);
 
-	t->mtu = t->path.mtu;
+	t->mtu = t->c.path.mtu;
 	t->mss = (uint16_t)(mss - (t->flags & TF_TS ? 12 : 0));
 }
 
@@ -94,7 +95,7 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 	t->rcv_acked = t->rcv_nxt;
 	if (len)
 		t->last_tx_ms = now_ms(s);
-	return tcp_out_send(s, &t->path, tos, t->ttl, &o);
+	return tcp_out_send(s, &t->c.path, tos, t->ttl, &o);
 }
 
 void tcp_send_ack(struct stack *s, struct tcb *t)
@@ -133,7 +134,7 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
 		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)wnd);
-	tcp_opt_put_syn(&o, tcp_path_mss(&t->path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
+	tcp_opt_put_syn(&o, tcp_path_mss(&t->c.path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
 			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, TCP_WSCALE);
 	if (answer) {
 		t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + wnd);
@@ -147,7 +148,7 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 			tcp_put_payload(&o, &t->c.tx, 0, len, (uint16_t)len);
 		t->snd_sml = seq_max(t->snd_sml, t->iss + 1 + len);
 	}
-	tcp_out_send(s, &t->path, t->tos, t->ttl, &o);
+	tcp_out_send(s, &t->c.path, t->tos, t->ttl, &o);
 }
 
 void tcp_send_first_syn(struct stack *s, struct tcb *t)
@@ -178,6 +179,8 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 	fin = t->flags & TF_FIN_SENT && from + len == t->snd_nxt - 1 && seq_gt(end, from + len);
 	if (!len && !fin)
 		return 0;
+	if (t->mtu_try)
+		tcp_mtu_resent(s, t, from, from + len);
 	t->bytes_retrans += len;
 	t->n_retrans += (len + t->mss - 1) / t->mss;
 	STAT_ADD(s, IS_TCP_RETRANS, len ? (len + t->mss - 1u) / t->mss : 1);
@@ -311,6 +314,26 @@ static int send_one(struct stack *s, struct tcb *t, uint32_t len, bool fin, bool
 	return 0;
 }
 
+/* A segment larger than what is known to get through. True: it was sent. */
+static bool send_mtu_probe(struct stack *s, struct tcb *t, uint32_t avail, uint32_t *pipe)
+{
+	uint32_t edge = t->snd_una + t->snd_wnd, wnd = seq_gt(edge, t->snd_nxt) ? edge - t->snd_nxt : 0;
+	uint32_t len = tcp_mtu_probe(s, t, avail, u32_min(wnd, t->cwnd > *pipe ? t->cwnd - *pipe : 0));
+	uint16_t mss = t->mss;
+	int err;
+
+	if (!len)
+		return false;
+	t->mss = (uint16_t)len;
+	err = send_one(s, t, len, false, false);
+	if (err)
+		return false; /* the path has changed, and mss with it */
+	t->mss = mss;
+	tcp_mtu_probed(t, len);
+	*pipe += len;
+	return true;
+}
+
 /* A paced sender makes frames of about a tick of its timer. */
 static uint32_t paced_max(const struct tcb *t, uint64_t rate)
 {
@@ -340,6 +363,10 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 		}
 		if (!sent)
 			restart_after_idle(s, t);
+		if (t->mtu_ok && send_mtu_probe(s, t, avail, &pipe)) {
+			sent = true;
+			continue;
+		}
 		len = avail ? choose_len(t, avail, pipe, fin, max) : 0;
 		if (avail && !len)
 			break;
@@ -414,7 +441,7 @@ void tcp_output(struct stack *s, struct tcb *t)
 			tcp_send_first_syn(s, t);
 		return;
 	}
-	if (t->path.mtu != t->mtu)
+	if (t->c.path.mtu != t->mtu)
 		tcp_update_mss(t);
 	/* SACK blocks go on segments without data. */
 	if (t->flags & TF_ACK_NOW && sack_to_tell(t))

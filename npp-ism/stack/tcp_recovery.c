@@ -57,7 +57,9 @@ static void enter_recovery(struct stack *s, struct tcb *t, const struct tcp_news
 	STAT_INC(s, IS_TCP_FAST_RETRANS);
 	remember_for_undo(s, t);
 	/* Losses and marks in one window are one sign (RFC 3168, 6.1.2). */
-	if (!(t->flags & TF_ECN_ROUND))
+	if (t->mtu_try && tcp_mtu_only_probe_lost(s, t))
+		t->ssthresh = t->cwnd; /* RFC 4821, 7.5: that says nothing of congestion */
+	else if (!(t->flags & TF_ECN_ROUND))
 		t->ssthresh = tcp_cc(t)->ssthresh(s, t);
 	f = tcp_flight(s, t);
 	if (f) {

@@ -61,7 +61,7 @@ static void tell_duplicate(struct tcb *t, uint32_t start, uint32_t end)
 static bool is_full(const struct tcb *t, const struct tcp_seg *seg)
 {
 	return seg->unit >= t->rcv_mss && (!(seg->flags & TCPF_PSH) || seg->len > seg->unit ||
-					   seg->unit * 4u >= tcp_path_mss(&t->path) * 3u);
+					   seg->unit * 4u >= tcp_path_mss(&t->c.path) * 3u);
 }
 
 static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t len)
@@ -82,7 +82,7 @@ static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *
 	t->up |= TCP_UP_RX;
 	t->flags |= TF_ACK_OWED;
 	if (is_full(t, seg)) {
-		t->rcv_mss = (uint16_t)u32_min(seg->unit, tcp_path_mss(&t->path));
+		t->rcv_mss = (uint16_t)u32_min(seg->unit, tcp_path_mss(&t->c.path));
 		if (t->quick) { /* the peer is in slow start and waits for us */
 			t->quick--;
 			t->flags |= TF_ACK_NOW;

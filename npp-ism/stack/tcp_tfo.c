@@ -211,7 +211,7 @@ uint32_t tcp_tfo_put(struct stack *s, struct tcb *t, struct tcp_out *o)
 		return 0;
 	p->used_ms = now_ms(s);
 	used = (uint32_t)(o->opt - (o->tx.head + STACK_L4_OFF)) - TCP_HDR_MIN;
-	mss = u32_min(p->mss, tcp_path_mss(&t->path));
+	mss = u32_min(p->mss, tcp_path_mss(&t->c.path));
 	len = u32_min(t->c.tx.base ? t->c.tx_head : 0, mss > used ? mss - used : 0);
 	if (len) {
 		t->flags |= TF_FASTOPEN;

@@ -171,6 +171,7 @@ static void rto_fired(struct stack *s, struct tcb *t)
 	if (give_up(s, t, t->flags & TF_ORPHAN ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES))
 		return;
 	STAT_INC(s, IS_TCP_RTO);
+	tcp_mtu_timeout(s, t);
 	tcp_recovery_loss(s, t);
 	tcp_output(s, t);
 	tcp_arm_rto(s, t);

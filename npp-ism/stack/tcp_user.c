@@ -363,7 +363,7 @@ void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
 		.retrans = t->n_retrans,
 		.lost = in_segments(t, t->lost),
 		.unacked = t->snd_nxt - t->snd_una,
-		.pmtu = t->path.mtu,
+		.pmtu = t->c.path.mtu,
 		.last_rx_ms = ms - t->last_rx_ms,
 		.last_tx_ms = ms - t->last_tx_ms,
 		.min_rtt_us = t->min_rtt_us,

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_tcp_mtu.c - black holes, and what gets through (RFC 4821, RFC 8899)
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "tests/unit/stack/tcp_helper.h"
+#include "tests/unit/suite.h"
+
+static struct th *h;
+static struct tp p;
+static uint8_t data[200000];
+
+static void setup(void)
+{
+	h = th_new(64);
+	th_listen(h, 80, 8);
+	tp_accept(&p, h, 80, 4000, TO_SACK_OK);
+}
+
+static void teardown(void)
+{
+	th_free(h);
+}
+
+static struct tcb *tcb(void)
+{
+	return tcb_of(p.k->c);
+}
+
+/* Largest segment on the wire of what was sent. */
+static uint32_t largest(void)
+{
+	uint32_t max = 0;
+
+	for (unsigned i = h->next_out; i < h->n_out; i++) {
+		uint32_t n = h->out[i].gso_size ? h->out[i].gso_size : h->out[i].g.len;
+
+		max = n > max ? n : max;
+	}
+	return max;
+}
+
+static void ack_all(void)
+{
+	tp_drain(&p);
+	tp_send(&p, TCPF_ACK, NULL, 0);
+}
+
+/* Segments above 1280 bytes vanish until smaller ones are tried. */
+static void fall_into_the_hole(void)
+{
+	th_write(h, p.k, data, 10 * 1460);
+	stack_flush(h->s);
+	ck_assert_uint_eq(largest(), 1460);
+	for (int i = 0; tcb()->tries < 3; i++) {
+		ck_assert_int_lt(i, 1000);
+		ck_assert_uint_eq(tcb()->mss, 1460);
+		th_forget(h);
+		th_advance(h, 10000);
+	}
+	ck_assert_uint_eq(tcb()->mss, 1240);
+	ck_assert_uint_eq(largest(), 1240);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_MTU_HOLES), 1);
+}
+
+static void until_all_is_acknowledged(void)
+{
+	for (int i = 0; tcb()->snd_una != tcb()->snd_nxt || p.k->c->tx_tail != p.k->tx_head; i++) {
+		ck_assert_int_lt(i, 200);
+		ack_all();
+		th_advance(h, 5000);
+	}
+}
+
+START_TEST(three_timeouts_make_full_segments_smaller)
+{
+	fall_into_the_hole();
+	until_all_is_acknowledged();
+	ck_assert_uint_eq(tcb()->mss, 1240);
+	th_restart(h);
+	ck_assert_uint_eq(tcb()->mss, 1240);
+}
+END_TEST
+
+START_TEST(small_segments_that_get_lost_make_nothing_smaller)
+{
+	th_write(h, p.k, data, 300);
+	stack_flush(h->s);
+	th_forget(h);
+	th_advance(h, 8000000);
+	ck_assert_uint_ge(tcb()->tries, 3);
+	ck_assert_uint_eq(tcb()->mss, 1460);
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(if_that_does_not_help_ipv4_goes_down_to_576)
+{
+	fall_into_the_hole();
+	for (int i = 0; tcb()->tries < 6; i++) {
+		ck_assert_int_lt(i, 10000);
+		th_forget(h);
+		th_advance(h, 10000);
+	}
+	ck_assert_uint_eq(tcb()->mss, 536);
+	th_forget(h);
+}
+END_TEST
+
+/* Writes enough for a probe and sends it; how large it is. */
+static uint32_t probe(void)
+{
+	th_write(h, p.k, data, 8 * 1460);
+	stack_flush(h->s);
+	ck_assert_uint_ne(tcb()->mtu_try, 0);
+	ck_assert_uint_eq(th_next(h)->gso_size, 0);
+	h->next_out--;
+	return h->out[h->next_out].g.len;
+}
+
+START_TEST(probes_find_the_largest_size_that_gets_through)
+{
+	uint32_t cwnd, start;
+	struct tcp_seg g;
+
+	fall_into_the_hole();
+	until_all_is_acknowledged();
+	th_advance(h, 5000000);
+	ck_assert_uint_eq(probe(), 1390 - 40);
+	until_all_is_acknowledged();
+	ck_assert_uint_eq(tcb()->mss, 1350);
+	/* the next one is lost, and what came behind it SACKed */
+	start = p.ack;
+	cwnd = tcb()->cwnd;
+	ck_assert_uint_eq(probe(), 1445 - 40);
+	ck_assert_uint_eq(largest(), 1405);
+	th_forget(h);
+	g = tp_seg(&p, TCPF_ACK, 0);
+	g.n_sack = 1;
+	g.sack[0] = (struct tcp_range){ start + 1405, tcb()->snd_nxt };
+	th_advance(h, 4000);
+	th_input(h, &g, NULL, 0);
+	th_advance(h, 5000);
+	ck_assert_uint_eq(tcb()->mtu_try, 0);
+	ck_assert_uint_eq(tcb()->mtu_hi, 1444);
+	ck_assert_uint_eq(h->out[0].g.seq, start);
+	ck_assert_uint_eq(largest(), 1350);
+	tp_drain(&p);
+	p.ack = tcb()->snd_nxt;
+	tp_send(&p, TCPF_ACK, NULL, 0);
+	ck_assert_uint_ge(tcb()->cwnd, cwnd);
+	/* 1417, then it is close enough */
+	ck_assert_uint_eq(probe(), 1417 - 40);
+	until_all_is_acknowledged();
+	ck_assert_uint_eq(tcb()->mss, 1377);
+	th_write(h, p.k, data, 8 * 1460);
+	stack_flush(h->s);
+	ck_assert_uint_eq(largest(), 1377);
+	until_all_is_acknowledged();
+	/* after ten minutes the path's own size, which now is well again */
+	th_advance(h, 601000000);
+	ck_assert_uint_eq(probe(), 1460);
+	until_all_is_acknowledged();
+	ck_assert_uint_eq(tcb()->mss, 1460);
+	ck_assert_uint_eq(tcb()->mtu_ok, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tcp_mtu");
+	TCase *tc = tcase_create("mtu");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, three_timeouts_make_full_segments_smaller);
+	tcase_add_test(tc, small_segments_that_get_lost_make_nothing_smaller);
+	tcase_add_test(tc, if_that_does_not_help_ipv4_goes_down_to_576);
+	tcase_add_test(tc, probes_find_the_largest_size_that_gets_through);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}
