@@ -50,7 +50,7 @@ static void show_json(const struct target *t, const struct npp_ctl_hosts *a, boo
 	bool any = false;
 
 	printf("%s\n {\"npp\": ", first ? "" : ",");
-	json_string(stdout, t->label);
+	npp_json_string(stdout, t->label);
 	printf(", \"policy\": \"%s\", \"generation\": %u, \"hosts\": [", a->policy == NPP_SHARE_STANDBY ? "standby" : "weight",
 	       a->generation);
 	for (unsigned i = 0; i < 2 * NPP_MAX_HOSTS; i++) {
@@ -59,7 +59,7 @@ static void show_json(const struct target *t, const struct npp_ctl_hosts *a, boo
 		if (!h->name[0])
 			continue;
 		printf("%s\n  {\"name\": ", any ? "," : "");
-		json_string(stdout, h->name);
+		npp_json_string(stdout, h->name);
 		if (i < NPP_MAX_HOSTS)
 			printf(", \"number\": %u", i);
 		printf(", \"state\": \"%s\", \"share\": %u, \"ports\": %u, \"failures\": %u}", state_name(h->state),
