@@ -637,7 +637,7 @@ struct npp_host { /* start of host memory */
 	uint64_t pad0;
 	struct {			/* OSM */
 		char name[32];		/* of the NPP */
-		_Atomic uint32_t state;	/* 0 none, 1 attaching, 2 up, 3 down */
+		_Atomic uint32_t state;	/* 0 none, 1 attaching, 2 up: lanes stand, ISMs may say HELLO; 3 down */
 		uint32_t host_no;	/* our number there */
 		uint32_t n_iops;
 		_Atomic uint32_t iop_up; /* HELLO seen */

@@ -302,6 +302,16 @@ void ism_hosts_mend(struct ism *I)
 	}
 }
 
+/* Does the OSM say that its lanes for us stand? Those of an attachment before may still be seen until
+ * it has heard of this one. */
+static bool lanes_stand(struct ism *I, unsigned h)
+{
+	const struct npp_host *nh = (const struct npp_host *)I->host[h]->base;
+
+	/* acquire: pairs with the OSM's release after it made the lanes */
+	return atomic_load_explicit(&nh->attach[I->r->host[h].attach].state, memory_order_acquire) == 2;
+}
+
 bool ism_host_greet(struct ism *I, unsigned h)
 {
 	struct ism_host *hs = ism_hst(I, h);
@@ -315,7 +325,7 @@ bool ism_host_greet(struct ism *I, unsigned h)
 
 	if (hs->state != ISM_HOST_MAPPED)
 		return true;
-	if (ism_post(I, h, 0, &m) != 0)
+	if (!lanes_stand(I, h) || ism_post(I, h, 0, &m) != 0)
 		return false;
 	hs->state = ISM_HOST_GREETED;
 	return true;

@@ -131,6 +131,7 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 			atomic_store_explicit(&ism_sess_rec(I, s)->ism_handle, ism_sess_handle(I, s),
 					      memory_order_release);
 			ism_udp_need_ring(I, s, 0);
+			ism_udp_look(I, s); /* what was said to an ISM that is gone */
 		}
 	}
 	if (err == -EPROTO)

@@ -70,6 +70,7 @@ static void lose_udp(struct npp_osm *o, unsigned i, unsigned s)
 	k->tx_ring = (struct npp_ring_desc){ 0 };
 	atomic_store_explicit(&k->tx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&k->tx_head, 0, memory_order_relaxed);
+	atomic_store_explicit(&k->pend_in, 0, memory_order_release); /* nobody will look: say it again */
 	for (unsigned n = 0; n < o->n_slots; n++)
 		if (o->slot[n].up && n != s && (r->got >> (n / NPP_MAX_IOPS) & 1)) {
 			k->slot = (uint8_t)n;

@@ -466,7 +466,7 @@ bool lib_slot(uint32_t slot)
 {
 	if (slot >= NPP_MAX_SLOTS)
 		return false;
-	if (!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire))
+	if (!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) || !current(slot / NPP_MAX_IOPS))
 		lib_refresh();
 	return atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) != NULL;
 }

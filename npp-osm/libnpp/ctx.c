@@ -136,6 +136,15 @@ static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 	return 0;
 }
 
+/* Is what we have mapped of SLOT its NPP as it is now? Who only serves asks at no other place. */
+static inline bool slot_current(uint32_t slot)
+{
+	uint32_t a = slot / NPP_MAX_IOPS;
+
+	return atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_relaxed) &&
+	       npp_lib.att[a].epoch == atomic_load_explicit(&npp_lib.host->attach[a].epoch, memory_order_relaxed);
+}
+
 /**
  * ctx_post() - post a message to the ISM of SLOT and ring if it sleeps
  *
@@ -156,7 +165,7 @@ int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 		c->deferred[c->n_deferred++].msg = *msg;
 		return 0;
 	}
-	if (unlikely(!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_relaxed)) && !lib_slot(slot))
+	if (unlikely(!slot_current(slot)) && !lib_slot(slot))
 		return -ENETUNREACH;
 	c->busy = true;
 	atomic_signal_fence(memory_order_seq_cst);

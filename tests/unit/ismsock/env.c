@@ -129,6 +129,8 @@ void env_lane(struct env *e, unsigned h, unsigned ctx)
 	env_ctx(e, h, ctx)->state = NPP_CTX_OPEN;
 	atomic_store_explicit((_Atomic uint32_t *)&env_ctx(e, h, ctx)->lane_off64[ENV_SLOT],
 			      (uint32_t)(off / 64), memory_order_release);
+	if (ctx == 0)
+		atomic_store_explicit(&eh->h->attach[ENV_SLOT / NPP_MAX_IOPS].state, 2, memory_order_release);
 	if (eh->bell[ctx] < 0) {
 		eh->bell[ctx] = npp_bell_create();
 		if (e->I->host[h])

@@ -1228,6 +1228,10 @@ START_TEST(hello_waits_for_the_lane_of_the_osm)
 	env_house(e);
 	ck_assert_uint_eq(e->I->r->host[1].state, ISM_HOST_MAPPED);
 	env_lane(e, 1, 0);
+	atomic_store(&e->host[1].h->attach[ENV_SLOT / NPP_MAX_IOPS].state, 1); /* a lane of an attachment before */
+	env_house(e);
+	ck_assert_uint_eq(e->I->r->host[1].state, ISM_HOST_MAPPED);
+	atomic_store(&e->host[1].h->attach[ENV_SLOT / NPP_MAX_IOPS].state, 2);
 	env_house(e);
 	ck_assert(env_expect(e, 1, 0, NPP_MSG_HELLO, &m));
 	ck_assert_uint_eq(m.arg2, NPP_ISM_HANDLE_BITS);

@@ -350,6 +350,7 @@ static void make_host(void)
 	npp_i2oq_attach_cons(&r.from, at(off));
 	c = at(ctx);
 	atomic_store_explicit((_Atomic uint32_t *)&c->lane_off64[SLOT], (uint32_t)(off / 64), memory_order_release);
+	atomic_store_explicit(&h->attach[0].state, 2, memory_order_release);
 }
 
 static void attach_host(void)
