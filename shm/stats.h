@@ -166,7 +166,8 @@
 	X(IS_TFO_OUT, "tfo.out", "SYNs sent with data") \
 	X(IS_MTU_HOLES, "mtu.black_holes", "times that large segments vanished and smaller ones were tried") \
 	X(IS_MTU_PROBES, "mtu.probes", "segments sent to find out whether larger ones get through") \
-	X(IS_CHALLENGE_MUTE, "tcp.challenge_mute", "challenge ACKs not sent because of their rate")
+	X(IS_CHALLENGE_MUTE, "tcp.challenge_mute", "challenge ACKs not sent because of their rate") \
+	X(IS_ORPHANS_FULL, "tcp.orphans_full", "closed connections reset with data unsent: too many of them")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

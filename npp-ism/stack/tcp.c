@@ -113,6 +113,7 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->lsn_pool = (struct tcp_pool){ l.n_lsns, 0, TCP_NONE };
 	tcp->block_pool = (struct tcp_pool){ l.n_blocks, 0, TCP_NONE };
 	tcp->flight_pool = (struct tcp_pool){ l.n_flights, 0, TCP_NONE };
+	tcp->orphans = 0;
 	tcp->todo_head = tcp->todo_tail = TCP_NONE;
 	tcp->tw_head = tcp->tw_tail = TCP_NONE;
 	tcp->tw_timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_TW };
@@ -197,6 +198,7 @@ static void attach_conn(struct stack *s, uint32_t i)
 		return;
 	}
 	tcp->conn_pool.used++;
+	tcp->orphans += t->flags & TF_ORPHAN ? 1 : 0;
 	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
 	attach_block(tcp, &t->ooo);
 	attach_flight(s, t);
@@ -418,6 +420,7 @@ void tcb_free(struct stack *s, struct tcb *t)
 {
 	struct tcp_state *tcp = s->tcp;
 
+	tcp->orphans -= t->flags & TF_ORPHAN ? 1 : 0;
 	t->in_use = 0;
 	t->c.state = TCP_ST_CLOSED;
 	t->c.gen = (t->c.gen + 1) & 0xfff;

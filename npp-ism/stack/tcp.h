@@ -34,11 +34,14 @@
 #define TCP_FIN_WAIT_2_US 60000000u	/* of a connection whose program closed it */
 #define TCP_ORPHAN_US 120000000u	/* without progress, after its program closed it */
 #define TCP_CHALLENGE_US 500000u	/* between two challenge ACKs of one connection */
+#define TCP_CHALLENGE_MIN 500u		/* challenge ACKs of a stack per second, and up to ... */
+#define TCP_CHALLENGE_SPREAD 1000u	/* ... as many more, by chance (CVE-2016-5696) */
 #define TCP_OOW_ACK_US 100000u		/* between two answers to empty segments out of the window */
 #define TCP_SYN_TRIES 6			/* of connect(): 127 s */
 #define TCP_SYNACK_TRIES 5
 #define TCP_DATA_TRIES 15		/* about 15 minutes */
 #define TCP_ORPHAN_TRIES 8
+#define TCP_ORPHANS_MIN 64u		/* so many that their program closed may send on, or a quarter of all */
 #define TCP_PROBE_TRIES 15		/* window probes without any answer */
 #define TCP_TLP_MIN_US 10000u
 #define TCP_TLP_DELACK_US 200000u	/* WCDelAckT of RFC 8985, 7.2 */
@@ -397,6 +400,8 @@ struct tcp_state {
 	uint32_t tw_head, tw_tail;	/* oldest, newest */
 	struct wheel_timer tw_timer;
 	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
+	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
+	uint32_t challenge_s, challenge_left;	/* this second, and how many challenge ACKs it still allows */
 	uint32_t lbucket[TCP_LISTEN_BUCKETS];
 	struct tcp_tfo_peer tfo[TCP_TFO_PEERS];	/* sets of TCP_TFO_WAYS, by the hash of the address */
 };
@@ -604,6 +609,8 @@ void tcp_ecn_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg, cons
 void tcp_output(struct stack *s, struct tcb *t);
 void tcp_send_ack(struct stack *s, struct tcb *t);
 void tcp_challenge(struct stack *s, struct tcb *t);
+/* RFC 5961, 7: does the stack's limit allow one more challenge ACK? Then it is counted. */
+bool tcp_challenge_allowed(struct stack *s);
 void tcp_send_syn(struct stack *s, struct tcb *t);	/* SYN or SYN-ACK, by state */
 void tcp_send_first_syn(struct stack *s, struct tcb *t);	/* and the timer runs */
 uint32_t tcp_unsent(const struct tcb *t);	/* bytes that the user has written and that were never sent */

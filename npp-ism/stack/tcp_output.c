@@ -103,12 +103,31 @@ void tcp_send_ack(struct stack *s, struct tcb *t)
 	emit(s, t, t->snd_nxt, 0, 0);
 }
 
+bool tcp_challenge_allowed(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t now = (uint32_t)(s->now_us / 1000000);
+
+	/* A limit that an outsider knows would tell him, by its exhaustion, of other connections. */
+	if (tcp->challenge_s != now) {
+		tcp->challenge_s = now;
+		tcp->challenge_left = TCP_CHALLENGE_MIN +
+				      (uint32_t)(s->env->ops->random(s->env->arg) % TCP_CHALLENGE_SPREAD);
+	}
+	if (!tcp->challenge_left) {
+		STAT_INC(s, IS_CHALLENGE_MUTE);
+		return false;
+	}
+	tcp->challenge_left--;
+	STAT_INC(s, IS_TCP_CHALLENGE);
+	return true;
+}
+
 void tcp_challenge(struct stack *s, struct tcb *t)
 {
-	if ((uint32_t)s->now_us - t->challenge_us < TCP_CHALLENGE_US)
+	if ((uint32_t)s->now_us - t->challenge_us < TCP_CHALLENGE_US || !tcp_challenge_allowed(s))
 		return;
 	t->challenge_us = (uint32_t)s->now_us;
-	STAT_INC(s, IS_TCP_CHALLENGE);
 	tcp_send_ack(s, t);
 }
 
@@ -424,6 +443,8 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 	}
 	if ((t->tx_mode == TXM_PERSIST && t->due[DUE_TX]) || t->due[DUE_PACE])
 		return;
+	if (t->tx_mode != TXM_PERSIST)
+		t->progress_ms = now_ms(s); /* the user timeout begins now, not when it was last heard of */
 	if (t->snd_wnd >= t->mss || t->snd_wnd >= tcp_unsent(t))
 		tcp_arm_persist(s, t, TCP_CORK_US);
 	else

@@ -102,14 +102,13 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 	struct tcp_out o;
 
 	if ((uint32_t)s->now_us - e->challenge_us < TCP_CHALLENGE_US ||
-	    ip_path_init(s, &path, &e->laddr, &e->raddr) != 0)
+	    ip_path_init(s, &path, &e->laddr, &e->raddr) != 0 || !tcp_challenge_allowed(s))
 		return;
 	e->challenge_us = (uint32_t)s->now_us;
 	tcp_out_begin(&o, e->lport, e->rport, e->iss + 1, e->irs + 1, TCPF_ACK,
 		      (uint16_t)(e->wnd >> (e->opts & TCP_SYN_WS ? TCP_WSCALE : 0)));
 	if (e->opts & TCP_SYN_TS)
 		tcp_opt_put_ts(&o, tcp_tsval(s, e->ts_off), e->ts_recent);
-	STAT_INC(s, IS_TCP_CHALLENGE);
 	tcp_out_send(s, &path, 0, e->ttl, &o);
 }
 

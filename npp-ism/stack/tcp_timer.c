@@ -234,7 +234,7 @@ static void keep_fired(struct stack *s, struct tcb *t)
 
 	if (!(t->opt_flags & NPP_OPT_KEEPALIVE) || t->c.state < TCP_ST_ESTABLISHED)
 		return;
-	if (t->snd_una != t->snd_nxt) { /* the retransmission timer watches the peer */
+	if (t->snd_una != t->snd_nxt || tcp_unsent(t)) { /* the transmit timer watches the peer */
 		tcp_due(s, t, DUE_KEEP, s->now_us + idle_us);
 		return;
 	}
@@ -242,7 +242,9 @@ static void keep_fired(struct stack *s, struct tcb *t)
 		tcp_due(s, t, DUE_KEEP, s->now_us + idle_us - idle);
 		return;
 	}
-	if (t->keep_probes >= (t->keep_cnt ? t->keep_cnt : TCP_KEEP_CNT)) {
+	/* The user timeout takes the place of the count (as on Linux). */
+	if (t->user_timeout_ms ? t->keep_probes && idle >= t->user_timeout_ms * 1000ull :
+				 t->keep_probes >= (t->keep_cnt ? t->keep_cnt : TCP_KEEP_CNT)) {
 		tcp_reset(s, t, t->soft_error ? t->soft_error : ETIMEDOUT);
 		return;
 	}

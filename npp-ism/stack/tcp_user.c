@@ -307,6 +307,12 @@ void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 		return;
 	}
 	stack_tcp_shutdown(s, c, tx_final);
+	if (!(t->flags & TF_ORPHAN) && s->tcp->orphans >= u32_max(TCP_ORPHANS_MIN, s->tcp->conn_pool.count / 4)) {
+		STAT_INC(s, IS_ORPHANS_FULL);
+		tcp_reset(s, t, 0);
+		return;
+	}
+	s->tcp->orphans += !(t->flags & TF_ORPHAN);
 	t->flags |= TF_ORPHAN;
 	t->progress_ms = now_ms(s);
 	tcp_todo(s, t);

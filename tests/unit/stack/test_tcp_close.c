@@ -544,6 +544,54 @@ START_TEST(a_death_before_the_last_event_does_not_lose_it)
 }
 END_TEST
 
+START_TEST(closed_connections_that_send_on_are_bounded)
+{
+	struct th *g = th_new(256);
+	uint8_t data[100] = { 0 };
+	unsigned resets = 0;
+
+	th_listen(g, 80, 8);
+	for (uint16_t i = 0; i < 60; i++) { /* the sockets of the rig are 64, and so many of 256 may */
+		struct tp q;
+
+		tp_accept(&q, g, 80, (uint16_t)(5000 + i), TO_SACK_OK);
+		th_write(g, q.k, data, sizeof data);
+		stack_tcp_close(g->s, q.k->c, q.k->tx_head);
+		stack_flush(g->s);
+		while (!th_none(g))
+			resets += (th_next(g)->g.flags & TCPF_RST) != 0;
+		th_forget(g);
+		if (i == 40)
+			th_restart(g);
+		stack_flush(g->s);
+		th_forget(g);
+	}
+	ck_assert_uint_eq(g->s->tcp->orphans, 60);
+	ck_assert_uint_eq(resets, 0);
+	g->s->tcp->orphans = 64;
+	{
+		struct tp q;
+
+		tp_accept(&q, g, 80, 7000, TO_SACK_OK);
+		th_write(g, q.k, data, sizeof data);
+		stack_tcp_close(g->s, q.k->c, q.k->tx_head);
+		stack_flush(g->s);
+		while (!th_none(g))
+			resets += (th_next(g)->g.flags & TCPF_RST) != 0;
+	}
+	ck_assert_uint_eq(resets, 1);
+	ck_assert_uint_eq(th_stat(g, NPP_IS_ORPHANS_FULL), 1);
+	g->s->tcp->orphans = 60;
+	th_forget(g);
+	for (int i = 0; i < 40; i++) { /* nobody acknowledges: none of them stays */
+		th_advance(g, 10000000);
+		th_forget(g);
+	}
+	ck_assert_uint_eq(g->s->tcp->orphans, 0);
+	th_free(g);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_close");
@@ -580,6 +628,7 @@ int main(void)
 	tcase_add_test(tc, connect_reuses_a_pair_in_time_wait);
 	tcase_add_test(tc, a_restart_keeps_every_closing_state);
 	tcase_add_test(tc, a_death_before_the_last_event_does_not_lose_it);
+	tcase_add_test(tc, closed_connections_that_send_on_are_bounded);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }

@@ -93,6 +93,26 @@ START_TEST(established_syn_is_challenged)
 }
 END_TEST
 
+START_TEST(challenges_are_limited_for_all_connections_together_by_a_number_that_varies)
+{
+	unsigned n[2];
+
+	for (int round = 0; round < 2; round++) {
+		th_advance(h, 1000000);
+		for (n[round] = 0; tcp_challenge_allowed(h->s); n[round]++)
+			ck_assert_uint_lt(n[round], TCP_CHALLENGE_MIN + TCP_CHALLENGE_SPREAD);
+		ck_assert_uint_ge(n[round], TCP_CHALLENGE_MIN);
+	}
+	ck_assert_uint_ne(n[0], n[1]);
+	th_advance(h, 100);
+	tp_send_at(&p, p.seq, TCPF_SYN, NULL, 0);
+	ck_assert(th_none(h));
+	th_advance(h, 1000000);
+	tp_send_at(&p, p.seq, TCPF_SYN, NULL, 0);
+	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_ACK);
+}
+END_TEST
+
 START_TEST(established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped)
 {
 	p.ack += 1;
@@ -649,6 +669,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, established_rst_must_be_exact);
 	tcase_add_test(tc, established_syn_is_challenged);
+	tcase_add_test(tc, challenges_are_limited_for_all_connections_together_by_a_number_that_varies);
 	tcase_add_test(tc, established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped);
 	tcase_add_test(tc, established_segment_without_ack_is_dropped);
 	tcase_add_test(tc, paws_old_timestamp_is_dropped_with_an_ack);

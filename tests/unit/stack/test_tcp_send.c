@@ -681,6 +681,21 @@ START_TEST(a_window_that_closes_over_data_in_flight_is_survived)
 }
 END_TEST
 
+START_TEST(the_user_timeout_of_a_closed_window_begins_when_data_waits_for_it)
+{
+	opt_set(0, 3000);
+	p.wnd = 0;
+	tp_send(&p, TCPF_ACK, NULL, 0);
+	th_advance(h, 60000000);
+	app_write(100);
+	th_advance(h, 2500000);
+	ck_assert_ptr_nonnull(p.k->c);
+	th_advance(h, 1000000);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ETIMEDOUT);
+}
+END_TEST
+
 /* ---- keep-alive --------------------------------------------------------------------------------------------- */
 
 START_TEST(keep_alive_asks_and_is_answered)
@@ -706,6 +721,18 @@ START_TEST(keep_alive_gives_up)
 	ck_assert_ptr_null(p.k->c);
 	ck_assert_int_eq(p.k->error, ETIMEDOUT);
 	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_PROBES), 3);
+}
+END_TEST
+
+START_TEST(the_user_timeout_takes_the_place_of_the_number_of_probes)
+{
+	opt_set(NPP_OPT_KEEPALIVE, 30000);
+	th_advance(h, 29000000);
+	ck_assert_ptr_nonnull(p.k->c);
+	ck_assert_uint_ge(th_stat(h, NPP_IS_TCP_PROBES), 8);
+	th_advance(h, 4000000);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ETIMEDOUT);
 }
 END_TEST
 
@@ -768,6 +795,8 @@ int main(void)
 	tcase_add_test(tc, a_window_that_closes_over_data_in_flight_is_survived);
 	tcase_add_test(tc, keep_alive_asks_and_is_answered);
 	tcase_add_test(tc, keep_alive_gives_up);
+	tcase_add_test(tc, the_user_timeout_takes_the_place_of_the_number_of_probes);
+	tcase_add_test(tc, the_user_timeout_of_a_closed_window_begins_when_data_waits_for_it);
 	tcase_add_test(tc, newreno_is_there_too);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
