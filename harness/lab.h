@@ -128,15 +128,12 @@ int lab_print_list(bool json);
 
 /* wires.c: npp-wire of link J of node I: made with both ends, ready. */
 int wire_start(struct lab *l, const struct topo *t, uint32_t i, uint32_t j, struct npp_err *e);
-char *wire_socket(const struct lab *l, const char *node, const char *net, char *path, size_t cap);
 /* Sends REQUEST to the wire; the answer (malloc'ed) in *ANSWER. 0 or -errno. */
 int wire_ask(const struct lab *l, const char *node, const char *net, const char *request, char **answer,
 	     struct npp_err *e);
 
 /* program.c: what stands in `start` of node I, one after the other, each until it is ready. */
 int programs_start(struct lab *l, const struct topo *t, uint32_t i, const volatile int *stop, struct npp_err *e);
-/* Does somebody listen on TCP port PORT in namespace NS? */
-bool port_listens(const char *ns, uint16_t port);
 
 /* exec.c: enters NODE (or the place of a network's bridge) for good, with its environment. */
 int node_enter(struct lab *l, const char *node, struct npp_err *e);

@@ -39,7 +39,7 @@ static bool listed(const char *path, uint16_t port)
 	return found;
 }
 
-bool port_listens(const char *ns, uint16_t port)
+static bool port_listens(const char *ns, uint16_t port)
 {
 	char path[NS_PATH_CAP];
 	int fd = open(ns_path(ns, path), O_RDONLY | O_CLOEXEC), back = -1;

@@ -17,7 +17,7 @@
 #define WIRE_MS 20000
 #define MAX_WORDS 64
 
-char *wire_socket(const struct lab *l, const char *node, const char *net, char *path, size_t cap)
+static char *wire_socket(const struct lab *l, const char *node, const char *net, char *path, size_t cap)
 {
 	snprintf(path, cap, "%s/wire.%s.%s", l->dir, node, net);
 	return path;

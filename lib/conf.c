@@ -140,11 +140,6 @@ const char *npp_conf_error_text(const struct npp_conf *c, unsigned i)
 
 /* ---- looking around ------------------------------------------------------------ */
 
-const char *npp_conf_file(const struct npp_conf *c)
-{
-	return c->file;
-}
-
 const struct npp_conf_node *npp_conf_root(const struct npp_conf *c)
 {
 	return c->root;

@@ -75,7 +75,6 @@ int npp_conf_load(struct npp_conf **out, const char *path);
 int npp_conf_load_text(struct npp_conf **out, const char *name, const char *text, size_t len);
 void npp_conf_free(struct npp_conf *c);		/* NULL is fine */
 
-const char *npp_conf_file(const struct npp_conf *c);
 const struct npp_conf_node *npp_conf_root(const struct npp_conf *c); /* NULL: did not parse */
 /* Child KEY of a map, or NULL (also for a NULL or other MAP). */
 const struct npp_conf_node *npp_conf_get(const struct npp_conf_node *map, const char *key);

@@ -78,22 +78,6 @@ static int read_kept(uint32_t *kept)
 	return r;
 }
 
-int npp_hugepages_count(uint32_t *total, uint32_t *available)
-{
-	uint32_t nr, avail, resv;
-	int r = read_number(SYS_DIR "nr_hugepages", &nr);
-
-	if (r == 0)
-		r = read_number(SYS_DIR "free_hugepages", &avail);
-	if (r == 0)
-		r = read_number(SYS_DIR "resv_hugepages", &resv);
-	if (r < 0)
-		return r;
-	*total = nr;
-	*available = avail > resv ? avail - resv : 0;
-	return 0;
-}
-
 /* ---- the ledger ---------------------------------------------------------------- */
 
 static void read_boot(char *boot, size_t cap)

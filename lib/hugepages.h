@@ -16,9 +16,6 @@
 
 #define NPP_HUGEPAGE_BYTES (2u << 20)
 
-/* Pages that the system has, and those not in use or promised; 0 or -errno. */
-int npp_hugepages_count(uint32_t *total, uint32_t *available);
-
 /* Raises the system's number by N for OWNER (a name without spaces; its earlier share
  * stays and adds up). PID: 0, or the process with which the share ends: whoever comes
  * next to the ledger after it died gives it back. Returns how many pages were got, 0..N,

@@ -35,9 +35,9 @@ void loop_fini(struct loop *l)
 	l->epfd = -1;
 }
 
-static int add(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg, uint32_t events)
+int loop_add(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = src };
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = src };
 
 	*src = (struct loop_fd){ .fd = fd, .fn = fn, .arg = arg };
 	if (epoll_ctl(l->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
@@ -45,16 +45,6 @@ static int add(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct lo
 		return -errno;
 	}
 	return 0;
-}
-
-int loop_add(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg)
-{
-	return add(l, src, fd, fn, arg, EPOLLIN);
-}
-
-int loop_add_hup(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg)
-{
-	return add(l, src, fd, fn, arg, EPOLLRDHUP);
 }
 
 void loop_del(struct loop *l, struct loop_fd *src)

@@ -33,8 +33,6 @@ int loop_init(struct loop *l);
 void loop_fini(struct loop *l);
 /* Calls FN(SRC) whenever FD is readable or hung up. 0 or -errno. */
 int loop_add(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg);
-/* Calls it only when the other end is gone. */
-int loop_add_hup(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg);
 /* Takes it out; FD stays open. */
 void loop_del(struct loop *l, struct loop_fd *src);
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint32_t in_ms, void (*fn)(struct loop_timer *), void *arg);

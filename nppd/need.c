@@ -3,10 +3,7 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "lib/hugepages.h"
-#include "lib/rundir.h"
 #include "npp-ism/socket/layout.h"
 #include "nppd/need.h"
 
@@ -28,17 +25,4 @@ unsigned settings_hugepages_needed(const struct settings *s)
 		return pages(s->host.memory);
 	ring = n->memory.rx_ring >= NPP_HUGEPAGE_BYTES ? pages(n->memory.rx_ring) : 0;
 	return n->iops * (ring + pages(ism_region_size(&start)));
-}
-
-int npp_conf_hugepages_needed(const char *file, struct npp_err *e)
-{
-	struct settings s;
-	int r = settings_load(&s, file, npp_rundir());
-
-	if (r < 0)
-		npp_err_set(e, r, "%s", s.conf && npp_conf_error_count(s.conf) ? npp_conf_error_text(s.conf, 0) : strerror(-r));
-	else
-		r = (int)settings_hugepages_needed(&s);
-	settings_free(&s);
-	return r;
 }

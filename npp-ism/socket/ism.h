@@ -325,7 +325,6 @@ void ism_bells(struct ism *I);
 bool ism_host_pending(const struct ism *I);
 /* Handles up to BUDGET messages of all hosts; returns how many. */
 unsigned ism_host_run(struct ism *I, unsigned budget);
-void ism_msg(struct ism *I, unsigned h, unsigned ctx, const struct npp_msg *m);
 
 /* ---- ring.c ---------------------------------------------------------------------------------------- */
 
@@ -415,8 +414,6 @@ void ism_port_tx(void *arg, unsigned port, const struct stack_tx *tx);
 /* If the port is steered: its queue becomes a source of the net kernel. 0 or -errno. */
 int ism_port_open(struct ism *I);
 void ism_port_close(struct ism *I);
-bool ism_port_pending(void *arg);
-unsigned ism_port_run(void *arg, unsigned budget);
 void ism_ipc_send(void *arg, unsigned iop, enum npp_rec_kind kind, const struct npp_frame_rec *rec,
 		  const void *data, uint32_t len);
 int ism_ipc_attach(struct ism *I, unsigned peer, const int fds[4]);

@@ -181,7 +181,7 @@ static const struct { msg_fn *fn; bool osm_only; } handlers[NPP_MSG_INBOUND_END]
 	[NPP_MSG_CTX_GONE] = { on_ctx_gone, true },
 };
 
-void ism_msg(struct ism *I, unsigned h, unsigned ctx, const struct npp_msg *m)
+static void take_msg(struct ism *I, unsigned h, unsigned ctx, const struct npp_msg *m)
 {
 	npp_stat_inc(I->stats, NPP_IS_MSG_IN);
 	if (m->type >= NPP_MSG_INBOUND_END || (handlers[m->type].osm_only && ctx != 0)) {
@@ -256,7 +256,7 @@ static unsigned lane_run(struct ism *I, unsigned h, unsigned ctx, unsigned budge
 	I->msg_cost = 0;
 	while (n < budget && npp_i2oq_poll(c, &m) == 1) {
 		n++;
-		ism_msg(I, h, ctx, &m);
+		take_msg(I, h, ctx, &m);
 	}
 	if (c->errors != errors)
 		ism_proto_error(I, h);

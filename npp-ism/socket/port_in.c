@@ -111,7 +111,7 @@ static bool slept_since(const struct ism *I, const struct ism_port *p)
 	return I->nk.awake_us > p->looked_us && I->now_us > p->looked_us + SOON_US;
 }
 
-unsigned ism_port_run(void *arg, unsigned budget)
+static unsigned port_run(void *arg, unsigned budget)
 {
 	struct ism *I = arg;
 	struct ism_port *p = I->port;
@@ -158,7 +158,7 @@ unsigned ism_port_run(void *arg, unsigned budget)
 
 /* By the round's clock, so that it is false when the net kernel looks for work before it
  * sleeps: then the descriptor says what there is. */
-bool ism_port_pending(void *arg)
+static bool port_pending(void *arg)
 {
 	struct ism *I = arg;
 
@@ -168,7 +168,7 @@ bool ism_port_pending(void *arg)
 int ism_port_open(struct ism *I)
 {
 	const struct npp_global *g = I->global.base;
-	const struct nk_source source = { "port", NK_RX, BUDGET, I, ism_port_pending, ism_port_run, NULL };
+	const struct nk_source source = { "port", NK_RX, BUDGET, I, port_pending, port_run, NULL };
 	struct ism_port *p;
 	int err;
 
