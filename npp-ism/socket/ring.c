@@ -205,6 +205,8 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	uint32_t have = ism_rx_size(s), limit = rx_limit(rec), wish, old = s->rx_blk, blk;
 	unsigned order, old_order = s->rx_order;
 
+	/* The stack asks only for what the window has promised, maybe before SO_RCVBUF made it less. */
+	limit = need > limit ? (need > ISM_CHUNK_BYTES ? ISM_CHUNK_BYTES : need) : limit;
 	need = need > limit ? limit : need;
 	if (need <= have)
 		return true;

@@ -404,7 +404,7 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->rto_us = TCP_RTO_INIT_US;
 	t->reo_mult = 1;
 	t->cc = tcp_cc_choose(s, NPP_CC_DEFAULT);
-	t->peer_mss = TCP_MSS_DEFAULT;
+	t->peer_mss = tcp_default_mss(&path->dst);
 	t->rcv_mss = TCP_MSS_DEFAULT;
 	t->rcvbuf = TCP_RCVBUF_START;
 	t->quick = TCP_QUICK_ACKS;

@@ -47,6 +47,7 @@
 #define TCP_TLP_DELACK_US 200000u	/* WCDelAckT of RFC 8985, 7.2 */
 #define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
 #define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
+#define TCP_MSS_DEFAULT6 1220u
 #define TCP_RCVBUF_START 131072u
 #define TCP_RCVBUF_MAX 1048576u
 #define TCP_RCVBUF_MIN 4096u
@@ -529,6 +530,12 @@ void tcp_gauges(struct stack *s);
 enum tcp_verdict { TCPV_NEXT, TCPV_DONE };
 
 void tcp_input_conn(struct stack *s, struct tcb *t, struct tcp_seg *seg);
+/* What a peer takes that has sent no MSS option. */
+static inline uint16_t tcp_default_mss(const union npp_addr *peer)
+{
+	return npp_addr_is_v4(peer) ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
+}
+
 bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_ms,
 		     const struct tcp_seg *seg);
 void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg);

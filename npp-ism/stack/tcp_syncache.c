@@ -178,7 +178,7 @@ void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 	e->rport = seg->sport;
 	e->hash = seg->hash;
 	e->irs = seg->seq;
-	e->peer_mss = (uint16_t)(seg->opt & TO_MSS ? u32_max(seg->mss, TCP_MSS_MIN) : TCP_MSS_DEFAULT);
+	e->peer_mss = seg->opt & TO_MSS ? (uint16_t)u32_max(seg->mss, TCP_MSS_MIN) : tcp_default_mss(&p->src);
 	e->snd_wnd = seg->wnd;
 	e->wnd = u32_min(TCP_RCVBUF_START, 65535);
 	e->ts_off = tcp_ts_offset(s, &p->dst, seg->dport, &p->src, seg->sport);
@@ -375,7 +375,8 @@ static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp
 	}
 	if (tcp_paws_reject(s, e->opts & TCP_SYN_TS, e->ts_recent, now_ms(s), seg)) {
 		STAT_INC(s, IS_DROP_TCP_PAWS);
-		syn_challenge(s, e);
+		if (seg->opt & TO_TS) /* else silently (RFC 7323, 3.2) */
+			syn_challenge(s, e);
 		return true;
 	}
 	if (!in_window) {

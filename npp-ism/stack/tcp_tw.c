@@ -274,7 +274,8 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 		if (seg->flags & TCPF_FIN && seg->seq + seg->len + 1 == w->rcv_nxt && w->state == TCP_ST_TIME_WAIT &&
 		    !stale)
 			tw_restart(s, w); /* our last ACK was lost */
-		tw_ack(s, w, !(seg->flags & TCPF_FIN));
+		if (!stale || seg->opt & TO_TS) /* else silently (RFC 7323, 3.2) */
+			tw_ack(s, w, !(seg->flags & TCPF_FIN));
 		return false;
 	}
 	if (!(seg->flags & TCPF_ACK)) {
