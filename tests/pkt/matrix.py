@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # matrix.py - doc/conformance.md, from the tables of the suite: `make conformance`
+import ast
 import os
 import sys
 
@@ -56,6 +57,20 @@ for e, what in X.EVENTS.items():
         if c and c[2] != base:
             other.setdefault(c[2], []).append(SHORT.get(s, s))
     row([what, base.replace("9293 ", ""), "; ".join(f"{', '.join(v)}: {k.replace('9293 ', '')}" for k, v in other.items())])
+print("""
+## Beyond single segments
+
+What tests/pkt/features.t shows, scenario by scenario; those marked `soak` run with `make soak` only.
+""")
+row(["scenario", "what must be so", "IPv", ""])
+row(["---"] * 4)
+here = os.path.dirname(os.path.abspath(__file__))
+for f in ast.parse(open(os.path.join(here, "features.py")).read()).body:
+    marks = [d for d in getattr(f, "decorator_list", []) if getattr(d.func, "id", "") == "scenario"]
+    if marks:
+        args = {k.arg: ast.literal_eval(k.value) for k in marks[0].keywords}
+        row([f.name.replace("_", " "), " ".join(ast.get_docstring(f).split()).replace("|", "/"),
+             ", ".join(str(x) for x in args.get("families", (4, 6))), "soak" if args.get("soak") else ""])
 print("""
 ## Otherwise by choice
 """)

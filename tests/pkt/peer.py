@@ -105,7 +105,8 @@ class Net:
     """The interface."""
 
     def __init__(self):
-        self.cond = threading.Condition()
+        self.lock = threading.RLock()
+        self.cond = threading.Condition(self.lock)      # echoes and others; each connection has its own
         self.conns, self.echoes, self.others, self.n_echo = {}, {}, deque(maxlen=1000), 0
         self.next_port = 10000 + random.randrange(1000)
         self.cap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -118,8 +119,9 @@ class Net:
         threading.Thread(target=self.read, daemon=True).start()
 
     def port(self):
-        self.next_port += 1
-        return self.next_port
+        with self.lock:
+            self.next_port += 1
+            return self.next_port
 
     def read(self):
         while True:
@@ -150,9 +152,9 @@ class Net:
             s = Seg(l4, gso, when, tos, ttl, df)
             c = self.conns.get((family, s.dport))
             if c and dst == c.addr:
-                with self.cond:
+                with self.lock:
                     c.take(s)
-                    self.cond.notify_all()
+                    c.cond.notify_all()
         elif proto == 58 and l4[0] == 135:
             self.solicitation(l4)
         elif (proto, l4[0]) in ((1, 0), (58, 129)):
@@ -176,23 +178,24 @@ class Net:
             wire(Ether(src=MAC, dst=NPP_MAC) / IPv6(src=t, dst=NPP6, hlim=255) / ICMPv6ND_NA(tgt=t, R=0, S=1, O=1) /
                  ICMPv6NDOptDstLLAddr(lladdr=MAC))
 
-    def wait(self, cond, seconds=5.0):
-        """Until COND() is true; its value, or None after SECONDS."""
+    def wait(self, want, seconds=5.0, on=None):
+        """Until WANT() is true; its value, or None after SECONDS."""
         end = time.monotonic() + seconds * SLOW
-        with self.cond:
-            while not (r := cond()):
+        with self.lock:
+            while not (r := want()):
                 left = end - time.monotonic()
                 if left <= 0:
                     return None
-                self.cond.wait(min(left, 0.5))
+                (on or self.cond).wait(min(left, 0.5))
             return r
 
     def fence(self):
         """Returns when npp has dealt with everything that was sent before (with one IOP): two echoes, the
         second after the first, so that what was put off to the end of a batch has been sent too."""
         for _ in range(2):
-            self.n_echo = (self.n_echo + 1) & 0xffff
-            n = self.n_echo
+            with self.lock:
+                self.n_echo = (self.n_echo + 1) & 0xffff
+                n = self.n_echo
             wire(Ether(src=MAC, dst=NPP_MAC) / IP(src=our(4), dst=NPP_IP) / ICMP(id=77, seq=n) / Raw(b"fence"))
             if self.wait(lambda: self.echoes.pop(n, None), 10) is None:
                 raise RuntimeError("no answer to an echo")
@@ -211,7 +214,7 @@ class Conn:
         self.u = self.n
         self.acked, self.edge, self.peer_ws, self.ts_on, self.ts_recent = self.o, (self.o + 65535) & M32, 0, False, 0
         self.wnd, self.clock = 65535, random.getrandbits(30)
-        self.inbox, self.log = deque(), []
+        self.inbox, self.log, self.cond, self.shrunk = deque(), [], threading.Condition(net.lock), None
         net.conns[(family, self.port)] = self
 
     @property
@@ -239,7 +242,11 @@ class Conn:
             self.n = s.end
         if s.flags & ACK and not s.flags & RST:
             shift = 0 if s.flags & SYN or 3 not in getattr(self, "synopt", {}) or self.ws is None else self.synopt[3]
-            self.acked, self.edge = s.ack, (s.ack + (s.wnd << shift)) & M32
+            edge = (s.ack + (s.wnd << shift)) & M32
+            # RFC 7323, 2.4: what does not fit the scaled field may seem to shrink.
+            if not s.flags & SYN and less(edge + (1 << shift) - 1, self.edge) and len(self.log) > 1:
+                self.shrunk = s
+            self.acked, self.edge = s.ack, edge
         self.log.append(s)
         self.inbox.append(s)
 
@@ -251,13 +258,17 @@ class Conn:
                 if want(s):
                     return s
             return None
-        return self.net.wait(look, seconds)
+        return self.net.wait(look, seconds, self.cond)
 
     def flush(self):
-        with self.net.cond:
+        with self.net.lock:
             self.inbox.clear()
 
     # ---- out
+
+    def now(self):
+        """Our clock of timestamps: milliseconds."""
+        return (int(time.monotonic() * 1000) + self.clock) & M32
 
     def options(self, syn=False, sack=None, extra=b"", tsval=None, tsecr=None, ts=None):
         o = b""
@@ -268,8 +279,7 @@ class Conn:
             if self.ws is not None:
                 o += bytes((1, 3, 3, self.ws))
         if ts or (ts is None and (self.ts if syn else self.ts_on)):
-            now = (int(time.monotonic() * 1000) + self.clock) & M32
-            o += b"\x01\x01" + struct.pack("!BBII", 8, 10, now if tsval is None else tsval,
+            o += b"\x01\x01" + struct.pack("!BBII", 8, 10, self.now() if tsval is None else tsval & M32,
                                            self.ts_recent if tsecr is None else tsecr)
         if sack:
             o += b"\x01\x01" + bytes((5, 2 + 8 * len(sack))) + b"".join(struct.pack("!II", a & M32, b & M32) for a, b in sack)

@@ -35,7 +35,7 @@ pkt_run()
   local program=$1
   shift
   on client1 env -u NPP_RUNDIR PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$here_pkt" NPP="$npp" NPP_TARGET="$lab/acc1" NPP_IF=lan \
-    NPP_MAC="$mac" NPP_IP=10.1.0.11 OUR_IP=10.1.0.10 SLOW=$slow PUPPET="$work/puppet" \
+    NPP_MAC="$mac" NPP_IP=10.1.0.11 OUR_IP=10.1.0.10 SLOW=$slow NPP_SOAK="${NPP_SOAK:-}" PUPPET="$work/puppet" \
     timeout --foreground $((300 * slow)) $python "$here_pkt/$program" "$@" 2>"$evidence/$program.err" | tee "$evidence/$program.tap"
   if [ "${PIPESTATUS[0]}" != 0 ] || ! grep -q '^1\.\.' "$evidence/$program.tap"; then
     sed 's/^/# /' "$evidence/$program.err"

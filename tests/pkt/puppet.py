@@ -8,6 +8,7 @@
 import json
 import os
 import random
+import select
 import socket
 import struct
 import sys
@@ -164,21 +165,33 @@ def op_abort(q):
             s.close()
 
 
+def send_some(s, data, flags):
+    """As much of DATA as there is room for, but something."""
+    while True:
+        try:
+            return s.send(data, flags)
+        except BlockingIOError:
+            select.select([], [s], [], 10)
+
+
 def op_send(q):
-    """N bytes to each of KEYS, as many as there is room for; how many that was."""
-    sent = 0
+    """N bytes to each of KEYS, as many as there is room for; how many that was. Nobody waits for room, but the
+    first byte may have to wait for a buffer."""
+    total = 0
     for key in q["keys"]:
         s = of(key)
         s.setblocking(False)
-        data = memoryview(pattern(q.get("seed", 1), q["n"]))
+        data, at = memoryview(pattern(q.get("seed", 1), q["n"])), 0
         try:
-            for at in range(0, len(data), q.get("piece", len(data))):
-                sent += s.send(data[at:at + q.get("piece", len(data))], q.get("flags", 0))
+            at = send_some(s, data, q.get("flags", 0))
+            while at < len(data):
+                at += s.send(data[at:], q.get("flags", 0))
         except BlockingIOError:
             pass
         finally:
             s.setblocking(True)
-    return sent
+        total += at
+    return total
 
 
 def op_recv(q):
@@ -192,10 +205,8 @@ def op_recv(q):
             if not b:
                 break
             got += b
-    except (TimeoutError, socket.timeout):
-        pass
-    except OSError as e:
-        return {"errno": e.errno, "data": got.hex()}
+    except OSError as e:    # a time that has passed has no number, unlike ETIMEDOUT
+        return {"errno": e.errno or 0, "data": got.hex()}
     finally:
         s.settimeout(None)
     return {"errno": 0, "data": got.hex()}
