@@ -311,13 +311,14 @@ class Conn:
         h = struct.pack("!BBHHHBBH", 0x45, tos, 20 + n, 0, 0x4000, 64, proto, 0) + a + b
         return b"\x08\x00" + h[:10] + checksum(h).to_bytes(2, "big") + h[12:]
 
-    def icmp(self, kind, code, seq, rest=0, quote=None):
-        """An error about a segment that npp has sent with sequence number SEQ; QUOTE: bytes of its TCP header."""
+    def icmp(self, kind, code, seq, rest=0, quote=None, size=None):
+        """An error about a segment that npp has sent with sequence number SEQ, in a packet of SIZE bytes; QUOTE: bytes
+        of its TCP header."""
         v4 = self.family == 4
         a = (socket.inet_aton if v4 else lambda x: socket.inet_pton(socket.AF_INET6, x))(self.addr)
         b = (socket.inet_aton if v4 else lambda x: socket.inet_pton(socket.AF_INET6, x))(self.npp)
         tcp = struct.pack("!HHIIBBHHH", self.lport, self.port, seq & M32, self.o, 5 << 4, ACK, 1000, 0, 0)
-        inner = self.ip_header(b, a, 20, 6)[2:] + tcp[:quote or (8 if v4 else 20)]
+        inner = self.ip_header(b, a, size - (20 if v4 else 40) if size else 20, 6)[2:] + tcp[:quote or (8 if v4 else 20)]
         m = struct.pack("!BBHI", kind, code, 0, rest) + inner
         c = checksum(m if v4 else a + b + struct.pack("!II", len(m), 58) + m)
         m = m[:2] + c.to_bytes(2, "big") + m[4:]

@@ -20,7 +20,7 @@ stay_on_one_core()
 net, puppet = Net(), Puppet()
 puppet.do("listen", port=PORT, backlog=2048)
 
-ADDRESS = {"icmp_big": 1, "icmp_big_outside": 2}    # the MTU is that of a path
+ADDRESS = {"icmp_big": 1, "icmp_big_outside": 2, "icmp_big_fits": 3}    # the MTU is that of a path
 BIG = 1400
 
 # ---- events: the frame, and what an answer's RST would be made of
@@ -31,6 +31,7 @@ ICMP4 = {"icmp_soft_net": (3, 0), "icmp_soft_host": (3, 1), "icmp_admin": (3, 13
 ICMP6 = {"icmp_soft_net": (1, 0), "icmp_soft_host": (1, 3), "icmp_admin": (1, 1), "icmp_time": (3, 0), "icmp_param": (4, 0),
          "icmp_hard_port": (1, 4), "icmp_hard_proto": (4, 1), "icmp_big": (2, 0)}
 ICMP_OUTSIDE = {"icmp_soft_outside": "icmp_soft_host", "icmp_hard_outside": "icmp_hard_port", "icmp_big_outside": "icmp_big"}
+SAME_KIND = ICMP_OUTSIDE | {"icmp_big_fits": "icmp_big"}
 
 
 def default_ack(c, state):
@@ -85,8 +86,9 @@ def segment_of(c, state, event):
 
 
 def icmp_of(c, event):
-    kind = (ICMP4 if c.family == 4 else ICMP6)[ICMP_OUTSIDE.get(event, event)]
-    return c.icmp(*kind, seq=c.n + 5000 if event in ICMP_OUTSIDE else c.u, rest=BIG if "big" in event else 0)
+    kind = (ICMP4 if c.family == 4 else ICMP6)[SAME_KIND.get(event, event)]
+    return c.icmp(*kind, seq=c.n + 5000 if event in ICMP_OUTSIDE else c.u, rest=BIG if "big" in event else 0,
+                  size=1500 if event in ("icmp_big", "icmp_big_outside") else None)
 
 
 # ---- to a state
