@@ -42,6 +42,7 @@ enum npp_ctl_type {
 	NPP_CTL_SERVING,		/* ISM, after a READY that said no: hosts have named their listeners again */
 	NPP_CTL_IPC_OPEN,		/* npp_ctl_ipc: ISM wants rings to and from `peer`; answered by NPP_CTL_IPC with the same seq */
 	NPP_CTL_AUTOCONF,		/* struct npp_autoconf, of the ISM with the link role; no answer */
+	NPP_CTL_GROUPS,			/* struct npp_groups, of the ISM with the link role; no answer */
 	/* nppd -> ISM */
 	NPP_CTL_IPC = 24,		/* npp_ctl_ipc; fds: out ctl, out data, in ctl, in data; to both ends */
 	NPP_CTL_ROLE,			/* npp_ctl_role; fd: neigh read-write if it has the link role now */
@@ -99,7 +100,7 @@ enum npp_ctl_type {
 	NPP_CTL_LISTEN,			/* npp_ctl_bind + backlog: make npp_listener, replicate; answer when all have answered */
 	NPP_CTL_UNBIND,			/* npp_ctl_bind: give the port back (socket closed before it listened) */
 	NPP_CTL_CLOSE,			/* npp_ctl_bind (sock, gen): last descriptor of a listener or datagram socket is gone */
-	NPP_CTL_PEER,			/* npp_ctl_bind (sock, gen): a datagram socket's NPP_FL_CONNECTED, raddr or rport changed */
+	NPP_CTL_PEER,			/* npp_ctl_bind (sock, gen): a datagram socket's NPP_FL_CONNECTED, raddr, rport or groups changed */
 	NPP_CTL_SUB_MORE,		/* npp_ctl_bind (sock, gen): make the big subscriber map */
 	NPP_CTL_CHECK,			/* no body: recount everything; answer npp_ctl_check (for tests and tools) */
 	NPP_CTL_ANSWER,

@@ -55,6 +55,12 @@ static inline bool npp_addr_is_any(const union npp_addr *a)
 	return a->w[3] == 0 && a->q[0] == 0 && (a->w[2] == 0 || npp_addr_is_v4(a));
 }
 
+/* 224.0.0.0/4 or ff00::/8. */
+static inline bool npp_addr_is_multicast(const union npp_addr *a)
+{
+	return npp_addr_is_v4(a) ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff;
+}
+
 /* Does A lie in NET/PREFIX_LEN? PREFIX_LEN counts in 128 bits: 96 + n for IPv4. */
 bool npp_addr_in_prefix(const union npp_addr *a, const union npp_addr *net, unsigned prefix_len);
 

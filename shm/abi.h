@@ -161,7 +161,7 @@ enum npp_msg_type {
 	NPP_MSG_UNLISTEN,	/* OSM: stop; pending connections are reset */
 	NPP_MSG_UDP_BIND,	/* OSM: sock receives on addr:port; off = struct npp_udp; arg2 = order of binding: of
 				   two that may have a datagram the later one gets it. flags NPP_LISTEN_*. Comes
-				   again when the socket is given a peer, another one, or none */
+				   again when the socket is given a peer, another one, or none, or joins groups */
 	NPP_MSG_UDP_UNBIND,	/* OSM */
 	NPP_MSG_CONNECT,	/* program: connect sock to its raddr:rport from its laddr:lport (any, 0: pick);
 				   arg = bytes of transmit ring wanted as soon as it is connected (0: none yet) */
@@ -273,6 +273,13 @@ struct npp_if_addr { /* nppd */
 #define NPP_ADDR_DEPRECATED 2u	/* not for new sessions, if there is another (RFC 4862, 5.5.4) */
 _Static_assert(sizeof(struct npp_if_addr) == 24, "interface address");
 
+/* Multicast groups that programs have joined: the dispatcher lets them in. */
+#define NPP_MAX_GROUPS 64
+struct npp_groups { /* link-role ISM to nppd, always all of it */
+	uint32_t n, zero[3];
+	union npp_addr addr[NPP_MAX_GROUPS];
+};
+_Static_assert(sizeof(struct npp_groups) == 16 + 16 * NPP_MAX_GROUPS, "groups");
 #define NPP_AUTO_MAX 4
 struct npp_autoconf { /* what follows from router advertisements; link-role ISM to nppd, always all of it */
 	uint32_t n_addrs, n_on_link, n_routers, zero;
@@ -341,6 +348,10 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	uint64_t share_key[2];
 	uint32_t share_hosts;		/* that there will be: each has its part of what an ISM has once */
 	uint32_t pad2[7];
+	/* Groups that are let in: seqlock `group_seq`, odd while nppd writes. */
+	NPP_ALIGNED _Atomic uint32_t group_seq;
+	uint32_t pad4[15];
+	struct npp_groups groups;
 };
 
 /* ---- neighbour cache (A16) ------------------------------------------------------ */
@@ -457,6 +468,13 @@ enum npp_tcp_state {
 #define NPP_OPT_SNDBUF 256u
 #define NPP_OPT_FASTOPEN 1024u	/* connect by Fast Open, if there is a cookie (RFC 7413) */
 #define NPP_OPT_V6ONLY 512u	/* with laddr :: it hears IPv6 only, without it both families */
+#define NPP_OPT_PKTINFO 2048u	/* datagrams come with the address they were sent to (NPP_DGRAM_LOCAL) */
+#define NPP_OPT_RECVTTL 4096u	/* control messages that recvmsg() gives */
+#define NPP_OPT_RECVTOS 8192u
+#define NPP_OPT_RECVERR 16384u
+#define NPP_OPT_GRO 32768u	/* UDP_GRO: may be given several datagrams as one */
+#define NPP_OPT_MC_NOLOOP 65536u	/* what it sends to groups is not for sockets of this NPP */
+#define NPP_OPT_MC_NOTALL 131072u	/* hears only groups that it has joined itself (IP_MULTICAST_ALL 0) */
 
 /* file status flags of the open description (program) */
 #define NPP_FL_NONBLOCK 1u
@@ -552,7 +570,9 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t sub_next;		/* ISMs: rotor for exclusive wake-ups */
 	_Atomic uint32_t max_pace;		/* programs: bytes per second, 0 none (SO_MAX_PACING_RATE) */
 	_Atomic uint32_t fastopen;		/* programs: listener, connections by Fast Open that may be half open; 0 off */
-	uint32_t pad3[3];
+	_Atomic uint32_t mc_hops;		/* programs: hop limit of what goes to groups + 1, 0 default */
+	_Atomic uint32_t udp_segment;		/* programs: UDP_SEGMENT, 0 none */
+	uint32_t pad3[1];
 
 	/* lines 4-5: local address and statistics. */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */
@@ -594,6 +614,16 @@ _Static_assert(sizeof(struct npp_listener) == 64 + 8 * NPP_MAX_SLOTS, "listener"
  * it does not wrap: a header with len NPP_DGRAM_SKIP sends the reader to the start of
  * the ring. Offsets count bytes mod 2^32. */
 #define NPP_DGRAM_SKIP 0xffffffffu
+#define NPP_DGRAM_LOCAL 1u	/* behind the payload stand 16 bytes more: received, the address that it was sent to;
+				 * sent, the address of ours to send from */
+#define NPP_DGRAM_NOLOOP 2u	/* sent to a group: not for sockets of this NPP */
+#define NPP_DGRAM_HOPS0 4u	/* sent to a group: not for the network */
+#define NPP_DGRAM_SEG(flags) ((flags) >> 16)	/* 0, or the payload is several datagrams of that many bytes each */
+#define NPP_DGRAM_SEG_FLAGS(size) ((uint32_t)(size) << 16)
+static inline uint32_t npp_dgram_tail(uint32_t flags)	/* bytes behind the payload */
+{
+	return flags & NPP_DGRAM_LOCAL ? 16 : 0;
+}
 struct npp_dgram {	/* its producer */
 	uint32_t len;		/* payload bytes */
 	uint16_t port;		/* of the peer, host order */
@@ -612,12 +642,26 @@ struct npp_udp_lane {
 	NPP_ALIGNED _Atomic uint32_t rx_tail;	/* programs, under rx_lock of the socket; release */
 	uint32_t pad2[15];
 };
+/* A group that a socket has joined, from the sources in the list or (exclude) from all others. */
+#define NPP_SOCK_GROUPS 16
+#define NPP_SOCK_SOURCES 8
+struct npp_member {
+	union npp_addr group;
+	uint8_t exclude, n_sources;
+	uint8_t zero[14];
+	union npp_addr source[NPP_SOCK_SOURCES];
+};
+_Static_assert(sizeof(struct npp_member) == 160, "membership");
 struct npp_udp { /* OSM, before UDP_BIND */
 	uint32_t sock;
 	uint32_t n_slots;
-	uint32_t pad[14];
+	uint32_t pad[12];
+	/* Programs, under rx_lock; member_seq is odd while they write. ISMs read it when UDP_BIND comes. */
+	_Atomic uint32_t member_seq;
+	uint32_t n_members;
 	_Atomic uint32_t replica[NPP_MAX_SLOTS];	/* OSM: ISM handle + 1 */
 	struct npp_udp_lane lane[NPP_MAX_SLOTS];
+	struct npp_member member[NPP_SOCK_GROUPS];
 };
 
 #define NPP_OSM_BOOKS_BYTES (1u << 20)	/* least osm_size */

@@ -167,7 +167,18 @@
 	X(IS_MTU_HOLES, "mtu.black_holes", "times that large segments vanished and smaller ones were tried") \
 	X(IS_MTU_PROBES, "mtu.probes", "segments sent to find out whether larger ones get through") \
 	X(IS_CHALLENGE_MUTE, "tcp.challenge_mute", "challenge ACKs not sent because of their rate") \
-	X(IS_ORPHANS_FULL, "tcp.orphans_full", "closed connections reset with data unsent: too many of them")
+	X(IS_ORPHANS_FULL, "tcp.orphans_full", "closed connections reset with data unsent: too many of them") \
+	X(IS_GROUPS, "mc.groups", "gauge: multicast groups, those of our own addresses included") \
+	X(IS_MC_REFUSED, "mc.refused", "memberships for which there was no room") \
+	X(IS_MC_LOOPED, "mc.looped", "datagrams to groups that were given to sockets here as well") \
+	X(IS_IGMP_IN, "igmp.in", "IGMP messages received") \
+	X(IS_IGMP_OUT, "igmp.out", "IGMP messages sent") \
+	X(IS_MLD_IN, "mld.in", "MLD messages received") \
+	X(IS_MLD_OUT, "mld.out", "MLD messages sent") \
+	X(IS_DROP_IGMP, "drop.igmp", "IGMP message makes no sense") \
+	X(IS_DROP_MLD, "drop.mld", "MLD message makes no sense") \
+	X(IS_DROP_GROUP, "drop.group", "datagram to a group that no socket here wants, or not from there") \
+	X(IS_DROP_REDIRECT, "drop.redirect", "redirects, which are not obeyed")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \
