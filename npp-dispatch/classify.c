@@ -5,7 +5,8 @@
  * EtherType, IP header, destination, source, transport header and checksum, then the
  * class and with it the owner:
  *
- *   ARP, neighbour discovery   the IOP with the link role
+ *   ARP, neighbour discovery,
+ *   IGMP, MLD                  the IOP with the link role
  *   fragment                   hash of addresses, protocol, identification (A8)
  *   TCP, UDP                   hash of the flow (A7)
  *   ICMP error                 hash of the flow that it quotes, reversed
@@ -25,7 +26,7 @@ int dispatch_ctx_init(struct dispatch_ctx *c, const struct npp_global *g, uint32
 	c->g = g;
 	c->port = port;
 	c->n_iops = *(const volatile uint32_t *)&g->n_iops;
-	c->net.seq = 1;
+	c->net.seq = c->groups.seq = 1;
 	if (c->n_iops < 1 || c->n_iops > NPP_MAX_IOPS || port >= NPP_MAX_PORTS)
 		return -EINVAL;
 	dispatch_ctx_refresh(c);
@@ -47,6 +48,26 @@ static void net_copy(struct dispatch_net *n, const struct npp_global *g, uint32_
 	}
 }
 
+/* As below, for the groups. */
+static void groups_refresh(struct dispatch_ctx *c)
+{
+	const struct npp_global *g = c->g;
+	uint32_t seq = atomic_load_explicit(&g->group_seq, memory_order_acquire);
+	struct dispatch_groups copy;
+
+	if (seq == c->groups.seq || (seq & 1))
+		return;
+	copy.seq = seq;
+	copy.n = g->groups.n < NPP_MAX_GROUPS ? g->groups.n : NPP_MAX_GROUPS;
+	memcpy(copy.addr, g->groups.addr, copy.n * sizeof copy.addr[0]);
+	atomic_thread_fence(memory_order_acquire);
+	if (atomic_load_explicit(&g->group_seq, memory_order_relaxed) != seq)
+		return;
+	c->groups.seq = seq;
+	c->groups.n = copy.n;
+	memcpy(c->groups.addr, copy.addr, copy.n * sizeof copy.addr[0]);
+}
+
 void dispatch_ctx_refresh(struct dispatch_ctx *c)
 {
 	const struct npp_global *g = c->g;
@@ -56,6 +77,7 @@ void dispatch_ctx_refresh(struct dispatch_ctx *c)
 	struct dispatch_net copy;
 
 	c->prog = &g->prog[active & 1];
+	groups_refresh(c);
 	if (seq == c->net.seq || (seq & 1))
 		return; /* as before, or nppd is writing: next time */
 	net_copy(&copy, g, c->port);
@@ -82,27 +104,41 @@ static bool is_directed_bcast(const struct dispatch_net *n, uint32_t be)
 	return false;
 }
 
-static bool dst4_ok(const struct dispatch_net *n, const union npp_addr *a)
+static bool is_joined(const struct dispatch_groups *g, const union npp_addr *a)
 {
+	for (uint32_t i = 0; i < g->n; i++)
+		if (npp_addr_eq(&g->addr[i], a))
+			return true;
+	return false;
+}
+
+static bool dst4_ok(const struct dispatch_ctx *c, const union npp_addr *a)
+{
+	const struct dispatch_net *n = &c->net;
 	uint32_t d = ntohl(a->w[3]);
 
+	if (d >> 28 == 14 && is_joined(&c->groups, a))
+		return true;
 	return is_ours(n, a) || d == INADDR_BROADCAST || d == 0xe0000001u /* all hosts */ ||
 	       is_directed_bcast(n, a->w[3]);
 }
 
-static bool src4_ok(const struct dispatch_net *n, const union npp_addr *a)
+static bool src4_ok(const struct dispatch_net *n, const union npp_addr *a, uint8_t proto)
 {
 	uint32_t s = ntohl(a->w[3]);
 
+	if (s == 0 && proto == IPPROTO_IGMP) /* a switch that asks (RFC 4541, 2.1.1) */
+		return true;
 	/* This network, loopback, multicast, reserved and broadcast (RFC 1122, 3.2.1.3). */
 	if (s >> 24 == 0 || s >> 24 == 127 || s >> 28 == 14 || s >> 28 == 15)
 		return false;
 	return !is_directed_bcast(n, a->w[3]) && !is_ours(n, a);
 }
 
-static bool dst6_ok(const struct dispatch_net *n, const union npp_addr *a)
+static bool dst6_ok(const struct dispatch_ctx *c, const union npp_addr *a)
 {
 	static const uint8_t solicited[13] = { 0xff, 2, [11] = 1, [12] = 0xff };
+	const struct dispatch_net *n = &c->net;
 
 	if (npp_addr_is_v4(a))
 		return false; /* mapped addresses are ours to use inside, never on a wire */
@@ -111,6 +147,8 @@ static bool dst6_ok(const struct dispatch_net *n, const union npp_addr *a)
 	if (a->b[1] > 0 && a->b[1] <= 2 && a->b[15] == 1 && a->w[1] == 0 && a->w[2] == 0 &&
 	    a->w[0] == htonl(0xff000000u | (uint32_t)a->b[1] << 16) && a->w[3] == htonl(1))
 		return true; /* all nodes of interface or link */
+	if (is_joined(&c->groups, a))
+		return true;
 	if (memcmp(a->b, solicited, sizeof solicited) != 0)
 		return false;
 	for (uint32_t i = 0; i < n->n_addrs; i++)
@@ -126,10 +164,12 @@ static bool is_nd(const struct dispatch_packet *p)
 	       p->frame[p->l4_off] <= 137;
 }
 
-/* Multicast listener queries (RFC 3810). */
-static bool is_mld_query(const struct dispatch_packet *p)
+/* Multicast listener queries and reports (RFC 2710, 3810). */
+static bool is_mld(const struct dispatch_packet *p)
 {
-	return p->frame[p->l4_off] == 130;
+	uint8_t type = p->frame[p->l4_off];
+
+	return (type >= 130 && type <= 132) || type == 143;
 }
 
 static bool src6_ok(const struct dispatch_net *n, const struct dispatch_packet *p)
@@ -218,7 +258,7 @@ static bool classify_transport(const struct dispatch_ctx *c, const struct dispat
 		struct npp_flow_key quoted;
 
 		v->cls = NPP_DS_CLASS_OTHER;
-		if (!v4 && (is_nd(p) || is_mld_query(p)))
+		if (!v4 && (is_nd(p) || is_mld(p)))
 			return to_link(c, v);
 		if (icmp_is_error(v4, h[0]) && quoted_flow(p, &quoted)) {
 			v->cls = NPP_DS_CLASS_ICMP_ERROR;
@@ -226,6 +266,8 @@ static bool classify_transport(const struct dispatch_ctx *c, const struct dispat
 		}
 	} else {
 		v->cls = NPP_DS_CLASS_OTHER;
+		if (v4 && p->proto == IPPROTO_IGMP)
+			return to_link(c, v);
 	}
 	return to_flow(c, v, &k);
 }
@@ -237,9 +279,9 @@ static bool classify_ip(const struct dispatch_ctx *c, struct dispatch_packet *p,
 
 	if (bad)
 		return drop(v, bad);
-	if (!(v4 ? dst4_ok(&c->net, &p->dst) : dst6_ok(&c->net, &p->dst)))
+	if (!(v4 ? dst4_ok(c, &p->dst) : dst6_ok(c, &p->dst)))
 		return drop(v, NPP_DS_DROP_IP_DST);
-	if (!(v4 ? src4_ok(&c->net, &p->src) : src6_ok(&c->net, p)))
+	if (!(v4 ? src4_ok(&c->net, &p->src, p->proto) : src6_ok(&c->net, p)))
 		return drop(v, NPP_DS_DROP_IP_SRC);
 	if (p->fragment) {
 		if (p->vnet->gso_type != VNET_GSO_NONE)

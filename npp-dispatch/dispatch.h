@@ -25,6 +25,12 @@ struct dispatch_net {
 	uint32_t n_bcast;
 	uint32_t bcast[NPP_MAX_IF_ADDRS]; /* directed broadcasts of the IPv4 subnets, network order */
 };
+/* The groups that programs have joined, likewise. */
+struct dispatch_groups {
+	uint32_t seq;		/* of npp_global.group_seq; odd: never */
+	uint32_t n;
+	union npp_addr addr[NPP_MAX_GROUPS];
+};
 
 struct dispatch_ctx {
 	const struct npp_global *g;
@@ -32,6 +38,7 @@ struct dispatch_ctx {
 	uint32_t n_iops;
 	uint32_t port;		/* network port whose frames these are */
 	struct dispatch_net net;
+	struct dispatch_groups groups;
 };
 
 struct dispatch_verdict {

@@ -21,7 +21,7 @@ struct grant {
 	uint16_t port;
 	uint8_t proto;		/* 0 TCP, 1 UDP; 0xff: free */
 	uint8_t host;
-	bool alone;
+	uint8_t flags;		/* GRANT_* */
 };
 
 struct grants {
@@ -72,31 +72,45 @@ static int proto_index(uint8_t proto)
 	return proto == IPPROTO_TCP ? 0 : proto == IPPROTO_UDP ? 1 : -EPROTONOSUPPORT;
 }
 
-static bool overlap(const union npp_addr *a, const union npp_addr *b)
+#define TAKES_V4 1u
+#define TAKES_V6 2u
+static unsigned families(const union npp_addr *a, unsigned flags)
 {
-	return npp_addr_is_any(a) || npp_addr_is_any(b) || npp_addr_eq(a, b);
+	if (npp_addr_is_v4(a))
+		return TAKES_V4;
+	return npp_addr_is_any(a) && !(flags & GRANT_V6ONLY) ? TAKES_V4 | TAKES_V6 : TAKES_V6;
 }
 
-static bool same(const union npp_addr *a, const union npp_addr *b)
+static bool overlap(const struct grant *r, const union npp_addr *a, unsigned flags)
 {
-	return npp_addr_eq(a, b); /* 0.0.0.0 and :: are two grants */
+	if (!(families(&r->addr, r->flags) & families(a, flags)) || npp_addr_is_multicast(a) ||
+	    npp_addr_is_multicast(&r->addr))
+		return false;
+	return npp_addr_is_any(&r->addr) || npp_addr_is_any(a) || npp_addr_eq(&r->addr, a);
 }
 
-static uint32_t find(const struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr)
+/* 0.0.0.0, :: and :: for IPv6 alone are three grants. */
+static bool same(const struct grant *r, const union npp_addr *a, unsigned flags)
+{
+	return npp_addr_eq(&r->addr, a) && !((r->flags ^ flags) & GRANT_V6ONLY);
+}
+
+static uint32_t find(const struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr,
+		     unsigned flags)
 {
 	uint32_t i;
 
 	for (i = g->head[p][port]; i != NONE; i = g->rec[i].next)
-		if (g->rec[i].host == host && same(&g->rec[i].addr, addr))
+		if (g->rec[i].host == host && same(&g->rec[i], addr, flags))
 			break;
 	return i;
 }
 
-static int add(struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr, bool alone)
+static int add(struct grants *g, int p, uint16_t port, uint32_t host, const union npp_addr *addr, unsigned flags)
 {
 	uint32_t i = g->free;
 
-	if (find(g, p, port, host, addr) != NONE)
+	if (find(g, p, port, host, addr, flags) != NONE)
 		return 0;
 	if (i != NONE)
 		g->free = g->rec[i].next;
@@ -105,7 +119,7 @@ static int add(struct grants *g, int p, uint16_t port, uint32_t host, const unio
 	else
 		return -ENOBUFS;
 	g->rec[i] = (struct grant){ .addr = *addr, .next = g->head[p][port], .port = port, .proto = (uint8_t)p,
-				    .host = (uint8_t)host, .alone = alone };
+				    .host = (uint8_t)host, .flags = (uint8_t)flags };
 	g->head[p][port] = i;
 	g->count++;
 	set_bit(g, (unsigned)p, port, true);
@@ -130,12 +144,13 @@ void grants_sharing(struct grants *g, uint32_t host, bool shares)
 	g->sharing = shares ? g->sharing | 1ull << host : g->sharing & ~(1ull << host);
 }
 
-static bool may_share(const struct grants *g, const struct grant *r, uint32_t host, bool alone)
+static bool may_share(const struct grants *g, const struct grant *r, uint32_t host, unsigned flags)
 {
-	return !alone && !r->alone && (g->sharing >> host & 1) && (g->sharing >> r->host & 1);
+	return !((flags | r->flags) & GRANT_ALONE) && (g->sharing >> host & 1) && (g->sharing >> r->host & 1);
 }
 
-int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, bool alone, uint16_t *port)
+int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, unsigned flags,
+		uint16_t *port)
 {
 	int p = proto_index(proto);
 	uint32_t i;
@@ -144,17 +159,17 @@ int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_
 		return p;
 	if (*port == 0) {
 		uint16_t got = pick(g, p);
-		int r = got ? add(g, p, got, host, addr, true) : -EADDRINUSE;
+		int r = got ? add(g, p, got, host, addr, flags | GRANT_ALONE) : -EADDRINUSE;
 
 		if (r == 0)
 			*port = got;
 		return r;
 	}
 	for (i = g->head[p][*port]; i != NONE; i = g->rec[i].next)
-		if (g->rec[i].host != host && overlap(&g->rec[i].addr, addr) &&
-		    !may_share(g, &g->rec[i], host, alone))
+		if (g->rec[i].host != host && overlap(&g->rec[i], addr, flags) &&
+		    !may_share(g, &g->rec[i], host, flags))
 			return -EADDRINUSE;
-	return add(g, p, *port, host, addr, alone);
+	return add(g, p, *port, host, addr, flags);
 }
 
 static void drop(struct grants *g, uint32_t i)
@@ -173,10 +188,11 @@ static void drop(struct grants *g, uint32_t i)
 	g->count--;
 }
 
-int grants_release(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, uint16_t port)
+int grants_release(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, unsigned flags,
+		   uint16_t port)
 {
 	int p = proto_index(proto);
-	uint32_t i = p < 0 ? NONE : find(g, p, port, host, addr);
+	uint32_t i = p < 0 ? NONE : find(g, p, port, host, addr, flags);
 
 	if (i == NONE)
 		return -ENOENT;

@@ -26,13 +26,15 @@ void grants_free(struct grants *g);
 
 /* Does HOST share what it asks for with other hosts that do? No, until this says so. */
 void grants_sharing(struct grants *g, uint32_t host, bool shares);
-/* HOST asks for PORT (0: any ephemeral one that nobody owns). *PORT: the one granted.
- * ALONE: it is not to be shared in any case, nor is one that was picked here.
- * 0; -EADDRINUSE; -EPROTONOSUPPORT; -ENOBUFS: too many. */
-int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, bool alone,
+#define GRANT_ALONE 1u	/* not to be shared in any case, nor is a port that was picked here */
+#define GRANT_V6ONLY 2u	/* address :: without IPv4 */
+/* HOST asks for PORT (0: any ephemeral one that nobody owns). *PORT: the one granted. A group belongs
+ * to nobody alone. 0; -EADDRINUSE; -EPROTONOSUPPORT; -ENOBUFS: too many. */
+int grants_take(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, unsigned flags,
 		uint16_t *port);
 /* Ends exactly that grant, if there is one: 0 or -ENOENT. */
-int grants_release(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, uint16_t port);
+int grants_release(struct grants *g, uint32_t host, uint8_t proto, const union npp_addr *addr, unsigned flags,
+		   uint16_t port);
 /* Ends all of HOST; how many. */
 unsigned grants_release_host(struct grants *g, uint32_t host);
 unsigned grants_count(const struct grants *g);

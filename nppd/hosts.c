@@ -384,12 +384,19 @@ static bool our_addr(struct npp_side *n, const union npp_addr *a)
 {
 	const struct npp_global *g = npp_side_global(n);
 
-	if (npp_addr_is_any(a))
+	if (npp_addr_is_any(a) || npp_addr_is_multicast(a))
 		return true;
 	for (uint32_t i = 0; i < g->n_addrs; i++)
 		if (npp_addr_eq(&g->addr[i].addr, a))
 			return true;
 	return false;
+}
+
+static unsigned grant_flags(const struct npp_ctl_port *b)
+{
+	bool any6 = npp_addr_is_any(&b->addr) && !npp_addr_is_v4(&b->addr);
+
+	return (b->reuse & NPP_PORT_ALONE ? GRANT_ALONE : 0) | (any6 && b->reuse & 4 ? GRANT_V6ONLY : 0);
 }
 
 static int on_grant(struct host *h, const struct npp_ctl_msg *m)
@@ -400,7 +407,7 @@ static int on_grant(struct host *h, const struct npp_ctl_msg *m)
 	if (m->hdr.len != sizeof b)
 		return -EPROTO;
 	memcpy(&b, m->body, sizeof b);
-	r = our_addr(h->npp, &b.addr) ? grants_take(h->npp->grants, h->no, b.proto, &b.addr, b.reuse & NPP_PORT_ALONE,
+	r = our_addr(h->npp, &b.addr) ? grants_take(h->npp->grants, h->no, b.proto, &b.addr, grant_flags(&b),
 						   &b.port) : -EADDRNOTAVAIL;
 	return nppd_send(h->conn->src.fd, 200, NPP_CTL_PORT_GRANTED, m->hdr.seq, r, &b, sizeof b, NULL, 0);
 }
@@ -412,7 +419,7 @@ static int on_release(struct host *h, const struct npp_ctl_msg *m)
 	if (m->hdr.len != sizeof b)
 		return -EPROTO;
 	memcpy(&b, m->body, sizeof b);
-	grants_release(h->npp->grants, h->no, b.proto, &b.addr, b.port);
+	grants_release(h->npp->grants, h->no, b.proto, &b.addr, grant_flags(&b), b.port);
 	return 0;
 }
 

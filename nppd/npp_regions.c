@@ -120,6 +120,26 @@ void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
 	npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
 }
 
+/* The groups that programs have joined, as the ISM with the link role says. */
+void npp_regions_groups(struct npp_side *n, const struct npp_groups *from)
+{
+	struct npp_global *g = n->global.base;
+	uint32_t seq = atomic_load_explicit(&g->group_seq, memory_order_relaxed);
+	struct npp_groups copy = *from;
+
+	for (uint32_t i = 0; i < copy.n; i++)
+		if (copy.n > NPP_MAX_GROUPS || !npp_addr_is_multicast(&copy.addr[i])) {
+			npp_warnx("an ISM reports groups that cannot be: ignored");
+			return;
+		}
+	/* Odd while we write: pairs with the acquire and the fence of the dispatcher's copy. */
+	atomic_store_explicit(&g->group_seq, seq + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	g->groups = copy;
+	atomic_store_explicit(&g->group_seq, seq + 2, memory_order_release);
+	npp_debug("%u multicast groups", copy.n);
+}
+
 static int create_global(struct npp_side *n)
 {
 	const struct npp_settings *s = &n->d->s->npp;

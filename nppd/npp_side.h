@@ -73,6 +73,7 @@ static inline uint32_t npp_side_link_iop(struct npp_side *n)
 int npp_regions_create(struct npp_side *n);
 /* Addresses and routes: those of the configuration and what the link role has learned. */
 void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a);
+void npp_regions_groups(struct npp_side *n, const struct npp_groups *g);
 void npp_regions_free(struct npp_side *n);
 void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_start_ism *start); /* without seed */
 

@@ -197,6 +197,10 @@ static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 	else if (m->hdr.type == NPP_CTL_AUTOCONF && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_autoconf) &&
 		 npp_side_link_iop(d->npp) == c->index)
 		npp_regions_autoconf(d->npp, (const void *)m->body);
+	else if (m->hdr.type == NPP_CTL_GROUPS && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_groups)) {
+		if (npp_side_link_iop(d->npp) == c->index) /* else the role has just moved: the other one says it again */
+			npp_regions_groups(d->npp, (const void *)m->body);
+	}
 	else
 		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
 }

@@ -220,6 +220,15 @@ void ism_autoconf(void *arg, const struct npp_autoconf *a)
 		npp_ctl_send(I->ctl, NPP_CTL_AUTOCONF, ++I->ctl_seq, 0, a, sizeof *a, NULL, 0);
 }
 
+/* Likewise the groups that programs have joined. */
+void ism_groups(void *arg, const struct npp_groups *g)
+{
+	struct ism *I = arg;
+
+	if (I->ctl >= 0 && !I->broken)
+		npp_ctl_send(I->ctl, NPP_CTL_GROUPS, ++I->ctl_seq, 0, g, sizeof *g, NULL, 0);
+}
+
 static void on_host_attach(struct ism *I, struct npp_ctl_msg *m)
 {
 	const struct npp_ctl_host_attach *b = (const void *)m->body;

@@ -399,8 +399,11 @@ void ism_udp_unbind(struct ism *I, unsigned h, const struct npp_msg *m);
 void ism_udp_drop(struct ism *I, struct ism_sess *s);
 void ism_udp_look(struct ism *I, struct ism_sess *s);
 void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want);
-void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
+		   const void *payload);
+void ism_udp_groups(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep); /* what it has joined, anew */
 void ism_autoconf(void *arg, const struct npp_autoconf *a);
+void ism_groups(void *arg, const struct npp_groups *g);
 void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);
 
 /* ---- scan.c ------------------------------------------------------------------------------------------------------ */

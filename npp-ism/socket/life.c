@@ -35,6 +35,7 @@ const struct stack_ops ism_stack_ops = {
 	.udp_input = ism_udp_input,
 	.udp_error = ism_udp_error,
 	.autoconf = ism_autoconf,
+	.groups = ism_groups,
 };
 
 /* ---- the region ------------------------------------------------------------------------ */

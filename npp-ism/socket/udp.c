@@ -88,17 +88,19 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 	s->tcb = ep->index;
 	s->tcb_gen = ep->gen;
 	I->r->host[h].n_udp++;
+	ism_udp_groups(I, s, ep);
 	*out = s;
 	return 0;
 }
 
-/* The socket is told of again: perhaps its peer is another now. */
+/* The socket is told of again: perhaps its peer is another now, or it has joined a group. */
 static int bind_again(struct ism *I, unsigned h, const struct npp_msg *m, struct ism_sess *s)
 {
 	struct udp_endpoint *ep = ep_of(I, s);
 	union npp_addr raddr;
 	uint16_t rport;
 
+	ism_udp_groups(I, s, ep);
 	peer_of(I, h, m, &raddr, &rport);
 	if (npp_addr_eq(&ep->raddr, &raddr) && ep->rport == rport)
 		return 0;
@@ -224,26 +226,51 @@ static struct npp_dgram *rx_place(struct ism *I, struct ism_sess *s, struct npp_
 	return NULL;
 }
 
-void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload)
+/* One record: D, its payload and, if it asks for it, the address TO. False: no room. */
+static bool rx_put(struct ism *I, struct ism_sess *s, struct npp_udp_lane *lane, const struct npp_dgram *d,
+		   const union npp_addr *to, const void *payload)
+{
+	uint32_t tail = npp_dgram_tail(d->flags), need = HDR + ROUND32(d->len + tail);
+	struct npp_dgram *at = rx_place(I, s, lane, need);
+
+	if (!at) {
+		atomic_fetch_add_explicit(&lane->drops, 1, memory_order_relaxed);
+		npp_stat_inc(I->stats, NPP_IS_DROP_UDP_FULL);
+		return false;
+	}
+	*at = *d;
+	memcpy(at + 1, payload, d->len);
+	if (tail)
+		memcpy((uint8_t *)(at + 1) + d->len, to->b, tail);
+	s->rx_head += need;
+	return true;
+}
+
+void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *in, const union npp_addr *to,
+		   const void *payload)
 {
 	struct ism *I = arg;
 	struct ism_sess *s = sess_of(I, ep);
-	uint32_t need = HDR + ROUND32(d->len);
+	uint32_t opt, segment = NPP_DGRAM_SEG(in->flags);
 	struct npp_udp_lane *lane;
-	struct npp_dgram *to;
+	struct npp_dgram d = *in;
+	bool any = false;
 
-	if (!s || d->len > LEN_MAX)
+	if (!s || d.len > LEN_MAX)
 		return;
 	lane = lane_of(I, s);
-	to = rx_place(I, s, lane, need);
-	if (!to) {
-		atomic_fetch_add_explicit(&lane->drops, 1, memory_order_relaxed);
-		npp_stat_inc(I->stats, NPP_IS_DROP_UDP_FULL);
-		return;
+	opt = atomic_load_explicit(&ism_sess_rec(I, s)->opt_flags, memory_order_relaxed);
+	if (!segment || d.len <= segment || opt & NPP_OPT_GRO)
+		segment = d.len;
+	d.flags = opt & NPP_OPT_PKTINFO ? NPP_DGRAM_LOCAL : 0;
+	if (opt & NPP_OPT_GRO)
+		d.flags |= in->flags & NPP_DGRAM_SEG_FLAGS(0xffff);
+	for (uint32_t at = 0; at == 0 || at < in->len; at += segment ? segment : 1) {
+		d.len = in->len - at < segment ? in->len - at : segment;
+		any |= rx_put(I, s, lane, &d, to, (const uint8_t *)payload + at);
 	}
-	*to = *d;
-	memcpy(to + 1, payload, d->len);
-	s->rx_head += need;
+	if (!any)
+		return;
 	s->active_us = I->now_us;
 	/* release: pairs with the reader's acquire */
 	atomic_store_explicit(&lane->rx_head, s->rx_head, memory_order_release);
@@ -283,6 +310,8 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec
 	uint32_t size = ism_tx_size(s), at = s->tx_tail & (size - 1), left = size - at;
 	struct npp_dgram d;
 	struct stack_slice slice;
+	union npp_addr src;
+	uint32_t tail, need;
 	int err;
 
 	if (avail < HDR)
@@ -290,14 +319,19 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec
 	memcpy(&d, base + at, sizeof d);
 	if (d.len == NPP_DGRAM_SKIP)
 		return left <= avail ? left : 0;
-	if (d.len > LEN_MAX || HDR + ROUND32(d.len) > left || HDR + ROUND32(d.len) > avail)
+	tail = npp_dgram_tail(d.flags);
+	if (d.len > LEN_MAX)
 		return 0;
+	need = HDR + ROUND32(d.len + tail);
+	if (need > left || need > avail)
+		return 0;
+	memcpy(src.b, base + at + HDR + d.len, tail);
 	slice = (struct stack_slice){ base + at + HDR, d.len };
-	err = stack_udp_send(I->stack, ep, &d, &slice, d.len ? 1 : 0,
-			     atomic_load_explicit(&rec->opt_flags, memory_order_relaxed));
+	err = stack_udp_send_from(I->stack, ep, &d, tail ? &src : NULL, &slice, d.len ? 1 : 0,
+				  atomic_load_explicit(&rec->opt_flags, memory_order_relaxed));
 	if (err < 0)
 		send_failed(I, s, rec, err);
-	return HDR + ROUND32(d.len);
+	return need;
 }
 
 void ism_udp_look(struct ism *I, struct ism_sess *s)

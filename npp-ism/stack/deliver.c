@@ -70,6 +70,8 @@ void ip_deliver(struct stack *s, const struct ip_in *in, const struct pkt *pkt, 
 		udp_input(s, pkt);
 	} else if (pkt->proto == IP_PROTO_ICMP && npp_addr_is_v4(&pkt->src)) {
 		icmp4_input(s, in, pkt, frame_len);
+	} else if (pkt->proto == IP_PROTO_IGMP && npp_addr_is_v4(&pkt->src)) {
+		igmp_input(s, pkt);
 	} else if (pkt->proto == IP_PROTO_ICMP6 && !npp_addr_is_v4(&pkt->src)) {
 		icmp6_input(s, in, pkt, frame_len);
 	} else {

@@ -11,6 +11,7 @@
 
 #define ICMP_ECHO_REPLY 0
 #define ICMP_UNREACH 3
+#define ICMP_REDIRECT 5
 #define ICMP_ECHO 8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAM 12
@@ -233,6 +234,9 @@ void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt,
 	case ICMP_TIME_EXCEEDED:
 	case ICMP_PARAM:
 		error_in(s, in, pkt, frame_len);
+		break;
+	case ICMP_REDIRECT: /* advice that anybody can forge; routes are configured */
+		STAT_INC(s, IS_DROP_REDIRECT);
 		break;
 	default:
 		STAT_INC(s, IS_DROP_ICMP);

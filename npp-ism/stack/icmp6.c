@@ -214,6 +214,11 @@ void icmp6_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt,
 		return;
 	}
 	switch (h->type) {
+	case 130:	/* multicast listeners: query, report, report of version 2 */
+	case 131:
+	case 143:
+		mld_input(s, pkt);
+		break;
 	case ICMP6_ECHO:
 		echo_reply(s, pkt);
 		break;

@@ -38,6 +38,7 @@ uint64_t ip_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct neigh_frame));
 	h = NPP_ABI_MIX(h, sizeof(struct neigh_wait));
 	h = NPP_ABI_MIX(h, sizeof(struct neigh_work));
+	h = NPP_ABI_MIX(h, sizeof(struct mc_state));
 	return NPP_ABI_MIX(h, IP_LOCAL_BYTES);
 }
 
@@ -63,6 +64,8 @@ void ip_init(struct stack *s, void *mem)
 	ip->id6 = (uint32_t)s->env->ops->random(s->env->arg);
 	ip->icmp_tokens = ICMP_BURST;
 	ip->icmp_us = s->now_us;
+	memset(ip->mc.head, 0xff, sizeof ip->mc.head);
+	ip->mc.net_seq = 1;
 	neigh_attach(s);
 	reass_rebuild(s);
 }
@@ -133,6 +136,9 @@ void ip_timer(struct stack *s, struct wheel_timer *t)
 	case IPT_ANNOUNCE:
 		announce_timer(s);
 		break;
+	case IPT_GROUP:
+		mc_timer(s);
+		break;
 	}
 }
 
@@ -144,6 +150,8 @@ static void ip_look_around(struct stack *s)
 	uint32_t seq = ip->net.seq;
 
 	route_sync(s);
+	if (ip->mc.net_seq != ip->net.seq)
+		mc_refresh(s);
 	if (role == ip->role && (!role || seq == ip->net.seq))
 		return;
 	if (role != ip->role) {
@@ -155,6 +163,7 @@ static void ip_look_around(struct stack *s)
 			neigh_work_drop(s);
 			nd_auto_end(s);
 		}
+		mc_role(s, role);
 	}
 	if (role) {
 		ip->announce_left = 2;

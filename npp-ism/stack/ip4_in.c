@@ -34,8 +34,10 @@ static bool options_ok(const uint8_t *o, uint32_t len)
 }
 
 /* Can A be the sender of a packet from the network? */
-static bool source_ok(struct stack *s, const union npp_addr *a, bool local)
+static bool source_ok(struct stack *s, const union npp_addr *a, uint8_t proto, bool local)
 {
+	if (proto == IP_PROTO_IGMP && npp_addr_is_any(a))
+		return true; /* a switch that asks and has no address (RFC 4541, 2.1.1) */
 	if (a->b[12] == 0 || a->b[12] == 127 || a->b[12] >= 224)
 		return false;
 	if (local)
@@ -92,7 +94,7 @@ static int ip4_parse(struct stack *s, const struct ip_in *in, struct ip4_meta *m
 		return NPP_IS_DROP_IP_DST;
 	if (m->to != IP_DST_LOCAL)
 		pkt->l2_bcast = true;
-	return source_ok(s, &pkt->src, in->local) ? -1 : NPP_IS_DROP_IP_SRC;
+	return source_ok(s, &pkt->src, pkt->proto, in->local) ? -1 : NPP_IS_DROP_IP_SRC;
 }
 
 static void ip4_fragment_in(struct stack *s, const struct ip_in *in, const struct ip4_meta *m,

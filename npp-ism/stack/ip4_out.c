@@ -59,13 +59,14 @@ void ip_csum_offload(const struct ip_path *p, uint8_t proto, struct stack_tx *tx
 	tx->vnet.csum_offset = tx->csum_off;
 }
 
-uint32_t ip_gso_setup(struct stack_tx *tx, uint8_t gso_type)
+uint32_t ip_gso_setup(struct stack_tx *tx, uint8_t proto, uint8_t gso_type)
 {
 	const struct tcp_hdr *tcp = (const struct tcp_hdr *)(tx->head + STACK_L4_OFF);
+	bool cwr = proto == IP_PROTO_TCP && tcp->flags & TCPF_CWR;
 
 	if (!tx->gso_size || tx->payload_len <= tx->gso_size)
 		return 1;
-	tx->vnet.gso_type = gso_type | (tcp->flags & TCPF_CWR ? VNET_GSO_ECN : 0);
+	tx->vnet.gso_type = proto == IP_PROTO_UDP ? VNET_GSO_UDP_L4 : cwr ? gso_type | VNET_GSO_ECN : gso_type;
 	tx->vnet.gso_size = tx->gso_size;
 	tx->vnet.hdr_len = (uint16_t)(STACK_L4_OFF - tx->start + tx->l4_len);
 	return (tx->payload_len + tx->gso_size - 1) / tx->gso_size;
@@ -94,6 +95,16 @@ int ip_to_ourselves(struct stack *s, const struct ip_path *p, uint8_t proto, str
 	return ip_local_out(s, p, proto, tx);
 }
 
+int ip_loop_back(struct stack *s, const struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, struct stack_tx *tx)
+{
+	struct ip_path here = *p;
+
+	here.valid = IP_PATH_LOCAL;
+	here.mtu = 65535;
+	return npp_addr_is_v4(&here.dst) ? ip4_output(s, &here, proto, tos, ttl, false, tx)
+					 : ip6_output(s, &here, proto, tos, ttl, false, tx);
+}
+
 int ip4_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, bool df,
 	       struct stack_tx *tx)
 {
@@ -108,7 +119,7 @@ int ip4_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, u
 	tx->vnet = (struct vnet_hdr){ .flags = 0 };
 	tx->start = STACK_L4_OFF - IP4_HDR_MIN - ETH_HDR_LEN;
 	ip_csum_offload(p, proto, tx);
-	segs = ip_gso_setup(tx, VNET_GSO_TCPV4);
+	segs = ip_gso_setup(tx, proto, VNET_GSO_TCPV4);
 	id = df ? id_atomic(s->ip, p->id_slot, segs) : ip4_next_id(s, p->id_slot);
 	h = (struct ip4_hdr *)(tx->head + STACK_L4_OFF - IP4_HDR_MIN);
 	ip4_put_header(h, total, id, df ? IP4_DF : 0, tos, ttl, proto, &p->src, &p->dst);

@@ -31,7 +31,7 @@ int ip6_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, u
 	tx->vnet = (struct vnet_hdr){ .flags = 0 };
 	tx->start = STACK_L4_OFF - IP6_HDR_LEN - ETH_HDR_LEN;
 	ip_csum_offload(p, proto, tx);
-	ip_gso_setup(tx, VNET_GSO_TCPV6);
+	ip_gso_setup(tx, proto, VNET_GSO_TCPV6);
 	ip6_put_header((struct ip6_hdr_w *)(tx->head + STACK_L4_OFF - IP6_HDR_LEN), payload, tos, hops, proto,
 		       &p->src, &p->dst);
 	if (p->valid == IP_PATH_LOCAL)

@@ -12,6 +12,7 @@
  * ip4_in.c, ip4_out.c, icmp4.c    IPv4
  * ip6_in.c, ip6_ext.c, ip6_out.c, icmp6.c   IPv6
  * frag.c, reass.c  fragments of both
+ * group.h  multicast groups: group.c, group_talk.c, igmp.c, mld.c
  *
  * Only files with a 4 or 6 in their name, arp.c, nd.c and frag.c know IP headers; the rest
  * deals in union npp_addr.
@@ -26,9 +27,11 @@
 #include "net/checksum.h"
 #include "net/hash.h"
 #include "net/wire.h"
+#include "npp-ism/stack/group.h"
 #include "npp-ism/stack/priv.h"
 
 #define IP_PROTO_ICMP 1
+#define IP_PROTO_IGMP 2
 #define IP_PROTO_TCP 6
 #define IP_PROTO_UDP 17
 #define IP_PROTO_HOPOPTS 0	/* IPv6 extension headers */
@@ -174,7 +177,7 @@ struct nd_auto {
 
 /* ---- IP's part of the arena ------------------------------------------------------------------ */
 
-enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_AUTO, IPT_COUNT };
+enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_AUTO, IPT_GROUP, IPT_COUNT };
 #define IP_LOCAL_BYTES (256u * 1024)
 #define IP_LOCAL_ROUNDS 4	/* per flush, of answers to ourselves to answers to ourselves */
 #define IP_ID_SLOTS 256
@@ -193,6 +196,7 @@ struct ip_state {
 	uint64_t conflict_us, conflict6_us; /* last defence of an address */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
 	struct nd_auto autoconf;
+	struct mc_state mc;
 	struct neigh_wait wait[NEIGH_WAITS];
 	struct neigh_work work[NEIGH_WORKS];
 	uint16_t frame_free[NEIGH_FRAMES]; /* derived */
@@ -359,7 +363,9 @@ int ip6_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos,
 		 struct stack_tx *tx);
 /* Ready-made transport checksum: partial, or whole (frag.c). */
 void ip_csum_offload(const struct ip_path *p, uint8_t proto, struct stack_tx *tx);
-uint32_t ip_gso_setup(struct stack_tx *tx, uint8_t gso_type);
+uint32_t ip_gso_setup(struct stack_tx *tx, uint8_t proto, uint8_t gso_type);
+/* TX, which went to the group P->dst, to the sockets here as well. */
+int ip_loop_back(struct stack *s, const struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, struct stack_tx *tx);
 /* TX, whose IP header is in place, to ourselves. */
 int ip_to_ourselves(struct stack *s, const struct ip_path *p, uint8_t proto, struct stack_tx *tx, uint16_t ethertype);
 

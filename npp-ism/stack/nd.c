@@ -14,6 +14,7 @@
 #define ND_RA 134
 #define ND_NS 135
 #define ND_NA 136
+#define ND_REDIRECT 137
 #define ND_OPT_SOURCE 1
 #define ND_OPT_TARGET 2
 #define NA_SOLICITED 0x40000000u
@@ -245,6 +246,8 @@ void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt)
 		nd_advertised(s, pkt);
 		return;
 	}
+	if (m->type == ND_REDIRECT)
+		STAT_INC(s, IS_DROP_REDIRECT);
 	if (m->type != ND_NS && m->type != ND_NA)
 		return;
 	if (pkt->l4_len < sizeof *m || m->target[0] == 0xff ||

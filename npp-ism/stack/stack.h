@@ -124,7 +124,8 @@ struct udp_endpoint {
 	uint8_t v6only;			/* with laddr :: no IPv4 */
 	uint32_t user_sock, user_gen;
 	uint32_t order;			/* of two that may both have a datagram, the later one has it */
-	uint32_t pad2;
+	uint8_t mc_own;			/* hears only groups that it has joined itself */
+	uint8_t pad2[3];
 	uint64_t user_off;
 };
 
@@ -169,10 +170,13 @@ struct stack_ops {
 	 * offsets. False: not now; the stack keeps what fits and drops the rest. */
 	bool (*rx_grow)(void *arg, struct tcp_conn *c, uint32_t end);
 
-	/* A datagram for EP: header and payload (one piece). */
-	void (*udp_input)(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+	/* A datagram for EP that was sent to TO: header and payload (one piece). */
+	void (*udp_input)(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
+			  const void *payload);
 	/* What follows from router advertisements has changed: A is all of it. NULL: not wanted. */
 	void (*autoconf)(void *arg, const struct npp_autoconf *a);
+	/* The groups that endpoints have joined have changed: G is all of them. NULL: not wanted. */
+	void (*groups)(void *arg, const struct npp_groups *g);
 	/* An ICMP error about a datagram that EP sent. ERR: positive errno. */
 	void (*udp_error)(void *arg, struct udp_endpoint *ep, int err);
 };
@@ -274,11 +278,18 @@ void stack_udp_unbind(struct stack *s, struct udp_endpoint *ep);
  * are its alone from now on, all others are not. 0 or -errno. */
 int stack_udp_connect(struct stack *s, struct udp_endpoint *ep, const union npp_addr *laddr,
 		      const union npp_addr *raddr, uint16_t rport);
+/* EP has now joined the N groups M and no others; addresses in them were not checked. 0; -ENOBUFS: for
+ * some there was no room (counted). */
+int stack_udp_members(struct stack *s, struct udp_endpoint *ep, const struct npp_member *m, unsigned n);
 struct udp_endpoint *stack_udp(struct stack *s, uint32_t index);
-/* Sends one datagram to d->addr:d->port (fragments if it must). 0 or -errno: -EMSGSIZE,
- * -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST in FLAGS. */
+/* Sends one datagram to d->addr:d->port (fragments if it must), or as many as NPP_DGRAM_SEG(d->flags)
+ * says (one slice). 0 or -errno: -EMSGSIZE, -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST
+ * in FLAGS. */
 int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
 		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags);
+/* The same from SRC, an address of ours; -EADDRNOTAVAIL: it is not. */
+int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
+			const union npp_addr *src, const struct stack_slice *slices, unsigned n_slices, uint32_t flags);
 
 /* ---- inspection --------------------------------------------------------------------------- */
 
@@ -291,6 +302,16 @@ struct stack_conn_info {
  * the end. */
 bool stack_inspect_conn(const void *arena, size_t size, uint32_t *cursor, struct stack_conn_info *out);
 bool stack_inspect_listener(const void *arena, size_t size, uint32_t *cursor, struct tcp_listener *out);
+/* A group: how many sockets of it, what routers are told (FILTER), and the IOP's reports still due. */
+struct stack_group_info {
+	union npp_addr group;
+	uint8_t port, own, exclude, n_sources;	/* own: solicited-node group of an address of ours */
+	uint16_t members;
+	uint8_t hosts;				/* bitmap */
+	uint8_t due;
+	union npp_addr source[16];
+};
+bool stack_inspect_group(const void *arena, size_t size, uint32_t *cursor, struct stack_group_info *out);
 bool stack_inspect_udp(const void *arena, size_t size, uint32_t *cursor, struct udp_endpoint *out);
 
 #endif

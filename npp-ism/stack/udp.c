@@ -161,6 +161,7 @@ static void udp_rebuild(struct stack *s)
 		struct udp_ep *ep = &u->ep[i];
 
 		ep->pub.index = i;
+		ep->mc_first = MC_NONE;
 		if (ep->state == UDP_EP_LIVE) {
 			ep->path.valid = IP_PATH_NONE;
 			ep_link(s, ep);
@@ -174,6 +175,14 @@ static void udp_rebuild(struct stack *s)
 	STAT_SET(s, IS_UDP_EPS, u->used);
 }
 
+/* Where the memberships of endpoint I begin; NULL: it is gone. */
+static uint16_t *mc_head(struct stack *s, uint32_t i)
+{
+	struct udp_state *u = s->udp;
+
+	return i < u->n_ep && u->ep[i].state == UDP_EP_LIVE ? &u->ep[i].mc_first : NULL;
+}
+
 void udp_init(struct stack *s, void *mem)
 {
 	s->udp = mem;
@@ -185,6 +194,8 @@ int udp_attach(struct stack *s)
 {
 	udp_layout(s);
 	udp_rebuild(s);
+	mc_rebuild(s, mc_head);
+	mc_refresh(s);
 	return 0;
 }
 
@@ -348,6 +359,7 @@ struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *
 	t.index = (uint32_t)(ep - u->ep);
 	t.gen = (ep->pub.gen + 1) & 0xfff;
 	ep->pub = t;
+	ep->mc_first = MC_NONE;
 	ep->path = (struct ip_path){ .valid = IP_PATH_NONE };
 	ep_link(s, ep);
 	ep->state = UDP_EP_LIVE;
@@ -386,12 +398,20 @@ void stack_udp_unbind(struct stack *s, struct udp_endpoint *pub)
 
 	if (ep->state != UDP_EP_LIVE)
 		return;
+	mc_members_set(s, pub, &ep->mc_first, NULL, 0);
 	ep->state = UDP_EP_CHANGING;
 	ep_unlink(s, ep);
 	ep->next = u->free;
 	u->free = pub->index;
 	ep->state = UDP_EP_FREE;
 	STAT_SET(s, IS_UDP_EPS, --u->used);
+}
+
+int stack_udp_members(struct stack *s, struct udp_endpoint *pub, const struct npp_member *m, unsigned n)
+{
+	struct udp_ep *ep = (struct udp_ep *)pub;
+
+	return ep->state == UDP_EP_LIVE ? mc_members_set(s, pub, &ep->mc_first, m, n) : -EINVAL;
 }
 
 struct udp_endpoint *stack_udp(struct stack *s, uint32_t index)

@@ -7,6 +7,8 @@
 
 /* ---- in ---------------------------------------------------------------------------------- */
 
+/* More than one datagram in one frame (the port may join them): one by one, or as one with the size
+ * of a segment, which the user passes on to who wants it so. */
 static void deliver(struct stack *s, struct udp_ep *ep, const struct pkt *pkt, uint32_t ulen)
 {
 	const struct udp_hdr *h = (const struct udp_hdr *)pkt->l4;
@@ -14,29 +16,47 @@ static void deliver(struct stack *s, struct udp_ep *ep, const struct pkt *pkt, u
 			       .ttl = pkt->ttl, .seq = pkt->rx_us ? pkt->rx_us : (uint32_t)s->now_us,
 			       .addr = pkt->src };
 
+	if (pkt->gso_size && d.len > pkt->gso_size)
+		d.flags = NPP_DGRAM_SEG_FLAGS(pkt->gso_size);
 	STAT_INC(s, IS_UDP_IN);
-	s->env->ops->udp_input(s->env->arg, &ep->pub, &d, h + 1);
+	s->env->ops->udp_input(s->env->arg, &ep->pub, &d, &pkt->dst, h + 1);
 }
 
-/* To a broadcast or multicast address: every endpoint bound to that address, and for a
- * broadcast every wildcard one. Returns how many. */
+/* To each endpoint of a chain that wants it (G: a group). Returns how many. */
+static unsigned deliver_chain(struct stack *s, struct udp_ep *ep, const struct pkt *pkt, uint32_t ulen,
+			      const struct mc_group *g)
+{
+	unsigned n = 0;
+
+	for (; ep; ep = udp_next(s, ep)) {
+		if (g && !mc_wanted(s, &ep->pub, ep->mc_first, g, &pkt->src))
+			continue;
+		deliver(s, ep, pkt, ulen);
+		n++;
+	}
+	return n;
+}
+
+/* To a broadcast or multicast address: every endpoint bound to that address, and every wildcard one;
+ * of a group, those that have joined. Each IOP has a replica of every socket, so a copy for each of
+ * them is made here. Returns how many. */
 static unsigned deliver_group(struct stack *s, const struct pkt *pkt, uint32_t ulen)
 {
 	static const union npp_addr any;
 	const struct udp_hdr *h = (const struct udp_hdr *)pkt->l4;
-	uint16_t lport = ntohs(h->dport);
-	struct udp_ep *ep;
-	unsigned n = 0;
+	uint16_t lport = ntohs(h->dport), rport = ntohs(h->sport);
+	const struct mc_group *g = NULL;
+	unsigned n;
 
-	for (ep = udp_first(s, &pkt->dst, lport, &any, 0); ep; ep = udp_next(s, ep), n++)
-		deliver(s, ep, pkt, ulen);
-	if (route_dst_kind(s, &pkt->dst) != IP_DST_BROADCAST)
-		return n;
-	for (ep = udp_first_any(s, UDP_ANY4, lport); ep; ep = udp_next(s, ep), n++)
-		deliver(s, ep, pkt, ulen);
-	for (ep = udp_first_any(s, UDP_ANY_BOTH, lport); ep; ep = udp_next(s, ep), n++)
-		deliver(s, ep, pkt, ulen);
-	return n;
+	if (npp_addr_is_multicast(&pkt->dst)) {
+		g = mc_group_find(s, &pkt->dst);
+		if (!g)
+			return 0;
+	}
+	n = deliver_chain(s, udp_first(s, &pkt->dst, lport, &any, 0), pkt, ulen, g);
+	n += deliver_chain(s, udp_first(s, &pkt->dst, lport, &pkt->src, rport), pkt, ulen, g);
+	n += deliver_chain(s, udp_first_any(s, npp_addr_is_v4(&pkt->dst) ? UDP_ANY4 : UDP_ANY6, lport), pkt, ulen, g);
+	return n + deliver_chain(s, udp_first_any(s, UDP_ANY_BOTH, lport), pkt, ulen, g);
 }
 
 /* Length of the datagram as its header says, 0: it lies. */
@@ -69,7 +89,11 @@ void udp_input(struct stack *s, const struct pkt *pkt)
 		return;
 	}
 	if (pkt->l2_bcast) {
-		if (!deliver_group(s, pkt, ulen))
+		if (deliver_group(s, pkt, ulen))
+			return;
+		if (npp_addr_is_multicast(&pkt->dst))
+			STAT_INC(s, IS_DROP_GROUP);
+		else
 			STAT_INC(s, IS_DROP_UDP_NO_PORT);
 		return;
 	}
@@ -119,13 +143,18 @@ static const union npp_addr *send_source(struct stack *s, const struct udp_ep *e
 	return ip_is_local(s, &ep->pub.laddr) ? &ep->pub.laddr : &any;
 }
 
-static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *dst, uint32_t flags)
+static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *dst, const union npp_addr *src,
+		     uint32_t flags)
 {
 	int err = 0;
 
+	if (!src)
+		src = send_source(s, ep);
 	if (ep->path.valid == IP_PATH_NONE || !npp_addr_eq(&ep->path.dst, dst) ||
-	    ep->path.net_seq != s->ip->net.seq) {
-		err = ip_path_init(s, &ep->path, send_source(s, ep), dst);
+	    ep->path.net_seq != s->ip->net.seq ||
+	    (npp_addr_is_any(src) ? ep->src_given : !npp_addr_eq(src, &ep->path.src))) {
+		err = ip_path_init(s, &ep->path, src, dst);
+		ep->src_given = !err && !npp_addr_is_any(src);
 		if (err) {
 			ep->path.valid = IP_PATH_NONE;
 			STAT_INC(s, IS_DROP_NO_ROUTE);
@@ -158,33 +187,95 @@ static int take_payload(struct stack_tx *tx, const struct npp_dgram *d, const st
 	return sum == d->len ? 0 : -EINVAL;
 }
 
-int stack_udp_send(struct stack *s, struct udp_endpoint *pub, const struct npp_dgram *d,
-		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags)
+struct udp_out { uint16_t sport, dport; uint8_t tos, ttl; uint32_t flags; };
+
+/* TX has its payload; to the network, and what is sent to a group to members here as well. */
+static int send_tx(struct stack *s, struct udp_ep *ep, const struct udp_out *o, struct stack_tx *tx)
+{
+	struct udp_hdr *h = (struct udp_hdr *)(tx->head + STACK_L4_OFF);
+	bool group = ep->path.valid == IP_PATH_GROUP && npp_addr_is_multicast(&ep->path.dst);
+	int err = 0;
+
+	tx->l4_len = sizeof *h;
+	tx->csum_off = offsetof(struct udp_hdr, csum);
+	*h = (struct udp_hdr){ .sport = htons(o->sport), .dport = htons(o->dport),
+			       .len = htons((uint16_t)(sizeof *h + tx->payload_len)) };
+	STAT_INC(s, IS_UDP_OUT);
+	if (!group || !(o->flags & NPP_DGRAM_HOPS0))
+		err = ip_output(s, &ep->path, IP_PROTO_UDP, o->tos, o->ttl, false, tx);
+	if (group && !(o->flags & NPP_DGRAM_NOLOOP) && mc_group_find(s, &ep->path.dst)) {
+		STAT_INC(s, IS_MC_LOOPED);
+		tx->gso_size = 0;
+		ip_loop_back(s, &ep->path, IP_PROTO_UDP, o->tos, o->ttl ? o->ttl : 1, tx);
+	}
+	return err;
+}
+
+#define SEGMENTS_MAX 128 /* as Linux has it */
+
+/* May the port cut datagrams of SIZE bytes out of one frame? */
+static bool port_cuts(struct stack *s, const struct udp_ep *ep, uint32_t size)
+{
+	uint32_t head = (npp_addr_is_v4(&ep->path.dst) ? IP4_HDR_MIN : IP6_HDR_LEN) + (uint32_t)sizeof(struct udp_hdr);
+
+	return ep->path.valid == IP_PATH_UNICAST && ip_path_fresh(s, &ep->path) && size + head <= ep->path.mtu;
+}
+
+/* Datagrams of SIZE bytes out of one piece: the port cuts them if it can, else we do. */
+static int send_segments(struct stack *s, struct udp_ep *ep, const struct udp_out *o, struct stack_tx *whole,
+			 uint32_t size)
+{
+	const struct stack_slice *all = whole->slice;
+	int err = 0;
+
+	if (all->len > size * SEGMENTS_MAX)
+		return -EINVAL;
+	if (port_cuts(s, ep, size)) {
+		whole->gso_size = (uint16_t)size;
+		STAT_ADD(s, IS_UDP_OUT, (all->len - 1) / size);
+		return send_tx(s, ep, o, whole);
+	}
+	for (uint32_t at = 0; at < all->len && !err; at += size) {
+		struct stack_tx tx;
+
+		memset(&tx, 0, offsetof(struct stack_tx, slice));
+		tx.payload_len = all->len - at < size ? all->len - at : size;
+		tx.n_slices = 1;
+		tx.slice[0] = (struct stack_slice){ (const uint8_t *)all->data + at, tx.payload_len };
+		err = send_tx(s, ep, o, &tx);
+	}
+	return err;
+}
+
+int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct npp_dgram *d,
+			const union npp_addr *src, const struct stack_slice *slices, unsigned n_slices, uint32_t flags)
 {
 	struct udp_ep *ep = (struct udp_ep *)pub;
 	bool to_peer = npp_addr_is_any(&d->addr) && !npp_addr_is_any(&pub->raddr);
 	const union npp_addr *dst = to_peer ? &pub->raddr : &d->addr;
-	uint16_t dport = to_peer ? pub->rport : d->port;
+	struct udp_out o = { .sport = pub->lport, .dport = to_peer ? pub->rport : d->port, .tos = d->tos,
+			     .ttl = d->ttl, .flags = d->flags };
+	uint32_t segment = NPP_DGRAM_SEG(d->flags);
 	struct stack_tx tx;
-	struct udp_hdr *h;
-	uint8_t ttl;
 	int err;
 
 	memset(&tx, 0, offsetof(struct stack_tx, slice));
 	err = take_payload(&tx, d, slices, n_slices);
-	if (!err && (!dport || !pub->lport))
+	if (!err && (!o.dport || !o.sport))
 		err = -EINVAL;
 	if (!err)
-		err = send_path(s, ep, dst, flags);
+		err = send_path(s, ep, dst, src, flags);
 	if (err)
 		return err;
-	tx.l4_len = sizeof *h;
-	tx.csum_off = offsetof(struct udp_hdr, csum);
-	h = (struct udp_hdr *)(tx.head + STACK_L4_OFF);
-	h->sport = htons(pub->lport);
-	h->dport = htons(dport);
-	h->len = htons((uint16_t)(sizeof *h + d->len));
-	ttl = d->ttl ? d->ttl : route_dst_kind(s, dst) == IP_DST_MULTICAST ? 1 : IP_TTL_DEFAULT;
-	STAT_INC(s, IS_UDP_OUT);
-	return ip_output(s, &ep->path, IP_PROTO_UDP, d->tos, ttl, false, &tx);
+	if (!o.ttl)
+		o.ttl = route_dst_kind(s, dst) == IP_DST_MULTICAST ? 1 : IP_TTL_DEFAULT;
+	if (segment && d->len > segment && n_slices == 1)
+		return send_segments(s, ep, &o, &tx, segment);
+	return send_tx(s, ep, &o, &tx);
+}
+
+int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
+		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags)
+{
+	return stack_udp_send_from(s, ep, d, NULL, slices, n_slices, flags);
 }

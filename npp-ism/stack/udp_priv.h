@@ -18,6 +18,8 @@ struct udp_ep {
 	struct udp_endpoint pub; /* first: what the user sees */
 	uint32_t state;		/* enum udp_ep_state; CHANGING: half made or half gone */
 	uint32_t next;		/* derived: hash chain, members of a reuseport group by user_sock; or free list */
+	uint8_t src_given;	/* path.src was asked for with the last datagram */
+	uint16_t mc_first;	/* derived: its memberships (group.c) */
 	struct ip_path path;	/* to the last destination */
 };
 struct udp_state {

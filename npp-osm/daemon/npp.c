@@ -334,7 +334,7 @@ bool osm_npp_has_addr(const struct npp_osm *o, unsigned a, const union npp_addr 
 {
 	const struct npp_global *g = o->npp[a].global.base;
 
-	if (npp_addr_is_any(addr))
+	if (npp_addr_is_any(addr) || (g && npp_addr_is_multicast(addr)))
 		return true;
 	for (unsigned tries = 0; g && tries < 1000; tries++) {
 		uint32_t seq = atomic_load_explicit(&g->net_seq, memory_order_acquire), n;

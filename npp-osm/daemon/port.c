@@ -108,7 +108,7 @@ static bool shared(const struct npp_osm *o, unsigned i, unsigned a)
 		const struct osm_assoc_rec *x = &o->books->assoc[k];
 
 		if (k != i && x->state != OSM_AS_FREE && x->proto == r->proto && x->port == r->port &&
-		    npp_addr_eq(&x->addr, &r->addr) && ((x->got | o->assoc[k].wait_npps) >> a & 1))
+		    npp_addr_eq(&x->addr, &r->addr) && families(x) == families(r) && ((x->got | o->assoc[k].wait_npps) >> a & 1))
 			return true;
 	}
 	return false;

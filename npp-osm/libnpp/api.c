@@ -419,7 +419,7 @@ static ssize_t send_msg(struct so *so, int fd, const struct msghdr *mh, int flag
 			return -EISCONN;
 		return stream_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, flags);
 	}
-	r = dgram_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, mh->msg_name, mh->msg_namelen, flags);
+	r = dgram_send(so, fd, mh, flags);
 	return r == INT32_MIN ? send_kernel(fd, mh, flags) : r;
 }
 

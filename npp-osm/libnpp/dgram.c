@@ -17,7 +17,8 @@
 #include "shm/lock.h"
 
 #define DGRAM_MAX 65507u
-#define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u)
+#define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u) /* LEN: payload and tail */
+#define SEGMENTS_MAX 128	/* as Linux has it, and the stack */
 #define RING_WAIT_US 500000	/* a first send waits that long for its ring, blocking or not */
 
 static struct npp_udp *udp_of(const struct so *so)
@@ -29,7 +30,7 @@ static struct npp_udp *udp_of(const struct so *so)
 
 /* ---- receive --------------------------------------------------------------------- */
 
-struct found { struct npp_udp_lane *lane; uint32_t tail; const struct npp_dgram *d; uint32_t len, next; };
+struct found { struct npp_udp_lane *lane; uint32_t tail; const struct npp_dgram *d; uint32_t len, flags, next; };
 
 /* The first record of LANE, its header checked. False: empty (or nonsense, then drained). */
 static bool lane_first(struct npp_udp_lane *lane, struct found *f)
@@ -52,12 +53,16 @@ static bool lane_first(struct npp_udp_lane *lane, struct found *f)
 				goto nonsense;
 			continue;
 		}
-		if (len > DGRAM_MAX || RECORD(len) > size - at || RECORD(len) > head - tail)
+		f->flags = *(const volatile uint32_t *)&f->d->flags;
+		if (len > DGRAM_MAX)
+			goto nonsense;
+		f->next = RECORD(len + npp_dgram_tail(f->flags));
+		if (f->next > size - at || f->next > head - tail)
 			goto nonsense;
 		f->lane = lane;
 		f->tail = tail;
 		f->len = len;
-		f->next = tail + RECORD(len);
+		f->next += tail;
 		return true;
 	}
 	return false;
@@ -106,6 +111,16 @@ static size_t scatter(const struct iovec *iov, size_t n, const uint8_t *from, si
 	return done;
 }
 
+/* What comes beside the datagram F. */
+static void take_control(const struct so *so, struct msghdr *mh, const struct found *f)
+{
+	struct npp_dgram d = { .tos = f->d->tos, .ttl = f->d->ttl, .flags = f->flags };
+	union npp_addr local;
+
+	memcpy(local.b, (const uint8_t *)(f->d + 1) + f->len, npp_dgram_tail(f->flags));
+	cmsg_received(so, mh, &d, &local);
+}
+
 /* One datagram from the rings. -EAGAIN: none. */
 static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 {
@@ -122,8 +137,8 @@ static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 
 		from = f.d->addr;
 		addr_out(so, &from, f.d->port, mh->msg_name, &mh->msg_namelen);
-		mh->msg_controllen = 0;
 		mh->msg_flags = k < f.len ? MSG_TRUNC : 0;
+		take_control(so, mh, &f);
 		r = flags & MSG_TRUNC ? (ssize_t)f.len : (ssize_t)k;
 		if (!(flags & MSG_PEEK)) /* release: pairs with the ISM's acquire of rx_tail */
 			atomic_store_explicit(&f.lane->rx_tail, f.next, memory_order_release);
@@ -153,7 +168,7 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
+		return cmsg_error(so, mh);
 	for (;;) {
 		bool kernel_first = so->kpart && (++so->turn & 15) == 15;
 		int err = sock_error(so);
@@ -219,7 +234,7 @@ bool dgram_writable(struct so *so)
 	return false;
 }
 
-struct outgoing { struct npp_dgram d; const struct iovec *iov; int n; };
+struct outgoing { struct npp_dgram d; union npp_addr src; const struct iovec *iov; int n; };
 
 static void gather(uint8_t *to, const struct iovec *iov, int n)
 {
@@ -233,7 +248,7 @@ static void gather(uint8_t *to, const struct iovec *iov, int n)
 static int put(struct so *so, const struct outgoing *o)
 {
 	struct npp_sock *sk = so->sk;
-	uint32_t need = RECORD(o->d.len), size, head, at, skip;
+	uint32_t tail = npp_dgram_tail(o->d.flags), need = RECORD(o->d.len + tail), size, head, at, skip;
 	bool skipped = false;
 	uint8_t *base;
 	int r = sock_lock_take(&sk->tx_lock);
@@ -265,6 +280,7 @@ static int put(struct so *so, const struct outgoing *o)
 		}
 		memcpy(base + at, &o->d, sizeof o->d);
 		gather(base + at + sizeof o->d, o->iov, o->n);
+		memcpy(base + at + sizeof o->d + o->d.len, o->src.b, tail);
 		/* release: pairs with the ISM's acquire of tx_head */
 		atomic_store_explicit(&sk->tx_head, head + need, memory_order_release);
 	}
@@ -342,7 +358,7 @@ static int autobind(struct so *so, int fd, const union npp_addr *peer, uint16_t 
 	}
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_BOUND, memory_order_relaxed);
 	ep_fd_changed(fd, so);
-	return 0;
+	return mcast_bound(so);
 }
 
 static int ensure_ours(struct so *so, int fd)
@@ -382,22 +398,40 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 	return ensure_ours(so, fd);
 }
 
+/* What the socket's options say of it. */
+static void outgoing_options(const struct so *so, struct outgoing *o)
+{
+	uint32_t tt = atomic_load_explicit(&so->sk->tos_ttl, memory_order_relaxed);
+	uint32_t segment = atomic_load_explicit(&so->sk->udp_segment, memory_order_relaxed), hops;
+
+	o->d.tos = (uint8_t)tt;
+	o->d.ttl = (uint8_t)(tt >> 8);
+	o->d.flags = NPP_DGRAM_SEG_FLAGS(segment);
+	if (!npp_addr_is_multicast(&o->d.addr))
+		return;
+	hops = atomic_load_explicit(&so->sk->mc_hops, memory_order_relaxed);
+	o->d.ttl = hops > 1 ? (uint8_t)(hops - 1) : 1;
+	if (hops == 1)
+		o->d.flags |= NPP_DGRAM_HOPS0;
+	if (atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed) & NPP_OPT_MC_NOLOOP)
+		o->d.flags |= NPP_DGRAM_NOLOOP;
+}
+
 /**
- * dgram_send() - one datagram
+ * dgram_send() - one datagram, or as many as UDP_SEGMENT says
  *
  * Return: its length; -EAGAIN; another -errno; or INT_MIN: it is for the kernel
  */
-ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const struct sockaddr *to, socklen_t tolen,
-		   int flags)
+ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 {
-	struct outgoing o = { .iov = iov, .n = n };
-	ssize_t len = iov_total(iov, n);
-	uint32_t tt;
+	struct outgoing o = { .iov = mh->msg_iov, .n = (int)mh->msg_iovlen };
+	ssize_t len = iov_total(o.iov, o.n);
+	uint32_t segment;
 	int r, err;
 
 	if (len < 0)
 		return len;
-	r = destination(so, fd, to, tolen, &o);
+	r = destination(so, fd, mh->msg_name, mh->msg_namelen, &o);
 	if (r != 0)
 		return r == 1 ? INT32_MIN : r;
 	if (len > DGRAM_MAX)
@@ -407,10 +441,14 @@ ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const 
 	err = sock_error(so);
 	if (err)
 		return -err;
-	tt = atomic_load_explicit(&so->sk->tos_ttl, memory_order_relaxed);
 	o.d.len = (uint32_t)len;
-	o.d.tos = (uint8_t)tt;
-	o.d.ttl = (uint8_t)(tt >> 8);
+	outgoing_options(so, &o);
+	r = cmsg_sent(mh, &o.d, &o.src);
+	if (r < 0)
+		return r;
+	segment = NPP_DGRAM_SEG(o.d.flags);
+	if (segment && (uint32_t)len > segment * SEGMENTS_MAX)
+		return -EINVAL;
 	return send_ours(so, fd, &o, flags);
 }
 

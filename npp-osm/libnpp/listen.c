@@ -3,8 +3,8 @@
  *
  * A wildcard address means npp and the kernel: the descriptor stays a kernel socket that
  * is bound and listens, too (loopback reaches it), and accept() takes from both. An
- * address of the NPP means npp only: the descriptor becomes a place-holder. Anything else
- * is the kernel's.
+ * address of the NPP means npp only: the descriptor becomes a place-holder; so does a group, for a
+ * datagram socket. Anything else is the kernel's.
  */
 #include "config.h"
 
@@ -89,6 +89,8 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 		return r;
 	}
 	r = any ? kernel_bind(fd, sa, len, so->sk->lport) : sock_all_placeholder(so, fd);
+	if (r == 0 && so->dgram)
+		r = mcast_bound(so);
 	if (r < 0) {
 		sock_unmake(so, fd, true);
 		return r;
@@ -105,7 +107,7 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
  */
 int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
-	union npp_addr addr;
+	union npp_addr addr, src;
 	uint16_t port;
 	bool any;
 
@@ -119,7 +121,7 @@ int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len
 	sock_ask_v6only(so, fd);
 	if (sock_v6only(so) && npp_addr_is_v4(&addr))
 		return 1; /* the kernel has the words for it */
-	if (any || sock_is_ours_addr(&addr)) {
+	if (any || sock_is_ours_addr(&addr) || (so->dgram && npp_addr_is_multicast(&addr) && sock_route(&addr, &src) >= 0)) {
 		int r, tries = 0;
 
 		do { /* an ephemeral port may be free at the OSM only */

@@ -14,6 +14,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -21,6 +22,10 @@
 
 #include "npp-osm/libnpp/priv.h"
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#define UDP_GRO 104
+#endif
 #define RCVBUF_DEFAULT 131072
 #define SNDBUF_DEFAULT 131072
 #define BUF_MAX (8u << 20)
@@ -28,7 +33,7 @@
 
 /* One value as the table below sees it: in the record, or noted before there is one. */
 enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_FASTOPEN, P_LOWAT, P_TOS, P_TTL,
-	     P_CONST, P_IGNORE, P_REFUSE };
+	     P_FLAG_NOT, P_MC_HOPS, P_SEGMENT, P_CONST, P_IGNORE, P_REFUSE };
 
 static const struct opt {
 	int level, name;
@@ -86,25 +91,32 @@ static const struct opt {
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_FREEBIND, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_TRANSPARENT, P_REFUSE, EPERM, 0, false },
-	{ IPPROTO_IP, IP_RECVERR, P_IGNORE, 0, 0, false },
-	{ IPPROTO_IP, IP_RECVTOS, P_IGNORE, 0, 0, false },
-	{ IPPROTO_IP, IP_RECVTTL, P_IGNORE, 0, 0, false },
-	{ IPPROTO_IP, IP_MULTICAST_TTL, P_IGNORE, 1, 0, false },
-	{ IPPROTO_IP, IP_MULTICAST_LOOP, P_IGNORE, 1, 0, false },
+	{ IPPROTO_IP, IP_RECVERR, P_FLAG, NPP_OPT_RECVERR, 0, false },
+	{ IPPROTO_IP, IP_RECVTOS, P_FLAG, NPP_OPT_RECVTOS, 0, false },
+	{ IPPROTO_IP, IP_RECVTTL, P_FLAG, NPP_OPT_RECVTTL, 0, false },
+	{ IPPROTO_IP, IP_PKTINFO, P_FLAG, NPP_OPT_PKTINFO, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_TTL, P_MC_HOPS, 0, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_LOOP, P_FLAG_NOT, NPP_OPT_MC_NOLOOP, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_ALL, P_FLAG_NOT, NPP_OPT_MC_NOTALL, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_IF, P_IGNORE, 0, 0, false },
+	{ IPPROTO_UDP, UDP_SEGMENT, P_SEGMENT, 0, 0, false },
+	{ IPPROTO_UDP, UDP_GRO, P_FLAG, NPP_OPT_GRO, 0, false },
 	{ IPPROTO_IPV6, IPV6_V6ONLY, P_FLAG, NPP_OPT_V6ONLY, 0, false },
 	{ IPPROTO_IPV6, IPV6_TCLASS, P_TOS, 0, 0, true },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, P_TTL, 0, 64, true },
-	{ IPPROTO_IPV6, IPV6_RECVTCLASS, P_IGNORE, 0, 0, false },
-	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS, P_FLAG, NPP_OPT_RECVTOS, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, P_FLAG, NPP_OPT_RECVTTL, 0, false },
 	{ IPPROTO_IPV6, IPV6_FREEBIND, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_TRANSPARENT, P_REFUSE, EPERM, 0, false },
-	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, P_IGNORE, 1, 0, false },
-	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, P_IGNORE, 1, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, P_MC_HOPS, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, P_FLAG_NOT, NPP_OPT_MC_NOLOOP, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_ALL, P_FLAG_NOT, NPP_OPT_MC_NOTALL, 0, false },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_IF, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, P_IGNORE, 0, 0, false },
-	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, P_FLAG, NPP_OPT_PKTINFO, 0, false },
 	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, P_CONST, IP_PMTUDISC_WANT, 0, false },
-	{ IPPROTO_IPV6, IPV6_RECVERR, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_RECVERR, P_FLAG, NPP_OPT_RECVERR, 0, false },
 };
 
 static const struct opt *find(int level, int name)
@@ -156,6 +168,19 @@ static int set_value(struct so *so, const struct opt *o, int v)
 	switch (o->place) {
 	case P_FLAG:
 		set_flags(so, o->arg, v != 0);
+		return 0;
+	case P_FLAG_NOT:
+		set_flags(so, o->arg, v == 0);
+		return 0;
+	case P_MC_HOPS:
+		if (v < -1 || v > 255)
+			return -EINVAL;
+		SET_WORD(so, mc_hops, mc_hops, v < 0 ? 0 : u + 1);
+		return 0;
+	case P_SEGMENT:
+		if (v < 0 || v > 65535)
+			return -EINVAL;
+		SET_WORD(so, udp_segment, udp_segment, u);
 		return 0;
 	case P_RCVBUF:
 		SET_WORD(so, rcvbuf, rcvbuf, buffer_size(v));
@@ -221,6 +246,14 @@ static int get_value(struct so *so, const struct opt *o)
 	switch (o->place) {
 	case P_FLAG:
 		return (WORD(so, opt_flags, flags) & o->arg) != 0;
+	case P_FLAG_NOT:
+		return (WORD(so, opt_flags, flags) & o->arg) == 0;
+	case P_MC_HOPS:
+		v = WORD(so, mc_hops, mc_hops);
+		return v ? (int)v - 1 : 1;
+	case P_SEGMENT:
+		v = WORD(so, udp_segment, udp_segment);
+		break;
 	case P_RCVBUF:
 		v = WORD(so, rcvbuf, rcvbuf);
 		break;
@@ -354,6 +387,8 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 	else
 		return -EINVAL;
 	r = set_value(so, o, v);
+	if (r == 0 && o->place == P_FLAG_NOT && o->arg == NPP_OPT_MC_NOTALL)
+		mcast_tell(so);
 	if (r == 0 && o->tell && so->sk && so->sk->type != NPP_SOCK_LISTENER &&
 	    (so->dgram || stream_state(so) == ST_UP || stream_state(so) == ST_CONNECTING))
 		sock_look(so, NPP_IN_OPT);
@@ -367,6 +402,11 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 
 	if (!so || so->kind == SO_EPOLL || so->kind == SO_INTERNAL)
 		return R->setsockopt(fd, level, name, val, len);
+	r = so->dgram ? mcast_set(so, fd, level, name, val, len) : 1;
+	if (r != 1) {
+		errno = r < 0 ? -r : saved;
+		return r < 0 ? -1 : 0;
+	}
 	if (so->kind == SO_KERNEL_YET || so->kpart) {
 		r = R->setsockopt(fd, level, name, val, len);
 		if (r < 0)

@@ -46,7 +46,7 @@ struct so_opts {
 	uint32_t flags;		/* NPP_OPT_* */
 	uint32_t rcvbuf, sndbuf, linger, keep_idle, keep_intvl, keep_cnt, user_timeout_ms, tos_ttl;
 	uint32_t rcvlowat, rcvtimeo_ms, sndtimeo_ms;
-	uint32_t cc, max_pace, fastopen;
+	uint32_t cc, max_pace, fastopen, mc_hops, udp_segment;
 };
 
 /* Type-stable: freed objects are used again as objects, never as anything else, so that
@@ -64,6 +64,7 @@ struct so {
 	_Atomic uint32_t turn;	/* fairness between npp and the kernel part */
 	struct so_opts opt;
 	struct ep *ep;		/* SO_EPOLL */
+	struct mc_wait *mc_wait;	/* groups joined before bind(); under fd_lock */
 	struct so *next;	/* free list */
 };
 
@@ -277,13 +278,23 @@ ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n);
 bool stream_writable(struct so *so);
 uint32_t stream_readable(const struct so *so);
 ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
-ssize_t dgram_send(struct so *so, int fd, const struct iovec *iov, int n, const struct sockaddr *to, socklen_t tolen,
-		   int flags);
+ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
 bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
 ssize_t iov_total(const struct iovec *iov, int n);
 int sock_lock_take(npp_lock_t *l);
+
+/* ---- cmsg.c */
+void cmsg_received(const struct so *so, struct msghdr *mh, const struct npp_dgram *d, const union npp_addr *local);
+ssize_t cmsg_error(struct so *so, struct msghdr *mh);
+int cmsg_sent(const struct msghdr *mh, struct npp_dgram *d, union npp_addr *src);
+
+/* ---- mcast.c */
+int mcast_set(struct so *so, int fd, int level, int name, const void *val, socklen_t len);
+int mcast_bound(struct so *so);			/* under fd_lock */
+void mcast_forget(struct so *so);
+void mcast_tell(struct so *so);
 
 /* ---- listen.c, connect.c ------------------------------------------------------------------------------------- */
 int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);

@@ -140,6 +140,8 @@ static bool pick_route(const struct npp_global *g, struct route_pick *p)
 		}
 		offer_source(p, a, on_link);
 	}
+	if (p->prefix < 0 && p->src_score && npp_addr_is_multicast(p->dst))
+		p->prefix = 0; /* groups need no route */
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq;
 }
@@ -289,6 +291,8 @@ static void copy_options(const struct so_opts *o, struct npp_sock *sk)
 	PUT(cc, cc);
 	PUT(max_pace, max_pace);
 	PUT(fastopen, fastopen);
+	PUT(mc_hops, mc_hops);
+	PUT(udp_segment, udp_segment);
 #undef PUT
 }
 

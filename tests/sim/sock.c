@@ -212,7 +212,8 @@ static bool op_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 
 /* ---- datagrams ------------------------------------------------------------------------------------ */
 
-static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload);
+static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
+			 const void *payload);
 
 static void op_udp_error(void *arg, struct udp_endpoint *ep, int err)
 {
@@ -232,7 +233,8 @@ const struct stack_ops sim_ops = {
 /* What every datagram begins with. */
 struct udp_head { uint32_t prog, nr, len; };
 
-static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload)
+static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
+			 const void *payload)
 {
 	struct iop *p = arg;
 	struct world *w = world_of(p);
@@ -240,6 +242,7 @@ static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dg
 	struct udp_app *u = &w->udp[prog % PLAN_PROGS];
 	struct udp_head h;
 
+	(void)to;
 	iop_may_die(p);
 	if (prog >= PLAN_PROGS || !u->on || u->to != p->npp || d->len < sizeof h)
 		sim_fail(w, "udp-port", "port %u len %u", ep->lport, d->len);

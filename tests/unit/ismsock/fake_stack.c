@@ -351,10 +351,19 @@ struct udp_endpoint *stack_udp(struct stack *s, uint32_t i)
 	return i < ISM_FAKE_LISTENERS && s->u_used[i] ? &s->u[i] : NULL;
 }
 
-int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
-		   const struct stack_slice *sl, unsigned n, uint32_t flags)
+int stack_udp_members(struct stack *s, struct udp_endpoint *ep, const struct npp_member *m, unsigned n)
+{
+	MUST(s->u_used[ep->index]);
+	for (unsigned i = 0; i < n; i++)
+		MUST(m[i].n_sources <= NPP_SOCK_SOURCES);
+	return 0;
+}
+
+int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
+			const union npp_addr *src, const struct stack_slice *sl, unsigned n, uint32_t flags)
 {
 	(void)flags;
+	(void)src;
 	MUST(s->u_used[ep->index]);
 	MUST(n <= 1 && (n == 0 ? d->len == 0 : sl->len == d->len) && d->len <= 65507);
 	if (n)
@@ -511,5 +520,5 @@ void fake_udp_in(struct stack *s, struct udp_endpoint *ep, uint16_t port, const 
 {
 	struct npp_dgram d = { .len = len, .port = port, .ttl = 64, .addr = npp_addr_v4(0x0200000a) };
 
-	s->env->ops->udp_input(s->env->arg, ep, &d, data);
+	s->env->ops->udp_input(s->env->arg, ep, &d, &ep->laddr, data);
 }

@@ -91,6 +91,22 @@ START_TEST(hosts_that_share_own_a_port_together)
 }
 END_TEST
 
+START_TEST(families_do_not_overlap)
+{
+	union npp_addr any6 = { .q = { 0, 0 } }, group = npp_addr_v4(htonl(0xef010203));
+	uint16_t port = 80;
+
+	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any6, GRANT_V6ONLY, &port), 0);
+	ck_assert_int_eq(take(1, &any, 80), 0);		/* :: with IPV6_V6ONLY beside 0.0.0.0 */
+	ck_assert_int_eq(take(2, &any6, 80), -EADDRINUSE);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any6, 0, 80), -ENOENT);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any6, GRANT_V6ONLY, 80), 0);
+	ck_assert_int_eq(take(2, &any6, 80), -EADDRINUSE); /* :: takes IPv4, too */
+	ck_assert_int_eq(take(0, &group, 80), 0);	/* a group is nobody's alone */
+	ck_assert_int_eq(take(2, &group, 80), 0);
+}
+END_TEST
+
 START_TEST(one_host_may_ask_twice)
 {
 	union npp_addr any6 = { .q = { 0, 0 } };
@@ -100,13 +116,13 @@ START_TEST(one_host_may_ask_twice)
 	ck_assert_int_eq(take(0, &any, 80), 0);
 	ck_assert_int_eq(take(0, &any6, 80), 0);
 	ck_assert_uint_eq(grants_count(g), 3); /* 0.0.0.0 and :: are two */
-	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &a1, 80), 0);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &a1, 0, 80), 0);
 	ck_assert(bit(0, 80));
-	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any6, 80), 0);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any6, 0, 80), 0);
 	ck_assert(bit(0, 80));
-	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any, 80), 0);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any, 0, 80), 0);
 	ck_assert(!bit(0, 80));
-	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any6, 80), -ENOENT);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any6, 0, 80), -ENOENT);
 }
 END_TEST
 
@@ -118,7 +134,7 @@ START_TEST(protocols_do_not_mix)
 	ck_assert_int_eq(grants_take(g, 1, IPPROTO_UDP, &any, false, &port), 0);
 	ck_assert(bit(0, 53) && bit(1, 53));
 	ck_assert_int_eq(grants_take(g, 1, IPPROTO_ICMP, &any, false, &port), -EPROTONOSUPPORT);
-	ck_assert_int_eq(grants_release(g, 0, IPPROTO_UDP, &any, 53), -ENOENT);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_UDP, &any, 0, 53), -ENOENT);
 }
 END_TEST
 
@@ -136,7 +152,7 @@ START_TEST(ephemeral_ports_are_all_different_until_none_is_left)
 	ck_assert_uint_eq(bits(), n);
 	port = 0;
 	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, false, &port), -EADDRINUSE);
-	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any, 50000), 0);
+	ck_assert_int_eq(grants_release(g, 0, IPPROTO_TCP, &any, 0, 50000), 0);
 	ck_assert_int_eq(grants_take(g, 0, IPPROTO_TCP, &any, false, &port), 0);
 	ck_assert_uint_eq(port, 50000);
 }
@@ -175,14 +191,14 @@ START_TEST(bits_follow_the_grants_whatever_happens)
 		if (rng >> 40 & 1)
 			take(host, a, port);
 		else if (rng >> 41 & 15)
-			grants_release(g, host, IPPROTO_TCP, a, port);
+			grants_release(g, host, IPPROTO_TCP, a, 0, port);
 		else
 			grants_release_host(g, host);
 	}
 	for (uint16_t p = 1; p <= 60; p++)
 		for (uint32_t h = 0; h < 8; h++)
 			for (unsigned i = 0; i < 2; i++)
-				owned[p] += grants_release(g, h, IPPROTO_TCP, i ? &a1 : &a2, p) == 0;
+				owned[p] += grants_release(g, h, IPPROTO_TCP, i ? &a1 : &a2, 0, p) == 0;
 	ck_assert_uint_eq(grants_count(g), 0);
 	ck_assert_uint_eq(bits(), 0);
 	for (uint16_t p = 1; p <= 60; p++)
@@ -230,6 +246,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, two_hosts_cannot_own_the_same_port);
 	tcase_add_test(t, hosts_that_share_own_a_port_together);
+	tcase_add_test(t, families_do_not_overlap);
 	tcase_add_test(t, one_host_may_ask_twice);
 	tcase_add_test(t, protocols_do_not_mix);
 	tcase_add_test(t, ephemeral_ports_are_all_different_until_none_is_left);

@@ -163,6 +163,40 @@ const struct ip6_hdr_w *rig_ip6(const struct rig_frame *f)
 	return f->len >= 54 && f->data[12] == 0x86 && f->data[13] == 0xdd ? (const void *)(f->data + 14) : NULL;
 }
 
+/* IGMP and MLD: hop limit 1, router alert, the right Ethernet group, checksums (RFC 3376, 4; RFC 3810, 5). */
+static bool take_talk(struct rig *r, const struct rig_frame *f)
+{
+	static const uint8_t alert4[4] = { 148, 4, 0, 0 }, alert6[8] = { 58, 0, 5, 2, 0, 0, 1, 0 };
+	const uint8_t *ip = f->data + 14;
+	struct rig_talk *t = &r->talk[r->n_talks % RIG_TALKS];
+	bool v4 = f->len > 38 && rig_ip(f) && ip[9] == 2;
+
+	if (!v4 && !(f->len > 62 && rig_ip6(f) && ip[6] == 0))
+		return false;
+	*t = (struct rig_talk){ .iop = f->iop, .len = f->len - (v4 ? 38 : 62) };
+	must_be(t->len >= 8 && t->len <= sizeof t->l4);
+	memcpy(t->l4, f->data + f->len - t->len, t->len);
+	if (v4) {
+		must_be(ip[0] == 0x46 && ip[8] == 1 && memcmp(ip + 20, alert4, 4) == 0);
+		must_be(npp_csum_finish(npp_csum_add(ip, 24, 0)) == 0);
+		must_be(ip[2] * 256 + ip[3] == (int)f->len - 14);
+		t->src = npp_addr_v4(0);
+		t->dst = npp_addr_v4(0);
+		memcpy(&t->src.w[3], ip + 12, 4);
+		memcpy(&t->dst.w[3], ip + 16, 4);
+		must_be(f->data[0] == 1 && f->data[2] == 0x5e && memcmp(f->data + 4, ip + 18, 2) == 0);
+		must_be(npp_csum_finish(npp_csum_add(t->l4, t->len, 0)) == 0);
+	} else {
+		must_be(ip[7] == 1 && memcmp(ip + 40, alert6, 8) == 0 && ip[4] * 256 + ip[5] == (int)f->len - 54);
+		memcpy(t->src.b, ip + 8, 16);
+		memcpy(t->dst.b, ip + 24, 16);
+		must_be(f->data[0] == 0x33 && memcmp(f->data + 2, ip + 36, 4) == 0);
+		must_be(npp_csum_finish(npp_csum_add(t->l4, t->len, npp_csum_pseudo(&t->src, &t->dst, 58, t->len))) == 0);
+	}
+	r->n_talks++;
+	return true;
+}
+
 static void rig_tx(void *arg, unsigned port, const struct stack_tx *tx)
 {
 	struct rig_node *n = arg;
@@ -186,7 +220,10 @@ static void rig_tx(void *arg, unsigned port, const struct stack_tx *tx)
 	must_be(len == head + tx->payload_len);
 	f->len = len;
 	must_be(memcmp(f->data + 6, r->g->port[port].mac, 6) == 0);
-	if (rig_ip(f))
+	if (take_talk(r, f)) {
+		free(f->data);
+		r->n_frames--;
+	} else if (rig_ip(f))
 		check_ip4(r, f);
 	else if (rig_ip6(f))
 		check_ip6(r, f);
@@ -266,18 +303,28 @@ static bool rig_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 	return true;
 }
 
-static void rig_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const void *payload)
+static void rig_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
+			  const void *payload)
 {
 	struct rig_node *n = arg;
 	struct rig *r = n->rig;
 	struct rig_dgram *g;
 
+	(void)to;
 	if (r->lax && r->n_dgrams == RIG_DGRAMS)
 		rig_forget(r);
 	must_be(r->n_dgrams < RIG_DGRAMS);
 	g = &r->dgram[r->n_dgrams++];
 	*g = (struct rig_dgram){ .iop = n->iop, .ep = ep->index, .d = *d, .data = must(d->len) };
 	memcpy(g->data, payload, d->len);
+}
+
+static void rig_groups(void *arg, const struct npp_groups *g)
+{
+	struct rig_node *n = arg;
+
+	n->rig->groups = *g;
+	n->rig->n_groups++;
 }
 
 static void rig_udp_error(void *arg, struct udp_endpoint *ep, int err)
@@ -297,7 +344,7 @@ static void rig_autoconf(void *arg, const struct npp_autoconf *a)
 }
 
 static const struct stack_ops rig_ops = {
-	.autoconf = rig_autoconf,
+	.autoconf = rig_autoconf, .groups = rig_groups,
 	.tx = rig_tx, .ipc = rig_ipc_out, .random = rig_random, .accept = rig_accept,
 	.accept_room = rig_accept_room, .event = rig_event, .rx_grow = rig_rx_grow,
 	.udp_input = rig_udp_input, .udp_error = rig_udp_error,

@@ -26,6 +26,9 @@
 
 struct rig_frame { unsigned iop, port; uint32_t len; struct vnet_hdr vnet; uint8_t *data; };
 struct rig_ipc { unsigned from, to; enum npp_rec_kind kind; struct npp_frame_rec rec; uint32_t len; uint8_t *data; };
+/* An IGMP or MLD message: kept apart from other frames, checked in full. */
+struct rig_talk { unsigned iop; union npp_addr src, dst; uint32_t len; uint8_t l4[1400]; };
+#define RIG_TALKS 64
 struct rig_dgram { unsigned iop; uint32_t ep; struct npp_dgram d; uint8_t *data; };
 
 struct rig;
@@ -55,6 +58,10 @@ struct rig {
 	unsigned ipc_count[NPP_REC_KINDS];
 	struct rig_dgram dgram[RIG_DGRAMS];
 	unsigned n_dgrams;
+	struct rig_talk talk[RIG_TALKS];	/* the last ones; number i stands at i % RIG_TALKS */
+	unsigned n_talks;
+	struct npp_groups groups;	/* last told, and how often */
+	unsigned n_groups;
 	struct npp_autoconf autoconf;	/* last told, and how often */
 	unsigned n_autoconf;
 	bool hold_ipc;			/* rig_run() leaves IPC records where they are */
