@@ -384,6 +384,9 @@ enum tcp_ref_kind { TCP_REF_CONN = 0, TCP_REF_SYN = 1, TCP_REF_TW = 2 };
 #define TCP_REF_KIND(r) ((r) >> 30)
 #define TCP_REF_IDX(r) ((r) & 0x3fffffffu)
 
+/* The hash of a flow, worked out when its frame was looked at ahead. Pure knowledge: never wrong. */
+struct tcp_ahead_hash { uint32_t la, ra, ports, hash; };
+
 struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; derived */
 
 struct tcp_state {
@@ -401,6 +404,8 @@ struct tcp_state {
 	uint32_t tw_head, tw_tail;	/* oldest, newest */
 	struct wheel_timer tw_timer;
 	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
+	uint32_t ahead_next;		/* in `ahead`: where the next frame's should stand */
+	struct tcp_ahead_hash ahead[STACK_AHEAD];	/* IPv4 */
 	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
 	uint32_t challenge_s, challenge_left;	/* this second, and how many challenge ACKs it still allows */
 	uint32_t lbucket[TCP_LISTEN_BUCKETS];
@@ -503,6 +508,8 @@ void tcp_listener_remove(struct stack *s, struct tcp_lsn *l);
 
 /* ---- tcp_ahead.c: behind stack_prefetch() --------------------------------------------------------------------------- */
 
+/* tcp_hash() of PKT, which may be known already. */
+uint32_t tcp_ahead_hash(struct stack *s, const struct pkt *pkt, const struct tcp_seg *seg);
 /* Fetches the records of the N <= STACK_AHEAD frames; how many there were. */
 unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n);
 
@@ -620,7 +627,15 @@ void tcp_challenge(struct stack *s, struct tcb *t);
 bool tcp_challenge_allowed(struct stack *s);
 void tcp_send_syn(struct stack *s, struct tcb *t);	/* SYN or SYN-ACK, by state */
 void tcp_send_first_syn(struct stack *s, struct tcb *t);	/* and the timer runs */
-uint32_t tcp_unsent(const struct tcb *t);	/* bytes that the user has written and that were never sent */
+/* Bytes that the user has written and that were never sent. */
+static inline uint32_t tcp_unsent(const struct tcb *t)
+{
+	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
+
+	if (t->flags & TF_FIN_SENT || !seq_gt(end, off) || !t->c.tx.base)
+		return 0;
+	return end - off;
+}
 void tcp_put_payload(struct tcp_out *o, const struct stack_ring *r, uint32_t off, uint32_t len, uint16_t mss);
 void tcp_send_reset(struct stack *s, struct tcb *t);
 void tcp_send_probe(struct stack *s, struct tcb *t);	/* an empty segment that asks for an ACK */

@@ -3,8 +3,8 @@
  *
  * With more connections than a cache holds each segment waits for its bucket and then for four
  * or five lines of its TCB, one after the other. For a batch these waits can overlap: first all
- * buckets are fetched, then all records. Nothing is changed and nothing believed: what is read
- * here only decides which memory is fetched.
+ * buckets are fetched, then all records. Nothing is believed: what is read
+ * here decides which memory is fetched, and the hash is kept with what it was made from.
  */
 #include "config.h"
 
@@ -16,12 +16,14 @@
 /* Fewer connections than that stay in the cache by themselves. */
 #define AHEAD_MIN_CONNS 4096u
 
-/* Hash of the flow of FRAME; false: not TCP in a plain IP header. */
-static bool flow_hash(const struct stack *s, const uint8_t *frame, uint32_t len, uint32_t *hash)
+/* Hash of the flow of FRAME, of an IPv4 one also into KNOWN; false: not TCP in a plain IP header. */
+static bool flow_hash(const struct stack *s, const uint8_t *frame, uint32_t len, struct tcp_ahead_hash *known,
+		      uint32_t *hash)
 {
 	const struct eth_hdr *eth = (const struct eth_hdr *)frame;
 	const struct tcp_hdr *t;
 	union npp_addr src, dst;
+	uint16_t sport, dport;
 
 	if (len < ETH_HDR_LEN + sizeof(struct ip4_hdr) + TCP_HDR_MIN)
 		return false;
@@ -44,8 +46,25 @@ static bool flow_hash(const struct stack *s, const uint8_t *frame, uint32_t len,
 	} else {
 		return false;
 	}
-	*hash = tcp_hash(s, &dst, ntohs(t->dport), &src, ntohs(t->sport));
+	sport = ntohs(t->sport);
+	dport = ntohs(t->dport);
+	*hash = tcp_hash(s, &dst, dport, &src, sport);
+	if (npp_addr_is_v4(&dst))
+		*known = (struct tcp_ahead_hash){ dst.w[3], src.w[3], (uint32_t)dport << 16 | sport, *hash };
 	return true;
+}
+
+uint32_t tcp_ahead_hash(struct stack *s, const struct pkt *pkt, const struct tcp_seg *seg)
+{
+	struct tcp_state *tcp = s->tcp;
+	const struct tcp_ahead_hash *k = &tcp->ahead[tcp->ahead_next % STACK_AHEAD];
+
+	if (npp_addr_is_v4(&pkt->dst) && k->ports == ((uint32_t)seg->dport << 16 | seg->sport) &&
+	    k->la == pkt->dst.w[3] && k->ra == pkt->src.w[3]) {
+		tcp->ahead_next++;
+		return k->hash;
+	}
+	return tcp_hash(s, &pkt->dst, seg->dport, &pkt->src, seg->sport);
 }
 
 /* The first END bytes at P, which the processor fetches while we go on. */
@@ -57,13 +76,14 @@ static void fetch(const void *p, size_t end)
 
 unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
 {
-	const struct tcp_state *tcp = s->tcp;
+	struct tcp_state *tcp = s->tcp;
 	const uint32_t *bucket[STACK_AHEAD];
 	unsigned found = 0, fetched = 0;
 	uint32_t hash;
 
+	tcp->ahead_next = 0;
 	for (unsigned i = 0; i < n; i++)
-		if (flow_hash(s, frame[i], len[i], &hash)) {
+		if (flow_hash(s, frame[i], len[i], &tcp->ahead[found], &hash)) {
 			bucket[found] = &tcp->bucket[hash & tcp->bucket_mask];
 			__builtin_prefetch(bucket[found++]);
 		}

@@ -491,7 +491,7 @@ void tcp_input(struct stack *s, const struct pkt *pkt)
 	if (!tcp_seg_parse(s, pkt, &seg))
 		return;
 	STAT_ADD(s, IS_TCP_SEGS_IN, seg.len > seg.unit && seg.unit ? (seg.len + seg.unit - 1u) / seg.unit : 1);
-	seg.hash = tcp_hash(s, &pkt->dst, seg.dport, &pkt->src, seg.sport);
+	seg.hash = tcp_ahead_hash(s, pkt, &seg);
 	ref = tcp_lookup(s, seg.hash, &pkt->dst, seg.dport, &pkt->src, seg.sport);
 	if (ref != TCP_NONE) {
 		switch (TCP_REF_KIND(ref)) {

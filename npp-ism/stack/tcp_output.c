@@ -207,16 +207,6 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 	return len + fin;
 }
 
-/* Bytes that the user has written and that were never sent. */
-uint32_t tcp_unsent(const struct tcb *t)
-{
-	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
-
-	if (t->flags & TF_FIN_SENT || !seq_gt(end, off) || !t->c.tx.base)
-		return 0;
-	return end - off;
-}
-
 static bool fin_due(const struct tcb *t)
 {
 	return (t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN && t->c.state != TCP_ST_SYN_RECEIVED;
