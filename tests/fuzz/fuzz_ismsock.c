@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * fuzz_ismsock.c - messages and memory of a hostile host under a socket ISM
+ * options: -max_len=8192 -len_control=0
  * links with: tests/unit/ismsock/mad.c tests/unit/ismsock/env.c tests/unit/ismsock/fake_stack.c
  *
  * Input: the numbers from which tests/unit/ismsock/mad.c makes its decisions, two bytes each;

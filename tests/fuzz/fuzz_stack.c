@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * fuzz_stack.c - anything the network, another IOP or time can do to live stacks
+ * options: -max_len=4096 -len_control=0
  * links with: tests/unit/stack/ip_rig.c
  *
- * Two stacks of one NPP with a TCP listener, UDP endpoints, an established connection,
- * pending fragments. Input: a list of steps, each two bytes of kind and flags, two bytes of length,
+ * Two stacks of one NPP with a TCP listener, UDP endpoints, an established connection of each
+ * family, pending fragments. Input: a list of steps, each two bytes of kind and flags, two bytes of length,
  * and data: frames (optionally with lengths, checksums, sequence numbers put right), IPC
  * records, passing time, a successor, calls of the user. What must hold: no byte
  * outside a frame is read, every frame that leaves is sound (ip_rig.c checks it), the pools
@@ -40,18 +41,88 @@ static struct rig_pkt p;
 
 /* ---- the scene -------------------------------------------------------------------------- */
 
-static void last_tcp(uint32_t *seq, uint32_t *ack)
+static void last_tcp(bool v6, uint32_t *seq, uint32_t *ack)
 {
 	for (unsigned i = r->n_frames; i-- > 0;) {
 		const struct ip4_hdr *h = rig_ip(&r->frame[i]);
-		const struct tcp_hdr *t = (const struct tcp_hdr *)rig_l4(&r->frame[i]);
+		const struct ip6_hdr_w *h6 = rig_ip6(&r->frame[i]);
+		uint32_t l4 = v6 ? 54 : 34;
+		const struct tcp_hdr *t = (const struct tcp_hdr *)(r->frame[i].data + l4);
 
-		if (!h || h->proto != 6)
+		if (v6 ? !h6 || h6->next != 6 : !h || h->proto != 6)
 			continue;
-		*seq = ntohl(t->seq) + (r->frame[i].len - 34 - (t->off >> 4) * 4u) + (t->flags & TCPF_SYN ? 1 : 0);
+		*seq = ntohl(t->seq) + (r->frame[i].len - l4 - (t->off >> 4) * 4u) + (t->flags & TCPF_SYN ? 1 : 0);
 		*ack = ntohl(t->ack);
 		return;
 	}
+}
+
+/* ---- IPv6 ------------------------------------------------------------------------------- */
+
+static const uint8_t us6[16] = { 0xfd, [15] = 1 }, peer6[16] = { 0xfd, [15] = 0x64 };
+
+static void ip6_begin(uint8_t next)
+{
+	struct ip6_hdr_w h = { .vtf = htonl(6u << 28), .next = next, .hops = 255 };
+
+	rig_eth(&p, rig_mac, rig_peer_mac, ETH_P_IP6);
+	memcpy(h.src, peer6, 16);
+	memcpy(h.dst, us6, 16);
+	rig_put(&p, &h, sizeof h);
+	p.l4 = p.len;
+}
+
+/* Where the transport begins; 0: there is none, or only a part of it. */
+static uint32_t ip6_l4(uint8_t *proto)
+{
+	struct ip6_walk w;
+
+	*proto = p.b[14 + 6];
+	if (!ip6_walk(p.b + 14, 40, p.len - 14, *proto, 6, &w) || w.fragment)
+		return 0;
+	*proto = w.proto;
+	return 14 + w.off;
+}
+
+static void ip6_fix(bool l4)
+{
+	uint16_t n = htons((uint16_t)(p.len - 54)), sum = 0;
+	union npp_addr s, d;
+	uint8_t proto;
+	uint32_t at = ip6_l4(&proto), off = proto == 6 ? 16 : proto == 17 ? 6 : 2;
+
+	memcpy(p.b + 14 + 4, &n, 2);
+	if (!l4 || !at || at + off + 2 > p.len || (proto != 6 && proto != 17 && proto != 58))
+		return;
+	memcpy(s.b, p.b + 22, 16);
+	memcpy(d.b, p.b + 38, 16);
+	memcpy(p.b + at + off, &sum, 2);
+	sum = npp_csum_finish(npp_csum_add(p.b + at, p.len - at, npp_csum_pseudo(&s, &d, proto, p.len - at)));
+	memcpy(p.b + at + off, &sum, 2);
+}
+
+static void tcp6(uint16_t sport, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len)
+{
+	struct tcp_hdr t = { .sport = htons(sport), .dport = htons(80), .seq = htonl(seq), .ack = htonl(ack),
+			     .off = 0x50, .flags = flags, .wnd = htons(60000) };
+
+	ip6_begin(6);
+	rig_put(&p, &t, sizeof t);
+	rig_put_pattern(&p, 0, len);
+	ip6_fix(true);
+}
+
+/* Neighbour discovery of TYPE about TARGET, with the option OPT. */
+static void nd(uint8_t type, uint32_t flags, const uint8_t *target, uint8_t opt)
+{
+	struct icmp4_hdr h = { .type = type, .rest = htonl(flags) };
+	uint8_t o[8] = { opt, 1, 2, 9, 9, 9, 9, 9 };
+
+	ip6_begin(58);
+	rig_put(&p, &h, sizeof h);
+	rig_put(&p, target, 16);
+	rig_put(&p, o, sizeof o);
+	ip6_fix(true);
 }
 
 static void listeners(void)
@@ -67,6 +138,29 @@ static void listeners(void)
 	}
 }
 
+/* An address of the other family, its neighbour, and a connection. */
+static void scene6(void)
+{
+	struct npp_global *g = r->g;
+	struct npp_flow_key key = { .proto = 6, .sport = htons(40000), .dport = htons(80) };
+	uint32_t seq = 0, ack = 0;
+	unsigned iop;
+
+	memcpy(key.src.b, peer6, 16);
+	memcpy(key.dst.b, us6, 16);
+	nd(135, 0, us6, 1);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	iop = npp_hash_iop(&g->prog[0], &key);
+	tcp6(40000, TCPF_SYN, 1000, 0, 0);
+	rig_in(r, iop, &p);
+	rig_run(r);
+	last_tcp(true, &seq, &ack);
+	tcp6(40000, TCPF_ACK, 1001, seq, 0);
+	rig_in(r, iop, &p);
+	rig_run(r);
+}
+
 static void scene(void)
 {
 	struct npp_flow_key key = { .src = rig_addr(RIG_PEER), .dst = rig_addr(RIG_US), .proto = 6,
@@ -76,16 +170,20 @@ static void scene(void)
 
 	r = rig_new(2);
 	r->lax = true;
+	memcpy(r->g->addr[r->g->n_addrs].addr.b, us6, 16);
+	r->g->addr[r->g->n_addrs++].prefix_len = 64;
+	atomic_fetch_add(&r->g->net_seq, 2);
 	listeners();
 	rig_know(r, RIG_PEER, rig_peer_mac);
 	iop = npp_hash_iop(&r->g->prog[0], &key);
 	rig_tcp(&p, RIG_PEER, 40000, RIG_US, 80, TCPF_SYN, 1000, 0, 0);
 	rig_in(r, iop, &p);
 	rig_run(r);
-	last_tcp(&seq, &ack);
+	last_tcp(false, &seq, &ack);
 	rig_tcp(&p, RIG_PEER, 40000, RIG_US, 80, TCPF_ACK, 1001, seq, 0);
 	rig_in(r, iop, &p);
 	rig_run(r);
+	scene6();
 	rig_udp(&p, RIG_PEER, 7, RIG_US, 53, 3000);
 	p.b[18] = 0, p.b[19] = 42;
 	for (unsigned i = 0; i < 2; i++) {
@@ -139,16 +237,26 @@ static void all_is_over(void)
 
 /* ---- steps ------------------------------------------------------------------------------------ */
 
-static void fix_tcp(uint32_t len)
+static void fix_tcp(bool v6, uint32_t len)
 {
 	struct tcp_hdr *t = (struct tcp_hdr *)(p.b + p.l4);
 	uint32_t seq = 0, ack = 0;
 
 	if (len < p.l4 + sizeof *t)
 		return;
-	last_tcp(&seq, &ack);
+	last_tcp(v6, &seq, &ack);
 	t->seq = htonl(ack + (uint32_t)(int16_t)ntohl(t->seq));
 	t->ack = htonl(seq + (uint32_t)(int16_t)ntohl(t->ack));
+}
+
+static void fix6(unsigned flags)
+{
+	uint8_t proto;
+
+	p.l4 = ip6_l4(&proto);
+	if ((flags & F_FOLLOW) && p.l4 && proto == 6)
+		fix_tcp(true, p.len);
+	ip6_fix(flags & F_FIX_L4);
 }
 
 static void fix(unsigned flags)
@@ -156,11 +264,15 @@ static void fix(unsigned flags)
 	struct ip4_hdr *h = (struct ip4_hdr *)(p.b + 14);
 	uint32_t hlen = (h->vhl & 15u) * 4;
 
+	if (p.len >= 54 && h->vhl >> 4 == 6) {
+		fix6(flags);
+		return;
+	}
 	if (p.len < 34 || h->vhl >> 4 != 4 || hlen < 20 || 14 + hlen > p.len)
 		return;
 	p.l4 = 14 + hlen;
 	if ((flags & F_FOLLOW) && h->proto == 6)
-		fix_tcp(p.len);
+		fix_tcp(false, p.len);
 	if ((flags & F_FIX_L4) && ((h->proto == 6 && p.len >= p.l4 + 20) || (h->proto == 17 && p.len >= p.l4 + 8) ||
 				   (h->proto == 1 && p.len >= p.l4 + 8)))
 		rig_l4_csum(&p);
@@ -179,7 +291,7 @@ static void step_frame(unsigned flags, const uint8_t *data, uint32_t len)
 		fix(flags);
 	if (flags & F_VOUCHED)
 		rec.vnet.flags = VNET_F_DATA_VALID;
-	if ((flags & F_SHORT) && p.len > 34 && rig_cut(&p, 68 + data[len - 1] * 4u, data[0] % 8, &f))
+	if ((flags & F_SHORT) && p.len > 34 && p.b[12] == 8 && p.b[13] == 0 && rig_cut(&p, 68 + data[len - 1] * 4u, data[0] % 8, &f))
 		p = f;
 	rec.len = p.len;
 	rig_in_raw(r, iop, &rec, p.b, p.len);
@@ -425,6 +537,96 @@ static void seed_local(struct seed *s)
 	put(s, STEP_NET, 0, (uint8_t[]){ 2 }, 1);
 }
 
+static void seed_tcp6(struct seed *s, unsigned iop)
+{
+	static const uint8_t flags[] = { TCPF_ACK | TCPF_PSH, TCPF_ACK | TCPF_ECE, TCPF_ACK | TCPF_FIN, TCPF_SYN, TCPF_RST };
+
+	for (unsigned i = 0; i < 5; i++) {
+		tcp6(40000, flags[i], i * 50 % 120, 0, i % 2 ? 0 : 100);
+		put_pkt(s, iop | F_FIX_IP | F_FIX_L4 | F_FOLLOW);
+		put(s, STEP_TCP, iop, (uint8_t[]){ 3, (uint8_t)(i % 2), 9 }, 3);
+	}
+	tcp6(41000, TCPF_SYN, 77, 0, 0);
+	put_pkt(s, iop | F_FIX_IP | F_FIX_L4);
+	put(s, STEP_TIME, 0, p.b, 20);
+}
+
+static void seed_nd(struct seed *s)
+{
+	static const uint8_t other[16] = { 0xfd, [15] = 0x70 };
+	struct { uint8_t type, code; uint16_t csum; uint8_t hops, flags; uint16_t life; uint32_t reach, retrans; } ra = {
+		.type = 134, .hops = 64, .life = htons(1800) };
+	uint8_t prefix[32] = { 3, 4, 64, 0xc0, 0, 0, 14, 16, 0, 0, 7, 8, [16] = 0xfd, [17] = 7 }, mtu[8] = { 5, 1, 0, 0, 0, 0, 5, 0 };
+
+	nd(135, 0, us6, 1);
+	put_pkt(s, F_FIX_IP | F_FIX_L4);
+	nd(136, 0x60000000, other, 2);
+	put_pkt(s, F_FIX_IP | F_FIX_L4);
+	nd(136, 0x20000000, us6, 2);
+	put_pkt(s, F_FIX_IP | F_FIX_L4);
+	ip6_begin(58);
+	p.b[22] = 0xfe, p.b[23] = 0x80; /* routers speak from link-local addresses */
+	rig_put(&p, &ra, sizeof ra);
+	rig_put(&p, prefix, sizeof prefix);
+	rig_put(&p, mtu, sizeof mtu);
+	put_pkt(s, F_FIX_IP | F_FIX_L4);
+	put(s, STEP_TIME, 0, p.b, 60);
+	put(s, STEP_ROLE, F_IOP1, NULL, 0);
+}
+
+/* Extension headers, fragments, errors. */
+static void seed_ext6(struct seed *s)
+{
+	static const uint8_t ext[24] = { 60, 0, 1, 4, 0, 0, 0, 0, 58, 1, 1, 2, 0, 0, 5, 2, 0, 0, 1, 4 };
+	struct icmp4_hdr echo = { .type = 128, .rest = htonl(7) }, big = { .type = 2, .rest = htonl(1280) };
+	struct ip6_hdr_w q = { .vtf = htonl(6u << 28), .next = 6, .hops = 60, .plen = htons(1400) };
+	struct tcp_hdr t = { .sport = htons(80), .dport = htons(40000), .off = 0x50 };
+
+	ip6_begin(0);
+	rig_put(&p, ext, sizeof ext);
+	rig_put(&p, &echo, sizeof echo);
+	put_pkt(s, F_FIX_IP | F_FIX_L4);
+	for (unsigned i = 0; i < 3; i++) {
+		struct ip6_frag_hdr f = { .next = 17, .off = htons((uint16_t)(i * 512 | (i < 2))), .id = 99 };
+		struct udp_hdr u = { htons(9), htons(53), htons(1500), 0 };
+
+		ip6_begin(44);
+		rig_put(&p, &f, sizeof f);
+		if (!i)
+			rig_put(&p, &u, sizeof u);
+		rig_put_pattern(&p, 0, i ? i < 2 ? 512 : 476 : 504);
+		put_pkt(s, F_FIX_IP);
+	}
+	ip6_begin(58);
+	rig_put(&p, &big, sizeof big);
+	memcpy(q.src, us6, 16);
+	memcpy(q.dst, peer6, 16);
+	rig_put(&p, &q, sizeof q);
+	rig_put(&p, &t, sizeof t);
+	put_pkt(s, F_FIX_IP | F_FIX_L4);
+	put(s, STEP_TIME, 0, p.b, 200);
+}
+
+/* SACK, timestamps, ECN marks, urgent data; a connection of our own that gets answers. */
+static void seed_options(struct seed *s)
+{
+	static const uint8_t syn[] = { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7 };
+	static const uint8_t sack[] = { 1, 1, 8, 10, 0, 0, 0, 10, 0, 0, 0, 0, 1, 1, 5, 18, 0, 0, 0, 10, 0, 0, 0, 20,
+					0, 0, 0, 30, 0, 0, 0, 40 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		rig_tcp(&p, RIG_PEER, 42000, RIG_US, 80, i ? TCPF_ACK | (i == 2 ? TCPF_URG : 0) : TCPF_SYN | TCPF_ECE | TCPF_CWR,
+			i ? i * 3 : 500, 0, 0);
+		rig_put(&p, i ? sack : syn, i ? sizeof sack : sizeof syn);
+		p.b[p.l4 + 12] = (uint8_t)((20 + (i ? sizeof sack : sizeof syn)) / 4 << 4);
+		p.b[15] = (uint8_t)i; /* ECN of the IP header */
+		rig_put_pattern(&p, 0, i == 3 ? 100 : 0);
+		put_pkt(s, F_FIX_IP | F_FIX_L4 | (i ? F_FOLLOW : 0));
+		put(s, STEP_TCP, 0, (uint8_t[]){ 3, 0, 40 }, 3);
+	}
+	put(s, STEP_TIME, 0, p.b, 50);
+}
+
 size_t npp_fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
 	struct seed s = { buf, 0, cap };
@@ -437,6 +639,11 @@ size_t npp_fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 	case 4: seed_arp(&s); break;
 	case 5: seed_ipc(&s); break;
 	case 6: seed_local(&s); break;
+	case 7: seed_tcp6(&s, 0); break;
+	case 8: seed_tcp6(&s, F_IOP1); break;
+	case 9: seed_nd(&s); break;
+	case 10: seed_ext6(&s); break;
+	case 11: seed_options(&s); break;
 	default: return 0;
 	}
 	return s.n;

@@ -2,6 +2,7 @@
  * replay.c - runs a fuzz target without a fuzzer: files, then seeded mutations
  *
  * usage: TARGET [-n MUTATIONS] [-s SEED] [FILE...]
+ *        TARGET -w DIRECTORY    writes its seeds there, for a fuzzer to begin with
  */
 #include "config.h"
 
@@ -14,7 +15,7 @@
 #include "tests/fuzz/replay.h"
 
 #define CAP 8192
-#define SECONDS 10
+#define SECONDS 5
 
 static uint64_t rng_state;
 
@@ -80,6 +81,25 @@ static int run_file(const char *path)
 	return 0;
 }
 
+static int write_seeds(const char *dir)
+{
+	static uint8_t buf[CAP];
+	char path[4096];
+	size_t n;
+
+	for (unsigned i = 0; (n = npp_fuzz_seed(i, buf, CAP)) > 0; i++) {
+		FILE *out;
+
+		snprintf(path, sizeof path, "%s/seed-%u", dir, i);
+		out = fopen(path, "wb");
+		if (!out || fwrite(buf, 1, n, out) != n || fclose(out) != 0) {
+			perror(path);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t buf[CAP + 8];
@@ -89,11 +109,13 @@ int main(int argc, char **argv)
 	int opt, bad = 0;
 
 	rng_state = 1;
-	while ((opt = getopt(argc, argv, "n:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:s:w:")) != -1) {
 		if (opt == 'n')
 			want = strtoul(optarg, NULL, 0);
 		else if (opt == 's')
 			rng_state = strtoull(optarg, NULL, 0);
+		else if (opt == 'w')
+			return write_seeds(optarg);
 		else
 			return 2;
 	}
