@@ -6,7 +6,7 @@
 #
 # evil speaks Ethernet by hand (progs/flood.c). During each attack client1 asks for 200 pages a
 # second, a connection each, in an open loop: none may fail. doc/attacks.md has the bounds.
-# NPP_SOAK=1: all of them, ten seconds each (SECONDS_EACH), as fast as evil can, and nine in ten
+# NPP_SOAK=1: all of them, ten seconds each (SECONDS_EACH), 100000 packets a second (RATE), and nine in ten
 # requests must be served. ATTACKS='syn frag': only these.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +16,7 @@ load=$top_builddir/harness/load/npp-load
 flood=$top_builddir/tests/lab/progs/flood
 [ -x "$flood" ] || skip_all "needs $flood (make check builds it)"
 seconds=0.6 rate=15000 long=false
-[ -z "${NPP_SOAK:-}" ] || { seconds=${SECONDS_EACH:-10} rate=1000000 long=true; }
+[ -z "${NPP_SOAK:-}" ] || { seconds=${SECONDS_EACH:-10} rate=${RATE:-100000} long=true; }
 
 cat >"$work/lab.yaml" <<'Y'
 name: attacks
@@ -42,7 +42,14 @@ us6=$(jq -r '.nodes[] | select(.name == "acc1").networks[0].address6' <<<"$state
 
 pids=$(npp_do stat acc1 --json | jq -r '[.. | objects | select(.role? and .pid?).pid] | unique | join(" ")')
 # Nanoseconds that the processes of acc1 have run.
-cpu() { local p; for p in $pids; do cut -d' ' -f1 "/proc/$p/schedstat"; done | awk '{n += $1} END {print n}'; }
+cpu()
+{
+  local p ns sum=0
+  for p in $pids; do
+    read -r ns _ <"/proc/$p/schedstat" && sum=$((sum + ns))
+  done
+  echo $sum
+}
 counters() { npp_do stat acc1 --json | jq -c "[$iops_filter"'.counters] | map(to_entries) | add
   | group_by(.key) | map({key: .[0].key, value: map(.value) | add}) | from_entries'; }
 now_ms() { date +%s%3N; }
