@@ -105,6 +105,7 @@ static bool seq_acceptable(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	    seg->seq == t->irs) {
 		seg->flags &= (uint8_t)~TCPF_SYN;
 		seg->seq++;
+		seg->wnd >>= t->snd_ws; /* that of a SYN is not scaled; it will be below */
 	}
 	if (seg->flags & TCPF_SYN) /* RFC 5961, 4.2: wherever it stands */
 		return true;

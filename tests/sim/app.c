@@ -18,10 +18,16 @@
 #define TX_FIRST 4096u
 #define TX_MAX (256u << 10)
 #define ATTEMPTS 40u
+#define BOTH_BASE 31000u	/* two that call each other: from this port + number */
 
 struct app *app_peer(struct app *a)
 {
 	return &a->w->app[a->idx ^ 1];
+}
+
+const union npp_addr *prog_addr(const struct world *w, uint32_t prog, const struct npp *n)
+{
+	return w->plan.prog[prog].v6 ? &n->addr6 : &n->addr;
 }
 
 bool app_graceful(const struct world *w, uint32_t prog)
@@ -31,6 +37,9 @@ bool app_graceful(const struct world *w, uint32_t prog)
 	for (unsigned r = 0; r < 2; r++)
 		if (g->side[r].end > END_HALF || g->side[r].timeout_ms)
 			return false;
+	/* Two that call each other may miss each other for ever. */
+	if (g->kind == PROG_BOTH && !(w->app[2 * prog].connected && w->app[2 * prog + 1].connected))
+		return false;
 	for (unsigned i = 0; i < PLAN_EVENTS; i++)
 		if (w->plan.event[i].kind == PE_UNLISTEN)
 			return false;
@@ -55,22 +64,28 @@ static struct tcp_options options(const struct plan_side *c, bool changed)
 	return (struct tcp_options){ .opt_flags = changed ? c->chg_opts : c->opts,
 				     .rcvbuf = changed && c->chg_rcvbuf ? c->chg_rcvbuf : c->rcvbuf,
 				     .sndbuf = c->sndbuf, .keep_idle_s = c->keep_s, .user_timeout_ms = c->timeout_ms,
-				     .cc = c->cc };
+				     .cc = c->cc, .max_pace = c->pace };
 }
 
 static void app_open(struct app *a)
 {
 	struct world *w = a->w;
 	const struct plan_prog *g = &w->plan.prog[a->prog];
-	struct npp *to = app_peer(a)->npp;
+	const union npp_addr *laddr = prog_addr(w, a->prog, a->npp), *raddr = prog_addr(w, a->prog, app_peer(a)->npp);
 	uint16_t rport = (uint16_t)(SIM_PORT_BASE + g->port), lport = 0;
+	bool both = g->kind == PROG_BOTH;
 	struct tcp_options o = options(&a->cfg, false);
 	struct tcp_conn *c;
 	int err;
 
-	if (g->bound) {
+	if (both) {
+		lport = (uint16_t)(BOTH_BASE + a->idx);
+		rport = (uint16_t)(BOTH_BASE + (a->idx ^ 1));
+	} else if (g->bound) {
 		lport = (uint16_t)(20000 + g->bound % 10000);
-		a->iop = &a->npp->iop[npp_owner(a->npp, 6, lport, &to->addr, rport)];
+	}
+	if (lport) {
+		a->iop = &a->npp->iop[npp_owner(a->npp, 6, lport, raddr, rport)];
 	} else {
 		a->iop = &a->npp->iop[(g->iop + a->attempts) % a->npp->cfg.iops];
 	}
@@ -79,8 +94,8 @@ static void app_open(struct app *a)
 		return;
 	}
 	a->attempts++;
-	c = stack_connect(a->iop->s, &a->npp->addr, lport, &to->addr, rport, &o, &err);
-	trace(w, "program %u.0: connect on npp %u iop %u: %d\n", a->prog, a->npp->nr, a->iop->nr, c ? 0 : err);
+	c = stack_connect(a->iop->s, laddr, lport, raddr, rport, &o, &err);
+	trace(w, "program %u.%u: connect on npp %u iop %u: %d\n", a->prog, a->role, a->npp->nr, a->iop->nr, c ? 0 : err);
 	if (c) {
 		a->c = c;
 		a->gen = c->gen;
@@ -107,19 +122,22 @@ static void app_open_failed(struct app *a)
 {
 	struct world *w = a->w;
 
-	trace(w, "program %u.0: not connected, error %d\n", a->prog, a->error);
+	bool both = w->plan.prog[a->prog].kind == PROG_BOTH;
+
+	trace(w, "program %u.%u: not connected, error %d\n", a->prog, a->role, a->error);
 	if (a->error != ETIMEDOUT && a->error != EHOSTUNREACH && a->error != ENETUNREACH && a->error != ECONNREFUSED &&
 	    a->error != ECONNABORTED)
 		sim_fail(w, "connect-error", "program %u: %d", a->prog, a->error);
-	if (w->clean && !(a->error == ETIMEDOUT && a->cfg.timeout_ms))
+	if (w->clean && !both && !(a->error == ETIMEDOUT && a->cfg.timeout_ms))
 		sim_fail(w, "connect-clean", "program %u: error %d on a clean link", a->prog, a->error);
-	if (a->attempts >= ATTEMPTS) {
+	/* The other one was connected and has ended, or will be told. */
+	if (a->attempts >= ATTEMPTS || (both && app_peer(a)->connected && app_peer(a)->closed)) {
 		a->finished = a->closed = true;
 		a->phase = APP_DONE;
 		return;
 	}
 	a->phase = APP_IDLE;
-	app_later(a, w->now_us + 200000);
+	app_later(a, w->now_us + (both ? rng_below(&a->rng, 3000) : 200000));
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -336,7 +354,7 @@ void app_run(struct app *a)
 	if (a->phase == APP_DONE)
 		return;
 	if (a->phase == APP_IDLE) {
-		if (a->role == 0)
+		if (a->role == 0 || a->w->plan.prog[a->prog].kind == PROG_BOTH)
 			app_open(a);
 		return;
 	}
@@ -373,7 +391,7 @@ void apps_start(struct world *w)
 		*a = (struct app){ .w = w, .idx = i, .prog = i / 2, .role = i % 2, .cfg = g->side[i % 2],
 				   .npp = &w->npp[i % 2 ? g->to : g->from], .key = 7919 * i + (uint32_t)w->plan.seed,
 				   .rng = rng_make(w->plan.seed, 0x61707000 + i) };
-		if (g->on && g->kind == PROG_TCP && a->role == 0)
+		if (g->on && (g->kind == PROG_BOTH || (g->kind == PROG_TCP && a->role == 0)))
 			app_later(a, w->now_us + 1 + g->start_us);
 	}
 }
@@ -388,7 +406,7 @@ void apps_end(struct world *w)
 
 static bool app_over(struct app *a)
 {
-	return a->phase == APP_DONE || (a->role == 1 && a->phase == APP_IDLE);
+	return a->phase == APP_DONE || (a->role == 1 && a->phase == APP_IDLE && a->w->plan.prog[a->prog].kind == PROG_TCP);
 }
 
 /* Nothing comes any more, and A has not ended. */
@@ -420,7 +438,7 @@ bool apps_over(struct world *w)
 	for (unsigned i = 0; i < SIM_APPS; i++) {
 		struct app *a = &w->app[i];
 
-		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind != PROG_TCP || app_over(a))
+		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind == PROG_UDP || app_over(a))
 			continue;
 		over = false;
 		force(a);
@@ -508,6 +526,8 @@ static uint64_t bound_us(struct app *a)
 
 		us += 2ull * s->gap_us * (s->bytes / chunk + 1) + 2 * s->stop_us;
 		us += 2ull * s->read_gap_us * (p->bytes / (s->read ? s->read : 1) + 1);
+		if (s->pace)
+			us += 2000000ull * s->bytes / s->pace * 2;
 		if (s->unit)
 			us += (rtt + 500000) * (s->bytes / s->unit + 1);
 		if (s->sndbuf && s->sndbuf < 20000)
@@ -524,7 +544,7 @@ void apps_verdict(struct world *w)
 	for (unsigned i = 0; i < SIM_APPS; i++) {
 		struct app *a = &w->app[i];
 
-		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind != PROG_TCP || !app_graceful(w, a->prog))
+		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind == PROG_UDP || !app_graceful(w, a->prog))
 			continue;
 		if (a->role == 0 && kills(w) && !cookie_lost(a) && (!app_whole(a) || !app_whole(app_peer(a)))) {
 			lost++;

@@ -92,11 +92,11 @@ static void check_timers(struct iop *p, struct tcb *t)
 		MUST_T(p, t, t->due[DUE_TX] != 0);
 	/* Something to send, and nobody who would wake us. */
 	if (can_send(t) && t->snd_una == t->snd_nxt && seq_gt(said, t->snd_nxt - t->iss - 1) && !(t->flags & TF_FIN_SENT))
-		MUST_T(p, t, t->due[DUE_TX] != 0);
+		MUST_T(p, t, t->due[DUE_TX] || t->due[DUE_PACE]);
 	if (can_send(t) && t->snd_una == t->snd_nxt && said == t->snd_nxt - t->iss - 1)
 		MUST_T(p, t, t->due[DUE_TX] == 0);
 	if ((t->flags & (TF_FIN | TF_FIN_SENT)) == TF_FIN && can_send(t))
-		MUST_T(p, t, t->due[DUE_TX] != 0);
+		MUST_T(p, t, t->due[DUE_TX] || t->due[DUE_PACE]);
 	MUST_T(p, t, !(t->flags & TF_ACK_NOW) || t->c.state < TCP_ST_ESTABLISHED);
 	if (t->flags & TF_ACK_OWED)
 		MUST_T(p, t, t->due[DUE_DELACK] != 0);

@@ -77,10 +77,66 @@ struct ip4_hdr *frame_ip4(struct frame *f)
 	return (struct ip4_hdr *)(f->data + ETH_HDR_LEN);
 }
 
+static void look6(const struct frame *f, struct packet *p)
+{
+	const struct ip6_hdr_w *h = (const struct ip6_hdr_w *)(f->data + ETH_HDR_LEN);
+	const struct ip6_frag_hdr *g = (const struct ip6_frag_hdr *)(h + 1);
+
+	p->family = 6;
+	p->proto = h->next;
+	p->tos = (uint8_t)(ntohl(h->vtf) >> 20);
+	p->first = true;
+	p->l4 = ETH_HDR_LEN + IP6_HDR_LEN;
+	p->len = f->len - ETH_HDR_LEN;
+	memcpy(p->src.b, h->src, 16);
+	memcpy(p->dst.b, h->dst, 16);
+	if (h->next == IP_PROTO_FRAGMENT && f->len >= p->l4 + sizeof *g) {
+		p->proto = g->next;
+		p->fragment = true;
+		p->first = (ntohs(g->off) & ~7u) == 0;
+		p->l4 += (uint32_t)sizeof *g;
+	}
+}
+
+void frame_look(const struct frame *f, struct packet *p)
+{
+	const struct ip4_hdr *h = (const struct ip4_hdr *)(f->data + ETH_HDR_LEN);
+
+	*p = (struct packet){ 0 };
+	if (f->len >= ETH_HDR_LEN + IP6_HDR_LEN && f->data[12] == 0x86 && f->data[13] == 0xdd) {
+		look6(f, p);
+		return;
+	}
+	if (f->len < ETH_HDR_LEN + IP4_HDR_MIN || f->data[12] != 8 || f->data[13] != 0)
+		return;
+	*p = (struct packet){ .family = 4, .proto = h->proto, .tos = h->tos, .l4 = ETH_HDR_LEN + IP4_HDR_MIN,
+			      .fragment = (h->frag & htons(IP4_MF | IP4_OFFMASK)) != 0,
+			      .first = !(h->frag & htons(IP4_OFFMASK)), .len = f->len - ETH_HDR_LEN,
+			      .src = npp_addr_v4(h->src), .dst = npp_addr_v4(h->dst) };
+}
+
 static void ip4_sum(struct ip4_hdr *h)
 {
 	h->csum = 0;
 	h->csum = npp_csum_finish(npp_csum_add(h, IP4_HDR_MIN, 0));
+}
+
+bool frame_mark(struct frame *f)
+{
+	struct ip6_hdr_w *h6 = (struct ip6_hdr_w *)(f->data + ETH_HDR_LEN);
+	struct ip4_hdr *h = frame_ip4(f);
+	struct packet p;
+
+	frame_look(f, &p);
+	if (!(p.tos & 3))
+		return false;
+	if (h) {
+		h->tos |= 3;
+		ip4_sum(h);
+	} else {
+		h6->vtf |= htonl(3u << 20);
+	}
+	return true;
 }
 
 void frame_complete(struct frame *f)
@@ -102,13 +158,13 @@ void frame_complete(struct frame *f)
 
 static void tcp_sum(struct frame *f, uint32_t l4)
 {
-	const struct ip4_hdr *h = frame_ip4(f);
 	struct tcp_hdr *t = (struct tcp_hdr *)(f->data + l4);
-	union npp_addr src = npp_addr_v4(h->src), dst = npp_addr_v4(h->dst);
 	uint32_t len = f->len - l4;
+	struct packet p;
 
+	frame_look(f, &p);
 	t->csum = 0;
-	t->csum = npp_csum_finish(npp_csum_add(t, len, npp_csum_pseudo(&src, &dst, 6, len)));
+	t->csum = npp_csum_finish(npp_csum_add(t, len, npp_csum_pseudo(&p.src, &p.dst, 6, len)));
 }
 
 struct frame *frame_segment(const struct frame *f, uint32_t *off)
@@ -126,9 +182,13 @@ struct frame *frame_segment(const struct frame *f, uint32_t *off)
 	memcpy(s->data, f->data, hdr);
 	memcpy(s->data + hdr, f->data + hdr + *off, n);
 	h = frame_ip4(s);
-	h->len = htons((uint16_t)(hdr + n - ETH_HDR_LEN));
-	h->id = htons((uint16_t)(ntohs(h->id) + *off / mss));
-	ip4_sum(h);
+	if (h) {
+		h->len = htons((uint16_t)(hdr + n - ETH_HDR_LEN));
+		h->id = htons((uint16_t)(ntohs(h->id) + *off / mss));
+		ip4_sum(h);
+	} else {
+		((struct ip6_hdr_w *)(s->data + ETH_HDR_LEN))->plen = htons((uint16_t)(hdr + n - ETH_HDR_LEN - IP6_HDR_LEN));
+	}
 	t = (struct tcp_hdr *)(s->data + l4);
 	t->seq = htonl(ntohl(t->seq) + *off);
 	if (*off + n < all)
@@ -179,7 +239,33 @@ static struct frame *ip4_new(uint32_t src, uint32_t dst, uint8_t proto, uint32_t
 	return f;
 }
 
-struct frame *frame_too_big(const struct frame *f, uint32_t mtu)
+static struct frame *too_big6(const struct frame *f, uint32_t mtu)
+{
+	const struct ip6_hdr_w *old = (const struct ip6_hdr_w *)(f->data + ETH_HDR_LEN);
+	uint32_t quote = f->len - ETH_HDR_LEN < 1000 ? f->len - ETH_HDR_LEN : 1000, len;
+	struct icmp4_hdr ic = { .type = 2, .rest = htonl(mtu) };
+	struct ip6_hdr_w h = { .vtf = htonl(6u << 28), .next = 58, .hops = 60, .src = { 0xfd, [15] = 0xfe } };
+	struct frame *a;
+	struct packet p;
+	uint8_t *l4;
+
+	len = (uint32_t)sizeof ic + quote;
+	a = frame_new(ETH_HDR_LEN + IP6_HDR_LEN + len);
+	h.plen = htons((uint16_t)len);
+	memcpy(h.dst, old->src, 16);
+	memcpy(a->data, f->data + 6, 6);
+	memcpy(a->data + 6, "\x02\0\0\0\0\xfe\x86\xdd", 8);
+	memcpy(a->data + ETH_HDR_LEN, &h, sizeof h);
+	l4 = a->data + ETH_HDR_LEN + IP6_HDR_LEN;
+	memcpy(l4, &ic, sizeof ic);
+	memcpy(l4 + sizeof ic, old, quote);
+	frame_look(a, &p);
+	ic.csum = npp_csum_finish(npp_csum_add(l4, len, npp_csum_pseudo(&p.src, &p.dst, 58, len)));
+	memcpy(l4, &ic, sizeof ic);
+	return a;
+}
+
+static struct frame *too_big4(const struct frame *f, uint32_t mtu)
 {
 	const struct ip4_hdr *old = (const struct ip4_hdr *)(f->data + ETH_HDR_LEN);
 	uint32_t quote = f->len - ETH_HDR_LEN < 48 ? f->len - ETH_HDR_LEN : 48;
@@ -192,6 +278,14 @@ struct frame *frame_too_big(const struct frame *f, uint32_t mtu)
 	ic.csum = npp_csum_finish(npp_csum_add(l4, sizeof ic + quote, 0));
 	memcpy(l4, &ic, sizeof ic);
 	return a;
+}
+
+struct frame *frame_too_big(const struct frame *f, uint32_t mtu)
+{
+	struct packet p;
+
+	frame_look(f, &p);
+	return p.family == 4 ? too_big4(f, mtu) : too_big6(f, mtu);
 }
 
 struct frame *frame_syn(struct npp *to, uint32_t i, uint16_t port, struct rng *r)

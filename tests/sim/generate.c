@@ -136,6 +136,26 @@ static void draw_prog(struct plan_prog *g, struct rng *r, uint32_t most, uint32_
 	}
 }
 
+/* What came later to be drawn. */
+static void draw_more(struct plan *p, struct rng *r)
+{
+	bool v6 = rng_one_in(r, 4), both = rng_one_in(r, 4);
+
+	for (unsigned i = 0; i < 2; i++)
+		if (rng_one_in(r, 3))
+			p->npp[i].ecn = rng_below(r, NPP_ECN_COUNT);
+	for (unsigned i = 0; i < PLAN_PROGS; i++) {
+		struct plan_prog *g = &p->prog[i];
+
+		if (g->kind == PROG_TCP && rng_one_in(r, 16))
+			g->kind = PROG_BOTH;
+		g->v6 = both ? rng_below(r, 2) : v6;
+		for (unsigned k = 0; k < 2; k++)
+			if (rng_one_in(r, 10))
+				g->side[k].pace = rng_log(r, 100000, 1 << 30);
+	}
+}
+
 static void draw_event(struct plan_event *e, struct rng *r, enum weather w)
 {
 	static const uint32_t calm[] = { PE_RESTART, PE_STALL, PE_ROLE, PE_NET, PE_DELAY };
@@ -187,5 +207,7 @@ void plan_generate(struct plan *p, uint64_t seed)
 
 		draw_event(&p->event[i], &e, w);
 	}
+	r = rng_make(seed, 500);
+	draw_more(p, &r);
 	plan_fix(p);
 }

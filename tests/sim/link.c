@@ -43,7 +43,6 @@ static bool is_lost(struct link *l, uint64_t now_us)
 static uint64_t through_queue(struct world *w, struct link *l, struct frame *f)
 {
 	uint64_t backlog_us, backlog_bytes;
-	struct ip4_hdr *h = frame_ip4(f);
 
 	if (!l->cfg.rate_kbps)
 		return w->now_us;
@@ -53,24 +52,23 @@ static uint64_t through_queue(struct world *w, struct link *l, struct frame *f)
 	backlog_bytes = backlog_us * l->cfg.rate_kbps / 8000;
 	if (backlog_bytes + f->len > (uint64_t)l->cfg.queue_kb * 1024)
 		return SIM_NEVER;
-	if (l->cfg.ecn_kb && backlog_bytes > l->cfg.ecn_kb * 1024ull && h && h->tos & 3) {
-		h->tos |= 3;
-		h->csum = 0;
-		h->csum = npp_csum_finish(npp_csum_add(h, IP4_HDR_MIN, 0));
+	if (l->cfg.ecn_kb && backlog_bytes > l->cfg.ecn_kb * 1024ull && frame_mark(f))
 		l->marked++;
-	}
 	l->busy_until += (uint64_t)f->len * 8000 / l->cfg.rate_kbps;
 	return l->busy_until;
 }
 
-/* One burst of up to 15 bits: the checksum finds every such error. Ethernet's own headers are
- * spared, for there is no checksum behind them here. */
+/* One burst of up to 15 bits: the checksum finds every such error. Ethernet's own headers, and
+ * those of IPv6, are spared, for there is no checksum behind them here. */
 static void corrupt(struct link *l, struct frame *f)
 {
-	uint32_t from = ETH_HDR_LEN * 8, bit, bits;
+	uint32_t from, bit, bits;
+	struct packet p;
 
-	if (!frame_ip4(f))
+	frame_look(f, &p);
+	if (!p.family)
 		return;
+	from = (p.family == 4 ? ETH_HDR_LEN : p.l4) * 8;
 	frame_complete(f);
 	bit = from + rng_below(&l->rng, f->len * 8 - from);
 	bits = 1 + rng_below(&l->rng, 15);
@@ -126,25 +124,34 @@ static void carry(struct world *w, unsigned dir, struct frame *f)
 static bool too_large(struct world *w, unsigned dir, struct frame *f)
 {
 	struct link *l = &w->link[dir];
+	uint32_t packet = f->len - ETH_HDR_LEN, off = 0, mtu = l->cfg.mtu;
 	struct ip4_hdr *h = frame_ip4(f);
-	uint32_t packet = f->len - ETH_HDR_LEN, off = 0;
 	struct frame *part;
+	struct packet p;
 
-	if (!l->cfg.mtu || !h)
+	frame_look(f, &p);
+	if (p.family == 6 && mtu && mtu < IP6_MTU_MIN)
+		mtu = IP6_MTU_MIN;
+	if (!mtu || !p.family)
 		return false;
 	if (f->rec.vnet.gso_type)
 		packet = f->rec.vnet.hdr_len - ETH_HDR_LEN + f->rec.vnet.gso_size;
-	if (packet <= l->cfg.mtu)
+	if (packet <= mtu)
 		return false;
 	frame_complete(f);
-	if (h->frag & htons(IP4_DF)) {
+	if (l->cfg.hole && (!h || h->frag & htons(IP4_DF))) {
+		trace_frame(w, "hole", dir, 0, f);
+		free(f);
+		return true;
+	}
+	if (!h || h->frag & htons(IP4_DF)) {
 		trace_frame(w, "too big", dir, 0, f);
-		part = frame_too_big(f, l->cfg.mtu);
+		part = frame_too_big(f, mtu);
 		free(f);
 		carry(w, dir ^ 1, part);
 		return true;
 	}
-	while ((part = frame_fragment(f, l->cfg.mtu, &off)))
+	while ((part = frame_fragment(f, mtu, &off)))
 		carry(w, dir, part);
 	free(f);
 	return true;

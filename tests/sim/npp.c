@@ -42,7 +42,12 @@ static void network(struct npp *n)
 	memcpy(g->port[0].mac, (uint8_t[]){ 2, 0, 0, 0, 0, (uint8_t)(1 + n->nr) }, 6);
 	g->port[0].mtu = (uint16_t)n->cfg.mtu;
 	n->addr = npp_addr_v4(htonl(0x0a000001u + n->nr));
+	n->addr6 = (union npp_addr){ .b = { 0xfd, [15] = (uint8_t)(1 + n->nr) } };
+	g->tcp_ecn = n->cfg.ecn;
 	g->addr[g->n_addrs++] = (struct npp_if_addr){ .addr = n->addr, .prefix_len = 96 + 24 };
+	for (unsigned i = 0; i < PLAN_PROGS && g->n_addrs < 2; i++)
+		if (n->w->plan.prog[i].on && n->w->plan.prog[i].v6)
+			g->addr[g->n_addrs++] = (struct npp_if_addr){ .addr = n->addr6, .prefix_len = 64 };
 	npp_hash_prog_default(&g->prog[0], n->cfg.iops);
 	g->prog[0].algorithm = (uint8_t)n->cfg.hash;
 	for (unsigned i = 0; n->cfg.hash && i < NPP_INDIR_SIZE; i++)
@@ -65,11 +70,13 @@ static struct stack_env *env_new(struct iop *p)
 	return e;
 }
 
-static void iop_listen(struct iop *p, unsigned i)
+void iop_listen(struct iop *p, unsigned i)
 {
-	struct tcp_listener l = { .addr = i % 2 ? p->npp->addr : npp_addr_v4(0), .port = (uint16_t)(SIM_PORT_BASE + i),
+	/* 0 and 3 may be spoken to by IPv6, all but 3 by IPv4. */
+	const union npp_addr addr[4] = { { .w = { 0 } }, p->npp->addr, npp_addr_v4(0), p->npp->addr6 };
+	struct tcp_listener l = { .addr = addr[i], .port = (uint16_t)(SIM_PORT_BASE + i),
 				  .backlog = p->npp->cfg.backlog, .user_sock = i };
-	int err;
+	int err = 0;
 
 	p->listener[i] = stack_listen(p->s, &l, &err);
 	if (!p->listener[i])
@@ -136,7 +143,7 @@ void npp_end(struct npp *n)
 
 unsigned npp_owner(struct npp *n, uint8_t proto, uint16_t lport, const union npp_addr *peer, uint16_t rport)
 {
-	struct npp_flow_key k = { .src = *peer, .dst = n->addr, .proto = proto, .sport = htons(rport),
+	struct npp_flow_key k = { .src = *peer, .dst = npp_addr_is_v4(peer) ? n->addr : n->addr6, .proto = proto, .sport = htons(rport),
 				  .dport = htons(lport) };
 
 	return npp_hash_iop(&n->g->prog[0], &k);

@@ -19,6 +19,7 @@ static const struct field npp_fields[] = {
 	F(plan_npp, iops, 1), F(plan_npp, hash, 0), F(plan_npp, mtu, 1500), F(plan_npp, wake_us, 10),
 	F(plan_npp, budget, 64), F(plan_npp, ipc_us, 10), F(plan_npp, rx_kb, 4096), F(plan_npp, conns, 64),
 	F(plan_npp, backlog, 64), F(plan_npp, reass_kb, 512), F(plan_npp, lean, 0), F(plan_npp, grow_ppm, 0),
+	F(plan_npp, ecn, 0),
 };
 static const struct field link_fields[] = {
 	F(plan_link, delay_us, 1000), F(plan_link, jitter_us, 0), F(plan_link, overtake, 0),
@@ -26,6 +27,7 @@ static const struct field link_fields[] = {
 	F(plan_link, dup_ppm, 0), F(plan_link, late_ppm, 0), F(plan_link, late_us, 0),
 	F(plan_link, corrupt_ppm, 0), F(plan_link, rate_kbps, 0), F(plan_link, queue_kb, 0),
 	F(plan_link, ecn_kb, 0), F(plan_link, mtu, 0), F(plan_link, cut, 0),
+	F(plan_link, hole, 0),
 };
 static const struct field side_fields[] = {
 	F(plan_side, bytes, 0), F(plan_side, unit, 0), F(plan_side, chunk, 0), F(plan_side, gap_us, 0),
@@ -33,10 +35,12 @@ static const struct field side_fields[] = {
 	F(plan_side, end, 0), F(plan_side, end_at, 0), F(plan_side, opts, 0), F(plan_side, rcvbuf, 0),
 	F(plan_side, sndbuf, 0), F(plan_side, keep_s, 0), F(plan_side, timeout_ms, 0), F(plan_side, cc, 0),
 	F(plan_side, chg_us, 0), F(plan_side, chg_opts, 0), F(plan_side, chg_rcvbuf, 0),
+	F(plan_side, pace, 0),
 };
 static const struct field prog_fields[] = {
 	F(plan_prog, on, 0), F(plan_prog, kind, 0), F(plan_prog, start_us, 0), F(plan_prog, from, 0),
 	F(plan_prog, to, 1), F(plan_prog, iop, 0), F(plan_prog, port, 0), F(plan_prog, bound, 0),
+	F(plan_prog, v6, 0),
 };
 static const struct field event_fields[] = {
 	F(plan_event, kind, 0), F(plan_event, at_us, 0), F(plan_event, dur_us, 0), F(plan_event, npp, 0),
@@ -242,6 +246,8 @@ static void fix_side(struct plan_side *s)
 		at_least(&s->rcvbuf, 1024);
 	if (s->cc >= NPP_CC_COUNT)
 		s->cc = 0;
+	if (s->pace)
+		at_least(&s->pace, 20000 + s->bytes / 60);
 }
 
 void plan_fix(struct plan *p)
@@ -253,6 +259,8 @@ void plan_fix(struct plan *p)
 		at_most(&n->iops, 8);
 		if (n->hash >= NPP_HASH_ALGORITHMS)
 			n->hash = 0;
+		if (n->ecn >= NPP_ECN_COUNT)
+			n->ecn = 0;
 		at_least(&n->mtu, 576);
 		at_most(&n->mtu, 9000);
 		at_least(&n->wake_us, 1);
@@ -269,9 +277,14 @@ void plan_fix(struct plan *p)
 
 		g->from &= 1;
 		g->to &= 1;
-		g->port &= 3;
+		g->v6 &= 1;
+		g->port = g->v6 ? (g->port & 1) * 3 : g->port % 3;
 		if (g->kind >= PROG_KINDS)
 			g->kind = PROG_TCP;
+		if (g->on && g->v6) {
+			at_least(&p->npp[0].mtu, 1280);
+			at_least(&p->npp[1].mtu, 1280);
+		}
 		fix_side(&g->side[0]);
 		fix_side(&g->side[1]);
 		/* Turns: as many answers as requests. */

@@ -28,6 +28,7 @@ struct plan_npp {
 	uint32_t reass_kb;
 	uint32_t lean;		/* idle rings are taken back */
 	uint32_t grow_ppm;	/* a receive ring does not grow when asked */
+	uint32_t ecn;		/* enum npp_tcp_ecn */
 };
 
 struct plan_link {		/* one direction */
@@ -42,6 +43,7 @@ struct plan_link {		/* one direction */
 	uint32_t ecn_kb;	/* marks instead of dropping from this queue on */
 	uint32_t mtu;		/* of a hop behind the port */
 	uint32_t cut;		/* large frames travel as segments */
+	uint32_t hole;		/* what is too large for mtu vanishes without a word */
 };
 
 enum side_end {
@@ -64,6 +66,7 @@ struct plan_side {		/* what one end of a connection does */
 	uint32_t keep_s, timeout_ms;
 	uint32_t cc;
 	uint32_t chg_us, chg_opts, chg_rcvbuf; /* options change that long after the beginning */
+	uint32_t pace;		/* bytes per second at most */
 };
 
 enum prog_kind {
@@ -81,6 +84,7 @@ struct plan_prog {
 	uint32_t iop;		/* of `from`, modulo their number */
 	uint32_t port;		/* listener, 0..3 */
 	uint32_t bound;		/* a source port of its own, 0: any */
+	uint32_t v6;
 	struct plan_side side[2]; /* the one that begins, the one that is called */
 };
 

@@ -45,13 +45,25 @@ void frame_queue_init(struct frame_queue *q);
 void frame_queue_clear(struct frame_queue *q);
 /* Completes a partial checksum, as whoever looks into a frame must. */
 void frame_complete(struct frame *f);
+/* What IP says of a frame. */
+struct packet {
+	uint8_t family;		/* 4, 6; 0: none of both */
+	uint8_t proto;		/* what it carries; in a fragment, what the whole carries */
+	uint8_t tos;
+	bool fragment, first;	/* first: offset 0 */
+	uint32_t l4, len;	/* where the transport begins; of the packet with its header */
+	union npp_addr src, dst;
+};
+void frame_look(const struct frame *f, struct packet *p);
 /* IPv4 header of F, or NULL. */
 struct ip4_hdr *frame_ip4(struct frame *f);
+/* Marks "congestion experienced", if it may. */
+bool frame_mark(struct frame *f);
 /* The next segment of the large frame F from *OFF on; NULL: there is none left. */
 struct frame *frame_segment(const struct frame *f, uint32_t *off);
 /* The next fragment of the datagram in F for MTU; NULL: none left. */
 struct frame *frame_fragment(const struct frame *f, uint32_t mtu, uint32_t *off);
-/* "Fragmentation needed" about F, from 10.0.0.254. */
+/* "Fragmentation needed" or "packet too big" about F, from 10.0.0.254 or fd00::fe. */
 struct frame *frame_too_big(const struct frame *f, uint32_t mtu);
 /* SYN number I of a flood on PORT of NPP. */
 struct frame *frame_syn(struct npp *to, uint32_t i, uint16_t port, struct rng *r);
@@ -98,7 +110,7 @@ struct npp {
 	struct npp_global *g;
 	struct npp_neigh_table *neigh;
 	struct dispatch_ctx dispatch;
-	union npp_addr addr;
+	union npp_addr addr, addr6;
 	uint64_t drops[NPP_DS_COUNT];
 	uint64_t ipc_drops;
 	struct iop iop[SIM_IOPS];
@@ -112,6 +124,7 @@ void npp_receive(struct npp *n, struct frame *f);
 unsigned npp_owner(struct npp *n, uint8_t proto, uint16_t lport, const union npp_addr *peer, uint16_t rport);
 void npp_move_role(struct npp *n, unsigned iop);
 
+void iop_listen(struct iop *p, unsigned i);
 void iop_round(struct iop *p);		/* what EV_WAKE does */
 void iop_ring(struct iop *p);		/* a doorbell */
 /* Between these two its stack may be called. False: it does not run now, come again. */
@@ -159,6 +172,7 @@ struct app {			/* one end of a connection and the program that uses it */
 	uint32_t rx_size, tx_size;
 	uint32_t rx_head, rx_tail, tx_head, tx_tail;
 	uint32_t verified;	/* received and looked at, in bytes */
+	uint32_t refused;	/* times in a row that its receive ring did not grow */
 	bool fin, freed, connected, tx_done;
 	int error;
 	/* the program */
@@ -181,6 +195,8 @@ struct app {			/* one end of a connection and the program that uses it */
 
 struct app *app_of(struct world *w, const struct tcp_conn *c);
 struct app *app_peer(struct app *a);
+/* The address of NPP that program PROG speaks with. */
+const union npp_addr *prog_addr(const struct world *w, uint32_t prog, const struct npp *n);
 void apps_start(struct world *w);
 void apps_end(struct world *w);
 void app_run(struct app *a);

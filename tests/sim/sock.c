@@ -81,8 +81,8 @@ static struct app *expected(struct iop *p, const struct tcp_conn *c)
 	for (unsigned i = 1; i < SIM_APPS; i += 2) {
 		struct app *a = &w->app[i], *caller = &w->app[i - 1];
 
-		if (w->plan.prog[a->prog].on && a->npp == p->npp && a->phase == APP_IDLE && caller->lport == c->rport &&
-		    caller->rport == c->lport && npp_addr_eq(&caller->npp->addr, &c->raddr))
+		if (w->plan.prog[a->prog].on && w->plan.prog[a->prog].kind == PROG_TCP && a->npp == p->npp && a->phase == APP_IDLE && caller->lport == c->rport &&
+		    caller->rport == c->lport && npp_addr_eq(prog_addr(w, a->prog, caller->npp), &c->raddr))
 			return a;
 	}
 	return NULL;
@@ -189,8 +189,9 @@ static bool op_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 		size *= 2;
 	if (size <= c->rx.size)
 		return need <= c->rx.size;
-	if (rng_ppm(&a->rng, p->npp->cfg.grow_ppm))
+	if (rng_ppm(&a->rng, p->npp->cfg.grow_ppm) && ++a->refused < 4)
 		return false;
+	a->refused = 0;
 	base = malloc(size);
 	if (!base)
 		abort();
@@ -247,7 +248,7 @@ static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dg
 	if (prog >= PLAN_PROGS || !u->on || u->to != p->npp || d->len < sizeof h)
 		sim_fail(w, "udp-port", "port %u len %u", ep->lport, d->len);
 	memcpy(&h, payload, sizeof h);
-	if (h.prog != prog || h.nr >= u->sent || h.len != d->len || !npp_addr_eq(&d->addr, &u->from->addr) ||
+	if (h.prog != prog || h.nr >= u->sent || h.len != d->len || !npp_addr_eq(&d->addr, prog_addr(w, prog, u->from)) ||
 	    d->port != SIM_UDP_BASE + PLAN_PROGS + prog)
 		sim_fail(w, "udp-head", "program %u: says %u, number %u of %u, length %u of %u", prog, h.prog, h.nr,
 			 u->sent, d->len, h.len);

@@ -95,27 +95,32 @@ static void trace_tcp(FILE *out, const uint8_t *l4, uint32_t len)
 void trace_frame(struct world *w, const char *what, unsigned npp, unsigned iop, struct frame *f)
 {
 	const struct ip4_hdr *h = frame_ip4(f);
-	const uint8_t *l4 = f->data + ETH_HDR_LEN + IP4_HDR_MIN;
+	struct packet p;
 
 	if (!w->trace)
 		return;
+	frame_look(f, &p);
 	stamp(w);
 	fprintf(w->trace, "%-8s npp %u.%u ", what, npp, iop);
-	if (!h) {
+	if (!p.family) {
 		fprintf(w->trace, "ethertype %02x%02x len %u\n", f->data[12], f->data[13], f->len);
 		return;
 	}
 	if (f->rec.vnet.gso_size)
 		fprintf(w->trace, "gso %u ", f->rec.vnet.gso_size);
-	if (h->tos & 3)
-		fprintf(w->trace, "ecn %u ", h->tos & 3);
-	if (h->frag & htons(IP4_MF | IP4_OFFMASK))
+	if (p.family == 6)
+		fprintf(w->trace, "v6 ");
+	if (p.tos & 3)
+		fprintf(w->trace, "ecn %u ", p.tos & 3);
+	if (p.fragment && !h)
+		fprintf(w->trace, "fragment%s of %u len %u", p.first ? ", the first," : "", p.proto, f->len);
+	else if (p.fragment)
 		fprintf(w->trace, "fragment id %u at %u%s len %u", ntohs(h->id), (ntohs(h->frag) & IP4_OFFMASK) * 8,
 			h->frag & htons(IP4_MF) ? "+" : "", f->len);
-	else if (h->proto == 6 && f->len >= ETH_HDR_LEN + IP4_HDR_MIN + TCP_HDR_MIN)
-		trace_tcp(w->trace, l4, f->len - ETH_HDR_LEN - IP4_HDR_MIN);
+	else if (p.proto == 6 && f->len >= p.l4 + TCP_HDR_MIN)
+		trace_tcp(w->trace, f->data + p.l4, f->len - p.l4);
 	else
-		fprintf(w->trace, "proto %u len %u", h->proto, f->len);
+		fprintf(w->trace, "proto %u len %u", p.proto, f->len);
 	fprintf(w->trace, "\n");
 }
 

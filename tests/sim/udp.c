@@ -36,7 +36,7 @@ void udp_bind_all(struct iop *p)
 		if (!g->on || g->kind != PROG_UDP)
 			continue;
 		if (g->bound && g->to == p->npp->nr)
-			in.laddr = p->npp->addr;
+			in.laddr = *prog_addr(w, i, p->npp);
 		if (g->to == p->npp->nr && !stack_udp_bind(p->s, &in, &err))
 			sim_fail(w, "udp-bind", "program %u: %d", i, err);
 		if (g->from == p->npp->nr && !stack_udp_bind(p->s, &out, &err))
@@ -74,7 +74,7 @@ static void send_one(struct world *w, uint32_t prog, struct iop *p)
 	struct udp_app *u = &w->udp[prog];
 	uint32_t len = u->cfg.chunk ? u->cfg.chunk : 1000, cut;
 	struct udp_head h = { prog, u->sent, 0 };
-	struct npp_dgram d = { .port = (uint16_t)(SIM_UDP_BASE + prog), .addr = u->to->addr };
+	struct npp_dgram d = { .port = (uint16_t)(SIM_UDP_BASE + prog), .addr = *prog_addr(w, prog, u->to) };
 	struct udp_endpoint *ep = endpoint(p->s, (uint16_t)(SIM_UDP_BASE + PLAN_PROGS + prog));
 	static uint8_t buf[65536];
 	struct stack_slice sl[2];

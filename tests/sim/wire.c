@@ -11,13 +11,22 @@
 
 #define FAIL(p, name, ...) sim_fail((p)->npp->w, name, __VA_ARGS__)
 
-/* ---- any IPv4 packet ----------------------------------------------------------------------- */
+/* ---- any IP packet ------------------------------------------------------------------------- */
 
-static void check_ip4(struct iop *p, const struct stack_tx *tx, struct frame *f)
+static void check_ip6(struct iop *p, struct frame *f, const struct packet *k)
+{
+	const struct ip6_hdr_w *h = (const struct ip6_hdr_w *)(f->data + ETH_HDR_LEN);
+
+	if (ntohl(h->vtf) >> 28 != 6 || ntohs(h->plen) + (uint32_t)IP6_HDR_LEN != k->len)
+		FAIL(p, "ip6-length", "header says %u, packet has %u", ntohs(h->plen), k->len);
+	if ((k->proto == 6 || k->proto == 17) && !npp_addr_eq(&k->src, &p->npp->addr6))
+		FAIL(p, "ip6-source", "protocol %u", k->proto);
+}
+
+static void check_ip4(struct iop *p, struct frame *f)
 {
 	const struct ip4_hdr *h = frame_ip4(f);
-	uint32_t len = f->len - ETH_HDR_LEN, l4 = ETH_HDR_LEN + IP4_HDR_MIN, unit = len;
-	const struct vnet_hdr *v = &tx->vnet;
+	uint32_t len = f->len - ETH_HDR_LEN;
 
 	if (h->vhl != 0x45 || ntohs(h->len) != len)
 		FAIL(p, "ip-length", "header says %u, frame has %u", ntohs(h->len), len);
@@ -25,6 +34,13 @@ static void check_ip4(struct iop *p, const struct stack_tx *tx, struct frame *f)
 		FAIL(p, "ip-checksum", "%#x", h->csum);
 	if (npp_addr_get_v4(&p->npp->addr) != h->src)
 		FAIL(p, "ip-source", "%#x", ntohl(h->src));
+}
+
+static void check_size(struct iop *p, const struct stack_tx *tx, struct frame *f, const struct packet *k)
+{
+	uint32_t l4 = k->l4, unit = k->len;
+	const struct vnet_hdr *v = &tx->vnet;
+
 	if (v->gso_type) {
 		unit = v->hdr_len - ETH_HDR_LEN + v->gso_size;
 		if (!v->gso_size || v->hdr_len < l4 + 8 || v->hdr_len > l4 + 60 || !(v->flags & VNET_F_NEEDS_CSUM) ||
@@ -35,8 +51,8 @@ static void check_ip4(struct iop *p, const struct stack_tx *tx, struct frame *f)
 		FAIL(p, "mtu", "packet of %u bytes, MTU %u", unit, p->npp->cfg.mtu);
 	if (v->flags & VNET_F_NEEDS_CSUM && (v->csum_start != l4 || v->csum_start + v->csum_offset + 2u > f->len))
 		FAIL(p, "vnet-csum", "start %u offset %u len %u", v->csum_start, v->csum_offset, f->len);
-	if (!(h->frag & htons(IP4_MF | IP4_OFFMASK)) && !(v->flags & VNET_F_NEEDS_CSUM) && (h->proto == 6 || h->proto == 17))
-		FAIL(p, "checksum-work", "a whole %u frame with a checksum of our own", h->proto);
+	if (!k->fragment && !(v->flags & VNET_F_NEEDS_CSUM) && (k->proto == 6 || k->proto == 17))
+		FAIL(p, "checksum-work", "a whole %u frame with a checksum of our own", k->proto);
 }
 
 /* ---- TCP ---------------------------------------------------------------------------------------- */
@@ -68,8 +84,9 @@ static void check_window(struct iop *p, struct app *a, const struct tcb *t, cons
 
 	if (g->flags & TCPF_RST || !(g->flags & TCPF_ACK))
 		return;
-	/* By less than a unit of the scaled field it may (RFC 7323, 2.4). */
-	if (a->edge_known && seq_leq(edge + (1u << t->rcv_ws), a->edge))
+	/* By less than a unit of the scaled field it may (RFC 7323, 2.4); the window of a SYN, which is not
+	 * scaled, may not be able to say what an ACK before it did. */
+	if (a->edge_known && !(g->flags & TCPF_SYN) && seq_leq(edge + (1u << t->rcv_ws), a->edge))
 		FAIL(p, "window-shrinks", "program %u.%u: right edge +%u was +%u", a->prog, a->role, edge - t->irs,
 		     a->edge - t->irs);
 	a->edge = a->edge_known ? seq_max(a->edge, edge) : edge;
@@ -117,38 +134,41 @@ static void check_conn_out(struct iop *p, const struct tcb *t, const struct tcp_
 	check_text(p, a, t, g);
 }
 
-static void check_tcp(struct iop *p, struct frame *f)
+static void check_tcp(struct iop *p, struct frame *f, const struct packet *k)
 {
-	const struct ip4_hdr *h = frame_ip4(f);
-	const uint8_t *l4 = f->data + ETH_HDR_LEN + IP4_HDR_MIN;
+	const uint8_t *l4 = f->data + k->l4;
 	const struct tcp_hdr *th = (const struct tcp_hdr *)l4;
 	uint32_t hlen = (th->off >> 4) * 4u, hash, ref;
-	union npp_addr la = npp_addr_v4(h->src), ra = npp_addr_v4(h->dst);
 	struct tcp_seg g = { .seq = ntohl(th->seq), .ack = ntohl(th->ack), .wnd = ntohs(th->wnd), .flags = th->flags,
 			     .sport = ntohs(th->sport), .dport = ntohs(th->dport) };
 
 	/* What has waited for its neighbour comes in one piece, whatever tx->l4_len says. */
-	if (hlen < TCP_HDR_MIN || ETH_HDR_LEN + IP4_HDR_MIN + hlen > f->len)
+	if (hlen < TCP_HDR_MIN || k->l4 + hlen > f->len)
 		FAIL(p, "tcp-header", "%u of %u bytes", hlen, f->len);
-	g.len = f->len - ETH_HDR_LEN - IP4_HDR_MIN - hlen;
+	g.len = f->len - k->l4 - hlen;
 	g.data = l4 + hlen;
 	if (hlen > TCP_HDR_MIN && !tcp_options_parse(l4 + TCP_HDR_MIN, hlen - TCP_HDR_MIN, &g))
 		FAIL(p, "tcp-options", "not parseable");
-	hash = tcp_hash(p->s, &la, g.sport, &ra, g.dport);
-	ref = tcp_lookup(p->s, hash, &la, g.sport, &ra, g.dport);
+	hash = tcp_hash(p->s, &k->src, g.sport, &k->dst, g.dport);
+	ref = tcp_lookup(p->s, hash, &k->src, g.sport, &k->dst, g.dport);
 	if (ref != TCP_NONE && TCP_REF_KIND(ref) == TCP_REF_CONN)
 		check_conn_out(p, &p->s->tcp->conns[TCP_REF_IDX(ref)], &g);
 }
 
 void wire_check(struct iop *p, const struct stack_tx *tx, struct frame *f)
 {
-	const struct ip4_hdr *h = frame_ip4(f);
+	struct packet k;
 
 	if (f->len < ETH_HDR_LEN || memcmp(f->data + 6, p->npp->g->port[0].mac, 6) != 0)
 		FAIL(p, "ethernet", "frame of %u bytes", f->len);
-	if (!h)
+	frame_look(f, &k);
+	if (!k.family)
 		return;
-	check_ip4(p, tx, f);
-	if (h->proto == 6 && !(h->frag & htons(IP4_MF | IP4_OFFMASK)))
-		check_tcp(p, f);
+	if (k.family == 4)
+		check_ip4(p, f);
+	else
+		check_ip6(p, f, &k);
+	check_size(p, tx, f, &k);
+	if (k.proto == 6 && !k.fragment)
+		check_tcp(p, f, &k);
 }

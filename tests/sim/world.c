@@ -94,12 +94,9 @@ static void relisten(struct npp *n, uint32_t which)
 	which &= 3;
 	for (unsigned i = 0; i < n->cfg.iops; i++) {
 		struct iop *p = &n->iop[i];
-		struct tcp_listener l = { .addr = which % 2 ? n->addr : npp_addr_v4(0), .backlog = n->cfg.backlog,
-					  .port = (uint16_t)(SIM_PORT_BASE + which), .user_sock = which };
-		int err;
 
 		if (!p->listener[which] && iop_enter(p)) {
-			p->listener[which] = stack_listen(p->s, &l, &err);
+			iop_listen(p, which);
 			iop_leave(p);
 		}
 	}
