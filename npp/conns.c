@@ -14,14 +14,9 @@
 
 #include "npp-ism/socket/layout.h"
 #include "npp/npp.h"
+#include "npp/walk.h"
 
-#define ANY_HOST 0xffffffffu
-
-/* One IOP of one NPP, for a walk. HOST: ANY_HOST, or only what belongs to that number. */
-struct iop_view { const struct target *npp; uint32_t iop, host; const void *arena; size_t size; };
-typedef void walk_fn(const struct iop_view *v, void *arg);
-
-static const char *host_name(const struct target *npp, unsigned h)
+const char *walk_host_name(const struct target *npp, unsigned h)
 {
 	return h < NPP_MAX_HOSTS && npp->st.attached[h][0] ? npp->st.attached[h] : "-";
 }
@@ -76,8 +71,7 @@ static int walk_host(const struct target *t, walk_fn *fn, void *arg, struct npp_
 	return 0;
 }
 
-/* Walks what ARGV names: all NPPs if it names nothing. */
-static int walk(char **argv, walk_fn *fn, void *arg)
+int walk_iops(char **argv, walk_fn *fn, void *arg)
 {
 	struct npp_err e = { .text = "" };
 	struct target *t;
@@ -109,10 +103,7 @@ static const char *end_point(const union npp_addr *a, unsigned port, char *buf, 
 	return buf;
 }
 
-struct options { bool json; char **names; };
-
-/* -1: go on */
-static int parse(int argc, char **argv, struct options *o)
+int walk_options(int argc, char **argv, struct walk_options *o)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
@@ -152,7 +143,7 @@ static void conn_json(const struct iop_view *v, const struct stack_conn_info *c,
 	printf("%s\n {\"npp\": ", n ? "," : "");
 	npp_json_string(stdout, v->npp->label);
 	printf(", \"iop\": %u, \"host\": ", v->iop);
-	npp_json_string(stdout, host_name(v->npp, c->conn.user_host));
+	npp_json_string(stdout, walk_host_name(v->npp, c->conn.user_host));
 	printf(", \"state\": \"%s\", \"passive\": %s, \"local\": \"%s\", \"lport\": %u, \"remote\": \"%s\", \"rport\": %u, "
 	       "\"received\": %u, \"unread\": %u, \"unacked\": %u, \"rtt_us\": %u, \"rto_us\": %u, \"cwnd\": %u, "
 	       "\"ssthresh\": %u, \"mss\": %u, \"retrans\": %u}", state_name(c->conn.state),
@@ -168,7 +159,7 @@ static void conn_row(struct table *t, const struct iop_view *v, const struct sta
 
 	table_cell(t, "%.60s", v->npp->label);
 	table_cell(t, "%u", v->iop);
-	table_cell(t, "%s", host_name(v->npp, c->conn.user_host));
+	table_cell(t, "%s", walk_host_name(v->npp, c->conn.user_host));
 	table_cell(t, "%s", state_name(c->conn.state));
 	table_cell(t, "%s", end_point(&c->conn.laddr, c->conn.lport, buf, sizeof buf));
 	table_cell(t, "%s", end_point(&c->conn.raddr, c->conn.rport, buf, sizeof buf));
@@ -203,8 +194,8 @@ int verb_conns(int argc, char **argv)
 	static const char *const head[] = { "NPP", "IOP", "HOST", "STATE", "LOCAL", "REMOTE", "UNREAD", "UNACKED", "RTT", "CWND",
 					    "RETRANS" };
 	struct conns_out out = { .n = 0 };
-	struct options o;
-	int r = parse(argc, argv, &o);
+	struct walk_options o;
+	int r = walk_options(argc, argv, &o);
 
 	if (r >= 0)
 		return r;
@@ -214,7 +205,7 @@ int verb_conns(int argc, char **argv)
 		table_cell(&out.tab, "%s", head[i]);
 	if (o.json)
 		fputs("{\"connections\": [", stdout);
-	r = walk(o.names, conns_of, &out);
+	r = walk_iops(o.names, conns_of, &out);
 	if (o.json)
 		puts("\n]}");
 	else if (r == 0)
@@ -276,7 +267,7 @@ static struct listener listener_key(const struct iop_view *v, unsigned host)
 	struct listener k = { .n_iops = v->npp->st.n_iops };
 
 	snprintf(k.npp, sizeof k.npp, "%.99s", v->npp->label);
-	snprintf(k.host, sizeof k.host, "%s", host_name(v->npp, host));
+	snprintf(k.host, sizeof k.host, "%s", walk_host_name(v->npp, host));
 	return k;
 }
 
@@ -374,12 +365,12 @@ static void listeners_text(const struct listeners_out *o)
 int verb_listeners(int argc, char **argv)
 {
 	struct listeners_out out = { .list = NULL };
-	struct options o;
-	int r = parse(argc, argv, &o);
+	struct walk_options o;
+	int r = walk_options(argc, argv, &o);
 
 	if (r >= 0)
 		return r;
-	r = walk(o.names, listeners_of, &out);
+	r = walk_iops(o.names, listeners_of, &out);
 	if (r == 0 && o.json)
 		listeners_json(&out);
 	else if (r == 0)

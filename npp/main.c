@@ -18,6 +18,7 @@ static const struct verb verbs[] = {
 	  verb_stat },
 	{ "conns", "[--json] [NAME...]", "TCP connections, with the IOP of each", verb_conns },
 	{ "listeners", "[--json] [NAME...]", "listening sockets, with their replicas on the IOPs", verb_listeners },
+	{ "groups", "[--json] [NAME...]", "multicast groups that sockets have joined", verb_groups },
 	{ "hash", "[--proto tcp|udp|N] [--json] [NAME] SRC SPORT DST DPORT", "which IOP owns a flow, and why", verb_hash },
 	{ "status", "[--json] [NAME...]", "which NPPs and hosts run, and whether their processes live", verb_status },
 	{ "restart", "[--json] dispatch|ism N|osm [NAME]", "replace a process while its connections live", verb_restart },

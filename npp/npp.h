@@ -86,6 +86,7 @@ int verb_run(int argc, char **argv);
 int verb_stat(int argc, char **argv);
 int verb_conns(int argc, char **argv);
 int verb_listeners(int argc, char **argv);
+int verb_groups(int argc, char **argv);
 int verb_hash(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_stop(int argc, char **argv);

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# udp-options.py - datagram options as servers use them, for udp-options.t; prints "NAME good" or what went wrong
+#   serve PORT        echoes on 0.0.0.0 and ::, from the address it was sent to
+#   ask HOST PORT     asks that
+#   segments HOST PORT SIZE COUNT   one send of COUNT datagrams by UDP_SEGMENT, counts the echoes
+#   refused HOST PORT errors of a connected socket, and from the error queue
+import select
+import socket
+import struct
+import sys
+
+IP_PKTINFO, IP_RECVERR, UDP_SEGMENT, UDP_GRO, SOL_UDP = 8, 11, 103, 104, 17
+
+
+def serve(port):
+    socks = []
+    for family, addr in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            s.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        s.setsockopt(SOL_UDP, UDP_GRO, 1)
+        s.bind((addr, int(port)))
+        socks.append(s)
+    print("ready", flush=True)
+    while True:
+        for s in select.select(socks, [], [])[0]:
+            data, control, flags, peer = s.recvmsg(65536, 512)
+            out, size = [], 0
+            for level, kind, value in control:
+                if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
+                    out.append((level, kind, struct.pack("=i", 0) + value[8:12] + b"\0" * 4))
+                elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+                    out.append((level, kind, value))
+                elif (level, kind) == (socket.IPPROTO_IP, socket.IP_TOS):
+                    out.append((level, kind, struct.pack("=i", value[0])))
+                elif (level, kind) == (SOL_UDP, UDP_GRO):
+                    size = struct.unpack("=i", value)[0]
+            for at in range(0, len(data), size or len(data) or 1):
+                s.sendmsg([data[at:at + (size or len(data))]], out, 0, peer)
+
+
+def ask(host, port):
+    info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+    s = socket.socket(info[0], socket.SOCK_DGRAM)
+    s.settimeout(3)
+    if info[0] == socket.AF_INET:
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x48)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    s.sendto(b"hello", info[4])
+    data, control, _, peer = s.recvmsg(100, 100)
+    tos = [c[2][0] for c in control]
+    print("ask", "good" if data == b"hello" and peer[0] == info[4][0] else (data, peer), *tos)
+
+
+def segments(host, port, size, count):
+    info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+    s = socket.socket(info[0], socket.SOCK_DGRAM)
+    s.settimeout(3)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    size, count = int(size), int(count)
+    want = [bytes([i]) * size for i in range(count - 1)] + [b"last"]
+    s.sendto(b"first", info[4])
+    s.recv(100)
+    s.sendmsg([b"".join(want)], [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))], 0, info[4])
+    got = []
+    try:
+        while len(got) < count:
+            got.append(s.recv(65536))
+    except TimeoutError:
+        pass
+    print("segments", "good" if sorted(got) == sorted(want) else f"{len(got)} of {count}: {[len(g) for g in got][:9]}")
+
+
+def refused(host, port):
+    info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+    s = socket.socket(info[0], socket.SOCK_DGRAM)
+    v6 = info[0] == socket.AF_INET6
+    s.settimeout(3)
+    s.connect(info[4])
+    s.send(b"x")
+    try:
+        s.recv(10)
+        print("refused not")
+        return
+    except ConnectionRefusedError:
+        pass
+    s.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, 25 if v6 else IP_RECVERR, 1)
+    s.send(b"x")
+    p = select.poll()
+    p.register(s, 0)
+    p.poll(3000)
+    _, control, flags, _ = s.recvmsg(100, 512, socket.MSG_ERRQUEUE)
+    err = struct.unpack("=I", control[0][2][:4])[0]
+    print("refused", "good" if err == 111 and flags & socket.MSG_ERRQUEUE else (err, flags))
+
+
+globals()[sys.argv[1]](*sys.argv[2:])

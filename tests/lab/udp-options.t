@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# udp-options.t - control messages, many datagrams in one send, errors: on npp as on the kernel
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+here_lab=$(cd "$(dirname "$0")" && pwd)
+. "$here_lab/lib.sh"
+lab_begin udpopt
+need jq
+python=/usr/bin/python3
+[ -x $python ] || skip_all 'needs python3'
+program=$here_lab/udp-options.py
+
+lab_up "$topologies/pair.yaml" --set ipv6=yes
+npp4=10.1.0.11 npp6=fd00:0:0:1::b us4=10.1.0.10 us6=fd00:0:0:1::a
+for node in web1 client1; do
+  start "$node" $node $python -u "$program" serve 5353
+  ok "the server on $node is ready" wait_for 10 grep -q ready "$evidence/$node.log"
+done
+say() { on "$1" timeout $((20 * slow)) $python "$program" "${@:2}" 2>&1; }
+for to in "client1 $npp4" "web1 $us4" "web1 $npp4"; do
+  is "an answer comes from where the question went (${to/ / to })" "$(say ${to% *} ask "${to#* }" 5353)" 'ask good 72'
+done
+for to in "client1 $npp6" "web1 $us6" "web1 $npp6"; do
+  is "an answer comes from where the question went (${to/ / to })" "$(say ${to% *} ask "${to#* }" 5353)" 'ask good'
+done
+for to in "client1 $npp4" "client1 $npp6" "web1 $us4" "web1 $us6" "web1 $npp4" "web1 $npp6"; do
+  is "40 datagrams of 1200 bytes in one send (${to/ / to })" "$(say ${to% *} segments "${to#* }" 5353 1200 40)" 'segments good'
+  is "8 of nearly the MTU (${to/ / to })" "$(say ${to% *} segments "${to#* }" 5353 1400 8)" 'segments good'
+done
+for to in "web1 $us4" "web1 $us6" "web1 $npp4" "web1 $npp6"; do
+  is "a connected socket hears that nobody listens (${to/ / to })" "$(say ${to% *} refused "${to#* }" 9)" 'refused good'
+done
+done_testing
