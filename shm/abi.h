@@ -652,6 +652,18 @@ struct npp_member {
 	union npp_addr source[NPP_SOCK_SOURCES];
 };
 _Static_assert(sizeof(struct npp_member) == 160, "membership");
+/* The way out by an attachment that is not the one of the home ISM: as tx_ring, tx_head, tx_tail and
+ * tx_want of the record, which are the home's. Under tx_lock of the socket. */
+struct npp_udp_out {
+	NPP_ALIGNED struct npp_ring_desc ring;	/* ISM */
+	_Atomic uint32_t tail;			/* ISM; release */
+	_Atomic uint32_t home;			/* OSM: slot + 1 of the ISM that sends here; 0: none */
+	uint32_t pad0[10];
+	NPP_ALIGNED _Atomic uint32_t head;	/* programs; release */
+	_Atomic uint32_t pend;			/* programs set 1 after head moved, and post LOOK if it was 0; the ISM
+						   clears it before it looks */
+	uint32_t pad1[14];
+};
 struct npp_udp { /* OSM, before UDP_BIND */
 	uint32_t sock;
 	uint32_t n_slots;
@@ -662,6 +674,7 @@ struct npp_udp { /* OSM, before UDP_BIND */
 	_Atomic uint32_t replica[NPP_MAX_SLOTS];	/* OSM: ISM handle + 1 */
 	struct npp_udp_lane lane[NPP_MAX_SLOTS];
 	struct npp_member member[NPP_SOCK_GROUPS];
+	struct npp_udp_out out[NPP_MAX_ATTACH];
 };
 
 #define NPP_OSM_BOOKS_BYTES (1u << 20)	/* least osm_size */

@@ -25,6 +25,35 @@ static struct npp_udp_lane *lane_of(struct ism *I, const struct ism_sess *s)
 	return &u->lane[I->r->host[s->host].slot];
 }
 
+/* Where a program's datagrams come from: the record, or the way out by our attachment. */
+struct tx_words {
+	struct npp_ring_desc *ring;
+	_Atomic uint32_t *head, *tail, *pend;
+};
+
+static bool is_home(struct ism *I, const struct ism_sess *s)
+{
+	return *(volatile uint8_t *)&ism_sess_rec(I, s)->slot == I->r->host[s->host].slot;
+}
+
+/* False: others send for this socket. The words are the host's: which of them we use is no matter of
+ * trust, the ring itself is ours. */
+static bool tx_words(struct ism *I, const struct ism_sess *s, struct tx_words *w)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	const struct ism_host *hs = ism_hst(I, s->host);
+	struct npp_udp *u = (struct npp_udp *)(I->host[s->host]->base + s->off);
+	struct npp_udp_out *o = &u->out[hs->attach];
+
+	if (is_home(I, s)) {
+		*w = (struct tx_words){ &rec->tx_ring, &rec->tx_head, &rec->tx_tail, &rec->pend_in };
+		return true;
+	}
+	*w = (struct tx_words){ &o->ring, &o->head, &o->tail, &o->pend };
+	/* acquire: pairs with the OSM's release after it emptied the ring of a predecessor */
+	return atomic_load_explicit(&o->home, memory_order_acquire) == hs->slot + 1;
+}
+
 static struct udp_endpoint *ep_of(struct ism *I, const struct ism_sess *s)
 {
 	struct udp_endpoint *ep = s->tcb == ISM_NONE ? NULL : stack_udp(I->stack, s->tcb);
@@ -107,14 +136,10 @@ static int bind_again(struct ism *I, unsigned h, const struct npp_msg *m, struct
 	return stack_udp_connect(I->stack, ep, &m->addr, &raddr, rport);
 }
 
-static bool is_home(struct ism *I, const struct ism_sess *s)
-{
-	return *(volatile uint8_t *)&ism_sess_rec(I, s)->slot == I->r->host[s->host].slot;
-}
-
 void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 {
 	struct ism_sess *s = ism_sess_find(I, h, m->sock);
+	struct tx_words w;
 	int err = 0;
 
 	if (!ism_prog_rec(I, h, m->sock) || !ism_heap_at(I, h, m->off, sizeof(struct npp_udp)))
@@ -129,9 +154,10 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 		err = bind_again(I, h, m, s);
 	} else if (err == 0) {
 		err = bind_new(I, h, m, &s);
-		if (err == 0 && is_home(I, s)) {
+		if (err == 0 && is_home(I, s))
 			atomic_store_explicit(&ism_sess_rec(I, s)->ism_handle, ism_sess_handle(I, s),
 					      memory_order_release);
+		if (err == 0 && tx_words(I, s, &w)) {
 			ism_udp_need_ring(I, s, 0);
 			ism_udp_look(I, s); /* what was said to an ISM that is gone */
 		}
@@ -144,6 +170,7 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 void ism_udp_drop(struct ism *I, struct ism_sess *s)
 {
 	struct udp_endpoint *ep = ep_of(I, s);
+	struct tx_words w;
 
 	if (ep)
 		stack_udp_unbind(I->stack, ep);
@@ -152,6 +179,11 @@ void ism_udp_drop(struct ism *I, struct ism_sess *s)
 	if (s->rx_blk != ISM_NONE)
 		ism_block_put(I, s->host, s->rx_blk, s->rx_order);
 	s->rx_blk = ISM_NONE;
+	if (I->host[s->host] && s->tx_blk != ISM_NONE && !is_home(I, s) && tx_words(I, s, &w)) {
+		*w.ring = (struct npp_ring_desc){ 0, 0, 0 };
+		ism_block_put(I, s->host, s->tx_blk, s->tx_order);
+		s->tx_blk = ISM_NONE;
+	}
 	ism_ring_drop_tx(I, s, NULL);
 	I->r->host[s->host].n_udp--;
 	ism_sess_free(I, s);
@@ -339,14 +371,17 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 	struct npp_sock *rec = ism_sess_rec(I, s);
 	struct udp_endpoint *ep = ep_of(I, s);
 	uint32_t head, n = 0, size = ism_tx_size(s);
+	struct tx_words w;
 	const uint8_t *base;
 
-	atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel);
+	if (!tx_words(I, s, &w))
+		return;
+	atomic_exchange_explicit(w.pend, 0, memory_order_acq_rel);
 	if (!ep || !size)
 		return;
 	base = I->host[s->host]->base + ism_mem_off(I->chunks, s->tx_blk);
 	/* acquire: pairs with the writer's release; the records are whole */
-	head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
+	head = atomic_load_explicit(w.head, memory_order_acquire);
 	while (head != s->tx_tail && n++ < TX_BUDGET) {
 		uint32_t avail = head - s->tx_tail, took = 0;
 
@@ -360,7 +395,7 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 	}
 	s->tx_tail &= ~31u;
 	s->active_us = I->now_us;
-	atomic_store_explicit(&rec->tx_tail, s->tx_tail, memory_order_release);
+	atomic_store_explicit(w.tail, s->tx_tail, memory_order_release);
 	/* pairs with the writer's seq_cst store of tx_want before it looks at tx_tail again */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&rec->tx_want, memory_order_relaxed)) {
@@ -374,10 +409,11 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
+	struct tx_words w;
 	unsigned order;
 	uint32_t set;
 
-	if (!is_home(I, s)) {
+	if (!tx_words(I, s, &w)) {
 		ism_proto_error(I, s->host);
 		return;
 	}
@@ -389,11 +425,14 @@ void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 			return;
 		}
 		s->tx_order = (uint8_t)order;
+		*(volatile uint64_t *)&w.ring->off = 0;
+	}
+	if (*(volatile uint64_t *)&w.ring->off == 0) { /* new, or we have become the home of the socket */
 		/* Records begin where the writer stands: 0, unless a ring was taken back before. */
-		s->tx_tail = atomic_load_explicit(&rec->tx_head, memory_order_relaxed) & ~31u;
-		atomic_store_explicit(&rec->tx_tail, s->tx_tail, memory_order_relaxed);
-		rec->tx_ring = (struct npp_ring_desc){ .off = ism_mem_off(I->chunks, s->tx_blk),
-						       .size = ISM_PAGE << order };
+		s->tx_tail = atomic_load_explicit(w.head, memory_order_relaxed) & ~31u;
+		atomic_store_explicit(w.tail, s->tx_tail, memory_order_relaxed);
+		*w.ring = (struct npp_ring_desc){ .off = ism_mem_off(I->chunks, s->tx_blk),
+						  .size = ism_tx_size(s) };
 	}
 	ism_notify(I, s, NPP_OUT_TX, false);
 }

@@ -215,6 +215,12 @@ static void tell(struct npp_osm *o, unsigned i, unsigned s)
 	if (r->reuse & 4)
 		m.flags |= NPP_LISTEN_V6ONLY;
 	if (udp) {
+		struct npp_udp_out *out = &((struct npp_udp *)osm_at64(o, r->ext_off64))->out[s / NPP_MAX_IOPS];
+		uint32_t home = atomic_load_explicit(&out->home, memory_order_relaxed);
+
+		/* The first of each NPP sends what goes out by it, if the socket's home is at another. */
+		if (!home || home > NPP_MAX_SLOTS || !o->slot[home - 1].up)
+			atomic_store_explicit(&out->home, s + 1, memory_order_release);
 		m.arg2 = r->order;
 		if (r->reuse & 2)
 			m.flags |= NPP_LISTEN_REUSEADDR;

@@ -48,6 +48,27 @@ static void empty_accept_lane(struct npp_osm *o, unsigned i, unsigned s)
 	}
 }
 
+/* The ISM of slot S sent by OUT for datagram socket I: another one of its NPP does. */
+static void lose_way_out(struct npp_osm *o, unsigned i, unsigned s, struct npp_udp_out *out)
+{
+	struct npp_sock *k = &o->sock[o->books->assoc[i].sock];
+	uint32_t home = 0;
+
+	if (atomic_load_explicit(&out->home, memory_order_relaxed) != s + 1)
+		return;
+	npp_lock_take(&k->tx_lock, OSM_CTX_LOCK, 1000);
+	out->ring = (struct npp_ring_desc){ 0 };
+	atomic_store_explicit(&out->tail, 0, memory_order_relaxed);
+	atomic_store_explicit(&out->head, 0, memory_order_relaxed);
+	atomic_store_explicit(&out->pend, 0, memory_order_relaxed);
+	for (unsigned n = s / NPP_MAX_IOPS * NPP_MAX_IOPS; n < (s / NPP_MAX_IOPS + 1) * NPP_MAX_IOPS && !home; n++)
+		if (o->slot[n].up && n != s)
+			home = n + 1;
+	/* release: pairs with the ISM's acquire; the ring is empty */
+	atomic_store_explicit(&out->home, home, memory_order_release);
+	npp_lock_drop(&k->tx_lock, OSM_CTX_LOCK);
+}
+
 /* The rings of datagram socket I that the ISM of slot S had made. Their readers and
  * writers hold the locks; one that sits on a lock for long reads stale bytes. */
 static void lose_udp(struct npp_osm *o, unsigned i, unsigned s)
@@ -64,6 +85,7 @@ static void lose_udp(struct npp_osm *o, unsigned i, unsigned s)
 	atomic_store_explicit(&u->lane[s].rx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&u->lane[s].rx_head, 0, memory_order_release);
 	npp_lock_drop(&k->rx_lock, OSM_CTX_LOCK);
+	lose_way_out(o, i, s, &u->out[s / NPP_MAX_IOPS]);
 	if (k->slot != s)
 		return;
 	npp_lock_take(&k->tx_lock, OSM_CTX_LOCK, 1000);

@@ -213,12 +213,17 @@ static void want_room(struct so *so)
 		sock_post(so, NPP_MSG_NEED_RING, 0, 2 * DGRAM_MAX);
 }
 
-static uint32_t room_of(struct npp_sock *sk, uint32_t size)
+static uint32_t room_in(_Atomic uint32_t *head, _Atomic uint32_t *tail, uint32_t size)
 {
-	uint32_t used = atomic_load_explicit(&sk->tx_head, memory_order_relaxed) -
-			atomic_load_explicit(&sk->tx_tail, memory_order_acquire);
+	uint32_t used = atomic_load_explicit(head, memory_order_relaxed) -
+			atomic_load_explicit(tail, memory_order_acquire);
 
 	return used > size ? 0 : size - used;
+}
+
+static uint32_t room_of(struct npp_sock *sk, uint32_t size)
+{
+	return room_in(&sk->tx_head, &sk->tx_tail, size);
 }
 
 bool dgram_writable(struct so *so)
@@ -234,7 +239,7 @@ bool dgram_writable(struct so *so)
 	return false;
 }
 
-struct outgoing { struct npp_dgram d; union npp_addr src; const struct iovec *iov; int n; };
+struct outgoing { struct npp_dgram d; union npp_addr src; const struct iovec *iov; int n; struct npp_udp_out *out; };
 
 static void gather(uint8_t *to, const struct iovec *iov, int n)
 {
@@ -244,32 +249,49 @@ static void gather(uint8_t *to, const struct iovec *iov, int n)
 	}
 }
 
+/* To the ISM that sends by OUT. */
+static void look_out(struct so *so, struct npp_udp_out *out, uint8_t type)
+{
+	uint32_t home = atomic_load_explicit(&out->home, memory_order_acquire);
+	struct npp_msg m = { .type = type, .sock = so->idx, .sock_gen = so->gen, .ism_handle = NO_HANDLE };
+	struct lctx *c = ctx_self();
+
+	if (!c || home == 0 || home > NPP_MAX_SLOTS)
+		return;
+	m.ctx = (uint16_t)c->no;
+	/* acq_rel: pairs with the ISM's exchange before it looks at what we wrote */
+	if (type != NPP_MSG_LOOK || atomic_exchange_explicit(&out->pend, 1, memory_order_acq_rel) == 0)
+		ctx_post(c, home - 1, &m);
+}
+
 /* One record into the ring. 0; -EAGAIN no room; -ENOBUFS no ring yet. */
 static int put(struct so *so, const struct outgoing *o)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t tail = npp_dgram_tail(o->d.flags), need = RECORD(o->d.len + tail), size, head, at, skip;
+	struct npp_ring_desc *ring = o->out ? &o->out->ring : &sk->tx_ring;
+	_Atomic uint32_t *h = o->out ? &o->out->head : &sk->tx_head, *t = o->out ? &o->out->tail : &sk->tx_tail;
 	bool skipped = false;
 	uint8_t *base;
 	int r = sock_lock_take(&sk->tx_lock);
 
 	if (r < 0)
 		return r;
-	if (!ring_ok(&sk->tx_ring, &base, &size)) {
-		r = *(volatile uint64_t *)&sk->tx_ring.off ? -EIO : -ENOBUFS;
+	if (!ring_ok(ring, &base, &size)) {
+		r = *(volatile uint64_t *)&ring->off ? -EIO : -ENOBUFS;
 	} else {
-		head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
+		head = atomic_load_explicit(h, memory_order_relaxed);
 		at = head & (size - 1);
 		skip = size - at < need ? size - at : 0;
 		if (need > size)
 			r = -EMSGSIZE;
-		else if (room_of(sk, size) < need + skip)
+		else if (room_in(h, t, size) < need + skip)
 			r = -EAGAIN;
 	}
-	if (r == -EAGAIN && skip && need + skip > size && room_of(sk, size) == size) {
+	if (r == -EAGAIN && skip && need + skip > size && room_in(h, t, size) == size) {
 		/* it fits at the start of the ring only: lead the reader there first */
 		((struct npp_dgram *)(base + at))->len = NPP_DGRAM_SKIP;
-		atomic_store_explicit(&sk->tx_head, head + skip, memory_order_release);
+		atomic_store_explicit(h, head + skip, memory_order_release);
 		skipped = true;
 	}
 	if (r == 0) {
@@ -282,12 +304,27 @@ static int put(struct so *so, const struct outgoing *o)
 		gather(base + at + sizeof o->d, o->iov, o->n);
 		memcpy(base + at + sizeof o->d + o->d.len, o->src.b, tail);
 		/* release: pairs with the ISM's acquire of tx_head */
-		atomic_store_explicit(&sk->tx_head, head + need, memory_order_release);
+		atomic_store_explicit(h, head + need, memory_order_release);
 	}
 	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
-	if (r == 0 || skipped)
+	if ((r == 0 || skipped) && o->out)
+		look_out(so, o->out, NPP_MSG_LOOK);
+	else if (r == 0 || skipped)
 		sock_look(so, NPP_IN_TX);
 	return r;
+}
+
+/* Until there may be room in OUT (WHY -EAGAIN) or a ring (-ENOBUFS). 0: look again. */
+static int out_wait(struct so *so, struct npp_udp_out *out, int why, uint64_t until)
+{
+	uint64_t now = lib_now_us();
+	int r;
+
+	if (now >= until)
+		return why;
+	look_out(so, out, why == -ENOBUFS ? NPP_MSG_NEED_RING : NPP_MSG_LOOK);
+	r = sock_nap(so, now + 1000 < until ? now + 1000 : until);
+	return r == -EAGAIN ? 0 : r;
 }
 
 static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int flags)
@@ -303,6 +340,12 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 			return r < 0 ? r : (ssize_t)o->d.len;
 		if (r == -ENOBUFS && !ring_by)
 			ring_by = lib_now_us() + RING_WAIT_US;
+		if (o->out) {
+			r = out_wait(so, o->out, r, r == -ENOBUFS ? ring_by : block ? deadline : 0);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		want_room(so);
 		if (r == -ENOBUFS) {
 			uint64_t soon = lib_now_us() + 20000; /* so_ready() takes no ring for ready */
@@ -417,6 +460,20 @@ static void outgoing_options(const struct so *so, struct outgoing *o)
 		o->d.flags |= NPP_DGRAM_NOLOOP;
 }
 
+/* The way to ADDR, if it is not by the NPP where the socket's home ISM is. */
+static struct npp_udp_out *way_out(struct so *so, const union npp_addr *addr)
+{
+	union npp_addr src;
+	struct npp_udp *u;
+	int att;
+
+	if (npp_lib.host->n_attach < 2 || npp_addr_is_multicast(addr))
+		return NULL;
+	att = sock_route(addr, &src);
+	u = att < 0 || att == so->sk->slot / NPP_MAX_IOPS ? NULL : udp_of(so);
+	return u && atomic_load_explicit(&u->out[att].home, memory_order_acquire) ? &u->out[att] : NULL;
+}
+
 /**
  * dgram_send() - one datagram, or as many as UDP_SEGMENT says
  *
@@ -441,6 +498,7 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 	err = sock_error(so);
 	if (err)
 		return -err;
+	o.out = way_out(so, &o.d.addr);
 	o.d.len = (uint32_t)len;
 	outgoing_options(so, &o);
 	r = cmsg_sent(mh, &o.d, &o.src);

@@ -174,23 +174,36 @@ bool sock_v6only(const struct so *so)
 	return so->domain == AF_INET6 && (opt & NPP_OPT_V6ONLY);
 }
 
+static bool port_up(const struct npp_global *g, uint8_t port)
+{
+	return port >= NPP_MAX_PORTS || port >= g->n_ports ||
+	       atomic_load_explicit(&g->port[port].up, memory_order_relaxed);
+}
+
 int sock_route(const union npp_addr *addr, union npp_addr *src)
 {
 	int best = -1, prefix = -1;
+	bool best_up = false;
 
 	if (npp_addr_is_any(addr) || is_loopback(addr) || !lib_refresh())
 		return -1;
 	for (int a = 0; a < NPP_MAX_ATTACH; a++) {
 		struct route_pick p = { .dst = addr };
+		bool up;
 
 		if (!atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire) ||
 		    !ask_route(npp_lib.att[a].global, &p))
 			continue;
 		if (p.own)
 			p.prefix = 129;
-		if (p.prefix > prefix) {
+		/* Of two ways one that has no carrier is none. */
+		up = p.own || port_up(npp_lib.att[a].global, p.port);
+		if (best < 0 || (up && !best_up) || (up == best_up && p.prefix > prefix)) {
+			if (p.prefix < 0)
+				continue;
 			prefix = p.prefix;
 			best = a;
+			best_up = up;
 			*src = p.own ? *addr : p.src;
 		}
 	}

@@ -152,11 +152,14 @@ def summary(out, t):
         why = {}
         for x in bad:
             why[x[2][1:]] = why.get(x[2][1:], 0) + 1
+        where = {}
+        for x in k:
+            where[x[3]] = where.get(x[3], 0) + x[2].startswith("!")
         after = sorted(x for x in good if x[0] >= t)
         slow = [x for x in after if x[1] - x[0] > 0.15]
         r[kind] = {
             "requests": len(k), "failed": len(bad), "failed_before": sum(x[1] < t for x in bad), "why": why,
-            "before": who, "last_host": after[-1][2] if after else "",
+            "before": who, "failed_at": where, "last_host": after[-1][2] if after else "",
             # ms after the fault: the last request that failed was begun, and ended; nothing was slow afterwards
             "last_bad_begun": round(1000 * (max(x[0] for x in bad) - t)) if bad else 0,
             "last_bad_ended": round(1000 * (max(x[1] for x in bad) - t)) if bad else 0,
