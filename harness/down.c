@@ -287,31 +287,41 @@ static int down_locked(struct lab *l, const char *name, struct npp_err *e)
 	return r;
 }
 
-int lab_down(const char *name)
+static int answer(const char *lab, const char *error, bool json)
+{
+	if (error)
+		npp_warnx("%s", error);
+	if (json) {
+		printf("{\"ok\": %s, \"lab\": ", error ? "false" : "true");
+		json_string(stdout, lab);
+		fputs(", \"errors\": [", stdout);
+		if (error)
+			json_string(stdout, error);
+		puts("]}");
+	}
+	return error ? 1 : 0;
+}
+
+int lab_down(const char *name, bool json)
 {
 	struct npp_err e = { "" };
-	char pick[TOPO_LAB_LEN + 1];
+	char pick[TOPO_LAB_LEN + 1], text[sizeof e.text + 64];
 	struct lab l;
 	int r;
 
-	if (geteuid() != 0) {
-		npp_warnx("down needs to be root");
-		return 1;
-	}
+	if (geteuid() != 0)
+		return answer(name ? name : "", "down needs to be root", json);
 	r = lab_pick_own(name, pick, sizeof pick, &e);
 	if (r == 0)
 		r = lab_lock(&l, pick, true, &e);
-	if (r < 0) {
-		npp_warnx("%s", e.text);
-		return 1;
-	}
-	r = down_locked(&l, pick, &e);
 	if (r < 0)
-		npp_warnx("lab '%s': %s", pick, e.text);
-	else if (!name)
-		printf("lab %s: down\n", pick);
+		return answer(name ? name : "", e.text, json);
+	r = down_locked(&l, pick, &e);
 	lab_unlock(&l);
-	return r < 0 ? 1 : 0;
+	if (r == 0 && !name && !json)
+		printf("lab %s: down\n", pick);
+	snprintf(text, sizeof text, "lab '%s': %s", pick, e.text);
+	return answer(pick, r < 0 ? text : NULL, json);
 }
 
 /* A lab is dead if the npp-lab that worked on it ended in the middle, if it is from before
@@ -351,7 +361,26 @@ static int lock_to_clean(struct lab *l, const char *name)
 	return r;
 }
 
-static int clean_one(const char *name)
+/* What clean has done, for --json. */
+struct cleaned { bool json; unsigned n; };
+
+static void clean_says(struct cleaned *c, const char *name, const char *error)
+{
+	if (error)
+		npp_warnx("lab '%s': %s", name, error);
+	else
+		npp_warnx("lab '%s' was dead, removed", name);
+	if (!c->json)
+		return;
+	fputs(c->n++ ? ",\n {\"lab\": " : "{\"lab\": ", stdout);
+	json_string(stdout, name);
+	printf(", \"removed\": %s", error ? "false, \"error\": " : "true");
+	if (error)
+		json_string(stdout, error);
+	putchar('}');
+}
+
+static int clean_one(const char *name, struct cleaned *c)
 {
 	struct npp_err e = { "" };
 	struct lab l, seen = { .lock = -1 };
@@ -364,13 +393,12 @@ static int clean_one(const char *name)
 		down_empty(&l, NULL);	/* not empty: a directory of somebody else */
 		r = 0;
 	} else if (r < 0) {
-		npp_warnx("%s: lab.json makes no sense, left alone", name);
+		clean_says(c, name, "lab.json makes no sense, left alone");
 		r = 1;
 	} else if (is_dead(&seen)) {
 		lab_free(&seen);
-		r = down_locked(&l, name, &e);
-		npp_warnx(r < 0 ? "lab '%s': %s" : "lab '%s' was dead, removed%s", name, r < 0 ? e.text : "");
-		r = r < 0;
+		r = down_locked(&l, name, &e) < 0;
+		clean_says(c, name, r ? e.text : NULL);
 	} else {
 		lab_free(&seen);
 		r = 0;
@@ -379,8 +407,9 @@ static int clean_one(const char *name)
 	return r;
 }
 
-int lab_clean(void)
+int lab_clean(bool json)
 {
+	struct cleaned c = { .json = json };
 	struct dirent *d;
 	DIR *dp;
 	int bad = 0;
@@ -389,11 +418,13 @@ int lab_clean(void)
 		npp_warnx("clean needs to be root");
 		return 1;
 	}
+	fputs(json ? "[" : "", stdout);
 	dp = opendir(lab_rundir());
 	while (dp && (d = readdir(dp)))
 		if (npp_conf_name_ok(d->d_name, 1, TOPO_LAB_LEN))
-			bad |= clean_one(d->d_name);
+			bad |= clean_one(d->d_name, &c);
 	if (dp)
 		closedir(dp);
+	fputs(json ? "]\n" : "", stdout);
 	return bad;
 }

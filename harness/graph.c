@@ -117,6 +117,42 @@ static void draw(FILE *f, struct lab *l)
 	fputs("}\n", f);
 }
 
+/* The same for programs: what is drawn, as a graph of nodes and edges. */
+static void draw_json(FILE *f, struct lab *l)
+{
+	const char *sep = "\n  ";
+	struct link_state s;
+	struct npp_err e;
+	struct link k;
+
+	fputs("{\"lab\": ", f);
+	json_string(f, l->name);
+	fputs(",\n \"nodes\": [", f);
+	for (uint32_t i = 0; i < l->n_nets; i++, sep = ",\n  ")
+		fprintf(f, "%s{\"id\": \"net %s\", \"kind\": \"network\", \"subnet\": \"%s\"}", sep, l->nets[i].name, l->nets[i].subnet);
+	for (uint32_t i = 0; i < l->n_nodes; i++, sep = ",\n  ")
+		fprintf(f, "%s{\"id\": \"%s\", \"kind\": \"%s\", \"stack\": \"%s\", \"iops\": %u, \"alive\": %s}", sep, l->nodes[i].name,
+			l->nodes[i].kind, l->nodes[i].stack, l->nodes[i].iops, alive(l, &l->nodes[i]) ? "true" : "false");
+	fputs("],\n \"edges\": [", f);
+	sep = "\n  ";
+	for (uint32_t i = 0; i < l->n_nodes; i++)
+		for (uint32_t j = 0; j < l->nodes[i].n_npps; j++, sep = ",\n  ")
+			fprintf(f, "%s{\"from\": \"%s\", \"to\": \"%s\", \"kind\": \"attached\"}", sep, l->nodes[i].npps[j], l->nodes[i].name);
+	for (uint32_t i = 0; link_at(l, i, &k); i++, sep = ",\n  ") {
+		memset(&s, 0, sizeof s);
+		link_state(&k, &s, &e);
+		fprintf(f, "%s{\"from\": \"net %s\", \"to\": \"%s\", \"kind\": \"link\", \"address\": \"%s\", \"up\": %s, "
+			"\"rx_bytes\": %llu, \"tx_bytes\": %llu, \"wire\": ", sep, k.ifc->network, k.node->name, k.ifc->address,
+			s.up && s.carrier ? "true" : "false", (unsigned long long)s.rx_bytes, (unsigned long long)s.tx_bytes);
+		if (k.ifc->wire)
+			json_string(f, k.ifc->wire);
+		else
+			fputs("null", f);
+		fputc('}', f);
+	}
+	fputs("]}\n", f);
+}
+
 static _Noreturn void run_dot(int in, const char *out)
 {
 	if (dup2(in, 0) < 0)
@@ -182,7 +218,7 @@ static int write_graph(struct lab *l, const char *out, struct npp_err *e)
 	return r;
 }
 
-int lab_graph(const char *lab, const char *out, double seconds)
+int lab_graph(const char *lab, const char *out, double seconds, bool json)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct npp_err e = { "" };
@@ -197,7 +233,9 @@ int lab_graph(const char *lab, const char *out, double seconds)
 		struct lab l = { .lock = -1 };
 
 		r = lab_open(&l, lab, &e);
-		if (r == 0)
+		if (r == 0 && json)
+			draw_json(stdout, &l);
+		else if (r == 0)
 			r = write_graph(&l, out, &e);
 		lab_free(&l);
 		if (r == 0 && seconds > 0)

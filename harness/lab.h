@@ -115,11 +115,11 @@ int64_t now_ms(void);
 void pause_ms(int ms);
 
 /* up.c, down.c, exec.c, status.c: the verbs; exit status */
-int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets);
+int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets, bool json);
 /* The same without a word if all went well. */
 int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets);
-int lab_down(const char *name);
-int lab_clean(void);
+int lab_down(const char *name, bool json);
+int lab_clean(bool json);
 /* Removes all that L names; L is locked. 0, or -EBUSY with what is left in E. */
 int lab_teardown(struct lab *l, struct npp_err *e);
 int lab_exec(const char *lab, const char *node, char *const argv[]);

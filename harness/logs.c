@@ -31,39 +31,50 @@ static bool wanted(const char *file, const char *what)
 	return strncmp(file, "wire.", 5) == 0 && strncmp(file + 5, what, n) == 0 && file[5 + n] == '.';
 }
 
-static void print_log(const char *dir, const char *file)
+static void print_log(const char *dir, const char *file, bool json, unsigned *n)
 {
 	char path[LAB_PATH_CAP * 2], line[4096];
 	FILE *f;
 
 	snprintf(path, sizeof path, "%s/%s", dir, file);
 	f = fopen(path, "re");
-	while (f && fgets(line, sizeof line, f))
-		printf("%.*s| %s%s", (int)strlen(file) - 4, file, line, strchr(line, '\n') ? "" : "\n");
+	while (f && fgets(line, sizeof line, f)) {
+		if (!json) {
+			printf("%.*s| %s%s", (int)strlen(file) - 4, file, line, strchr(line, '\n') ? "" : "\n");
+			continue;
+		}
+		line[strcspn(line, "\n")] = '\0';
+		printf("%s{\"log\": \"%.*s\", \"line\": ", (*n)++ ? ",\n " : "", (int)strlen(file) - 4, file);
+		json_string(stdout, line);
+		putchar('}');
+	}
 	if (f)
 		fclose(f);
 }
 
-int lab_logs(const char *lab, const char *what)
+int lab_logs(const char *lab, const char *what, bool json)
 {
 	struct lab l = { .lock = -1 };
 	struct npp_err e = { "" };
 	char name[TOPO_LAB_LEN + 1];
 	struct dirent **d = NULL;
 	int r = lab_pick(lab, name, sizeof name, &e), n = 0, shown = 0;
+	unsigned lines = 0;
 
 	if (r == 0)
 		r = lab_load(&l, name, &e);
 	if (r == 0)
 		n = scandir(l.dir, &d, is_log, alphasort);
+	fputs(json ? "[" : "", stdout);
 	for (int i = 0; i < n; i++) {
 		if (wanted(d[i]->d_name, what)) {
-			print_log(l.dir, d[i]->d_name);
+			print_log(l.dir, d[i]->d_name, json, &lines);
 			shown++;
 		}
 		free(d[i]);
 	}
 	free(d);
+	fputs(json ? "]\n" : "", stdout);
 	if (r == 0 && what && !shown)
 		r = npp_err_set(&e, -ENOENT, "lab '%s' has no log of '%s'", l.name, what);
 	lab_free(&l);

@@ -31,14 +31,14 @@ static int cmd_up(const struct opts *o)
 {
 	if (o->n_args != 1)
 		return bad_usage("up", "expected one FILE");
-	return lab_up(o->args[0], o->name, o->sets, o->n_sets);
+	return lab_up(o->args[0], o->name, o->sets, o->n_sets, o->json);
 }
 
 static int cmd_down(const struct opts *o)
 {
 	if (o->n_args > 1)
 		return bad_usage("down", "expected at most one LAB");
-	return lab_down(o->n_args ? o->args[0] : o->name);
+	return lab_down(o->n_args ? o->args[0] : o->name, o->json);
 }
 
 static int cmd_status(const struct opts *o)
@@ -107,7 +107,7 @@ static int cmd_links(const struct opts *o)
 static int cmd_logs(const struct opts *o)
 {
 	return o->n_args > 1 ? bad_usage("logs", "expected at most one NODE") :
-	       lab_logs(o->name, o->n_args ? o->args[0] : NULL);
+	       lab_logs(o->name, o->n_args ? o->args[0] : NULL, o->json);
 }
 
 static int cmd_impair(const struct opts *o)
@@ -155,12 +155,22 @@ static int cmd_graph(const struct opts *o)
 		return bad_usage("graph", "expected at most one LAB");
 	if (o->seconds > 0 && !o->write)
 		return bad_usage("graph", "--watch needs -w FILE");
-	return lab_graph(o->n_args ? o->args[0] : o->name, o->write, o->seconds);
+	if (o->json && (o->write || o->seconds > 0))
+		return bad_usage("graph", "--json goes to standard output, once");
+	return lab_graph(o->n_args ? o->args[0] : o->name, o->write, o->seconds, o->json);
 }
 
 static int cmd_clean(const struct opts *o)
 {
-	return o->n_args ? bad_usage("clean", "takes no argument") : lab_clean();
+	return o->n_args ? bad_usage("clean", "takes no argument") : lab_clean(o->json);
+}
+
+static int cmd_schema(const struct opts *o)
+{
+	if (o->n_args)
+		return bad_usage("schema", "takes no argument");
+	topo_print_schema(stdout);
+	return 0;
 }
 
 static const struct verb {
@@ -170,13 +180,13 @@ static const struct verb {
 				   x: --speed, d: --to, W: --watch */
 	const char *args, *what;
 } verbs[] = {
-	{ "up", cmd_up, "ns", "FILE [--name LAB] [--set KEY=VALUE]...", "Make a lab from a file (npp-topology(5))." },
-	{ "down", cmd_down, "n", "[LAB]", "Take a lab away, with all that runs in it." },
+	{ "up", cmd_up, "nsj", "FILE [--name LAB] [--set KEY=VALUE]... [--json]", "Make a lab from a file (npp-topology(5))." },
+	{ "down", cmd_down, "nj", "[LAB] [--json]", "Take a lab away, with all that runs in it." },
 	{ "status", cmd_status, "nj", "[LAB] [--json]", "The nodes of a lab and how they are." },
 	{ "exec", cmd_exec, "n", "[--lab LAB] NODE -- COMMAND [ARGUMENT]...", "Run a command on a node." },
 	{ "shell", cmd_shell, "n", "[--lab LAB] NODE", "A shell on a node." },
 	{ "links", cmd_links, "nj", "[--lab LAB] [--json]", "The links of a lab: state, traffic, wires." },
-	{ "logs", cmd_logs, "n", "[--lab LAB] [NODE[.PROGRAM]]", "What the processes of a lab have said." },
+	{ "logs", cmd_logs, "nj", "[--lab LAB] [NODE[.PROGRAM]] [--json]", "What the processes of a lab have said." },
 	{ "impair", cmd_impair, "nj", "[--lab LAB] LINK [KEY=VALUE... | clear] [--json]",
 	  "Show or change what a link's wire does to frames (npp-wire(1))." },
 	{ "fault", cmd_fault, "nj", "[--lab LAB] kill|stop|cont|hup|term ROLE | link LINK down|up|flap [TIME] | "
@@ -187,10 +197,11 @@ static const struct verb {
 	  "Send a capture into the lab as if NODE had made it." },
 	{ "run", cmd_run, "nswj", "SCENARIO [--name LAB] [--set KEY=VALUE]... [-w DIRECTORY] [--json]",
 	  "Make a lab, play a time line of load and faults, report (npp-scenario(5))." },
-	{ "graph", cmd_graph, "nwW", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS]", "Draw a lab." },
+	{ "graph", cmd_graph, "nwWj", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS] [--json]", "Draw a lab." },
 	{ "check", cmd_check, "nsj", "FILE [--name LAB] [--set KEY=VALUE]... [--json]", "Say what is wrong with a file." },
 	{ "list", cmd_list, "j", "[--json]", "The labs there are." },
-	{ "clean", cmd_clean, "", "", "Remove what labs that died have left." },
+	{ "schema", cmd_schema, "", "", "The JSON schema of topology files, for editors." },
+	{ "clean", cmd_clean, "j", "[--json]", "Remove what labs that died have left." },
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

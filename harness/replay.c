@@ -3,8 +3,8 @@
  *
  * One side of the capture is replayed: packets to the server, which is whoever got the
  * first SYN, or else the first packet. Their source becomes the node, their destination
- * the node named by --to (or stays, if an address of the lab was captured). MACs, lengths
- * and checksums are made anew; what was captured as one large segment is cut to the MTU.
+ * the node named by --to (or stays, if an address of the lab was captured). Both families,
+ * each with the addresses that node and target have in it. MACs, lengths and checksums are made anew; what was captured as one large segment is cut to the MTU.
  */
 #include "config.h"
 
@@ -31,7 +31,9 @@ struct replay {
 	struct wire_frame *in, *cut;
 	int fd;				/* AF_PACKET on the node's link */
 	uint8_t src_mac[6], dst_mac[6];
-	uint32_t server, src, dst;	/* network order; server 0: not yet known */
+	union npp_addr server;		/* as captured; any: not yet known */
+	union npp_addr src[2], dst[2];	/* IPv4, IPv6; any: there is none */
+	bool have_dst;
 	double speed;
 	uint64_t sent, other, skipped, bytes;
 };
@@ -45,13 +47,13 @@ static void on_signal(int sig)
 
 /* ---- the lab's side ---------------------------------------------------------------------------- */
 
-static uint32_t addr_of(const char *text)	/* "10.0.0.1/24", network order */
+static union npp_addr addr_of(const char *text)	/* "10.0.0.1/24"; any: it is none */
 {
+	union npp_addr a = { .q = { 0, 0 } };
 	char t[64];
-	struct in_addr a;
 
-	snprintf(t, sizeof t, "%.*s", (int)strcspn(text, "/"), text);
-	return inet_pton(AF_INET, t, &a) == 1 ? a.s_addr : 0;
+	snprintf(t, sizeof t, "%.*s", (int)strcspn(text ? text : "", "/"), text ? text : "");
+	return t[0] && npp_addr_parse(t, &a) == 0 ? a : (union npp_addr){ .q = { 0, 0 } };
 }
 
 /* The first link of NODE; for a host on NPPs, that of its first NPP. */
@@ -64,13 +66,17 @@ static struct lab_if *first_link(struct lab *l, const char *node)
 	return n && n->n_ifs ? &n->ifs[0] : NULL;
 }
 
-static struct lab_if *link_by_addr(struct lab *l, uint32_t addr)
+static struct lab_if *link_by_addr(struct lab *l, const union npp_addr *addr)
 {
+	union npp_addr a, a6;
 	struct link k;
 
-	for (uint32_t i = 0; link_at(l, i, &k); i++)
-		if (addr_of(k.ifc->address) == addr)
+	for (uint32_t i = 0; link_at(l, i, &k); i++) {
+		a = addr_of(k.ifc->address);
+		a6 = addr_of(k.ifc->address6);
+		if (npp_addr_eq(&a, addr) || npp_addr_eq(&a6, addr))
 			return k.ifc;
+	}
 	return NULL;
 }
 
@@ -95,7 +101,9 @@ static int set_target(struct replay *r, struct lab *l, const struct lab_if *from
 
 	if (!hop || npp_conf_parse_mac(hop->mac, r->dst_mac) < 0)
 		return npp_err_set(e, -EHOSTUNREACH, "there is no router from %s to %s", from->network, to->network);
-	r->dst = addr_of(to->address);
+	r->dst[0] = addr_of(to->address);
+	r->dst[1] = addr_of(to->address6);
+	r->have_dst = true;
 	return 0;
 }
 
@@ -121,21 +129,83 @@ static int open_link(struct replay *r, const char *ns, const char *ifname, struc
 
 /* ---- the capture's side --------------------------------------------------------------------------- */
 
-/* Makes checksums of the packet that F holds, addresses changed. */
-static void fix_sums(struct wire_frame *f, uint32_t head)
+/* A packet in a frame. */
+struct packet {
+	bool v6;
+	uint8_t proto;
+	uint32_t head;		/* bytes of the IP header, and of a fragment header behind it */
+	bool fragment, first;	/* first: it has the transport's header */
+	union npp_addr src, dst;
+};
+
+static union npp_addr get_addr(const uint8_t *p, bool v6)
 {
-	uint8_t *ip = f->data + 14, *l4 = ip + head, proto = ip[9];
-	uint32_t len = f->len - 14 - head, at = proto == IPPROTO_TCP ? 16 : 6;
+	union npp_addr a;
+	uint32_t v4;
+
+	if (v6) {
+		memcpy(&a, p, 16);
+		return a;
+	}
+	memcpy(&v4, p, 4);
+	return npp_addr_v4(v4);
+}
+
+static void put_addr(uint8_t *p, const union npp_addr *a, bool v6)
+{
+	uint32_t v4 = v6 ? 0 : npp_addr_get_v4(a);
+
+	memcpy(p, v6 ? (const void *)a : (const void *)&v4, v6 ? 16 : 4);
+}
+
+/* Where the checksum stands that covers the addresses; 0: nowhere. */
+static uint32_t sum_at(const struct packet *k)
+{
+	return k->proto == IPPROTO_TCP ? 16 : k->proto == IPPROTO_UDP ? 6 : k->v6 && k->proto == IPPROTO_ICMPV6 ? 2 : 0;
+}
+
+/* Of a fragment the sum covers more than is here: it follows the addresses (RFC 1624). */
+static void adjust_sum(uint8_t *at, const struct packet *k, const uint8_t *addrs)
+{
+	const uint8_t *old[2] = { k->src.b + (k->v6 ? 0 : 12), k->dst.b + (k->v6 ? 0 : 12) };
+	uint32_t n = k->v6 ? 16 : 4, sum = (uint32_t)(~((uint32_t)at[0] << 8 | at[1]) & 0xffff);
+
+	for (uint32_t i = 0; i < n; i += 2)
+		for (uint32_t j = 0; j < 2; j++) {
+			const uint8_t *was = old[j] + i, *is = addrs + j * n + i;
+
+			sum += ~((uint32_t)was[0] << 8 | was[1]) & 0xffff;
+			sum += (uint32_t)is[0] << 8 | is[1];
+		}
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+	at[0] = (uint8_t)(sum >> 8);
+	at[1] = (uint8_t)sum;
+}
+
+/* Makes checksums of the packet that F holds, addresses changed. */
+static void fix_sums(struct wire_frame *f, const struct packet *k)
+{
+	uint8_t *ip = f->data + 14, *l4 = ip + k->head;
+	uint32_t len = f->len - 14 - k->head, at = sum_at(k);
 	uint16_t sum;
 
-	memset(ip + 10, 0, 2);
-	sum = npp_csum_finish(npp_csum_add(ip, head, 0));
-	memcpy(ip + 10, &sum, 2);
-	if ((proto != IPPROTO_TCP && proto != IPPROTO_UDP) || len < at + 2 || (ip[6] & 0x3f) || ip[7])
-		return;	/* fragments: the sum covers more than this packet */
+	if (!k->v6) {
+		memset(ip + 10, 0, 2);
+		sum = npp_csum_finish(npp_csum_add(ip, k->head, 0));
+		memcpy(ip + 10, &sum, 2);
+	}
+	if (!at || len < at + 2 || (k->fragment && !k->first))
+		return;
+	if (k->fragment) {
+		if (k->proto != IPPROTO_UDP || l4[at] || l4[at + 1])	/* 0: it has none */
+			adjust_sum(l4 + at, k, ip + (k->v6 ? 8 : 12));
+		return;
+	}
 	memset(l4 + at, 0, 2);
-	sum = npp_csum_finish(npp_csum_add(l4, len, npp_csum_add(ip + 12, 8, 0) + htons(proto) + (uint64_t)htons((uint16_t)len)));
-	if (proto == IPPROTO_UDP && !sum)
+	sum = npp_csum_finish(npp_csum_add(l4, len, npp_csum_add(ip + (k->v6 ? 8 : 12), k->v6 ? 32 : 8, 0) + htons(k->proto) +
+						    (uint64_t)htons((uint16_t)len)));
+	if (k->proto == IPPROTO_UDP && !sum)
 		sum = 0xffff;
 	memcpy(l4 + at, &sum, 2);
 }
@@ -150,18 +220,18 @@ static void put_out(struct replay *r, const struct wire_frame *f)
 	}
 }
 
-static void put_cut(struct replay *r, uint32_t head)
+static void put_cut(struct replay *r, const struct packet *k)
 {
 	struct wire_frame *f = r->in;
 	struct wire_shape s;
 
 	memset(&f->vh, 0, sizeof f->vh);
 	f->vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	f->vh.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-	f->vh.csum_start = (uint16_t)(14 + head);
+	f->vh.gso_type = k->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	f->vh.csum_start = (uint16_t)(14 + k->head);
 	f->vh.csum_offset = 16;
 	f->vh.gso_size = 1;
-	if (f->data[14 + 9] != IPPROTO_TCP || wire_frame_shape(f, &s) < 0 || LINK_MTU + 14 <= s.head) {
+	if (k->proto != IPPROTO_TCP || wire_frame_shape(f, &s) < 0 || LINK_MTU + 14 <= s.head) {
 		r->skipped++;
 		return;
 	}
@@ -172,56 +242,85 @@ static void put_cut(struct replay *r, uint32_t head)
 			put_out(r, r->cut);
 }
 
-/* Is it a packet for the server, whom it may make known? Sets the length from the IP header. */
-static bool to_server(struct replay *r, uint32_t *head)
+/* What F holds, with its length from the IP header; false: no whole packet. */
+static bool dissect(struct wire_frame *f, struct packet *k)
 {
-	struct wire_frame *f = r->in;
 	uint8_t *ip = f->data + 14;
-	uint32_t len, dst;
+	uint32_t len;
 
-	if (f->len < 34 || f->data[12] != 8 || f->data[13] || ip[0] >> 4 != 4)
-		return false;
-	*head = (ip[0] & 15) * 4u;
-	len = (uint32_t)ip[2] << 8 | ip[3];
-	if (*head < 20 || len < *head || len + 14 > f->len)
-		return false;	/* not all of it was captured */
-	memcpy(&dst, ip + 16, 4);
-	if (!r->server && (dst & htonl(0xf0000000)) != htonl(0xe0000000)) {
-		bool reply = ip[9] == IPPROTO_TCP && len >= *head + 20 && (ip[*head + 13] & 0x12) == 0x12;
-
-		if (reply)
-			memcpy(&dst, ip + 12, 4);
-		r->server = dst;
-		memcpy(&dst, ip + 16, 4);
+	*k = (struct packet){ .v6 = f->len >= 54 && f->data[12] == 0x86 && f->data[13] == 0xdd && ip[0] >> 4 == 6 };
+	if (k->v6) {
+		k->head = 40;
+		k->proto = ip[6];
+		len = 40 + ((uint32_t)ip[4] << 8 | ip[5]);
+		if (k->proto == IPPROTO_FRAGMENT && f->len >= 62) {
+			k->head = 48;
+			k->proto = ip[40];
+			k->fragment = true;
+			k->first = !ip[42] && !(ip[43] & 0xf8);
+		}
+	} else {
+		if (f->len < 34 || f->data[12] != 8 || f->data[13] || ip[0] >> 4 != 4)
+			return false;
+		k->head = (ip[0] & 15) * 4u;
+		k->proto = ip[9];
+		k->first = !(ip[6] & 0x1f) && !ip[7];
+		k->fragment = !k->first || (ip[6] & 0x20);
+		len = (uint32_t)ip[2] << 8 | ip[3];
 	}
+	if (k->head < 20 || len < k->head || len + 14 > f->len)
+		return false;	/* not all of it was captured */
 	f->len = len + 14;
-	return dst == r->server;
+	k->src = get_addr(ip + (k->v6 ? 8 : 12), k->v6);
+	k->dst = get_addr(ip + (k->v6 ? 24 : 16), k->v6);
+	return true;
 }
 
-static void one(struct replay *r, const struct pcap_pkthdr *h, const u_char *data, uint32_t off)
+/* Is it a packet for the server, whom it may make known? */
+static bool to_server(struct replay *r, struct packet *k)
+{
+	const uint8_t *l4;
+	bool group, reply;
+
+	if (!dissect(r->in, k))
+		return false;
+	l4 = r->in->data + 14 + k->head;
+	group = k->v6 ? k->dst.b[0] == 0xff : (k->dst.b[12] & 0xf0) == 0xe0;
+	if (npp_addr_is_any(&r->server) && !group && sum_at(k) != 2) {	/* ICMPv6 is for neighbours */
+		reply = k->proto == IPPROTO_TCP && r->in->len >= 14 + k->head + 20 && (l4[13] & 0x12) == 0x12;
+		r->server = reply ? k->src : k->dst;
+	}
+	return npp_addr_eq(&k->dst, &r->server);
+}
+
+static void one(struct replay *r, const struct pcap_pkthdr *h, const u_char *data)
 {
 	struct wire_frame *f = r->in;
-	uint32_t head = 0;
+	struct packet k;
 
-	if (h->caplen < off + 14 || h->caplen - off > f->cap) {
+	if (h->caplen < 14 || h->caplen > f->cap) {
 		r->skipped++;
 		return;
 	}
-	f->len = h->caplen - off;
-	memcpy(f->data, data + off, f->len);
-	if (!to_server(r, &head)) {
+	f->len = h->caplen;
+	memcpy(f->data, data, f->len);
+	if (!to_server(r, &k)) {
 		r->other++;
+		return;
+	}
+	if (npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
+		r->skipped++;	/* not a family of both */
 		return;
 	}
 	memcpy(f->data, r->dst_mac, 6);
 	memcpy(f->data + 6, r->src_mac, 6);
-	memcpy(f->data + 14 + 12, &r->src, 4);
-	memcpy(f->data + 14 + 16, &r->dst, 4);
+	put_addr(f->data + 14 + (k.v6 ? 8 : 12), &r->src[k.v6], k.v6);
+	put_addr(f->data + 14 + (k.v6 ? 24 : 16), &r->dst[k.v6], k.v6);
 	if (f->len > LINK_MTU + 14) {
-		put_cut(r, head);
+		put_cut(r, &k);
 		return;
 	}
-	fix_sums(f, head);
+	fix_sums(f, &k);
 	put_out(r, f);
 }
 
@@ -253,20 +352,24 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 		} else if (r->speed > 0) {
 			wait_until(h, &first, start, r->speed);
 		}
-		if (!r->dst) {	/* the captured server, if it is one of the lab */
+		if (!r->have_dst) {	/* the captured server, if it is one of the lab */
 			struct lab_if *to;
-			uint32_t head;
+			struct packet k;
 
 			r->in->len = h->caplen < r->in->cap ? h->caplen : r->in->cap;
 			memcpy(r->in->data, data, r->in->len);
-			to_server(r, &head);
-			to = r->server ? link_by_addr(l, r->server) : NULL;
-			if (r->server && !to)
+			to_server(r, &k);
+			if (npp_addr_is_any(&r->server)) {
+				r->other++;
+				continue;
+			}
+			to = link_by_addr(l, &r->server);
+			if (!to)
 				return npp_err_set(e, -EHOSTUNREACH, "the captured server is no node of the lab: name one by --to");
-			bad = to ? set_target(r, l, from, to, e) : 0;
+			bad = set_target(r, l, from, to, e);
 		}
-		if (!bad && r->dst)
-			one(r, h, data, 0);
+		if (!bad)
+			one(r, h, data);
 	}
 	return bad;
 }
@@ -285,7 +388,8 @@ static int replay(struct lab *l, const char *node, const char *file, const char 
 	target = to ? first_link(l, to) : NULL;
 	if (to && !target)
 		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s' with a link", l->name, to);
-	r->src = addr_of(from->address);
+	r->src[0] = addr_of(from->address);
+	r->src[1] = addr_of(from->address6);
 	npp_conf_parse_mac(from->mac, r->src_mac);
 	rc = target ? set_target(r, l, from, target, e) : 0;
 	if (rc == 0)

@@ -113,7 +113,7 @@ static const struct npp_conf_field topo_fields[] = {
 	  .min = 1, .max = TOPO_MAX_NODES, .count_off = offsetof(struct topo, n_nodes), .sub = &node_schema },
 	{ .type = NPP_CONF_END }
 };
-static const struct npp_conf_schema topo_schema = { sizeof(struct topo), topo_fields, NULL };
+const struct npp_conf_schema topo_file_schema = { sizeof(struct topo), topo_fields, NULL };
 
 const char *topo_engine_name(uint32_t engine)
 {
@@ -254,7 +254,7 @@ static const struct npp_conf_field if_fields[] = {
 	{ "wire", NPP_CONF_NODE, offsetof(struct if_conf, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
-static const struct npp_conf_schema if_schema = { sizeof(struct if_conf), if_fields, NULL };
+const struct npp_conf_schema topo_if_schema = { sizeof(struct if_conf), if_fields, NULL };
 
 /* The value behind a network's name: nothing, an address, or a map. */
 static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_conf_node *v)
@@ -269,7 +269,7 @@ static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_co
 			npp_conf_error(t->conf, v, "'%s' is no address", v->text);
 			return;
 		}
-	} else if (npp_conf_bind(t->conf, v, &if_schema, &c) < 0) {
+	} else if (npp_conf_bind(t->conf, v, &topo_if_schema, &c) < 0) {
 		return;
 	}
 	if (c.wire)
@@ -558,7 +558,7 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 		return r;
 	for (i = 0; i < n_sets; i++)
 		topo_set(t, sets[i]);
-	if (npp_conf_bind(c, npp_conf_root(c), &topo_schema, &bound) < 0)
+	if (npp_conf_bind(c, npp_conf_root(c), &topo_file_schema, &bound) < 0)
 		return -EINVAL;
 	t->name = bound.name;
 	t->ipv6 = bound.ipv6;

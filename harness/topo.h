@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/conf.h"
 #include "lib/log.h"
@@ -117,6 +118,11 @@ void topo_derive_routes(struct topo *t);
 void topo_load_wire(struct topo *t, struct topo_if *f, const struct npp_conf_node *v);
 /* topo_set.c: one override; 0 or -EINVAL (message in the conf). */
 int topo_set(struct topo *t, const char *assignment);
+
+/* topo_schema.c: the JSON schema (draft 2020-12) of such files, made from the loader's tables. */
+void topo_print_schema(FILE *f);
+extern const struct npp_conf_schema topo_file_schema;	/* of topo.c */
+extern const struct npp_conf_schema topo_if_schema;	/* of a node's link */
 
 const char *topo_kind_name(uint32_t kind);
 const char *topo_engine_name(uint32_t engine);

@@ -32,7 +32,8 @@ struct up {
 	struct topo topo;
 	struct nl_ns *nets, *nodes;	/* by index, as in the topology */
 	struct proc_start *starts;
-	bool quiet;
+	enum up_says { UP_TEXT, UP_JSON, UP_QUIET } says;
+	int64_t began_ms;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -430,6 +431,29 @@ static void close_all(struct up *u)
 	free(u->starts);
 }
 
+/* The answer of --json; errors go to stderr as well. */
+static void say_json(const struct up *u, const char *lab, const char *file, bool ok, const char *error)
+{
+	unsigned i, n = 0;
+
+	if (u->says != UP_JSON)
+		return;
+	printf("{\"ok\": %s, \"lab\": ", ok ? "true" : "false");
+	json_string(stdout, lab);
+	fputs(", \"file\": ", stdout);
+	json_string(stdout, file);
+	printf(", \"seconds\": %.3f, \"errors\": [", (double)(now_ms() - u->began_ms) / 1000);
+	for (i = 0; i < topo_errors(&u->topo); i++) {
+		fputs(n++ ? ",\n " : "", stdout);
+		json_string(stdout, topo_error(&u->topo, i));
+	}
+	if (error && *error) {
+		fputs(n ? ",\n " : "", stdout);
+		json_string(stdout, error);
+	}
+	puts("]}");
+}
+
 static int run_up(struct up *u, const char *file)
 {
 	struct npp_err e = { "" }, e2 = { "" };
@@ -437,6 +461,7 @@ static int run_up(struct up *u, const char *file)
 
 	if (r < 0) {
 		npp_warnx("%s", e.text);
+		say_json(u, u->topo.lab, file, false, e.text);
 		return 1;
 	}
 	u->nets = calloc(u->topo.n_nets, sizeof *u->nets);
@@ -450,41 +475,43 @@ static int run_up(struct up *u, const char *file)
 			npp_warnx("lab '%s': taking it down again: %s", u->lab.name, e2.text);
 		else
 			npp_warnx("lab '%s' was taken down again", u->lab.name);
-	} else if (!u->quiet) {
+	} else if (u->says == UP_TEXT) {
 		printf("lab %s: up (%s)\n", u->lab.name, file);
 	}
+	say_json(u, u->topo.lab, file, r == 0, e.text);
 	lab_unlock(&u->lab);
 	return r < 0 ? 1 : 0;
 }
 
-static int up(const char *file, const char *name, char *const *sets, unsigned n_sets, bool quiet)
+static int up(const char *file, const char *name, char *const *sets, unsigned n_sets, enum up_says says)
 {
-	struct up u = { .lab = { .lock = -1 }, .quiet = quiet };
+	static const char no_root[] = "up needs to be root: it makes network namespaces";
+	struct up u = { .lab = { .lock = -1 }, .says = says, .began_ms = now_ms() };
 	unsigned i;
 	int r;
 
 	if (geteuid() != 0) {
-		npp_warnx("up needs to be root: it makes network namespaces");
+		npp_warnx("%s", no_root);
+		say_json(&u, name ? name : "", file, false, no_root);
 		return 1;
 	}
 	catch_signals();
 	r = topo_load(&u.topo, file, name, sets, n_sets);
 	for (i = 0; i < topo_errors(&u.topo); i++)
 		npp_warnx("%s", topo_error(&u.topo, i));
-	if (r == 0)
-		r = run_up(&u, file);
-	else
-		r = 1;
+	if (r < 0)
+		say_json(&u, u.topo.lab, file, false, NULL);
+	r = r == 0 ? run_up(&u, file) : 1;
 	topo_free(&u.topo);
 	return r;
 }
 
-int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets)
+int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets, bool json)
 {
-	return up(file, name, sets, n_sets, false);
+	return up(file, name, sets, n_sets, json ? UP_JSON : UP_TEXT);
 }
 
 int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets)
 {
-	return up(file, name, sets, n_sets, true);
+	return up(file, name, sets, n_sets, UP_QUIET);
 }

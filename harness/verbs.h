@@ -43,7 +43,7 @@ int fault_do(struct lab *l, char *const words[], char *what, size_t cap, struct 
 int lab_fault(const char *lab, char *const words[], bool json);
 
 /* logs.c: WHAT is a node, NODE.PROGRAM, wire.NODE.NETWORK, or NULL for all. */
-int lab_logs(const char *lab, const char *what);
+int lab_logs(const char *lab, const char *what, bool json);
 int lab_shell(const char *lab, const char *node);
 
 /* capture.c: COUNT, SECONDS 0: until interrupted. */
@@ -53,6 +53,6 @@ int lab_capture(const char *lab, const char *link, const char *file, const char 
 int lab_replay(const char *lab, const char *node, const char *file, const char *to, double speed, bool json);
 
 /* graph.c: OUT NULL: stdout; ends in .dot: not drawn. SECONDS > 0: again and again. */
-int lab_graph(const char *lab, const char *out, double seconds);
+int lab_graph(const char *lab, const char *out, double seconds, bool json);
 
 #endif

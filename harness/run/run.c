@@ -359,7 +359,7 @@ static int with_lab(struct run *r, const char *name, const char *out, char *cons
 		return rc;
 	catch_signals();
 	rc = run_in_lab(r, lab, out, json);
-	rc2 = lab_down(lab);
+	rc2 = lab_down(lab, false);
 	return rc ? rc : rc2;
 }
 

@@ -41,7 +41,7 @@ is 'a verb with a mistake in it' $? 2
 like 'gets a hint' "$out" "did you mean 'up'"
 like 'messages of a tool have its name and nothing else in front' "$out" '^npp-lab: there is no'
 like 'those of npp too' "$("$npp" statt 2>&1)" '^npp: there is no'
-like 'an option of another verb' "$("$npplab" clean --json 2>&1)" 'json is not for this verb'
+like 'an option of another verb' "$("$npplab" exec --json x 2>&1)" 'json is not for this verb'
 like 'too little for exec' "$("$npplab" exec x 2>&1)" 'expected NODE -- COMMAND'
 
 out=$("$load" serve -p 80x http 2>&1)

@@ -10,6 +10,7 @@ need ping curl jq nft python3 tcpdump
 export NPP_RUNDIR=$work/run
 rundir=$NPP_RUNDIR
 cat >"$work/t.yaml" <<'Y'
+ipv6: yes
 networks:
   lan: {subnet: 10.1.0.0/24}
   isp: {subnet: 10.2.0.0/24}
@@ -22,7 +23,7 @@ nodes:
 Y
 lab_up "$work/t.yaml"
 do_() { local v=$1; shift; "$npplab" "$v" --lab "$lab" "$@"; }
-get() { on "$1" curl -s -m 5 -o /dev/null http://web1/README; }
+get() { on "$1" curl -4 -s -m 5 -o /dev/null http://web1/README; }
 ok 'it serves' get client1
 
 is 'links: one for each' "$(do_ links --json | jq 'length')" 5
@@ -93,6 +94,20 @@ cmp_num 'replay sends the client side' "$(jq .sent <<<"$out")" -ge 4
 cmp_num 'and leaves out the answers' "$(jq .other_direction <<<"$out")" -ge 3
 is 'nothing is lost on the way' "$(jq .skipped <<<"$out")" 0
 ok 'without --to it goes where it went' do_ replay client1 "$evidence/c.pcap"
+do_ capture client2 -w "$evidence/c6.pcap" --seconds 20 --json ip6 and udp >"$work/c6.json" 2>"$work/c6.err" &
+cap=$!
+background+=("$cap")
+wait_for 10 grep -q capturing "$work/c6.err"
+start udp6 web1 "$top_builddir/harness/load/npp-load" serve -b :: -p 7006 udp
+udp6() { on client2 "$top_builddir/harness/load/npp-load" -q -j -6 -n 20 -c 1 -b 3000 udp web1 7006 >"$work/udp6"; [ "$(jq .requests "$work/udp6")" -ge 10 ]; }
+ok 'datagrams of IPv6' wait_for 10 udp6
+stop "$cap" INT
+before=$(iop_sum acc1 udp.in)
+out=$(do_ replay client1 "$evidence/c6.pcap" --to web1 --speed 0 --json)
+cmp_num 'a capture of IPv6 can be sent by another node' "$(jq .sent <<<"$out")" -ge 20
+is 'nothing of it is left out' "$(jq .skipped <<<"$out")" 0
+received() { [ "$(iop_sum acc1 udp.in)" -gt "$before" ]; }
+ok 'and is received with right checksums' wait_for 5 received
 like 'an NPP makes no frames' "$(do_ replay acc1 "$evidence/c.pcap" 2>&1)" 'no node with a link of the kernel'
 like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 'replay: '
 ok 'the lab still serves' get client1
