@@ -43,7 +43,8 @@ fault() # NAME COMMAND...: what the client sees of it
 fault kill "$npplab" fault --lab "$lab" kill host.web1
 is 'before, nothing fails' "$(field kill '[.[].failed_before] | add')" 0
 for k in tcp udp; do
-  like "$k goes to both, two to one" "$(field kill ".$k.before | if .web1 > .web2 * 1.3 and .web1 < .web2 * 3.2 then \"yes\" else . end")" yes
+  # Of about 120 flows a third, give or take 4.5 standard deviations: which ones is by a random key.
+  like "$k goes to both, two to one" "$(field kill ".$k.before | .web2 / (.web1 + .web2) | if . > 0.13 and . < 0.54 then \"yes\" else . end")" yes
   is "then $k goes to web2" "$(field kill ".$k.last_host")" web2
   cmp_num "new $k: the last that failed began $(field kill ".$k.last_bad_begun") ms after the kill" \
     "$(field kill ".$k.last_bad_begun")" -le $((1200 + 400 * (slow - 1)))
