@@ -24,450 +24,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "npp-osm/libnpp/priv.h"
+#include "npp-osm/libnpp/epoll_priv.h"
 #include "shm/bell.h"
 
-#define BUCKETS 4096
-#define ITEMS_AT_ONCE 256
 #define KERNEL_TURN 8	/* while ours are ready, look at the kernel's every so many waits */
 #define WANTED(ev) ((ev) & 0x7ffu)	/* EPOLLIN .. EPOLLMSG */
-
-struct item {
-	int fd;
-	struct so *so;
-	uint32_t idx, gen;		/* of the record it is subscribed to; 0 none: a kernel-yet socket */
-	uint32_t events;
-	epoll_data_t data;
-	bool ready, off;
-	struct item *next, *prev;	/* ready list; next: free list */
-	struct item *chain;		/* same bucket */
-};
-
-struct ep {
-	pthread_mutex_t lock;
-	struct lctx *ctx;
-	bool stale;			/* inherited by fork, not yet rebuilt */
-	bool nested;			/* somebody polls the instance itself: always announced */
-	uint32_t n_ours;		/* items with a record */
-	uint32_t n_ready, turn;
-	_Atomic uint32_t sleepers;	/* threads in the kernel's wait */
-	int epfd;			/* a descriptor of it, as last seen */
-	struct item *head, *tail;
-	struct item *free;
-	struct item **by_fd;		/* FD_MAX */
-	struct item *bucket[BUCKETS];
-	struct ep *next;		/* all instances, also unused ones */
-	bool used;
-};
-
-/* ---- lists ------------------------------------------------------------------------- */
-
-static void ready_add(struct ep *ep, struct item *it)
-{
-	if (it->ready)
-		return;
-	it->ready = true;
-	it->next = NULL;
-	it->prev = ep->tail;
-	if (ep->tail)
-		ep->tail->next = it;
-	else
-		ep->head = it;
-	ep->tail = it;
-	ep->n_ready++;
-}
-
-static void ready_del(struct ep *ep, struct item *it)
-{
-	if (!it->ready)
-		return;
-	it->ready = false;
-	if (it->prev)
-		it->prev->next = it->next;
-	else
-		ep->head = it->next;
-	if (it->next)
-		it->next->prev = it->prev;
-	else
-		ep->tail = it->prev;
-	ep->n_ready--;
-}
-
-static struct item *item_new(struct ep *ep)
-{
-	struct item *it = ep->free;
-
-	if (!it) {
-		it = lib_pages(ITEMS_AT_ONCE * sizeof *it);
-		if (!it)
-			return NULL;
-		for (int i = 0; i < ITEMS_AT_ONCE; i++) {
-			it[i].next = ep->free;
-			ep->free = &it[i];
-		}
-		it = ep->free;
-	}
-	ep->free = it->next;
-	memset(it, 0, sizeof *it);
-	return it;
-}
-
-static void unhash(struct ep *ep, struct item *it)
-{
-	struct item **p = &ep->bucket[it->idx % BUCKETS];
-
-	while (*p && *p != it)
-		p = &(*p)->chain;
-	if (*p)
-		*p = it->chain;
-}
-
-/* ---- subscriptions -------------------------------------------------------------------- */
-
-/* The context of EP, its doorbell in the kernel set EPFD. */
-static int ep_context(struct ep *ep, int epfd)
-{
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = npp_lib.bell_cookie };
-
-	if (ep->ctx)
-		return 0;
-	ep->ctx = ctx_open(1);
-	if (!ep->ctx)
-		return -ENOMEM;
-	if (R->epoll_ctl(epfd, EPOLL_CTL_ADD, ep->ctx->bell, &ev) < 0) {
-		int r = -errno;
-
-		ctx_close(ep->ctx);
-		ep->ctx = NULL;
-		return r;
-	}
-	return 0;
-}
-
-static uint32_t sub_flags(uint32_t events)
-{
-	return NPP_SUB_RX | (events & EPOLLOUT ? NPP_SUB_TX : 0) | (events & EPOLLEXCLUSIVE ? NPP_SUB_EXCLUSIVE : 0);
-}
-
-/* What all items of EP want of the socket of IT. */
-static uint32_t all_flags(struct ep *ep, struct item *it)
-{
-	uint32_t f = 0;
-
-	for (struct item *i = ep->bucket[it->idx % BUCKETS]; i; i = i->chain)
-		if (i->idx == it->idx)
-			f |= sub_flags(i->events);
-	return f;
-}
-
-/* IT's socket has a record (perhaps a new one): hear of its events and look at it. */
-static int item_attach(struct ep *ep, struct item *it)
-{
-	int r;
-
-	if (it->idx) {
-		unhash(ep, it);
-		ep->n_ours--;
-	}
-	it->idx = it->so->idx;
-	it->gen = it->so->gen;
-	it->chain = ep->bucket[it->idx % BUCKETS];
-	ep->bucket[it->idx % BUCKETS] = it;
-	ep->n_ours++;
-	r = sock_subscribe(it->so, ep->ctx, all_flags(ep, it));
-	ready_add(ep, it);
-	return r;
-}
-
-static void item_remove(struct ep *ep, struct item *it)
-{
-	uint32_t rest;
-
-	ready_del(ep, it);
-	ep->by_fd[it->fd] = NULL;
-	atomic_fetch_sub_explicit(&it->so->items, 1, memory_order_relaxed);
-	if (it->idx) {
-		unhash(ep, it);
-		ep->n_ours--;
-		if (ep->ctx && it->so->sk && it->so->idx == it->idx) {
-			rest = all_flags(ep, it);
-			if (rest)
-				sock_subscribe(it->so, ep->ctx, rest);
-			else
-				sock_unsubscribe(it->so, ep->ctx);
-			if (it->events & EPOLLEXCLUSIVE && it->so->sk->type == NPP_SOCK_LISTENER)
-				accept_hand_on(it->so);
-		}
-	}
-	it->next = ep->free;
-	ep->free = it;
-}
-
-/* ---- after fork --------------------------------------------------------------------------- */
-
-void ep_forked(void)
-{
-	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
-		pthread_mutex_init(&ep->lock, NULL);
-		ep->stale = ep->used && ep->ctx;
-		ep->ctx = NULL; /* the parent's */
-	}
-}
-
-static int revive(struct ep *ep, int epfd)
-{
-	int r;
-
-	if (!ep->stale)
-		return 0;
-	ep->stale = false;
-	if (!ep->n_ours)
-		return 0;
-	r = ep_context(ep, epfd);
-	for (int fd = 0; fd < FD_MAX && r == 0; fd++) {
-		struct item *it = ep->by_fd[fd];
-
-		if (it && it->idx) {
-			r = sock_subscribe(it->so, ep->ctx, all_flags(ep, it));
-			ready_add(ep, it);
-		}
-	}
-	return r;
-}
-
-/* ---- ctl -------------------------------------------------------------------------------------- */
-
-/* Someone may be asleep in epoll_wait() on EP: have him look. Before the first item of
- * ours there was no context to announce with: ring in any case then. */
-static void ep_kick(struct ep *ep)
-{
-	if (!ep->ctx)
-		return;
-	if (ep->n_ours == 1)
-		npp_bell_announce(&ep->ctx->sh->sleeping);
-	ctx_wake(ep->ctx);
-	if (atomic_load_explicit(&ep->sleepers, memory_order_relaxed) || ep->nested)
-		npp_bell_announce(&ep->ctx->sh->sleeping);
-}
-
-/* A descriptor of EP, for the kernel's part of it. -1: none. */
-static int ep_any_fd(struct ep *ep)
-{
-	struct so *so = fd_get(ep->epfd);
-
-	if (so && so->kind == SO_EPOLL && so->ep == ep)
-		return ep->epfd;
-	for (int fd = 0; fd < FD_MAX; fd++) {
-		so = fd_get(fd);
-		if (so && so->kind == SO_EPOLL && so->ep == ep)
-			return ep->epfd = fd;
-	}
-	return -1;
-}
-
-static int ctl_add(struct ep *ep, int epfd, int fd, struct so *so, const struct epoll_event *ev)
-{
-	struct item *it;
-	int r;
-
-	if (ep->by_fd[fd])
-		return -EEXIST;
-	it = item_new(ep);
-	if (!it)
-		return -ENOMEM;
-	it->fd = fd;
-	it->so = so;
-	it->events = ev->events;
-	it->data = ev->data;
-	ep->by_fd[fd] = it;
-	atomic_fetch_add_explicit(&so->items, 1, memory_order_relaxed);
-	if (so->kind != SO_OURS)
-		return 0;
-	r = ep_context(ep, epfd);
-	if (r == 0)
-		r = item_attach(ep, it);
-	if (r < 0)
-		item_remove(ep, it);
-	else
-		ep_kick(ep);
-	return r;
-}
-
-static int ctl_mod(struct ep *ep, int fd, const struct epoll_event *ev)
-{
-	struct item *it = ep->by_fd[fd];
-	int r = 0;
-
-	if (!it)
-		return -ENOENT;
-	if ((it->events | ev->events) & EPOLLEXCLUSIVE)
-		return -EINVAL;
-	it->events = ev->events;
-	it->data = ev->data;
-	it->off = false;
-	if (it->idx) {
-		r = sock_subscribe(it->so, ep->ctx, all_flags(ep, it));
-		ready_add(ep, it);
-		ep_kick(ep);
-	}
-	return r;
-}
-
-static int ctl_locked(struct ep *ep, int epfd, int op, int fd, struct so *so, struct epoll_event *ev)
-{
-	int r = revive(ep, epfd);
-
-	if (r < 0)
-		return r;
-	if (op == EPOLL_CTL_ADD)
-		return ctl_add(ep, epfd, fd, so, ev);
-	if (op == EPOLL_CTL_MOD)
-		return ctl_mod(ep, fd, ev);
-	if (op != EPOLL_CTL_DEL)
-		return -EINVAL;
-	if (!ep->by_fd[fd])
-		return -ENOENT;
-	item_remove(ep, ep->by_fd[fd]);
-	return 0;
-}
-
-/* A descriptor of ours, or one that may become so: kernel part and item, or neither. */
-static int ctl_both(struct so *eso, int epfd, int op, int fd, struct so *so, struct epoll_event *ev)
-{
-	struct ep *ep = eso->ep;
-	bool kernel = so->kind == SO_KERNEL_YET || so->kpart;
-	int r;
-
-	if (op != EPOLL_CTL_DEL && !ev)
-		return -EFAULT;
-	ep->epfd = epfd;
-	if (kernel && R->epoll_ctl(epfd, op, fd, ev) < 0 && op != EPOLL_CTL_DEL)
-		return -errno;
-	pthread_mutex_lock(&ep->lock);
-	r = ctl_locked(ep, epfd, op, fd, so, ev);
-	pthread_mutex_unlock(&ep->lock);
-	if (r < 0 && kernel && op == EPOLL_CTL_ADD)
-		R->epoll_ctl(epfd, EPOLL_CTL_DEL, fd, ev);
-	return r;
-}
-
-int npp_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
-{
-	struct so *eso = fd_get(epfd), *so = fd_get(fd);
-	int saved = errno, r;
-
-	if (!eso || eso->kind != SO_EPOLL || !so || epfd == fd)
-		return R->epoll_ctl(epfd, op, fd, ev);
-	if (so->kind == SO_INTERNAL) {
-		errno = EBADF;
-		return -1;
-	}
-	if (so->kind == SO_EPOLL) {
-		ep_poll_prepare(so);
-		return R->epoll_ctl(epfd, op, fd, ev);
-	}
-	ctx_self(); /* before the instance's lock: it may need fd_lock */
-	fd_lock();
-	r = fd_get(fd) == so && fd_get(epfd) == eso ? ctl_both(eso, epfd, op, fd, so, ev) : -EBADF;
-	fd_unlock();
-	errno = r < 0 ? -r : saved;
-	return r < 0 ? -1 : 0;
-}
-
-void ep_fd_closed(int fd, struct so *so)
-{
-	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
-		if (!ep->used)
-			continue;
-		pthread_mutex_lock(&ep->lock);
-		if (ep->by_fd[fd] && ep->by_fd[fd]->so == so)
-			item_remove(ep, ep->by_fd[fd]);
-		pthread_mutex_unlock(&ep->lock);
-	}
-}
-
-/* FD's object has got a record, or another one: its items are ours from now on. */
-void ep_fd_changed(int fd, struct so *so)
-{
-	if (!atomic_load_explicit(&so->items, memory_order_relaxed))
-		return;
-	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
-		struct item *it;
-
-		if (!ep->used)
-			continue;
-		pthread_mutex_lock(&ep->lock);
-		it = ep->by_fd[fd];
-		if (it && it->so == so && ep_context(ep, ep_any_fd(ep)) == 0) {
-			item_attach(ep, it);
-			ep_kick(ep);
-		}
-		pthread_mutex_unlock(&ep->lock);
-	}
-}
-
-/* ---- create, destroy --------------------------------------------------------------------------- */
-
-static struct ep *ep_alloc(void)
-{
-	struct ep *ep;
-
-	for (ep = npp_lib.eps; ep; ep = ep->next)
-		if (!ep->used)
-			break;
-	if (!ep) {
-		ep = lib_pages(sizeof *ep);
-		if (!ep)
-			return NULL;
-		ep->by_fd = lib_pages(FD_MAX * sizeof *ep->by_fd);
-		if (!ep->by_fd) {
-			lib_pages_free(ep, sizeof *ep);
-			return NULL;
-		}
-		pthread_mutex_init(&ep->lock, NULL);
-		ep->next = npp_lib.eps;
-		npp_lib.eps = ep;
-	}
-	ep->used = true;
-	return ep;
-}
-
-int npp_epoll_create1(int flags)
-{
-	int fd = R->epoll_create1(flags), saved = errno;
-	struct so *so;
-
-	if (fd < 0 || !lib_on() || fd >= FD_MAX)
-		return fd;
-	fd_lock();
-	so = so_new(SO_EPOLL);
-	if (so) {
-		so->ep = ep_alloc();
-		if (so->ep)
-			fd_install(fd, so);
-	}
-	fd_unlock();
-	errno = saved;
-	return fd;
-}
-
-/* The last descriptor of the instance is gone. Under fd_lock. */
-void ep_free(struct so *so)
-{
-	struct ep *ep = so->ep;
-
-	if (!ep)
-		return;
-	pthread_mutex_lock(&ep->lock);
-	for (int fd = 0; fd < FD_MAX; fd++)
-		if (ep->by_fd[fd])
-			item_remove(ep, ep->by_fd[fd]);
-	if (ep->ctx)
-		ctx_close(ep->ctx);
-	ep->ctx = NULL;
-	ep->stale = ep->nested = ep->used = false;
-	pthread_mutex_unlock(&ep->lock);
-}
 
 /* ---- wait ------------------------------------------------------------------------------------------ */
 
@@ -475,9 +36,9 @@ static void on_event(void *arg, const struct npp_msg *m)
 {
 	struct ep *ep = arg;
 
-	for (struct item *it = ep->bucket[m->sock % BUCKETS]; it; it = it->chain)
+	for (struct item *it = ep->bucket[m->sock % EP_BUCKETS]; it; it = it->chain)
 		if (it->idx == m->sock && it->gen == m->sock_gen)
-			ready_add(ep, it);
+			ep_ready_add(ep, it);
 }
 
 static void collect(struct ep *ep)
@@ -486,7 +47,7 @@ static void collect(struct ep *ep)
 		return;
 	for (int fd = 0; fd < FD_MAX; fd++) /* a lane overflowed: look at everything */
 		if (ep->by_fd[fd] && ep->by_fd[fd]->idx)
-			ready_add(ep, ep->by_fd[fd]);
+			ep_ready_add(ep, ep->by_fd[fd]);
 }
 
 /* What IT is to report now; 0 nothing, and its pending bits are clear then. */
@@ -514,7 +75,7 @@ static int harvest(struct ep *ep, struct epoll_event *out, int max)
 		struct item *it = ep->head;
 		uint32_t m;
 
-		ready_del(ep, it);
+		ep_ready_del(ep, it);
 		m = evaluate(it);
 		if (!m)
 			continue;
@@ -523,7 +84,7 @@ static int harvest(struct ep *ep, struct epoll_event *out, int max)
 		if (it->events & EPOLLONESHOT)
 			it->off = true;
 		else if (!(it->events & EPOLLET))
-			ready_add(ep, it);
+			ep_ready_add(ep, it);
 	}
 	return n;
 }
@@ -571,7 +132,7 @@ static int kernel_wait(int epfd, struct epoll_event *ev, int max, uint64_t deadl
 	return n < 0 ? -errno : n;
 }
 
-/* A thread wants to sleep. True: it may, nothing is ready. */
+/* A thread wants to sleep. 0: it may; else so many events are there. */
 static int sleep_enter(struct ep *ep, struct epoll_event *ev, int max)
 {
 	atomic_fetch_add_explicit(&ep->sleepers, 1, memory_order_seq_cst);
@@ -648,7 +209,7 @@ static struct ep *ep_of(int epfd, int max, const struct epoll_event *ev)
 	if (ep->stale) {
 		fd_lock();
 		pthread_mutex_lock(&ep->lock);
-		r = revive(ep, epfd);
+		r = ep_revive(ep, epfd);
 		pthread_mutex_unlock(&ep->lock);
 		fd_unlock();
 		if (r < 0)
@@ -730,9 +291,9 @@ uint32_t ep_ready(struct so *so)
 	for (uint32_t left = ep->n_ready; left && !m; left--) {
 		struct item *it = ep->head;
 
-		ready_del(ep, it);
+		ep_ready_del(ep, it);
 		if (evaluate(it)) {
-			ready_add(ep, it);
+			ep_ready_add(ep, it);
 			m = EPOLLIN | EPOLLRDNORM;
 		}
 	}

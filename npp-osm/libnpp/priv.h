@@ -309,7 +309,7 @@ int sock_all_placeholder(struct so *so, int fd);	/* every descriptor of SO; unde
 bool accept_waiting(const struct so *so);
 void accept_hand_on(struct so *so);
 
-/* ---- epoll.c ---------------------------------------------------------------------------------------------------- */
+/* ---- epoll.c, epoll_set.c ------------------------------------------------------------------------------------------- */
 struct ep;
 void ep_fd_closed(int fd, struct so *so);	/* under fd_lock */
 void ep_fd_changed(int fd, struct so *so);	/* kernel-yet became ours; under fd_lock */
