@@ -254,6 +254,14 @@ bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port);
 /* An address of ours to speak to PEER with on PORT; NULL: none. */
 const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port);
 int ip_path_refresh(struct stack *s, struct ip_path *p);
+/* Who is on the link, on the way to P->dst. P was worked out from the routes as they are now. */
+static inline const union npp_addr *ip_next_hop(const struct stack *s, const struct ip_path *p)
+{
+	const struct ip_net *n = &s->ip->net;
+
+	return p->via && p->via <= n->n_routes && p->net_seq == n->seq ? &n->route[p->via - 1].via : &p->dst;
+}
+
 static inline bool ip_path_fresh(const struct stack *s, const struct ip_path *p)
 {
 	return p->valid != IP_PATH_NONE && p->have_mac && p->net_seq == s->ip->net.seq &&

@@ -70,19 +70,19 @@ int neigh_wait_add(struct stack *s, const struct ip_path *p, const struct stack_
 	struct neigh_view v;
 	uint16_t f;
 
-	if (neigh_lookup(s, &p->next_hop, p->port, &v) && v.state == NPP_NEIGH_FAILED &&
+	if (neigh_lookup(s, ip_next_hop(s, p), p->port, &v) && v.state == NPP_NEIGH_FAILED &&
 	    s->now_us - v.updated_us < NEIGH_HOLD_US) {
 		STAT_INC(s, IS_DROP_NEIGH_FAILED);
 		return -EHOSTUNREACH;
 	}
-	w = wait_find(ip, &p->next_hop, p->port);
+	w = wait_find(ip, ip_next_hop(s, p), p->port);
 	if (w && !w->used) {
-		w->addr = p->next_hop;
+		w->addr = *ip_next_hop(s, p);
 		w->port = p->port;
 		w->n = 0;
 		w->born_us = w->asked_us = s->now_us;
 		w->used = 1;
-		neigh_ask(s, &p->next_hop, p->port);
+		neigh_ask(s, ip_next_hop(s, p), p->port);
 	}
 	if (!w || len > NEIGH_FRAME_MAX || w->n >= NEIGH_WAIT_FRAMES || !ip->n_frames_free) {
 		STAT_INC(s, IS_DROP_NEIGH_FULL);

@@ -228,7 +228,7 @@ static void path_group(struct ip_path *p, enum ip_dst_kind kind)
 
 	p->valid = IP_PATH_GROUP;
 	p->have_mac = 1;
-	p->next_hop = p->dst;
+	p->via = 0;
 	memcpy(p->mac, all, 6);
 	if (kind == IP_DST_MULTICAST && npp_addr_is_v4(&p->dst)) { /* RFC 1112, 6.4 */
 		const uint8_t m[6] = { 0x01, 0x00, 0x5e, p->dst.b[13] & 0x7f, p->dst.b[14], p->dst.b[15] };
@@ -254,7 +254,7 @@ static int path_route(struct stack *s, struct ip_path *p)
 	if (kind == IP_DST_LOCAL) {
 		p->valid = IP_PATH_LOCAL;
 		p->have_mac = 1;
-		p->next_hop = p->dst;
+		p->via = 0;
 		p->port = 0;
 		p->mtu = 65535;
 		return 0;
@@ -268,7 +268,7 @@ static int path_route(struct stack *s, struct ip_path *p)
 		path_group(p, kind);
 		return 0;
 	}
-	p->next_hop = npp_addr_is_any(&r->via) ? p->dst : r->via;
+	p->via = npp_addr_is_any(&r->via) ? 0 : (uint8_t)(r - n->route + 1);
 	p->valid = IP_PATH_UNICAST;
 	return 0;
 }
@@ -282,15 +282,15 @@ static void path_cache(struct stack *s, struct ip_path *p)
 
 	if (known && v.pmtu >= ip_min_pmtu(&p->dst) && v.pmtu < p->mtu && s->now_us - v.pmtu_us < 600000000u)
 		p->mtu = v.pmtu;
-	if (!npp_addr_eq(&p->dst, &p->next_hop))
-		known = neigh_lookup(s, &p->next_hop, p->port, &v);
+	if (!npp_addr_eq(&p->dst, ip_next_hop(s, p)))
+		known = neigh_lookup(s, ip_next_hop(s, p), p->port, &v);
 	if (!known || (v.state != NPP_NEIGH_REACHABLE && v.state != NPP_NEIGH_STALE))
 		return;
 	memcpy(p->mac, v.mac, 6);
 	p->have_mac = 1;
 	/* In use and not heard of for long: ask, at different times on different IOPs. */
 	if ((int64_t)(s->now_us - v.updated_us) > (int64_t)NEIGH_FRESH_US + s->cfg.iop * 1000000)
-		neigh_reconfirm(s, &p->next_hop, p->port);
+		neigh_reconfirm(s, ip_next_hop(s, p), p->port);
 	/* What waited for this neighbour goes first. */
 	if (s->ip->n_frames_free < NEIGH_FRAMES)
 		neigh_wait_run(s);
@@ -329,7 +329,7 @@ int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, 
 			return -EADDRNOTAVAIL;
 		p->src = *src;
 	} else {
-		pick = p->valid == IP_PATH_LOCAL ? &p->dst : route_source(s, npp_addr_is_v4(&p->dst) ? &p->next_hop : &p->dst, p->port);
+		pick = p->valid == IP_PATH_LOCAL ? &p->dst : route_source(s, npp_addr_is_v4(&p->dst) ? ip_next_hop(s, p) : &p->dst, p->port);
 		if (!pick)
 			return -ENETUNREACH;
 		p->src = *pick;
@@ -371,10 +371,10 @@ void ip_confirm(struct stack *s, struct ip_path *p)
 	if (p->valid != IP_PATH_UNICAST || !p->have_mac || now - p->confirm_s < 10)
 		return;
 	p->confirm_s = now;
-	if (!neigh_lookup(s, &p->next_hop, p->port, &v) || s->now_us - v.updated_us < NEIGH_FRESH_US / 2 ||
+	if (!neigh_lookup(s, ip_next_hop(s, p), p->port, &v) || s->now_us - v.updated_us < NEIGH_FRESH_US / 2 ||
 	    memcmp(v.mac, p->mac, 6) != 0)
 		return;
-	n = (struct npp_ipc_neigh){ .addr = p->next_hop, .port = p->port, .from = (uint8_t)s->cfg.iop };
+	n = (struct npp_ipc_neigh){ .addr = *ip_next_hop(s, p), .port = p->port, .from = (uint8_t)s->cfg.iop };
 	memcpy(n.mac, p->mac, 6);
 	if (s->env->neigh_rw)
 		neigh_ipc_input(s, NPP_REC_CONFIRM, &n);

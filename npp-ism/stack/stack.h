@@ -60,20 +60,21 @@ struct stack_tx {
 /* ---- sockets as the user sees them --------------------------------------------- */
 
 /* A byte ring in host memory; the byte with stream offset o stands at base[o & (size - 1)]. */
-struct stack_ring { uint8_t *base; uint32_t size; };
+struct __attribute__((packed, aligned(4))) stack_ring { uint8_t *base; uint32_t size; };
 
 /* Where packets to a peer go: a route with the next hop's Ethernet address. Kept by
  * connections; ip_output() refreshes it when the neighbour cache or the routes changed. */
 struct ip_path {
-	union npp_addr src, dst, next_hop;
+	union npp_addr src, dst;
 	uint8_t port;
-	uint8_t valid;
+	uint8_t valid : 7, have_mac : 1;
 	uint8_t mac[6];
 	uint16_t mtu;			/* IP bytes per packet */
-	uint8_t have_mac;
+	uint8_t via;			/* number of the route, plus 1; 0: straight to dst. See ip_next_hop() */
 	uint8_t id_slot;		/* counter of IP identifications */
 	uint32_t net_seq, neigh_changes; /* what it was computed from */
 	uint32_t check_s, confirm_s;	/* seconds: when to look at the neighbour's age again, last confirmed */
+	uint16_t ports[2];		/* a TCP connection's; nothing to IP */
 };
 
 /* Public first part of a TCB. `user*` and the rings belong to the user, the rest is
@@ -88,10 +89,13 @@ struct tcp_conn {
 	uint32_t user_gen;
 	uint32_t user_flags;
 	union {
-		struct { union npp_addr laddr, raddr; };
-		struct ip_path path;	/* the stack's own; it begins with these two */
+		struct {
+			union npp_addr laddr, raddr;
+			uint8_t of_path[28];
+			uint16_t lport, rport;	/* host order */
+		};
+		struct ip_path path;		/* the stack's own; it begins with the addresses and ends with these ports */
 	};
-	uint16_t lport, rport;		/* host order */
 	struct stack_ring rx, tx;
 	/* Stream offsets mod 2^32 */
 	uint32_t rx_head;		/* received in order */
@@ -101,6 +105,9 @@ struct tcp_conn {
 	uint32_t listener;		/* index of the listener it came from */
 	int32_t error;			/* positive errno once it has failed */
 };
+
+_Static_assert(offsetof(struct tcp_conn, path.dst) == offsetof(struct tcp_conn, raddr) &&
+	       offsetof(struct tcp_conn, path.ports) == offsetof(struct tcp_conn, lport), "one place for both");
 
 struct tcp_listener {
 	uint32_t index, gen;

@@ -35,10 +35,10 @@ static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 
 	l->n_conns = cfg->max_conns;
 	l->n_syns = u32_max(u32_min(cfg->max_conns, TCP_SYN_MAX), 1);
-	l->n_tws = u32_max(cfg->max_conns, TW_MIN);
+	l->n_tws = u32_max(cfg->max_conns / 2, TW_MIN);
 	l->n_lsns = cfg->max_listeners;
-	l->n_blocks = cfg->max_conns / 8 + 64;
-	l->n_flights = cfg->max_conns / 16 + 64;
+	l->n_blocks = cfg->max_conns / 16 + 64;
+	l->n_flights = cfg->max_conns / 24 + 64;
 	l->n_buckets = 1024;
 	while (l->n_buckets < l->n_conns + l->n_tws && l->n_buckets < 1u << 24)
 		l->n_buckets *= 2;

@@ -139,7 +139,7 @@ struct tcp_block {
 #define SENT_SACKED 1u
 #define SENT_LOST 2u		/* lost, and not sent again since */
 #define SENT_AGAIN 4u		/* sent more than once */
-struct tcp_sent { uint32_t end, at_us, flags; };
+struct __attribute__((packed, aligned(2))) tcp_sent { uint32_t end, at_us; uint16_t flags; };
 
 /* What only a connection needs that has much in flight, or has lost some of it. */
 struct tcp_flight {
@@ -179,7 +179,7 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_WS 0x4u		/* window scaling agreed */
 #define TF_ACK_NOW 0x8u		/* ACK at the next flush */
 #define TF_ACK_OWED 0x10u	/* ACK some time */
-#define TF_FIN 0x20u		/* the user has said its last byte: tx_final */
+#define TF_FIN 0x20u		/* the user has said its last byte: tx_head stays as it is */
 #define TF_FIN_SENT 0x40u	/* snd_nxt counts our FIN */
 #define TF_ORPHAN 0x80u		/* the user has closed it */
 #define TF_RCV_FIN 0x100u	/* the peer's FIN has come, perhaps not in sequence: rcv_fin */
@@ -227,17 +227,16 @@ struct tcb {
 	/* state */
 	uint32_t flags;			/* TF_* */
 	uint32_t up;			/* TCP_UP_* owed to the user */
-	uint32_t opt_flags;		/* NPP_OPT_* */
 	uint32_t user_timeout_ms;
+	uint16_t opt_flags;		/* NPP_OPT_* */
+	uint16_t soft_error;		/* errno */
 	uint16_t keep_idle_s, keep_intvl_s;
 	uint8_t keep_cnt, keep_probes;
 	uint8_t tos, ttl;
-	int32_t soft_error;
 	/* send */
 	uint32_t iss, snd_una, snd_nxt;
 	uint32_t snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	uint32_t snd_sml;		/* end of the last segment that was not full (Minshall) */
-	uint32_t tx_final;		/* stream offset of the FIN, with TF_FIN */
 	uint16_t mss;			/* payload bytes per segment, options subtracted */
 	uint16_t peer_mss;		/* as its option said */
 	uint16_t mtu;			/* path.mtu that mss was computed from */
@@ -268,14 +267,17 @@ struct tcb {
 	uint32_t irs, rcv_nxt;
 	uint32_t rcv_adv;		/* right edge of the largest window announced */
 	uint32_t rcv_acked;		/* rcv_nxt as last sent */
-	uint32_t rcv_fin;
 	uint32_t rcvbuf;
 	uint32_t ooo;			/* block of what stands in the ring out of order */
 	struct tcp_range dsack;
 	uint16_t rcv_mss;		/* estimate of the peer's segment size */
 	uint8_t quick;			/* quick ACKs left */
 	uint8_t probe_shift;		/* back-off of the window probes */
-	uint32_t drs_tail, drs_ms;	/* receive buffer tuning: mark and its time */
+	union {
+		uint32_t rcv_fin;	/* with TF_RCV_FIN; then the buffer is large enough */
+		uint32_t drs_tail;	/* receive buffer tuning: mark ... */
+	};
+	uint32_t drs_ms;		/* ... and its time */
 	/* timestamps */
 	uint32_t ts_off, ts_recent, ts_recent_ms;
 	/* RTT */
@@ -306,7 +308,7 @@ struct tcb {
 	uint32_t bytes_retrans;
 	uint16_t n_dsack;
 };
-_Static_assert(sizeof(struct tcb) <= 576, "a TCB must stay small");
+_Static_assert(sizeof(struct tcb) <= 512, "a TCB must stay small");
 
 #define TCP_SYN_TS 1u
 #define TCP_SYN_SACK 2u
@@ -630,7 +632,7 @@ void tcp_send_first_syn(struct stack *s, struct tcb *t);	/* and the timer runs *
 /* Bytes that the user has written and that were never sent. */
 static inline uint32_t tcp_unsent(const struct tcb *t)
 {
-	uint32_t off = t->snd_nxt - t->iss - 1, end = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
+	uint32_t off = t->snd_nxt - t->iss - 1, end = t->c.tx_head;
 
 	if (t->flags & TF_FIN_SENT || !seq_gt(end, off) || !t->c.tx.base)
 		return 0;

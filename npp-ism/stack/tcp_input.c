@@ -545,7 +545,7 @@ void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t se
 	} else if (t->c.state == TCP_ST_SYN_SENT) {
 		tcp_kill(s, t, err);
 	} else {
-		t->soft_error = err;
+		t->soft_error = (uint16_t)err;
 	}
 	tcp_leave(t);
 }

@@ -258,7 +258,7 @@ static void tune_buffer(struct stack *s, struct tcb *t)
 {
 	uint32_t elapsed;
 
-	if (t->opt_flags & NPP_OPT_RCVBUF || t->c.rx_tail - t->drs_tail < t->rcvbuf)
+	if (t->opt_flags & NPP_OPT_RCVBUF || t->flags & TF_RCV_FIN || t->c.rx_tail - t->drs_tail < t->rcvbuf)
 		return;
 	elapsed = now_ms(s) - t->drs_ms;
 	if (elapsed <= 20 + t->srtt_us / 250 && t->c.rx_head - t->c.rx_tail <= t->rcvbuf / 2)

@@ -218,7 +218,7 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	if (!alive(t))
 		return;
 	tcp_enter(t);
-	t->opt_flags = o->opt_flags & ~NPP_OPT_RCVBUF;
+	t->opt_flags = (uint16_t)(o->opt_flags & ~NPP_OPT_RCVBUF);
 	if (o->rcvbuf) {
 		t->opt_flags |= NPP_OPT_RCVBUF;
 		t->rcvbuf = u32_min(u32_max(o->rcvbuf, TCP_RCVBUF_MIN), 65535u << TCP_WSCALE);
@@ -286,7 +286,6 @@ void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 	tcp_enter(t);
 	if (seq_gt(tx_final, t->c.tx_head))
 		t->c.tx_head = tx_final;
-	t->tx_final = t->c.tx_head;
 	t->flags |= TF_FIN;
 	if (t->c.state == TCP_ST_ESTABLISHED)
 		tcp_change_state(s, t, TCP_ST_FIN_WAIT_1);

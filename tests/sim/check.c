@@ -79,7 +79,7 @@ static bool can_send(const struct tcb *t)
 
 static void check_timers(struct iop *p, struct tcb *t)
 {
-	uint32_t said = t->flags & TF_FIN ? t->tx_final : t->c.tx_head;
+	uint32_t said = t->c.tx_head;
 	uint64_t late = p->timers_us - 3 * WHEEL_TICK_US;
 
 	MUST_T(p, t, !t->timer.due_us == !t->timer.next);

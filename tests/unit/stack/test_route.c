@@ -3,7 +3,7 @@
  */
 #include "config.h"
 
-#include "npp-ism/stack/priv.h"
+#include "npp-ism/stack/ip_priv.h"
 #include "tests/unit/stack/ip_rig.h"
 #include "tests/unit/suite.h"
 
@@ -32,7 +32,7 @@ static uint32_t hop(uint32_t dst)
 {
 	struct ip_path p = path_to(dst);
 
-	return ntohl(npp_addr_get_v4(&p.next_hop));
+	return ntohl(npp_addr_get_v4(ip_next_hop(s, &p)));
 }
 
 START_TEST(the_longest_prefix_wins_then_the_smaller_metric)
