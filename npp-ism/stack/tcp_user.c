@@ -301,7 +301,8 @@ void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 
 	if (!alive(t))
 		return;
-	if (t->c.state == TCP_ST_SYN_SENT) {
+	/* What was written in the belief that Fast Open had connected it shall arrive. */
+	if (t->c.state == TCP_ST_SYN_SENT && !t->c.tx_head && tx_final == 0) {
 		tcp_kill(s, t, 0);
 		return;
 	}

@@ -37,6 +37,13 @@ bool app_graceful(const struct world *w, uint32_t prog)
 	for (unsigned r = 0; r < 2; r++)
 		if (g->side[r].end > END_HALF || g->side[r].timeout_ms)
 			return false;
+	/* Connected from the beginning by Fast Open, and closed without a byte: nothing was sent. */
+	if (g->side[0].opts & NPP_OPT_FASTOPEN && !g->side[0].bytes && !g->side[1].bytes)
+		return false;
+	/* The same, and never in truth. */
+	if (g->side[0].opts & NPP_OPT_FASTOPEN && w->app[2 * prog].error && !w->clean && w->app[2 * prog].tx_tail == 0 &&
+	    w->app[2 * prog].rx_head == 0)
+		return false;
 	/* Two that call each other may miss each other for ever. */
 	if (g->kind == PROG_BOTH && !(w->app[2 * prog].connected && w->app[2 * prog + 1].connected))
 		return false;

@@ -277,7 +277,7 @@ static uint64_t derived(const struct stack *s)
 	h += rng_mix(tcp->conn_pool.used) + 3 * rng_mix(tcp->syn_pool.used) + 5 * rng_mix(tcp->tw_pool.used) +
 	     7 * rng_mix(tcp->lsn_pool.used) + 11 * rng_mix(tcp->block_pool.used) + 13 * rng_mix(tcp->flight_pool.used);
 	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++)
-		h += rng_mix(0x200000000ull + i) * tcp->lsns[i].half_open;
+		h += rng_mix(0x200000000ull + i) * (tcp->lsns[i].half_open + 1000ull * tcp->lsns[i].tfo_open);
 	for (uint32_t i = 0; i < tcp->conn_pool.count; i++)
 		if (tcp->conns[i].in_use)
 			h += rng_mix(0x300000000ull + i) * (1ull + tcp->conns[i].sacked + 3ull * tcp->conns[i].lost);

@@ -141,6 +141,18 @@ static void draw_more(struct plan *p, struct rng *r)
 {
 	bool v6 = rng_one_in(r, 4), both = rng_one_in(r, 4);
 
+	bool fast = rng_one_in(r, 5);
+
+	if (rng_one_in(r, 20))
+		for (unsigned i = PLAN_EVENTS / 2; i < PLAN_EVENTS; i++)
+			p->event[i] = (struct plan_event){ .kind = PE_KILL, .at_us = rng_log(r, 10, 2000000), .npp = rng_below(r, 2),
+							   .iop = rng_below(r, 8), .arg = rng_below(r, 1000) };
+	for (unsigned i = 0; i < 2; i++)
+		if (fast)
+			p->npp[i].tfo = rng_log(r, 1, 32);
+	for (unsigned i = 0; i < PLAN_PROGS; i++)
+		if (fast && rng_one_in(r, 2))
+			p->prog[i].side[0].opts |= NPP_OPT_FASTOPEN;
 	for (unsigned i = 0; i < 2; i++)
 		if (rng_one_in(r, 3))
 			p->npp[i].ecn = rng_below(r, NPP_ECN_COUNT);

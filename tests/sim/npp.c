@@ -89,7 +89,8 @@ static void iop_start(struct npp *n, unsigned nr)
 	struct rng r = rng_make(n->w->plan.seed, 0x6b657900 + n->nr * 16 + nr);
 	struct stack_cfg cfg = { .iop = nr, .n_iops = n->cfg.iops, .max_conns = n->cfg.conns, .max_listeners = 8,
 				 .max_udp = 2 * PLAN_PROGS, .reass_bytes = n->cfg.reass_kb << 10,
-				 .hash_key = { rng_next(&r), rng_next(&r) }, .isn_key = { rng_next(&r), rng_next(&r) } };
+				 .hash_key = { rng_next(&r), rng_next(&r) }, .isn_key = { rng_next(&r), rng_next(&r) },
+				 .tfo_key = { n->w->plan.seed, n->nr } };
 
 	memset(p, 0, sizeof *p);
 	p->npp = n;

@@ -19,7 +19,7 @@ static const struct field npp_fields[] = {
 	F(plan_npp, iops, 1), F(plan_npp, hash, 0), F(plan_npp, mtu, 1500), F(plan_npp, wake_us, 10),
 	F(plan_npp, budget, 64), F(plan_npp, ipc_us, 10), F(plan_npp, rx_kb, 4096), F(plan_npp, conns, 64),
 	F(plan_npp, backlog, 64), F(plan_npp, reass_kb, 512), F(plan_npp, lean, 0), F(plan_npp, grow_ppm, 0),
-	F(plan_npp, ecn, 0),
+	F(plan_npp, ecn, 0), F(plan_npp, tfo, 0),
 };
 static const struct field link_fields[] = {
 	F(plan_link, delay_us, 1000), F(plan_link, jitter_us, 0), F(plan_link, overtake, 0),

@@ -29,6 +29,7 @@ struct plan_npp {
 	uint32_t lean;		/* idle rings are taken back */
 	uint32_t grow_ppm;	/* a receive ring does not grow when asked */
 	uint32_t ecn;		/* enum npp_tcp_ecn */
+	uint32_t tfo;		/* its listeners take so many by Fast Open */
 };
 
 struct plan_link {		/* one direction */

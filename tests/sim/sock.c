@@ -119,6 +119,14 @@ static bool op_accept_room(void *arg, struct tcp_listener *l)
 	return true;
 }
 
+static uint32_t op_fastopen(void *arg, struct tcp_listener *l)
+{
+	struct iop *p = arg;
+
+	(void)l;
+	return p->npp->cfg.tfo;
+}
+
 struct app *app_of(struct world *w, const struct tcp_conn *c)
 {
 	struct app *a;
@@ -227,7 +235,7 @@ static void op_udp_error(void *arg, struct udp_endpoint *ep, int err)
 }
 
 const struct stack_ops sim_ops = {
-	.tx = op_tx, .ipc = op_ipc, .random = op_random, .accept = op_accept, .accept_room = op_accept_room,
+	.tx = op_tx, .ipc = op_ipc, .random = op_random, .accept = op_accept, .accept_room = op_accept_room, .fastopen = op_fastopen,
 	.event = op_event, .rx_grow = op_rx_grow, .udp_input = op_udp_input, .udp_error = op_udp_error,
 };
 
