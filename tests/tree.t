@@ -50,6 +50,23 @@ no_readme()
   done
 }
 
+# Source files that the README of their directory does not speak of ('tcp_cc*.c', 'conn' and so
+# on are names, too). Unit tests have one README together.
+not_in_readme()
+{
+  sources '*.[ch]' | grep -v '^tests/unit/' | while read -r f; do
+    name=$(basename "${f%.[ch]}")
+    [ -e "$top_srcdir/$(dirname "$f")/README" ] || continue
+    set -f
+    for word in $(tr -cs 'A-Za-z0-9_*.-' ' ' <"$top_srcdir/$(dirname "$f")/README"); do
+      word=${word%.} word=${word%.[ch]}
+      # shellcheck disable=SC2254
+      case $name in $word) continue 2 ;; esac
+    done
+    echo "$f"
+  done
+}
+
 no_manual()
 {
   for p in $PROGRAMS; do
@@ -70,6 +87,7 @@ nothing 'no function is longer than 100 lines' "$(long_functions 100)"
 nothing 'every file names its licence' "$(no_licence)"
 nothing 'every file says what it is' "$(no_title)"
 nothing 'every directory has a README' "$(no_readme)"
+nothing 'every source file stands in the README of its directory' "$(not_in_readme)"
 nothing 'every program has a manual page' "$(no_manual)"
 if command -v mandoc >/dev/null; then
   nothing 'manual pages are well-formed' "$(mandoc -T lint -W warning "$top_srcdir"/doc/man/*.[1-8] 2>&1)"
