@@ -408,6 +408,7 @@ struct tcp_state {
 	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
 	uint32_t ahead_next;		/* in `ahead`: where the next frame's should stand */
 	struct tcp_ahead_hash ahead[STACK_AHEAD];	/* IPv4 */
+	uint32_t port_next;		/* how far the search for source ports has come */
 	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
 	uint32_t challenge_s, challenge_left;	/* this second, and how many challenge ACKs it still allows */
 	uint32_t lbucket[TCP_LISTEN_BUCKETS];
@@ -466,6 +467,8 @@ uint16_t tcp_path_mss(const struct ip_path *p);	/* what the MSS option announces
 uint32_t tcp_isn(struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra, uint16_t rp);
 uint32_t tcp_ts_offset(struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
 		       uint16_t rp);
+/* Where the search for a source port towards RA and RP begins (RFC 6056, 3.3.3). */
+uint32_t tcp_port_offset(struct stack *s, const union npp_addr *la, const union npp_addr *ra, uint16_t rp);
 uint32_t tcp_cookie_make(struct stack *s, const struct tcp_seg *seg, uint16_t *mss);
 bool tcp_cookie_check(struct stack *s, const struct tcp_seg *seg, uint16_t *mss);
 

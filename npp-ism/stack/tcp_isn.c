@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * tcp_isn.c - numbers that an outsider must not guess: initial sequence numbers
- *             (RFC 6528), timestamp offsets, SYN cookies
+ *             (RFC 6528), timestamp offsets, source ports, SYN cookies
  *
  * A SYN cookie is an initial sequence number that carries the handshake:
  *
@@ -26,7 +26,7 @@ struct isn_input {
 };
 _Static_assert(sizeof(struct isn_input) == 48, "no padding in what is hashed");
 
-enum { FOR_ISN = 1, FOR_TS = 2, FOR_COOKIE = 3 };
+enum { FOR_ISN = 1, FOR_TS = 2, FOR_COOKIE = 3, FOR_PORT = 4 };
 
 static uint64_t isn_hash(struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
 			 uint16_t rp, uint32_t purpose, uint32_t extra0, uint32_t extra1)
@@ -50,6 +50,11 @@ uint32_t tcp_ts_offset(struct stack *s, const union npp_addr *la, uint16_t lp, c
 	(void)lp;
 	(void)rp;
 	return (uint32_t)isn_hash(s, la, 0, ra, 0, FOR_TS, 0, 0);
+}
+
+uint32_t tcp_port_offset(struct stack *s, const union npp_addr *la, const union npp_addr *ra, uint16_t rp)
+{
+	return (uint32_t)isn_hash(s, la, 0, ra, rp, FOR_PORT, 0, 0);
 }
 
 /* ---- cookies ------------------------------------------------------------------------ */

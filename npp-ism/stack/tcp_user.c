@@ -110,14 +110,16 @@ static bool port_granted(const struct npp_global *g, uint32_t port)
 	return atomic_load_explicit(&g->granted[0][port / 64], memory_order_relaxed) >> (port % 64) & 1;
 }
 
-/* A source port whose answers come to this IOP; 0: none. */
+/* A source port whose answers come to this IOP; 0: none. One after the other from a secret place for each
+ * destination (RFC 6056, 3.3.3): a port comes again as late as can be, for the destination may still have
+ * its last connection in TIME_WAIT, and by chance one of some hundred would meet that. */
 static uint16_t pick_port(struct stack *s, const struct ip_path *path, uint16_t rport, struct tcp_tw **tw)
 {
 	const struct npp_global *g = s->env->global;
 	/* pairs with the release store by which nppd makes a program active */
 	const struct npp_hash_prog *prog =
 		&g->prog[atomic_load_explicit(&g->prog_active, memory_order_acquire) & 1];
-	uint32_t start = (uint32_t)(s->env->ops->random(s->env->arg) % PORT_COUNT);
+	uint32_t start = (tcp_port_offset(s, &path->src, &path->dst, rport) + s->tcp->port_next) % PORT_COUNT;
 	struct npp_flow_key key = { .src = path->dst, .dst = path->src, .sport = htons(rport), .proto = IPPROTO_TCP };
 
 	for (uint32_t i = 0; i < PORT_COUNT; i++) {
@@ -126,8 +128,10 @@ static uint16_t pick_port(struct stack *s, const struct ip_path *path, uint16_t 
 		if (port_granted(g, port))
 			continue;
 		key.dport = htons((uint16_t)port);
-		if (npp_hash_iop(prog, &key) == s->cfg.iop && pair_is_free(s, path, (uint16_t)port, rport, tw))
+		if (npp_hash_iop(prog, &key) == s->cfg.iop && pair_is_free(s, path, (uint16_t)port, rport, tw)) {
+			s->tcp->port_next += i + 1;
 			return (uint16_t)port;
+		}
 	}
 	return 0;
 }
