@@ -16,7 +16,7 @@
 struct load_series {
 	FILE *f;
 	uint64_t start_ns, last_ns, interval_ns;
-	uint64_t requests, errors, bytes_in, bytes_out, connects;	/* at the last line */
+	uint64_t requests, errors, bytes_in, bytes_out, connects, lost;	/* at the last line */
 	uint64_t bucket[LOAD_HIST_BUCKETS];
 	struct load_hist now, diff;
 };
@@ -65,7 +65,7 @@ static void difference(struct load_series *s, const struct load_stats *st, unsig
 
 static void line(struct load_series *s, const struct load_stats *st, unsigned n, uint64_t now)
 {
-	uint64_t req = 0, err = 0, in = 0, out = 0, con = 0, open = 0;
+	uint64_t req = 0, err = 0, in = 0, out = 0, con = 0, open = 0, lost = 0;
 	const char *sep = "";
 
 	for (unsigned i = 0; i < n; i++) {
@@ -74,15 +74,17 @@ static void line(struct load_series *s, const struct load_stats *st, unsigned n,
 		in += get(&st[i].bytes_in);
 		out += get(&st[i].bytes_out);
 		open += get(&st[i].open);
+		lost += get(&st[i].lost);
 		for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
 			err += get(&st[i].errors[e]);
 	}
 	difference(s, st, n);
 	fprintf(s->f, "{\"t\": %.4f, \"seconds\": %.4f, \"requests\": %llu, \"errors\": %llu, \"connects\": %llu, "
-		"\"bytes_in\": %llu, \"bytes_out\": %llu, \"open\": %llu, ", (double)(s->last_ns - s->start_ns) / 1e9,
+		"\"bytes_in\": %llu, \"bytes_out\": %llu, \"open\": %llu, \"lost\": %llu, ", (double)(s->last_ns - s->start_ns) / 1e9,
 		(double)(now - s->last_ns) / 1e9, (unsigned long long)(req - s->requests), (unsigned long long)(err - s->errors),
 		(unsigned long long)(con - s->connects), (unsigned long long)(in - s->bytes_in),
-		(unsigned long long)(out - s->bytes_out), (unsigned long long)open);
+		(unsigned long long)(out - s->bytes_out), (unsigned long long)open,
+		(unsigned long long)(lost - s->lost));
 	fprintf(s->f, "\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, \"hist\": [",
 		(double)load_hist_quantile(&s->diff, 0.5) / 1e3, (double)load_hist_quantile(&s->diff, 0.99) / 1e3,
 		(double)get(&s->diff.max_ns) / 1e3);
@@ -97,6 +99,7 @@ static void line(struct load_series *s, const struct load_stats *st, unsigned n,
 	s->requests = req;
 	s->errors = err;
 	s->connects = con;
+	s->lost = lost;
 	s->bytes_in = in;
 	s->bytes_out = out;
 	s->last_ns = now;

@@ -37,6 +37,7 @@ struct run_action {
 };
 
 enum run_metric { RUN_ERRORS, RUN_REQUESTS, RUN_RPS, RUN_P50, RUN_P90, RUN_P99, RUN_P999, RUN_MAX, RUN_MBIT, RUN_GAP,
+		  RUN_LOST, RUN_BACK, RUN_CONNECTS,
 		  RUN_METRICS };
 extern const char *const run_metric_names[RUN_METRICS];
 
@@ -79,7 +80,7 @@ int run_compare(const char *want, double got, bool *ok);
 struct run_bin { double top_us; uint64_t count; };
 struct run_point {
 	double t, seconds;
-	uint64_t requests, errors, bytes, open;
+	uint64_t requests, errors, bytes, open, lost, connects;
 	double p50_us, p99_us, max_us;
 	struct run_bin *bins;
 	uint32_t n_bins;

@@ -14,7 +14,8 @@
 #include "lib/self.h"
 
 const char *const run_metric_names[RUN_METRICS] = {
-	"errors", "requests", "rps", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "mbit", "gap_ms"
+	"errors", "requests", "rps", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "mbit", "gap_ms",
+	"lost", "back_ms", "connects"
 };
 
 #define A(member) offsetof(struct run_action, member)
@@ -48,6 +49,7 @@ static const struct npp_conf_field expect_fields[] = {
 	METRIC("errors", RUN_ERRORS), METRIC("requests", RUN_REQUESTS), METRIC("rps", RUN_RPS),
 	METRIC("p50_ms", RUN_P50), METRIC("p90_ms", RUN_P90), METRIC("p99_ms", RUN_P99), METRIC("p999_ms", RUN_P999),
 	METRIC("max_ms", RUN_MAX), METRIC("mbit", RUN_MBIT), METRIC("gap_ms", RUN_GAP),
+	METRIC("lost", RUN_LOST), METRIC("back_ms", RUN_BACK), METRIC("connects", RUN_CONNECTS),
 	{ .type = NPP_CONF_SELF, .off = X(at) },
 	{ .type = NPP_CONF_END }
 };
@@ -177,7 +179,7 @@ static void check_expect(struct scenario *s, struct run_expect *x)
 	}
 	if (!n)
 		npp_conf_error(s->conf, x->at, "expects nothing: errors, requests, rps, p50_ms, p90_ms, p99_ms, p999_ms, "
-			       "max_ms, mbit or gap_ms");
+			       "max_ms, mbit, gap_ms, lost, back_ms or connects");
 }
 
 /* Relative to the scenario's file, where there is such a file. */

@@ -38,19 +38,21 @@ static void read_bins(struct run_point *p, const char *text)
 
 static bool read_point(struct run_point *p, const char *line, double offset)
 {
-	unsigned long long req, err, con, in, out, open;
+	unsigned long long req, err, con, in, out, open, lost;
 	const char *hist;
 
 	memset(p, 0, sizeof *p);
 	if (sscanf(line, "{\"t\": %lf, \"seconds\": %lf, \"requests\": %llu, \"errors\": %llu, \"connects\": %llu, "
-		   "\"bytes_in\": %llu, \"bytes_out\": %llu, \"open\": %llu, \"p50_us\": %lf, \"p99_us\": %lf, \"max_us\": %lf",
-		   &p->t, &p->seconds, &req, &err, &con, &in, &out, &open, &p->p50_us, &p->p99_us, &p->max_us) != 11)
+		   "\"bytes_in\": %llu, \"bytes_out\": %llu, \"open\": %llu, \"lost\": %llu, \"p50_us\": %lf, \"p99_us\": %lf, \"max_us\": %lf",
+		   &p->t, &p->seconds, &req, &err, &con, &in, &out, &open, &lost, &p->p50_us, &p->p99_us, &p->max_us) != 12)
 		return false;
 	p->t += offset;
 	p->requests = req;
 	p->errors = err;
 	p->bytes = in + out;
 	p->open = open;
+	p->lost = lost;
+	p->connects = con;
 	hist = strstr(line, "\"hist\": [");
 	if (hist)
 		read_bins(p, hist + strlen("\"hist\": ["));
@@ -218,9 +220,25 @@ static double gap_ms(const struct run_client *c, double from, double to)
 	return longest * 1000;
 }
 
+/* From the beginning of the window until service is back for good: after this, each interval has
+ * answers and none has errors. To the precision of the intervals; infinite: it never is. */
+static double back_ms(const struct run_client *c, double from, double to)
+{
+	double back = from, last = from;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (!within(&c->p[i], from, to))
+			continue;
+		last = c->p[i].t + c->p[i].seconds;
+		if (c->p[i].errors || !c->p[i].requests)
+			back = last;
+	}
+	return back >= last ? INFINITY : (back - from) * 1000;
+}
+
 double figures_metric(const struct run_client *c, enum run_metric m, double from, double to)
 {
-	uint64_t req = 0, err = 0, bytes = 0;
+	uint64_t req = 0, err = 0, bytes = 0, lost = 0, connects = 0;
 	double seconds = 0;
 
 	for (size_t i = 0; i < c->n; i++)
@@ -228,6 +246,8 @@ double figures_metric(const struct run_client *c, enum run_metric m, double from
 			req += c->p[i].requests;
 			err += c->p[i].errors;
 			bytes += c->p[i].bytes;
+			lost += c->p[i].lost;
+			connects += c->p[i].connects;
 			seconds += c->p[i].seconds;
 		}
 	if (seconds <= 0)
@@ -237,6 +257,9 @@ double figures_metric(const struct run_client *c, enum run_metric m, double from
 	case RUN_REQUESTS: return (double)req;
 	case RUN_RPS: return (double)req / seconds;
 	case RUN_MBIT: return (double)bytes * 8 / 1e6 / seconds;
+	case RUN_LOST: return (double)lost;
+	case RUN_CONNECTS: return (double)connects;
+	case RUN_BACK: return back_ms(c, from, to);
 	case RUN_GAP: return gap_ms(c, from, to);
 	case RUN_P50: return quantile_ms(c, 0.5, from, to);
 	case RUN_P90: return quantile_ms(c, 0.9, from, to);

@@ -45,7 +45,7 @@ timeline:
   - {at: 1s, run: 'echo "a <tag> & more"', node: web1}
 expect:
   - {client: c1, errors: 0, during: [0s, 1s]}
-  - {client: c1, rps: '>= 50', p99_ms: '<= 100', during: [0s, 900ms]}
+  - {client: c1, rps: '>= 50', p50_ms: '<= 100', during: [0s, 900ms]}
   - {client: c1, errors: 0, gap_ms: '< 100'}
 Y
 cp "$topologies/pair-kernel.yaml" "$work"
