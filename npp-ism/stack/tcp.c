@@ -505,13 +505,15 @@ void tcp_reset(struct stack *s, struct tcb *t, int err)
 
 /* T was being changed when our predecessor died. Its peer may be waiting and have nothing to send,
  * so that it would never learn. If snd_nxt is not what the peer expects, it asks (RFC 5961, 3.2), and
- * the answer, from no connection, ends it. */
+ * the answer, from no connection, ends it. Not if T was only being made from a half-open connection,
+ * which is still there: the next ACK makes it again. */
 static void tell_peer(struct stack *s, const struct tcb *t)
 {
 	struct ip_path path = { 0 };
 	struct tcp_out o;
 
-	if (ip_path_init(s, &path, &t->c.laddr, &t->c.raddr) != 0)
+	if (tcp_lookup(s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) != TCP_NONE ||
+	    ip_path_init(s, &path, &t->c.laddr, &t->c.raddr) != 0)
 		return;
 	STAT_INC(s, IS_TCP_RST_OUT);
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->snd_nxt, 0, TCPF_RST, 0);

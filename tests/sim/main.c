@@ -129,7 +129,7 @@ static void worker(const struct opts *o, struct shared *sh, unsigned me, double 
 		make_plan(o, &p, seed);
 		memset(r, 0, sizeof *r);
 		r->seed = seed;
-		alarm(120);
+		alarm(120); /* a world that hangs */
 		world_run(&p, r, NULL, NULL);
 		atomic_fetch_add(&sh->done, 1);
 		atomic_fetch_add(&sh->steps, r->step);

@@ -17,5 +17,5 @@ for plan; do
 	"$sim" --plan "$plan" --shrink 0 2>&1
 	told $? "$(basename "$plan" .plan)"
 done
-"$sim" --seeds "${SIM_SEEDS:-1-2000}" --jobs "${SIM_JOBS:-2}" --shrink 20 --out "$out" 2>&1
+"$sim" --seeds "${SIM_SEEDS:-1-4000}" --jobs "${SIM_JOBS:-2}" --shrink 20 --out "$out" 2>&1
 told $? "everything holds for these seeds"
