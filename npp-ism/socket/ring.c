@@ -87,15 +87,24 @@ void ism_block_put(struct ism *I, unsigned h, uint32_t blk, unsigned order)
 	ism_mem_put(I->chunks, &ism_hst(I, h)->heap, blk, order);
 }
 
-/* May this host have a ring of BYTES now? Large ones only while a quarter is free. */
+/* Has the OSM left a request for more without an answer, or refused it? */
+static bool scarce(const struct ism_host *hs)
+{
+	return hs->asked_us && hs->ask_backoff_us > ASK_BACKOFF_US;
+}
+
+/* May this host have a ring of BYTES now? The last quarter is for the first ring of each session
+ * alone if no more can be had: peers that only hold memory, by closed windows or by data out of
+ * order, must not take all of it. Large rings leave that quarter alone anyway. */
 static bool affordable(struct ism *I, unsigned h, uint32_t bytes)
 {
-	const struct ism_heap *hp = &ism_hst(I, h)->heap;
+	const struct ism_host *hs = ism_hst(I, h);
 
-	if (bytes <= ISM_RING_PLENTY || hp->free >= hp->lent / 4 + bytes)
+	if (hs->heap.free >= hs->heap.lent / 4 + bytes)
 		return true;
-	ask(I, h, bytes);
-	return false;
+	if (bytes > ISM_RING_PLENTY)
+		ask(I, h, bytes);
+	return bytes <= ISM_RING_FIRST || (bytes <= ISM_RING_PLENTY && !scarce(hs));
 }
 
 uint32_t ism_block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order)
@@ -213,7 +222,8 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = have ? 4 * have : ISM_RING_FIRST;
 	wish = wish > limit ? limit : wish;
 	wish = wish < need ? need : wish;
-	blk = ism_block_between(I, s->host, need, wish, &order);
+	/* The first ring need not hold all: what has no room is sent again. */
+	blk = ism_block_between(I, s->host, have ? need : ISM_RING_FIRST, wish, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!have) {

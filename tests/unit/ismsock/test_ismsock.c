@@ -1044,6 +1044,34 @@ START_TEST(lie_shutdown_with_a_wrong_final_offset)
 }
 END_TEST
 
+/* Peers that only hold memory must leave some to others. */
+START_TEST(memory_that_cannot_be_had_anew_is_left_to_small_rings)
+{
+	struct ism_host *hs = ism_hst(e->I, 0);
+	uint32_t blk[256], n = 0, one;
+	unsigned order;
+
+	while (hs->heap.free >= hs->heap.lent / 4 + ISM_RING_PLENTY) {
+		ck_assert_uint_lt(n, 256);
+		blk[n] = ism_block_get(e->I, 0, 4);
+		ck_assert_uint_ne(blk[n++], ISM_BLK_NONE);
+	}
+	hs->asked_us = 0; /* the OSM has not been asked for more, or has just given it */
+	one = ism_block_between(e->I, 0, ISM_RING_PLENTY, ISM_RING_PLENTY, &order);
+	ck_assert_uint_ne(one, ISM_BLK_NONE);
+	ism_block_put(e->I, 0, one, order);
+	hs->asked_us = 1; /* it has, twice, and has refused */
+	hs->ask_backoff_us = 1000000;
+	ck_assert_uint_eq(ism_block_between(e->I, 0, ISM_RING_PLENTY, ISM_RING_PLENTY, &order), ISM_BLK_NONE);
+	one = ism_block_between(e->I, 0, ISM_RING_FIRST, ISM_RING_PLENTY, &order);
+	ck_assert_uint_ne(one, ISM_BLK_NONE);
+	ck_assert_uint_eq(order, 0);
+	ism_block_put(e->I, 0, one, order);
+	while (n > 0)
+		ism_block_put(e->I, 0, blk[--n], 4);
+}
+END_TEST
+
 /* LISTEN with FIELD spoilt is refused and counted. */
 static void bad_listen(uint64_t off, uint32_t lane_off64, uint32_t mask)
 {
@@ -1557,6 +1585,7 @@ int main(void)
 	tcase_add_test(t, lie_lanes_of_contexts);
 	tcase_add_test(t, lie_subscriber_map);
 	tcase_add_test(t, lie_inbound_lane_positions);
+	tcase_add_test(t, memory_that_cannot_be_had_anew_is_left_to_small_rings);
 	tcase_add_test(t, lie_host_header_is_refused);
 	CASE("greeting");
 	tcase_add_test(t, hello_waits_for_the_lane_of_the_osm);
