@@ -76,6 +76,8 @@ int ip_attach(struct stack *s)
 
 	reass_init(s, (uint8_t *)ip + ip_layout(ip, (uint8_t *)ip, &s->cfg));
 	ip->net.seq = 1;
+	if (ip->net.n_addrs > NPP_MAX_IF_ADDRS || ip->net.n_routes > IP_NET_ROUTES) /* read anew at the first frame */
+		ip->net.n_addrs = ip->net.n_routes = 0;
 	ip->role = 0;
 	ip->in_flush = 0;
 	/* Frames to ourselves that were on their way are lost, as on any wire. */

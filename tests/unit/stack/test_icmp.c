@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include "npp-ism/stack/ip_priv.h"
 #include "tests/unit/stack/ip_rig.h"
 #include "tests/unit/suite.h"
 
@@ -29,6 +30,19 @@ START_TEST(echo_is_answered_with_the_same_bytes)
 		ck_assert_int_eq(memcmp(rig_last(r)->data, rig_peer_mac, 6), 0);
 		rig_forget(r);
 	}
+}
+END_TEST
+
+/* Found by fuzz_attach. */
+START_TEST(echo_is_answered_by_a_successor_who_finds_an_impossible_number_of_addresses)
+{
+	r->node[0].s->ip->net.n_addrs = 1u << 31;
+	rig_attach(r, 0);
+	rig_echo(&p, RIG_PEER, RIG_US, 10);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(rig_l4(rig_last(r))[0], 0);
+	ck_assert_uint_le(r->node[0].s->ip->net.n_addrs, NPP_MAX_IF_ADDRS);
 }
 END_TEST
 
@@ -223,6 +237,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, echo_is_answered_with_the_same_bytes);
+	tcase_add_test(tc, echo_is_answered_by_a_successor_who_finds_an_impossible_number_of_addresses);
 	tcase_add_test(tc, echo_of_60_kb_comes_back_in_fragments);
 	tcase_add_test(tc, a_wrong_checksum_is_not_answered);
 	tcase_add_test(tc, broadcast_echo_is_ignored);
