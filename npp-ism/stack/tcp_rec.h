@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * tcp_rec.h - TCP's records, as they stand in the arena, and the constants of its behaviour
+ *
+ * Three kinds of record stand for a connection, one after the other:
+ *   struct tcp_syn   SYN received, handshake not complete (the SYN cache; or nothing at
+ *                    all: a SYN cookie)
+ *   struct tcb       from the last ACK of the handshake, or from connect() or a good Fast Open
+ *                    cookie, until both FINs are through
+ *   struct tcp_tw    TIME_WAIT, and FIN_WAIT_2 of a connection that its program closed
+ * All three hang in one hash table, by reference (kind and index).
+ *
+ * Who owns what: the records are the state; hash chains, free lists, the list of
+ * connections with work and the timer wheel are derived, tcp_attach() rebuilds them.
+ */
+#ifndef NPP_STACK_TCP_REC_H
+#define NPP_STACK_TCP_REC_H
+
+#include <stdatomic.h>
+
+#include "npp-ism/stack/priv.h"
+
+#define TCP_NONE 0xffffffffu
+
+/* ---- constants --------------------------------------------------------------------- */
+
+#define TCP_RTO_INIT_US 1000000u	/* RFC 6298, 2.1 */
+#define TCP_RTO_LOST_SYN_US 3000000u	/* RFC 6298, 5.7 */
+#define TCP_RTO_MIN_US 200000u		/* as Linux */
+#define TCP_RTO_MAX_US 120000000u
+#define TCP_DELACK_US 40000u
+#define TCP_CORK_US 200000u
+#define TCP_PAWS_MS (24u * 86400 * 1000)	/* a timestamp older than that is not compared with */
+#define TCP_2MSL_US 60000000u
+#define TCP_FIN_WAIT_2_US 60000000u	/* of a connection whose program closed it */
+#define TCP_ORPHAN_US 120000000u	/* without progress, after its program closed it */
+#define TCP_CHALLENGE_US 500000u	/* between two challenge ACKs of one connection */
+#define TCP_CHALLENGE_MIN 500u		/* challenge ACKs of a stack per second, and up to ... */
+#define TCP_CHALLENGE_SPREAD 1000u	/* ... as many more, by chance (CVE-2016-5696) */
+#define TCP_OOW_ACK_US 100000u		/* between two answers to empty segments out of the window */
+#define TCP_SYN_TRIES 6			/* of connect(): 127 s */
+#define TCP_SYNACK_TRIES 5
+#define TCP_DATA_TRIES 15		/* about 15 minutes */
+#define TCP_ORPHAN_TRIES 8
+#define TCP_ORPHANS_MIN 64u		/* so many that their program closed may send on, or a quarter of all */
+#define TCP_PROBE_TRIES 15		/* window probes without any answer */
+#define TCP_TLP_MIN_US 10000u
+#define TCP_TLP_DELACK_US 200000u	/* WCDelAckT of RFC 8985, 7.2 */
+#define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
+#define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
+#define TCP_MSS_DEFAULT6 1220u
+#define TCP_RCVBUF_START 131072u
+#define TCP_RCVBUF_MAX 1048576u
+#define TCP_RCVBUF_MIN 4096u
+#define TCP_WSCALE 5u			/* of the windows that we announce: up to 2 MB */
+#define TCP_QUICK_ACKS 16u
+#define TCP_DUPTHRESH 3u
+#define TCP_REO_PERSIST 16u		/* RFC 8985, 6.2: recoveries until a widened window is forgotten */
+#define TCP_REO_MULT_MAX 64u
+#define TCP_CWND_MAX (1u << 30)
+#define TCP_PACE_LATE_US 2048u		/* how much a paced sender may make up for: two ticks of the wheel */
+#define TCP_PACE_STALE_US 10000000u
+#define TCP_MIN_RTT_MS 300000u		/* for how long the least RTT counts */
+#define TCP_GSO_MAX 65160u		/* payload of one frame: IP length stays below 64 KB */
+#define TCP_RANGES 32			/* intervals out of order per connection */
+#define TCP_SENT_INLINE 2		/* send ranges within a TCB ... */
+#define TCP_SENT_MAX 100		/* ... and in a flight record */
+#define TCP_MTU_BASE 1280u		/* what is tried when large segments vanish ... */
+#define TCP_MTU_BASE4 576u		/* ... and if that does not help, IPv4 */
+#define TCP_MTU_TRIES 3u		/* timeouts in a row that raise the suspicion */
+#define TCP_MTU_STEP 32u		/* a search ends when it is that close */
+#define TCP_MTU_SEARCH_S 5u		/* from a black hole found to the first probe */
+#define TCP_MTU_RAISE_S 600u		/* PMTU_RAISE_TIMER of RFC 8899, 5.1.1 */
+#define TCP_SYN_MAX 4096u
+#define TCP_TFO_COOKIE 8u		/* bytes of the cookies that we give */
+#define TCP_TFO_COOKIE_MAX 16u		/* of those that we are given */
+#define TCP_TFO_PEERS 256u		/* whose cookies we keep */
+#define TCP_TFO_WAYS 4u
+#define TCP_TFO_DEFER_US 1000000u	/* how long a SYN waits for the data that it shall carry */
+#define TCP_LISTEN_BUCKETS 256u
+#define TCP_KEEP_IDLE_S 7200u
+#define TCP_KEEP_INTVL_S 75u
+#define TCP_KEEP_CNT 9u
+
+/* ---- sequence numbers ----------------------------------------------------------------- */
+
+static inline bool seq_lt(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
+static inline bool seq_leq(uint32_t a, uint32_t b) { return (int32_t)(a - b) <= 0; }
+static inline bool seq_gt(uint32_t a, uint32_t b) { return (int32_t)(a - b) > 0; }
+static inline bool seq_geq(uint32_t a, uint32_t b) { return (int32_t)(a - b) >= 0; }
+static inline uint32_t seq_max(uint32_t a, uint32_t b) { return seq_gt(a, b) ? a : b; }
+static inline uint32_t seq_min(uint32_t a, uint32_t b) { return seq_lt(a, b) ? a : b; }
+static inline uint32_t u32_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static inline uint64_t u64_min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint32_t u32_max(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/* Half-open range of sequence numbers. */
+struct tcp_range { uint32_t start, end; };
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+/* Intervals of sequence numbers, sorted, neither overlapping nor touching. */
+struct tcp_block {
+	uint32_t next_free;		/* derived */
+	uint32_t n;
+	uint32_t recent[3];		/* sequence numbers in the latest intervals, newest first */
+	struct tcp_range r[TCP_RANGES];
+};
+
+/* A stretch of the sequence space between snd_una and snd_nxt whose bytes share one fate. It
+ * begins where the one before ends, the first one at snd_una. */
+#define SENT_SACKED 1u
+#define SENT_LOST 2u		/* lost, and not sent again since */
+#define SENT_AGAIN 4u		/* sent more than once */
+struct __attribute__((packed, aligned(2))) tcp_sent { uint32_t end, at_us; uint16_t flags; };
+
+/* What only a connection needs that has much in flight, or has lost some of it. */
+struct tcp_flight {
+	uint32_t next_free;		/* derived */
+	uint32_t first;			/* r[first] is the first range; their number stands in the TCB */
+	/* Proportional rate reduction (RFC 6937, RFC 9937): in flight when the recovery began, since then
+	 * delivered and sent */
+	uint32_t prr_flight, prr_delivered, prr_out;
+	/* undo */
+	uint32_t prior_cwnd, prior_ssthresh;
+	uint32_t rtx_ts;		/* our timestamp at the first retransmission (Eifel) */
+	uint32_t undo_bytes;		/* sent again and not yet reported as duplicate */
+	struct tcp_sent r[TCP_SENT_MAX];
+};
+
+enum tcp_recovery { TCP_OPEN = 0, TCP_RECOVERY, TCP_LOSS };
+enum tcp_due { DUE_TX = 0, DUE_DELACK, DUE_KEEP, DUE_PACE, DUE_COUNT };
+/* What the transmit timer stands for. */
+enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
+
+#define TF_TS 0x1u		/* timestamps agreed */
+#define TF_SACK 0x2u		/* SACK agreed */
+#define TF_WS 0x4u		/* window scaling agreed */
+#define TF_ACK_NOW 0x8u		/* ACK at the next flush */
+#define TF_ACK_OWED 0x10u	/* ACK some time */
+#define TF_FIN 0x20u		/* the user has said its last byte: tx_head stays as it is */
+#define TF_FIN_SENT 0x40u	/* snd_nxt counts our FIN */
+#define TF_ORPHAN 0x80u		/* the user has closed it */
+#define TF_RCV_FIN 0x100u	/* the peer's FIN has come, perhaps not in sequence: rcv_fin */
+#define TF_CWND_LIMITED 0x200u	/* the congestion window held something back */
+#define TF_REORDERS 0x400u	/* the path was seen to reorder (RACK.reordering_seen) */
+#define TF_RTX_FIRST 0x800u	/* send the first lost segment whatever the window says */
+#define TF_TLP_OUT 0x1000u	/* a loss probe is in flight: it ends at tlp_end */
+#define TF_UNDO 0x2000u		/* the reduction of cwnd can still be taken back */
+#define TF_INTERACTIVE 0x4000u	/* answers carry our ACKs: no quick ones */
+#define TF_DEAD 0x8000u		/* closed; to be freed at the next flush */
+#define TF_TODO 0x10000u	/* derived: on the list of connections with work */
+#define TF_DSACK 0x20000u	/* dsack is to be told */
+#define TF_TX_DONE 0x40000u	/* told the user so */
+#define TF_PUSH 0x80000u		/* send what fits now, small as it may be */
+#define TF_TLP_RTX 0x100000u	/* the loss probe repeats data */
+#define TF_DSACK_ROUND 0x200000u	/* reo_round is valid (RACK.dsack_round) */
+#define TF_RACK 0x400000u	/* rack_us and rack_end are valid */
+#define TF_FRTO 0x800000u	/* the timeout may have been spurious (RFC 5682) */
+#define TF_ECN 0x2000000u	/* ECN agreed */
+#define TF_ECN_ASKED 0x4000000u	/* in our SYN */
+#define TF_ECE 0x8000000u	/* our ACKs echo a mark */
+#define TF_CWR 0x10000000u	/* the next new data says that cwnd was reduced */
+#define TF_ECN_ROUND 0x20000000u	/* reduced for a mark, until `recover` is acknowledged */
+#define TF_FASTOPEN 0x40000000u	/* Fast Open: accepted by cookie, or our SYN carried data */
+#define TF_FRTO_NEW 0x1000000u	/* its step 2b: new data goes before what is lost */
+
+/* The first slow start (RFC 9406). */
+struct tcp_hystart {
+	uint32_t end;			/* of the round */
+	uint32_t last_us, cur_us;	/* least RTT of the last and this round; 0: none */
+	uint32_t base_us;		/* that which began CSS; 0: not in CSS */
+	uint8_t on, samples, css_rounds;
+};
+
+struct tcb {
+	NPP_ALIGNED struct tcp_conn c;	/* must stand first */
+	/* identity and links */
+	uint32_t hash;
+	uint32_t hnext;			/* derived: chain, or free list */
+	uint32_t todo_next;		/* derived */
+	uint8_t in_use;
+	uint8_t busy;			/* being changed; see tcb_enter() */
+	uint8_t cc;			/* enum npp_tcp_cc */
+	uint8_t recovery;		/* enum tcp_recovery */
+	/* state */
+	uint32_t flags;			/* TF_* */
+	uint32_t up;			/* TCP_UP_* owed to the user */
+	uint32_t user_timeout_ms;
+	uint16_t opt_flags;		/* NPP_OPT_* */
+	uint16_t soft_error;		/* errno */
+	uint16_t keep_idle_s, keep_intvl_s;
+	uint8_t keep_cnt, keep_probes;
+	uint8_t tos, ttl;
+	/* send */
+	uint32_t iss, snd_una, snd_nxt;
+	uint32_t snd_wnd, snd_wl1, snd_wl2, max_wnd;
+	uint32_t snd_sml;		/* end of the last segment that was not full (Minshall) */
+	uint16_t mss;			/* payload bytes per segment, options subtracted */
+	uint16_t peer_mss;		/* as its option said */
+	uint16_t mtu;			/* path.mtu that mss was computed from */
+	/* what gets through: tcp_mtu.c */
+	uint16_t mtu_ok;		/* 0: path.mtu does; else this does */
+	uint16_t mtu_hi;		/* and this perhaps, no more */
+	uint16_t mtu_try;		/* size of the probe under way, which ends at mtu_end; 0 none */
+	uint16_t mtu_s;			/* when the search for more begins; low bits of seconds */
+	uint32_t mtu_end;
+	uint8_t snd_ws, rcv_ws;
+	/* what is in flight: tcp_sent.c */
+	struct tcp_sent sent[TCP_SENT_INLINE];	/* while `flight` is TCP_NONE */
+	uint32_t flight;		/* flight record */
+	uint32_t sacked, lost;		/* derived: bytes of the ranges that are so */
+	/* loss detection and recovery */
+	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
+	uint32_t rack_us, rack_end, rack_rtt_us; /* RACK: of what arrived, the latest sent; SYN_SENT: rack_us when */
+	uint32_t fack;			/* end of what the peer is known to hold */
+	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
+	uint32_t tlp_end;
+	uint16_t dupacks;		/* segments above snd_una that have left, by SACK or duplicate ACKs */
+	uint8_t reo_mult, reo_persist;
+	uint8_t n_sent;			/* ranges */
+	uint8_t tries;			/* of the transmit timer in a row */
+	uint8_t backoff;		/* doublings of the RTO; until an RTT is measured (Karn) */
+	uint8_t tx_mode;		/* enum tcp_tx_mode */
+	/* receive */
+	uint32_t irs, rcv_nxt;
+	uint32_t rcv_adv;		/* right edge of the largest window announced */
+	uint32_t rcv_acked;		/* rcv_nxt as last sent */
+	uint32_t rcvbuf;
+	uint32_t ooo;			/* block of what stands in the ring out of order */
+	struct tcp_range dsack;
+	uint16_t rcv_mss;		/* estimate of the peer's segment size */
+	uint8_t quick;			/* quick ACKs left */
+	uint8_t probe_shift;		/* back-off of the window probes */
+	union {
+		uint32_t rcv_fin;	/* with TF_RCV_FIN; then the buffer is large enough */
+		uint32_t drs_tail;	/* receive buffer tuning: mark ... */
+	};
+	uint32_t drs_ms;		/* ... and its time */
+	/* timestamps */
+	uint32_t ts_off, ts_recent, ts_recent_ms;
+	/* RTT */
+	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
+	uint32_t min_rtt_us;
+	uint32_t min_rtt_ms;		/* when it was measured */
+	uint32_t rtt_seq;		/* one sample per round trip: when this is acknowledged */
+	/* congestion */
+	uint32_t cwnd, ssthresh;
+	union { /* what an algorithm keeps */
+		struct { uint32_t w_max, prior; } cubic;
+		struct { uint32_t alpha, end; } dctcp;
+	} ccs;
+	union { /* what it needs between two reductions */
+		struct tcp_hystart hs;
+		struct { uint32_t k_ms, epoch_ms, origin, w_est; } cubic;
+		struct { uint32_t acked; } newreno;
+		struct { uint32_t acked, bytes, marked; } dctcp;
+	} ccr;
+	uint32_t max_pace, pace_us;	/* bytes per second, 0: any; when the next frame may leave */
+	/* timers */
+	struct wheel_timer timer;
+	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off. The wheel's may be earlier, never later */
+	uint32_t last_rx_ms, last_tx_ms, progress_ms;	/* last_tx: of data */
+	uint32_t challenge_us, oow_us;	/* last sent */
+	/* statistics */
+	uint32_t n_retrans, delivered, delivered_ce; /* segments */
+	uint32_t bytes_retrans;
+	uint16_t n_dsack;
+};
+_Static_assert(sizeof(struct tcb) <= 512, "a TCB must stay small");
+
+#define TCP_SYN_TS 1u
+#define TCP_SYN_SACK 2u
+#define TCP_SYN_WS 4u
+#define TCP_SYN_ECN 8u
+#define TCP_SYN_TFO 16u		/* the SYN-ACK gives a Fast Open cookie */
+
+/* A half-open connection. */
+struct tcp_syn {
+	union npp_addr laddr, raddr;
+	uint16_t lport, rport;
+	uint32_t hash, hnext;		/* hnext derived */
+	uint32_t listener, listener_gen;
+	uint32_t iss, irs;
+	uint32_t ts_off, ts_recent;
+	uint32_t sent_us;
+	uint32_t wnd;			/* announced */
+	uint32_t snd_wnd;
+	uint16_t peer_mss;
+	uint8_t snd_ws;
+	uint8_t opts;			/* TCP_SYN_* */
+	uint8_t tries;
+	uint8_t in_use, busy;
+	uint8_t ttl;
+	uint8_t held;			/* looks for room in the accept queue; 0: does not wait for it */
+	uint8_t acked;			/* there was none when the ACK came */
+	uint32_t challenge_us;
+	struct wheel_timer timer;
+};
+_Static_assert(sizeof(struct tcp_syn) <= 144, "a half-open connection must stay small");
+
+/* A connection that only waits: TIME_WAIT or FIN_WAIT_2. One queue, oldest first. */
+struct tcp_tw {
+	union npp_addr laddr, raddr;
+	uint16_t lport, rport;
+	uint32_t hash, hnext;		/* hnext derived */
+	uint32_t next, prev;		/* derived: the queue */
+	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
+	uint32_t ts_off, ts_recent, ts_recent_ms;
+	uint32_t ack_us;		/* last answer */
+	uint64_t due_us;
+	uint8_t in_use, busy;
+	uint8_t state;
+	uint8_t ts_ok;
+	uint8_t tos, ttl, rcv_ws, pad;
+};
+_Static_assert(sizeof(struct tcp_tw) <= 104, "TIME_WAIT must stay small");
+
+struct tcp_lsn {
+	struct tcp_listener l;		/* must stand first */
+	uint32_t hnext;			/* derived */
+	uint32_t half_open;		/* derived: entries of the SYN cache */
+	uint32_t tfo_open;		/* derived: connections by Fast Open whose handshake is not complete */
+	uint32_t tfo_reset;		/* of those, reset by the peer: they count on for a while (RFC 7413, 5.1) */
+	uint32_t tfo_reset_ms;		/* when the last one was */
+	uint8_t in_use, busy;
+};
+
+/* What a peer gave us for Fast Open (RFC 7413, 4.1.3). */
+struct tcp_tfo_peer {
+	union npp_addr addr;
+	uint8_t cookie[TCP_TFO_COOKIE_MAX];
+	uint8_t len;			/* 0: the place is free */
+	uint8_t busy;
+	uint8_t losses;			/* SYNs with data that were not answered, in a row */
+	uint8_t pad;
+	uint16_t mss;			/* that it announced */
+	uint16_t pad2;
+	uint32_t used_ms, lost_ms;
+};
+
+/* References into the three arrays, as the hash table holds them. */
+enum tcp_ref_kind { TCP_REF_CONN = 0, TCP_REF_SYN = 1, TCP_REF_TW = 2 };
+#define TCP_REF(kind, idx) ((uint32_t)(kind) << 30 | (uint32_t)(idx))
+#define TCP_REF_KIND(r) ((r) >> 30)
+#define TCP_REF_IDX(r) ((r) & 0x3fffffffu)
+
+/* The hash of a flow, worked out when its frame was looked at ahead. Pure knowledge: never wrong. */
+struct tcp_ahead_hash { uint32_t la, ra, ports, hash; };
+
+struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; derived */
+
+struct tcp_state {
+	uint64_t conns_off, syns_off, tws_off, lsns_off, blocks_off, flights_off, buckets_off; /* from this struct */
+	struct tcb *conns;
+	struct tcp_syn *syns;
+	struct tcp_tw *tws;
+	struct tcp_lsn *lsns;
+	struct tcp_block *blocks;
+	struct tcp_flight *flights;
+	uint32_t *bucket;
+	uint32_t bucket_mask;
+	struct tcp_pool conn_pool, syn_pool, tw_pool, lsn_pool, block_pool, flight_pool;
+	uint32_t todo_head, todo_tail;
+	uint32_t tw_head, tw_tail;	/* oldest, newest */
+	struct wheel_timer tw_timer;
+	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
+	uint32_t ahead_next;		/* in `ahead`: where the next frame's should stand */
+	struct tcp_ahead_hash ahead[STACK_AHEAD];	/* IPv4 */
+	uint32_t port_next;		/* how far the search for source ports has come */
+	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
+	uint32_t challenge_s, challenge_left;	/* this second, and how many challenge ACKs it still allows */
+	uint32_t lbucket[TCP_LISTEN_BUCKETS];
+	struct tcp_tfo_peer tfo[TCP_TFO_PEERS];	/* sets of TCP_TFO_WAYS, by the hash of the address */
+};
+
+/* Which of TCP's wheel timers. */
+enum tcp_wheel_arg { TCP_WHEEL_CONN = 0, TCP_WHEEL_SYN = 1, TCP_WHEEL_TW = 2 };
+
+#endif
