@@ -65,6 +65,8 @@ static bool autoconf_ok(const struct npp_autoconf *a)
 {
 	if (a->n_addrs > NPP_AUTO_MAX || a->n_on_link > NPP_AUTO_MAX || a->n_routers > NPP_AUTO_MAX)
 		return false;
+	if (a->mtu && a->mtu < 1280)
+		return false;
 	for (uint32_t i = 0; i < a->n_addrs; i++)
 		if (npp_addr_is_v4(&a->addr[i].addr) || npp_addr_is_any(&a->addr[i].addr) || a->addr[i].addr.b[0] == 0xff ||
 		    a->addr[i].prefix_len > 128)
@@ -116,6 +118,7 @@ void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
 	g->n_addrs = g->n_routes = 0;
 	fill_net(g, &n->d->s->npp);
 	add_learned(g, a);
+	atomic_store_explicit(&g->ra6, NPP_RA6(a->hops, a->mtu), memory_order_relaxed);
 	atomic_store_explicit(&g->net_seq, seq + 2, memory_order_release);
 	npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
 }

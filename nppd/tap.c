@@ -32,7 +32,9 @@
 #include "nppd/loop.h"
 #include "nppd/tap.h"
 
-#define QUEUE_FRAMES 2000	/* kernel engine: as many wait while an ISM is replaced */
+/* As many wait while who reads it is not running, or (kernel engine) is being replaced. With the
+ * usual 1000 more than half of what came flat out was lost where cores are scarce. */
+#define QUEUE_FRAMES 4000
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
 static int key_error(struct settings *s, const char *key, const char *fmt, ...) NPP_PRINTF(3, 4);
@@ -206,8 +208,7 @@ static int set_link(struct tap *t, struct settings *s)
 	nl_addr_set_binary_addr(addr, mac, sizeof mac);
 	rtnl_link_set_addr(change, addr);
 	rtnl_link_set_mtu(change, p->mtu);
-	if (s->npp.engine == ENGINE_KERNEL)
-		rtnl_link_set_txqlen(change, QUEUE_FRAMES);
+	rtnl_link_set_txqlen(change, QUEUE_FRAMES);
 	rtnl_link_set_flags(change, IFF_UP);
 	r = rtnl_link_change(t->ask, old, change, 0);
 	if (r < 0)

@@ -282,7 +282,9 @@ struct npp_groups { /* link-role ISM to nppd, always all of it */
 _Static_assert(sizeof(struct npp_groups) == 16 + 16 * NPP_MAX_GROUPS, "groups");
 #define NPP_AUTO_MAX 4
 struct npp_autoconf { /* what follows from router advertisements; link-role ISM to nppd, always all of it */
-	uint32_t n_addrs, n_on_link, n_routers, zero;
+	uint32_t n_addrs, n_on_link, n_routers;
+	uint16_t mtu;		/* for IPv6 on this link; 0 not said */
+	uint8_t hops, zero;	/* hop limit of what we send; 0 not said */
 	struct npp_if_addr addr[NPP_AUTO_MAX];
 	struct npp_if_addr on_link[NPP_AUTO_MAX];	/* prefixes */
 	union npp_addr router[NPP_AUTO_MAX];
@@ -315,6 +317,10 @@ enum npp_tcp_cc { NPP_CC_DEFAULT = 0, NPP_CC_CUBIC, NPP_CC_RENO, NPP_CC_DCTCP, N
 /* How hosts share an address and port that several of them listen on (shm/share.h). */
 enum npp_share_policy { NPP_SHARE_WEIGHT = 0, NPP_SHARE_STANDBY, NPP_SHARE_COUNT };
 
+#define NPP_RA6(hops, mtu) ((uint32_t)(hops) << 16 | (uint16_t)(mtu))
+#define NPP_RA6_HOPS(v) ((uint8_t)((v) >> 16))
+#define NPP_RA6_MTU(v) ((uint16_t)(v))
+
 struct npp_global { /* nppd writes, everybody else maps it read-only */
 	struct npp_region_hdr hdr;
 	char name[32];
@@ -325,7 +331,7 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	uint32_t tcp_max_conns;		/* TCBs per IOP */
 	uint32_t tcp_ecn;		/* enum npp_tcp_ecn */
 	uint32_t tcp_cc;		/* enum npp_tcp_cc: of sockets that ask for none */
-	uint32_t zero;
+	_Atomic uint32_t ra6;		/* NPP_RA6: what routers say of hop limit and MTU; 0 nothing */
 	struct npp_port_cfg port[NPP_MAX_PORTS];
 	/* Addresses and routes: seqlock `net_seq`, odd while nppd writes. */
 	NPP_ALIGNED _Atomic uint32_t net_seq;

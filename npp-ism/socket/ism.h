@@ -35,7 +35,7 @@
 #define ISM_RING_MAX (1u << 20)		/* of its own accord */
 #define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
 #define ISM_UDP_RING (128u << 10)	/* holds all but the largest datagrams twice */
-#define ISM_UDP_RING_MAX (256u << 10)	/* holds the largest twice; for receiving, while memory is plentiful */
+#define ISM_UDP_RING_MAX (512u << 10)	/* for receiving, while memory is plentiful: 2000 small ones */
 #define ISM_IDLE_US 2000000		/* then empty rings are given back */
 #define ISM_OWED 64			/* messages to the OSM that wait for a free frame */
 

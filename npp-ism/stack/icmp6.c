@@ -40,7 +40,7 @@ static void icmp6_send(struct stack *s, const union npp_addr *src, const union n
 	tx.n_slices = len ? 1 : 0;
 	tx.slice[0] = (struct stack_slice){ data, len };
 	STAT_INC(s, IS_ICMP_OUT);
-	ip_output(s, &p, IP_PROTO_ICMP6, tos, IP_TTL_DEFAULT, false, &tx);
+	ip_output(s, &p, IP_PROTO_ICMP6, tos, 0, false, &tx);
 }
 
 /* Is PKT an ICMPv6 message that no error may answer? What is too short to say so is one. */

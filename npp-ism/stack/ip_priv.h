@@ -173,6 +173,8 @@ struct nd_auto {
 	struct nd_router router[NPP_AUTO_MAX];
 	struct npp_autoconf last;	/* what was told */
 	uint8_t told, rs_left;
+	uint8_t hops;		/* 0: not said */
+	uint16_t mtu;
 };
 
 /* ---- IP's part of the arena ------------------------------------------------------------------ */
@@ -227,6 +229,14 @@ struct ip_in {
 static inline uint32_t ip_now_s(const struct stack *s)
 {
 	return (uint32_t)(s->now_us >> 20);
+}
+
+/* Hop limit of unicast that asks for none: for IPv6 routers may say it (RFC 4861, 6.3.4). */
+static inline uint8_t ip_default_hops(const struct stack *s, const union npp_addr *dst)
+{
+	uint8_t hops = npp_addr_is_v4(dst) ? 0 : NPP_RA6_HOPS(atomic_load_explicit(&s->env->global->ra6, memory_order_relaxed));
+
+	return hops ? hops : IP_TTL_DEFAULT;
 }
 
 static inline uint64_t ip_align(uint64_t n)

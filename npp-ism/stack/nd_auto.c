@@ -27,7 +27,13 @@ struct NPP_PACKED prefix_opt {
 	uint32_t valid_s, preferred_s, reserved;
 	uint8_t prefix[16];
 };
+struct NPP_PACKED mtu_opt {
+	uint8_t type, len;
+	uint16_t reserved;
+	uint32_t mtu;
+};
 #define OPT_PREFIX 3
+#define OPT_MTU 5
 #define FLAG_ON_LINK 0x80
 #define FLAG_AUTO 0x40
 
@@ -58,6 +64,8 @@ static void collect(struct stack *s, struct npp_autoconf *a)
 	const struct nd_auto *n = &s->ip->autoconf;
 
 	memset(a, 0, sizeof *a);
+	a->mtu = n->mtu;
+	a->hops = n->hops;
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		const struct nd_prefix *p = &n->prefix[i];
 		struct npp_if_addr *to = &a->addr[a->n_addrs];
@@ -242,6 +250,15 @@ static void learn_prefix(struct stack *s, const struct prefix_opt *o)
 	p->preferred_us = until(s, preferred);
 }
 
+/* Only smaller than the port's; of several routers the last one counts (6.3.4). */
+static void learn_mtu(struct stack *s, const struct mtu_opt *o)
+{
+	uint32_t mtu = ntohl(o->mtu);
+
+	if (mtu >= IP6_MTU_MIN && mtu <= s->env->global->port[0].mtu)
+		s->ip->autoconf.mtu = (uint16_t)mtu;
+}
+
 void nd_advertised(struct stack *s, const struct pkt *pkt)
 {
 	const struct ra_hdr *h = (const struct ra_hdr *)pkt->l4;
@@ -262,9 +279,14 @@ void nd_advertised(struct stack *s, const struct pkt *pkt)
 		}
 	}
 	learn_router(s, &pkt->src, ntohl(h->icmp.rest) & 0xffff);
-	for (uint32_t at = 0; at + 8 <= len; at += o[at + 1] * 8u)
+	if (ntohl(h->icmp.rest) >> 24)
+		s->ip->autoconf.hops = (uint8_t)(ntohl(h->icmp.rest) >> 24);
+	for (uint32_t at = 0; at + 8 <= len; at += o[at + 1] * 8u) {
 		if (o[at] == OPT_PREFIX && o[at + 1] == sizeof(struct prefix_opt) / 8)
 			learn_prefix(s, (const struct prefix_opt *)(o + at));
+		else if (o[at] == OPT_MTU && o[at + 1] == sizeof(struct mtu_opt) / 8)
+			learn_mtu(s, (const struct mtu_opt *)(o + at));
+	}
 	s->ip->autoconf.rs_left = 0;
 	arm(s, expire(s));
 	report(s);

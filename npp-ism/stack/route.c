@@ -264,6 +264,12 @@ static int path_route(struct stack *s, struct ip_path *p)
 		return -ENETUNREACH;
 	p->port = r ? r->port : 0;
 	p->mtu = r && r->mtu ? r->mtu : port_mtu(s, p->port);
+	if (!npp_addr_is_v4(&p->dst)) {
+		uint16_t ra = NPP_RA6_MTU(atomic_load_explicit(&s->env->global->ra6, memory_order_relaxed));
+
+		if (ra >= IP6_MTU_MIN && ra < p->mtu) /* RFC 4861, 6.3.4 */
+			p->mtu = ra;
+	}
 	if (kind != IP_DST_OTHER) {
 		path_group(p, kind);
 		return 0;

@@ -267,8 +267,8 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct 
 		err = send_path(s, ep, dst, src, flags);
 	if (err)
 		return err;
-	if (!o.ttl)
-		o.ttl = route_dst_kind(s, dst) == IP_DST_MULTICAST ? 1 : IP_TTL_DEFAULT;
+	if (!o.ttl && npp_addr_is_multicast(dst))
+		o.ttl = 1;
 	if (segment && d->len > segment && n_slices == 1)
 		return send_segments(s, ep, &o, &tx, segment);
 	return send_tx(s, ep, &o, &tx);

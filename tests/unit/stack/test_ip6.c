@@ -771,6 +771,44 @@ START_TEST(what_advertisements_say_ends_in_its_time)
 }
 END_TEST
 
+START_TEST(what_advertisements_say_of_the_link_counts)
+{
+	uint8_t mtu[16] = { [8] = 5, 1, 0, 0, 0, 0, 0x05, 0x14 }; /* 1300 */
+
+	r->g->port[0].flags = NPP_PORT_AUTOCONF;
+	begin("fe80::fe", "ff02::1", 58);
+	put_icmp(134, 0, 77u << 24 | 1800, mtu, sizeof mtu);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(r->autoconf.mtu, 1300);
+	ck_assert_uint_eq(r->autoconf.hops, 77);
+	mtu[14] = 4; /* less than IPv6 allows */
+	begin("fe80::fe", "ff02::1", 58);
+	put_icmp(134, 0, 1800, mtu, sizeof mtu);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->autoconf.mtu, 1300);
+	ck_assert_uint_eq(r->autoconf.hops, 77); /* not said is no news */
+	atomic_store(&r->g->ra6, NPP_RA6(77, 1300)); /* as nppd does */
+	atomic_store(&r->g->net_seq, 6);
+	rig_run(r);
+	rig_forget(r);
+	begin(PEER, US, 58);
+	put_icmp(128, 0, 0x12340001, "abcdefgh", 8);
+	rig_in(r, 0, &p);
+	nd(PEER, "ff02::1:ff00:1", 135, 0, US, 1, rig_peer_mac);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_gt(r->n_frames, 0);
+	{
+		bool seen = false;
+
+		for (unsigned i = 0; i < r->n_frames; i++)
+			seen |= rig_ip6(&r->frame[i]) && rig_ip6(&r->frame[i])->hops == 77;
+		ck_assert(seen);
+	}
+}
+END_TEST
+
 START_TEST(an_address_that_is_somebody_elses_is_given_up)
 {
 	char text[NPP_ADDR_STRLEN];
@@ -924,6 +962,7 @@ int main(void)
 	tcase_add_test(tc, a_large_datagram_is_sent_in_fragments);
 	tcase_add_test(tc, advertisements_count_only_where_they_are_wanted);
 	tcase_add_test(tc, what_advertisements_say_ends_in_its_time);
+	tcase_add_test(tc, what_advertisements_say_of_the_link_counts);
 	tcase_add_test(tc, an_address_that_is_somebody_elses_is_given_up);
 	tcase_add_loop_test(tc, mutated_frames_do_no_harm, 0, 4);
 	tcase_add_test(tc, wildcards_of_the_families_are_kept_apart);
