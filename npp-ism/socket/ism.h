@@ -35,7 +35,7 @@
 #define ISM_RING_MAX (1u << 20)		/* of its own accord */
 #define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
 #define ISM_UDP_RING (128u << 10)	/* holds all but the largest datagrams twice */
-#define ISM_UDP_RING_MAX (512u << 10)	/* for receiving, while memory is plentiful: 2000 small ones */
+#define ISM_UDP_RING_MAX (256u << 10)	/* holds the largest twice; for receiving, while memory is plentiful */
 #define ISM_IDLE_US 2000000		/* then empty rings are given back */
 #define ISM_OWED 64			/* messages to the OSM that wait for a free frame */
 
@@ -401,6 +401,7 @@ void ism_udp_look(struct ism *I, struct ism_sess *s);
 void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want);
 void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
 		   const void *payload);
+void ism_udp_ring_early(struct ism *I, struct ism_sess *s);
 void ism_udp_groups(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep); /* what it has joined, anew */
 void ism_autoconf(void *arg, const struct npp_autoconf *a);
 void ism_groups(void *arg, const struct npp_groups *g);

@@ -230,6 +230,13 @@ static uint8_t *rx_ring(struct ism *I, struct ism_sess *s, struct npp_udp_lane *
 	return I->host[s->host]->base + ism_mem_off(I->chunks, s->rx_blk);
 }
 
+/* Makes the receive ring, or at least asks for memory: a datagram to a group comes to many sockets at
+ * once, which must not all begin to ask then. */
+void ism_udp_ring_early(struct ism *I, struct ism_sess *s)
+{
+	rx_ring(I, s, lane_of(I, s));
+}
+
 /* Where the next record of NEED bytes goes; skips the rest of the ring if it must. NULL: full. */
 static struct npp_dgram *rx_place(struct ism *I, struct ism_sess *s, struct npp_udp_lane *lane, uint32_t need)
 {

@@ -50,4 +50,6 @@ void ism_udp_groups(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep)
 	}
 	if (n >= 0)
 		stack_udp_members(I->stack, ep, m, (unsigned)n); /* what finds no room is counted there */
+	if (n > 0)
+		ism_udp_ring_early(I, s);
 }
