@@ -6,7 +6,7 @@ nppd_begin hosts
 need ip jq python3 curl
 
 conf acc1 <<'Y'
-npp: {name: acc1, iops: 2, port: {name: tacc1, netns: @NS@}, addresses: [10.77.0.11/24], memory: {connections: 256}, hugepages: never}
+npp: {name: acc1, iops: 2, port: {name: tacc1, netns: @NS@}, addresses: [10.77.0.11/24], memory: {connections: 256}, hugepages: never, host_frozen_ms: 0}
 Y
 conf web1 <<'Y'
 host: {name: web1, npps: [acc1], memory: 32M, sockets: 4096, hugepages: never}

@@ -43,6 +43,26 @@ networks:
 nodes:
   b: {kind: client, networks: {lan: 10.0.0.255}}
 Y
+check 'a weight for a host of another NPP' "t.yaml:4: .*nodes.acc.hosts.b.*'b' is no host of this NPP" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan, hosts: {a: 2, b: 1}}
+  a: {kind: host, stack: npp, npps: [acc]}
+Y
+check 'a weight that is none' 't.yaml:4: .*nodes.acc.hosts.a.*a weight is a number from 0 to 100' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan, hosts: {a: much}}
+  a: {kind: host, stack: npp, npps: [acc]}
+Y
+check 'a client with hosts' 't.yaml:4: .*nodes.c.policy.*only an NPP has hosts' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  c: {kind: client, networks: lan, policy: standby}
+Y
 check 'NPP without a host' 't.yaml:4: .*nodes.acc.*NPP without a host' <<'Y'
 networks:
   lan: {subnet: 10.0.0.0/24}

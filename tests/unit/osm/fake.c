@@ -262,6 +262,7 @@ static void npp_step(struct fake *f, struct fake_npp *n)
 			send_attached(n);
 		} else if (m.hdr.type == NPP_CTL_PORT_GRANT) {
 			n->grants++;
+			n->last_reuse = p->reuse;
 			if (!n->silent)
 				npp_ctl_send(n->fd, NPP_CTL_PORT_GRANTED, m.hdr.seq,
 					     p->port == n->deny_port ? -EADDRINUSE : 0, p, sizeof *p, NULL, 0);

@@ -53,6 +53,7 @@ struct fake_npp {
 	bool silent;		/* does not answer PORT_GRANT */
 	uint16_t deny_port;
 	unsigned grants, releases;
+	uint8_t last_reuse;	/* of PORT_GRANT */
 	struct npp_region global;
 	struct fake_ism ism[NPP_MAX_IOPS];
 };

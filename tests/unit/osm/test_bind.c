@@ -84,6 +84,22 @@ static struct npp_listener *listener_of(struct fake *f, uint32_t s)
 	return (void *)((uint8_t *)f->host + f->sock[s].ext_off64 * 64ull);
 }
 
+/* Hosts may share a port that they name, never one that was picked for one of them. */
+START_TEST(picked_ports_are_asked_for_alone)
+{
+	struct prog p = start(1, 1);
+	uint32_t a = new_sock(&p, NPP_SOCK_STREAM), b = new_sock(&p, NPP_SOCK_STREAM);
+
+	ck_assert_int_eq(bind_to(&p, a, "0.0.0.0", 80, REUSEADDR | NPP_PORT_ALONE), 0);
+	ck_assert_uint_eq(p.f->npp[0].last_reuse, REUSEADDR);
+	ck_assert_int_eq(bind_to(&p, b, "0.0.0.0", 0, 0), 0);
+	ck_assert_uint_eq(p.f->npp[0].last_reuse, NPP_PORT_ALONE);
+	drop(&p, a);
+	drop(&p, b);
+	finish(&p);
+}
+END_TEST
+
 START_TEST(listener_is_replicated_to_every_ism_and_taken_back)
 {
 	struct prog p = start(2, sizes[_i]);
@@ -439,6 +455,7 @@ int main(void)
 	TCase *t = tcase_create("bind");
 
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, picked_ports_are_asked_for_alone);
 	tcase_add_loop_test(t, listener_is_replicated_to_every_ism_and_taken_back, 0, 3);
 	tcase_add_test(t, silent_ism_delays_listen_by_two_seconds_at_most);
 	tcase_add_test(t, listen_fails_only_if_every_ism_refuses);
