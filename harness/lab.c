@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * lab.c - a lab's plan and state: lab.json, the lock
+ * lab.c - a lab's plan and state: lab.json, the lock, the list of labs
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -254,6 +256,66 @@ void lab_unlock(struct lab *l)
 	if (l->lock >= 0)
 		close(l->lock);
 	l->lock = -1;
+}
+
+/* ---- the labs there are, and whose ------------------------------------------------------ */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Directories of RUNDIR with a lab.json. */
+char **lab_list(void)
+{
+	char **names = calloc(1, sizeof *names), **more, path[LAB_PATH_CAP];
+	struct dirent *d;
+	size_t n = 0;
+	DIR *dp;
+
+	dp = opendir(lab_rundir());
+	while (names && dp && (d = readdir(dp))) {
+		if (d->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof path, "%s/%.40s/" LAB_STATE_FILE, lab_rundir(), d->d_name);
+		if (strlen(d->d_name) > TOPO_LAB_LEN || access(path, F_OK) < 0)
+			continue;
+		more = realloc(names, (n + 2) * sizeof *names);
+		if (!more)
+			break;
+		names = more;
+		names[n] = strdup(d->d_name);
+		if (!names[n])
+			break;
+		names[++n] = NULL;
+	}
+	if (dp)
+		closedir(dp);
+	if (names)
+		qsort(names, n, sizeof *names, by_name);
+	return names;
+}
+
+void lab_list_free(char **names)
+{
+	size_t i;
+
+	for (i = 0; names && names[i]; i++)
+		free(names[i]);
+	free(names);
+}
+
+const char *lab_maker(char *text, size_t cap)
+{
+	const char *sudo = getenv("SUDO_UID");
+	pid_t sid = getsid(0);
+
+	/* sudo may give each command a session of its own. */
+	if (sudo && *sudo)
+		snprintf(text, cap, "user %.20s", sudo);
+	else
+		snprintf(text, cap, "session %d of %" PRIu64, (int)sid, npp_proc_start_time(sid));
+	return text;
 }
 
 /* ---- plan ------------------------------------------------------------------------------- */

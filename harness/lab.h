@@ -80,21 +80,22 @@ int lab_lock(struct lab *l, const char *name, bool wait, struct npp_err *e);
 void lab_unlock(struct lab *l);
 /* Plans the lab of T, takes its names and writes its first state; the lock is held then. */
 int lab_create(struct lab *l, const struct topo *t, const char *file, struct npp_err *e);
-/* find.c */
 /* Names of all labs there are (malloc'ed, ends with NULL). */
 char **lab_list(void);
 void lab_list_free(char **names);
+/* Whom we work for, into TEXT: the user behind sudo, else this session. */
+const char *lab_maker(char *text, size_t cap);
+bool lab_other_boot(const struct lab *l);
+/* Has the process that the lab was made for (NPP_LAB_KEEPER) ended? */
+bool lab_orphaned(const struct lab *l);
+
+/* find.c */
 /* The lab that the user means: NAME, or the only one. */
 int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e);
 /* The same for what breaks things: the only one only if it was made by whom we work for now. */
 int lab_pick_own(const char *name, char *out, size_t cap, struct npp_err *e);
-/* Whom we work for, into TEXT: the user behind sudo, else this session. */
-const char *lab_maker(char *text, size_t cap);
 struct lab_node *lab_find_node(struct lab *l, const char *name);
 struct lab_proc *lab_find_proc(struct lab *l, const char *node);
-bool lab_other_boot(const struct lab *l);
-/* Has the process that the lab was made for (NPP_LAB_KEEPER) ended? */
-bool lab_orphaned(const struct lab *l);
 
 /* proc.c */
 static inline bool proc_alive(const struct lab_proc *p)
