@@ -170,24 +170,14 @@ static int run(struct load *l, struct shared *sh)
 	return failed || !started || errors > 0;
 }
 
-int main(int argc, char **argv)
+/* Memory that is shared with the workers, and the work itself. */
+static int share_and_run(struct load *l)
 {
-	struct load *l = calloc(1, sizeof *l);
-	struct shared *sh;
+	size_t size = sizeof(struct shared) + l->n_workers * sizeof(struct load_stats);
+	struct shared *sh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned k = 0;
-	int rc;
+	int rc = 1;
 
-	if (!l) {
-		perror("npp-load");
-		return 1;
-	}
-	load_pattern_init();
-	if (argc > 1 && strcmp(argv[1], "serve") == 0)
-		return load_serve(argc - 1, argv + 1);
-	rc = parse(l, argc, argv);
-	if (rc)
-		return rc;
-	sh = mmap(NULL, sizeof *sh + l->n_workers * sizeof sh->st[0], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (sh == MAP_FAILED) {
 		perror("npp-load");
 		return 1;
@@ -197,9 +187,28 @@ int main(int argc, char **argv)
 		k += l->profile[i].o.workers;
 	}
 	l->start = load_now_ns();
-	if (open_series(l) < 0)
+	if (open_series(l) == 0)
+		rc = run(l, sh);
+	munmap(sh, size);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct load *l;
+	int rc;
+
+	load_pattern_init();
+	if (argc > 1 && strcmp(argv[1], "serve") == 0)
+		return load_serve(argc - 1, argv + 1);
+	l = calloc(1, sizeof *l);
+	if (!l) {
+		perror("npp-load");
 		return 1;
-	rc = run(l, sh);
+	}
+	rc = parse(l, argc, argv);
+	if (rc == 0)
+		rc = share_and_run(l);
 	free(l);
 	return rc;
 }
