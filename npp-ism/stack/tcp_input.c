@@ -364,7 +364,7 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 {
 	t->irs = seg->seq;
 	t->rcv_nxt = t->rcv_acked = seg->seq + 1;
-	t->rcv_adv = t->rcv_nxt + u32_min(t->rcvbuf, 65535);
+	t->rcv_adv += t->rcv_nxt; /* as our SYN promised, whatever the buffer became since */
 	if (seg->opt & TO_MSS)
 		t->peer_mss = (uint16_t)u32_max(seg->mss, TCP_MSS_MIN);
 	if (seg->opt & TO_TS) {

@@ -161,7 +161,10 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 		t->flags &= ~(TF_ACK_NOW | TF_ACK_OWED);
 		if (t->flags & TF_FASTOPEN && t->c.passive)
 			tcp_tfo_give(s, &o, &t->c.laddr, &t->c.raddr);
-	} else if (t->opt_flags & NPP_OPT_FASTOPEN) {
+	} else {
+		t->rcv_adv = u32_max(t->rcv_adv, wnd); /* counted from 0 until the peer's number is known */
+	}
+	if (!answer && t->opt_flags & NPP_OPT_FASTOPEN) {
 		len = tcp_tfo_put(s, t, &o);
 		if (len)
 			tcp_put_payload(&o, &t->c.tx, 0, len, (uint16_t)len);
