@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * fuzz_attach.c - a successor on an arena in which words have changed
+ * options: -detect_leaks=0
  * links with: tests/unit/stack/ip_rig.c
  *
  * A stack with listeners, connections, half-open ones, fragments and waiting frames dies;
  * words of its arena are not what they were. stack_attach() either refuses it or makes sense of
  * it: it touches nothing outside, ends, and what it accepts it accepts again.
  *
+ * The rings hang on the arena alone, so leaks mean nothing here.
  * Input: changes of 8 bytes each: where (3 bytes, of 4), how (1 byte), what (4 bytes).
  */
 #include "config.h"
