@@ -371,7 +371,8 @@ void tcp_sent_attach(struct stack *s, struct tcb *t)
 	unsigned i = 0;
 
 	t->sacked = t->lost = 0;
-	if (t->c.state < TCP_ST_ESTABLISHED && !(t->c.state == TCP_ST_SYN_RECEIVED && t->flags & TF_FASTOPEN)) {
+	if (t->c.state < TCP_ST_ESTABLISHED &&
+	    !(t->c.state == TCP_ST_SYN_RECEIVED && t->flags & TF_FASTOPEN && t->c.passive)) {
 		t->n_sent = 0;
 		return;
 	}
