@@ -71,6 +71,15 @@ assert 'src=' not in page and 'href=' not in page and '<tag>' not in page
 P
 is 'nothing is left' "$(leftovers "$lab")" ''
 
+# When service is back, and what it cost: connections and datagrams.
+sed -e '/^expect:/,$d' -e 's/blackout: 700ms/blackout: 500ms/' "$work/s.yaml" >"$work/b.yaml"
+cat >>"$work/b.yaml" <<'Y'
+expect:
+  - {client: c1, back_ms: '>= 400', connects: '>= 1', during: [1s, 3s]}
+  - {client: c1, lost: 0}
+Y
+ok 'a blackout: when service is back, and what had to be opened anew' eval 'run_quiet "$work/b.yaml" || { shows; false; }'
+
 # What is wrong with a file is said before anything is made.
 wrong()
 {
