@@ -539,7 +539,7 @@ static uint64_t bound_us(struct app *a)
 			us += (rtt + 500000) * (s->bytes / s->unit + 1);
 		if (s->sndbuf && s->sndbuf < 20000)
 			window = s->sndbuf / 4 < window ? s->sndbuf / 4 : window;
-		us += (rtt + 40000) * (s->bytes / (window + 1));
+		us += (rtt + 60000) * (s->bytes / (window + 1));
 	}
 	return us;
 }
