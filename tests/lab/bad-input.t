@@ -93,7 +93,7 @@ fi
 # Completion
 if [ -e "$top_srcdir/harness/completion/npp-lab" ]; then
   complete_() { # WORDS...: what completes the last one
-    # shellcheck disable=SC1091
+    # shellcheck disable=SC1090,SC1091
     (. "$top_srcdir/harness/completion/$1"; COMP_WORDS=("${@:2}"); COMP_CWORD=$(($# - 2)); "_${1//-/_}"; printf '%s\n' "${COMPREPLY[@]}" | xargs)
   }
   is 'verbs complete' "$(complete_ npp-lab "$npplab" gr)" graph

@@ -194,7 +194,7 @@ kill_some()
   shift
   for ((i = 0; i < count; i++)); do
     pause
-    what=${@:RANDOM % $# + 1:1}
+    what=${*:RANDOM % $# + 1:1}
     read -r pid _ <<<"$(child "$what")"
     kill -KILL "$pid"
     if ! wait_for 20 came_back "$what" "$pid"; then
