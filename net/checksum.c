@@ -44,6 +44,8 @@ static uint64_t csum_tail(const uint8_t *p, size_t len)
 {
 	uint64_t v = 0;
 
+	if (!len)
+		return 0; /* P may be NULL */
 	memcpy(&v, p, len); /* little endian: an odd byte stands low, as it must in memory order */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "npp runs on little-endian machines"

@@ -44,6 +44,12 @@ START_TEST(rfc1071_example)
 }
 END_TEST
 
+START_TEST(nothing_adds_nothing)
+{
+	ck_assert_uint_eq(npp_csum_finish(npp_csum_add(NULL, 0, 5)), (uint16_t)~5u);
+}
+END_TEST
+
 START_TEST(every_length_and_alignment)
 {
 	static uint8_t buf[700];
