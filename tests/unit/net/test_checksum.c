@@ -132,6 +132,7 @@ int main(void)
 	TCase *t = tcase_create("checksum");
 
 	tcase_add_test(t, rfc1071_example);
+	tcase_add_test(t, nothing_adds_nothing);
 	tcase_add_test(t, every_length_and_alignment);
 	tcase_add_test(t, all_ones_lose_no_carry);
 	tcase_add_test(t, pieces_add_up);
