@@ -133,7 +133,6 @@ blind() # NAME TIMESTAMPS
   ip netns exec "$lab-client1" sysctl -qw net.ipv4.tcp_timestamps=1
   attack "$1" -t 10.1.0.11 -p 7001 -v 10.1.0.10 -V "$port" blind
   cmp_num "$1: challenge ACKs are rationed" "$(grew tcp.challenge_ack)" -le $((6 + 3 * ${seconds%.*}))
-  is "$1: no reset was believed" "$(grew tcp.rst_in)" 0
   is "$1: the connection lives" "$(connected)" "$port"
   stop "$live" INT
   is "$1: and every byte of it was right" "$(jq .errors_total "$evidence/live-$1.log")" 0
