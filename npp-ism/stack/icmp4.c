@@ -19,24 +19,6 @@
 
 /* ---- out ------------------------------------------------------------------------------ */
 
-bool icmp_allowed(struct stack *s)
-{
-	struct ip_state *ip = s->ip;
-	uint64_t earned = (s->now_us - ip->icmp_us) * ICMP_RATE / 1000000;
-
-	if (earned) {
-		ip->icmp_tokens = earned + ip->icmp_tokens > ICMP_BURST ? ICMP_BURST :
-				  ip->icmp_tokens + (uint32_t)earned;
-		ip->icmp_us = s->now_us;
-	}
-	if (!ip->icmp_tokens) {
-		STAT_INC(s, IS_DROP_ICMP_RATE);
-		return false;
-	}
-	ip->icmp_tokens--;
-	return true;
-}
-
 static uint16_t icmp_csum(const struct icmp4_hdr *h, const void *data, uint32_t len)
 {
 	return npp_csum_finish(npp_csum_add(data, len, npp_csum_add(h, sizeof *h, 0)));
@@ -122,19 +104,11 @@ static struct icmp_meaning unreach_meaning(uint8_t code)
 	return code < sizeof table / sizeof table[0] ? table[code] : (struct icmp_meaning){ EHOSTUNREACH, false };
 }
 
-struct icmp_quote {
-	struct npp_flow_key key;	/* as the answer to the quoted packet would say it */
-	uint32_t seq;
-	uint32_t bytes;			/* of the whole packet, as it says */
-};
-
 /* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. */
 static bool quote_parse(struct stack *s, const struct ip4_hdr *h, uint32_t len, struct icmp_quote *q)
 {
 	union npp_addr us, peer;
 	uint32_t hlen;
-	const uint8_t *l4;
-	uint8_t ports[4];
 
 	if (len < IP4_HDR_MIN || h->vhl >> 4 != 4)
 		return false;
@@ -146,12 +120,7 @@ static bool quote_parse(struct stack *s, const struct ip4_hdr *h, uint32_t len, 
 	peer = npp_addr_v4(h->dst);
 	if (!ip_is_local(s, &us))
 		return false;
-	l4 = (const uint8_t *)h + hlen;
-	memcpy(ports, l4 + 2, 2);	/* the answer's source is the quoted destination */
-	memcpy(ports + 2, l4, 2);
-	ip_flow_key(&q->key, &peer, &us, h->proto, ports);
-	memcpy(&q->seq, l4 + 4, 4);
-	q->seq = ntohl(q->seq);
+	icmp_quote_l4(q, &peer, &us, h->proto, (const uint8_t *)h + hlen);
 	q->bytes = ntohs(h->len);
 	return true;
 }
@@ -174,17 +143,13 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	struct icmp_meaning m = { EHOSTUNREACH, false };
 	struct icmp_quote q;
 	uint32_t mtu = 0;
-	unsigned owner;
 
 	if (pkt->l2_bcast || !quote_parse(s, (const struct ip4_hdr *)(h + 1), pkt->l4_len - (uint32_t)sizeof *h, &q)) {
 		STAT_INC(s, IS_DROP_ICMP);
 		return;
 	}
-	owner = ip_owner(s, &q.key);
-	if (!in->final && owner != s->cfg.iop) {
-		ip_hand_on(s, owner, in, frame_len);
+	if (icmp_hand_on(s, in, &q, frame_len))
 		return;
-	}
 	if (h->type == ICMP_UNREACH)
 		m = unreach_meaning(h->code);
 	else if (h->type == ICMP_PARAM)
@@ -209,8 +174,8 @@ void icmp4_not_sent(struct stack *s, const struct ip4_hdr *h, uint32_t len)
 {
 	struct icmp_quote q;
 
-	if (quote_parse(s, h, len, &q) && q.key.proto == IP_PROTO_TCP)
-		tcp_icmp_error(s, &q.key, q.seq, EHOSTUNREACH, 0);
+	if (quote_parse(s, h, len, &q))
+		icmp_quote_not_sent(s, &q);
 }
 
 void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)

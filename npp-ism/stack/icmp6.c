@@ -103,19 +103,11 @@ static struct icmp_meaning meaning(uint8_t type, uint8_t code)
 	}
 }
 
-struct icmp_quote {
-	struct npp_flow_key key;	/* as the answer to the quoted packet would say it */
-	uint32_t seq;
-	uint32_t bytes;			/* of the whole packet, as it says */
-};
-
 /* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. */
 static bool quote_parse(struct stack *s, const struct ip6_hdr_w *h, uint32_t len, struct icmp_quote *q)
 {
 	union npp_addr us, peer;
 	struct ip6_walk w;
-	const uint8_t *l4;
-	uint8_t ports[4];
 
 	if (len < IP6_HDR_LEN || ntohl(h->vtf) >> 28 != 6 ||
 	    !ip6_walk((const uint8_t *)h, IP6_HDR_LEN, len, h->next, offsetof(struct ip6_hdr_w, next), &w) ||
@@ -125,12 +117,7 @@ static bool quote_parse(struct stack *s, const struct ip6_hdr_w *h, uint32_t len
 	memcpy(peer.b, h->dst, 16);
 	if (!ip_is_local(s, &us))
 		return false;
-	l4 = (const uint8_t *)h + w.off;
-	memcpy(ports, l4 + 2, 2);	/* the answer's source is the quoted destination */
-	memcpy(ports + 2, l4, 2);
-	ip_flow_key(&q->key, &peer, &us, w.proto, ports);
-	memcpy(&q->seq, l4 + 4, 4);
-	q->seq = ntohl(q->seq);
+	icmp_quote_l4(q, &peer, &us, w.proto, (const uint8_t *)h + w.off);
 	q->bytes = IP6_HDR_LEN + ntohs(h->plen);
 	return true;
 }
@@ -156,17 +143,13 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	struct icmp_meaning m = meaning(h->type, h->code);
 	uint32_t mtu = 0;
 	struct icmp_quote q;
-	unsigned owner;
 
 	if (pkt->l2_bcast || !quote_parse(s, (const struct ip6_hdr_w *)(h + 1), pkt->l4_len - (uint32_t)sizeof *h, &q)) {
 		STAT_INC(s, IS_DROP_ICMP);
 		return;
 	}
-	owner = ip_owner(s, &q.key);
-	if (!in->final && owner != s->cfg.iop) {
-		ip_hand_on(s, owner, in, frame_len);
+	if (icmp_hand_on(s, in, &q, frame_len))
 		return;
-	}
 	if (m.err == EMSGSIZE) {
 		mtu = ntohl(h->rest);
 		/* No link is that small (RFC 8201, 4); what fits was not too large (RFC 5927, 7.2). */
@@ -187,8 +170,8 @@ void icmp6_not_sent(struct stack *s, const struct ip6_hdr_w *h, uint32_t len)
 {
 	struct icmp_quote q;
 
-	if (quote_parse(s, h, len, &q) && q.key.proto == IP_PROTO_TCP)
-		tcp_icmp_error(s, &q.key, q.seq, EHOSTUNREACH, 0);
+	if (quote_parse(s, h, len, &q))
+		icmp_quote_not_sent(s, &q);
 }
 
 void icmp6_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)

@@ -392,7 +392,6 @@ void icmp6_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt,
 void icmp6_not_sent(struct stack *s, const struct ip6_hdr_w *h, uint32_t len);
 /* GROUP_OK: also about a packet to a group (RFC 4443, 2.4 (e.3)). */
 void icmp6_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t code, uint32_t rest, bool group_ok);
-bool icmp_allowed(struct stack *s);	/* the limit on errors that we send */
 #define ICMP6_UNREACH 1
 #define ICMP6_TOO_BIG 2
 #define ICMP6_TIME_EXCEEDED 3
@@ -414,6 +413,22 @@ int ip_xmit(struct stack *s, struct ip_path *p, struct stack_tx *tx, uint16_t et
 /* ---- frag.c */
 int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl,
 		 struct stack_tx *tx);
+
+/* ---- icmp.c */
+bool icmp_allowed(struct stack *s);	/* the limit on errors that we send */
+/* A packet of ours, as an ICMP error quotes it. */
+struct icmp_quote {
+	struct npp_flow_key key;	/* as the answer to the quoted packet would say it */
+	uint32_t seq;
+	uint32_t bytes;			/* of the whole packet, as it says */
+};
+/* Fills in the flow and what stands where TCP has its sequence number; L4 has 8 bytes at least. */
+void icmp_quote_l4(struct icmp_quote *q, const union npp_addr *peer, const union npp_addr *us, uint8_t proto,
+		   const uint8_t *l4);
+/* True: the flow is another IOP's, which has the error now. */
+bool icmp_hand_on(struct stack *s, const struct ip_in *in, const struct icmp_quote *q, uint32_t frame_len);
+/* The packet never left: its neighbour does not answer. Who is connecting hears of it. */
+void icmp_quote_not_sent(struct stack *s, const struct icmp_quote *q);
 
 /* ---- icmp4.c */
 void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len);
