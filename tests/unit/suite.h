@@ -7,14 +7,19 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/dir.h"
+
 static inline int npp_suite_run(Suite *suite)
 {
 	SRunner *sr = srunner_create(suite);
 	int failed;
 
+	if (!npp_dir_begin())
+		return EXIT_FAILURE;
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
+	npp_dir_end();
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

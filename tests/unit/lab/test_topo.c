@@ -13,14 +13,14 @@
 #include "harness/topo.h"
 
 static struct topo topo;
-static char path[64];
+static char path[96];
 
 /* Loads TEXT as a file; returns what topo_load() does. */
 static int load(const char *text, char *const *sets, unsigned n_sets)
 {
 	int fd, r;
 
-	snprintf(path, sizeof path, "/tmp/npp-topo-XXXXXX");
+	snprintf(path, sizeof path, "%s/topo-XXXXXX", npp_dir_path());
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));

@@ -232,11 +232,12 @@ END_TEST
 
 START_TEST(a_stale_socket_is_replaced_a_live_one_is_not)
 {
-	char dir[] = "/tmp/npp-test-XXXXXX", path[64], longpath[200];
+	char dir[96], path[112], longpath[200];
 	int fd, c, pid;
 	unsigned uid, gid;
 	struct stat st;
 
+	snprintf(dir, sizeof dir, "%s/ctl-XXXXXX", npp_dir_path());
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/a.sock", dir);
 	ck_assert_int_eq(npp_ctl_connect(path), -ENOENT);

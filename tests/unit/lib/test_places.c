@@ -17,7 +17,7 @@
 #include "lib/self.h"
 #include "tests/unit/suite.h"
 
-static char dir[64], path[PATH_MAX];
+static char dir[96], path[PATH_MAX];
 static struct npp_err e;
 
 static void touch(const char *name, mode_t mode)
@@ -33,7 +33,7 @@ static void touch(const char *name, mode_t mode)
 
 static void setup(void)
 {
-	strcpy(dir, "/tmp/npp-test-XXXXXX");
+	snprintf(dir, sizeof dir, "%s/places-XXXXXX", npp_dir_path());
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	touch("top.sock", 0600);
 	touch("lab1/", 0);

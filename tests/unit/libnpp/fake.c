@@ -16,6 +16,7 @@
 #include "fake.h"
 #include "lib/ctl.h"
 #include "shm/bell.h"
+#include "tests/unit/dir.h"
 
 #define SOCKS 600u
 #define PROG_SOCKS 300u
@@ -773,7 +774,7 @@ struct fake *fake_start(void)
 	f->next_port = 40000;
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
 		f->ctx_bell[c] = -1;
-	strcpy(f->dir, "/tmp/npp-fake-XXXXXX");
+	snprintf(f->dir, sizeof f->dir, "%s/fake-XXXXXX", npp_dir_path());
 	must(mkdtemp(f->dir) != NULL, "mkdtemp");
 	snprintf(f->path, sizeof f->path, "%s/osm.sock", f->dir);
 	make_host(f);

@@ -31,7 +31,7 @@ struct fake_sess { /* what an ISM knows of a record */
 };
 
 struct fake {
-	char dir[64], path[96];
+	char dir[96], path[112];
 	struct npp_region region, global, inbound[FAKE_IOPS];
 	int ism_bell[FAKE_IOPS], ctx_bell[NPP_MAX_CTX], listen_fd, stop_fd;
 	struct npp_host *host;

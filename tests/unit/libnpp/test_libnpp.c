@@ -334,11 +334,13 @@ END_TEST
 START_TEST(sendfile_goes_from_the_file_to_the_ring)
 {
 	static uint8_t data[40000], got[40000];
-	char path[] = "/tmp/npp-sendfile-XXXXXX";
-	int fd = dial(FAKE_ECHO), file = mkstemp(path);
+	char path[96];
+	int fd = dial(FAKE_ECHO), file;
 	off_t off = 1000;
 	size_t n = 0;
 
+	snprintf(path, sizeof path, "%s/sendfile-XXXXXX", npp_dir_path());
+	file = mkstemp(path);
 	unlink(path);
 	fill(data, sizeof data, 9);
 	ck_assert_int_eq(write(file, data, sizeof data), (int)sizeof data);

@@ -13,20 +13,20 @@
 #include "tests/unit/suite.h"
 
 static struct settings s;
-static char path[] = "/tmp/npp-settings-XXXXXX";
+static char path[96];
 
 static int load(const char *text)
 {
-	char name[] = "/tmp/npp-settings-XXXXXX";
-	int fd = mkstemp(name), r;
+	int fd, r;
 
+	snprintf(path, sizeof path, "%s/settings-XXXXXX", npp_dir_path());
+	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
-	memcpy(path, name, sizeof path);
 	settings_free(&s);
-	r = settings_load(&s, name, "/run/npp");
-	unlink(name);
+	r = settings_load(&s, path, "/run/npp");
+	unlink(path);
 	return r;
 }
 

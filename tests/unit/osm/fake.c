@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
+#include "tests/unit/dir.h"
 #include "tests/unit/osm/fake.h"
 
 #define HEAP_BYTES (32u << 20)
@@ -84,7 +85,7 @@ struct fake *fake_new(unsigned n_npps)
 
 	f->now = 1000000;
 	f->n_npps = n_npps;
-	snprintf(f->dir, sizeof f->dir, "/tmp/npp-test-osm.XXXXXX");
+	snprintf(f->dir, sizeof f->dir, "%s/osm-XXXXXX", npp_dir_path());
 	ck_assert_ptr_nonnull(mkdtemp(f->dir));
 	snprintf(f->path, sizeof f->path, "%s/h.osm.sock", f->dir);
 	make_host(f);

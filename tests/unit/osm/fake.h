@@ -67,7 +67,7 @@ struct fake {
 	struct npp_osm *osm;
 	uint64_t now;
 	int ctl, listen_fd;
-	char dir[64], path[80];
+	char dir[96], path[112];
 	struct npp_region host_region, stats;
 	struct npp_host *host;
 	struct npp_ctx *ctx;
