@@ -319,7 +319,8 @@ static int serve_listen(const char *addr, int port, bool udp)
 		fprintf(stderr, "npp-load serve: '%s' is no address\n", addr);
 		return -1;
 	}
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+	/* for a listener: connections of an earlier one do not keep it; for datagrams it would share the port */
+	if (fd < 0 || (!udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
 	    bind(fd, sa, six ? sizeof v6 : sizeof v4) < 0 || (!udp && listen(fd, 4096) < 0)) {
 		fprintf(stderr, "npp-load serve: %s:%d: %s\n", addr, port, strerror(errno));
 		return -1;
@@ -392,6 +393,20 @@ static int serve_usage(int code)
 	return code;
 }
 
+/* The port that FD has: the kernel's choice if none was asked for. */
+static int serve_port(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0) {
+		perror("npp-load serve");
+		return -1;
+	}
+	return ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port :
+						((struct sockaddr_in *)&ss)->sin_port);
+}
+
 /* A whole number of MIN..MAX; or -1, said. */
 static long serve_number(int opt, const char *text, long min, long max)
 {
@@ -417,7 +432,7 @@ int load_serve(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "+b:p:w:s:h", longs, NULL)) != -1) {
 		switch (opt) {
 		case 'b': addr = optarg; break;
-		case 'p': port = serve_number(opt, optarg, 1, 65535); break;
+		case 'p': port = serve_number(opt, optarg, 0, 65535); break;
 		case 'w': workers = serve_number(opt, optarg, 1, LOAD_MAX_WORKERS); break;
 		case 's': body = serve_number(opt, optarg, 0, LOAD_CHUNK); break;
 		case 'h': return serve_usage(0);
@@ -434,6 +449,9 @@ int load_serve(int argc, char **argv)
 	s.mode = (enum serve_mode)mode;
 	s.listener = serve_listen(addr, (int)port, s.mode == SERVE_UDP);
 	if (s.listener < 0 || serve_responses(&s, (size_t)body) < 0)
+		return 1;
+	port = serve_port(s.listener);
+	if (port < 0)
 		return 1;
 	fprintf(stderr, "npp-load serve: %s on %s:%ld\n", names[mode], addr, port);
 	for (int i = 1; i < workers; i++) {

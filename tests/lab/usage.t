@@ -46,7 +46,7 @@ like 'too little for exec' "$("$npplab" exec x 2>&1)" 'expected NODE -- COMMAND'
 
 out=$("$load" serve -p 80x http 2>&1)
 is 'npp-load serve: no port' $? 2
-like 'is named' "$out" "-p '80x': expected a number from 1 to 65535"
+like 'is named' "$out" "-p '80x': expected a number from 0 to 65535"
 "$load" serve http echo >/dev/null 2>&1
 is 'npp-load serve: one conversation only' $? 2
 done_testing

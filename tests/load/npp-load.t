@@ -12,25 +12,29 @@ n=0
 ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi; }
 field() { python3 -c "import json,sys; d=json.load(open('$dir/out')); print(eval('d'+sys.argv[1]))" "$1"; }
 
-# A free port: bound by nobody a moment ago, and the server says when it is taken.
+# The kernel chooses a port that is free, and the server says which.
 serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
-	local try
-	for try in 1 2 3 4 5 6 7 8; do
-		port=$((20000 + RANDOM % 10000))
-		"$load" serve -b "${address:-127.0.0.1}" -p $port "$@" 2>"$dir/serve.$port" &
-		local pid=$!
-		for _ in $(seq 500); do
-			grep -q ' on ' "$dir/serve.$port" && { pids="$pids $pid"; return; }
-			kill -0 $pid 2>/dev/null || break
-			sleep 0.01
-		done
+	local log rc
+	served=$((${served:-0} + 1))
+	log=$dir/serve.$served
+	"$load" serve -b "${address:-127.0.0.1}" -p 0 "$@" 2>"$log" &
+	local pid=$!
+	for _ in $(seq 6000); do
+		port=$(sed -n 's/.* on .*:\([0-9]*\)$/\1/p' "$log" 2>/dev/null)
+		[ -z "$port" ] || { pids="$pids $pid"; return; }
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.01
 	done
-	tail -n3 "$dir"/serve.* | sed 's/^/# /'
-	echo "Bail out! no port for npp-load serve"; exit 1
+	kill $pid 2>/dev/null && echo "# it does not say where it listens"
+	wait $pid; rc=$?
+	sed 's/^/# /' "$log"
+	echo "Bail out! npp-load serve $* ends with $rc"; exit 1
 }
 
-echo 1..30
+echo 1..31
 serve http
+"$load" serve -b 127.0.0.1 -p "$port" http 2>"$dir/err"; [ $? = 1 ] && grep -q "127.0.0.1:$port: Address already in use" "$dir/err"
+ok $? "a server takes a port that is free, and none that is not"
 "$load" -q -j -n 2000 -c 8 "http://127.0.0.1:$port/x" >"$dir/out"; rc=$?
 ok $rc "keep-alive requests succeed"
 [ "$(field '["requests"]')" = 2000 ]; ok $? "exactly as many requests as asked for"
