@@ -493,6 +493,114 @@ START_TEST(no_wake_up_is_lost)
 }
 END_TEST
 
+/* ---- spinning before sleep ---------------------------------------------------------------- */
+
+/* A source that has work when it has been asked so often (0: never), and says nothing before. */
+static struct { unsigned asked, comes; bool slept; } late;
+
+static bool late_pending(void *arg)
+{
+	(void)arg;
+	return ++late.asked >= late.comes && late.comes;
+}
+
+static unsigned late_run(void *arg, unsigned budget)
+{
+	(void)arg;
+	(void)budget;
+	late.comes = 0;
+	mark('L');
+	return 1;
+}
+
+static void late_announce(void *arg, bool asleep)
+{
+	(void)arg;
+	late.slept |= asleep;
+}
+
+/* It may spin SPIN_US, and work has come after GAP_US of late. */
+static void spinner(uint32_t spin_us, uint32_t gap_us, unsigned comes)
+{
+	memset(&late, 0, sizeof late);
+	nk_source_add(&nk, &(struct nk_source){ "late", NK_IPC, 4, &late, late_pending, late_run, late_announce });
+	nk.spin_us = spin_us;
+	nk.gap_us = gap_us;
+	nk.max_sleep_us = 1000;
+	late.comes = comes;
+}
+
+#define SECOND 1000000u
+#define ASKED_ASLEEP 3u /* before the announcement, behind it, and one to spare */
+
+START_TEST(work_that_comes_soon_is_found_without_a_sleep)
+{
+	spinner(10 * SECOND, 10 * SECOND, 1000);
+	nk_sleep(&nk);
+	ck_assert_uint_eq(stats[NPP_IS_SLEEPS], 0);
+	ck_assert(!late.slept); /* so nobody rings */
+	ck_assert_uint_lt(nk.gap_us, 9 * SECOND); /* and it has learned */
+	nk_round(&nk);
+	ck_assert_str_eq(trail, "LF");
+}
+END_TEST
+
+START_TEST(nobody_spins_where_cores_are_scarce)
+{
+	spinner(0, 0, 0);
+	nk_sleep(&nk);
+	ck_assert_uint_eq(stats[NPP_IS_SLEEPS], 1);
+	ck_assert_uint_le(late.asked, ASKED_ASLEEP);
+}
+END_TEST
+
+START_TEST(spin_that_would_be_in_vain_is_not_begun)
+{
+	spinner(10 * SECOND, 11 * SECOND, 0);
+	nk_sleep(&nk);
+	ck_assert_uint_eq(stats[NPP_IS_SLEEPS], 1);
+	ck_assert_uint_le(late.asked, ASKED_ASLEEP);
+}
+END_TEST
+
+START_TEST(spin_ends_when_twice_the_usual_gap_is_over)
+{
+	uint64_t begin = nk_clock_us();
+
+	spinner(60 * SECOND, 1000, 0);
+	nk_sleep(&nk);
+	ck_assert_uint_eq(stats[NPP_IS_SLEEPS], 1);
+	ck_assert_uint_gt(late.asked, ASKED_ASLEEP);
+	ck_assert_uint_ge(nk_clock_us() - begin, 2000);
+	ck_assert_uint_lt(nk_clock_us() - begin, 30 * SECOND);
+}
+END_TEST
+
+START_TEST(one_idle_period_in_64_is_spun_through_to_learn_again)
+{
+	unsigned spun = 0;
+
+	spinner(100, 0, 0);
+	for (int i = 0; i < 128; i++) {
+		late.asked = 0;
+		nk.gap_us = 101;
+		nk_sleep(&nk);
+		spun += late.asked > ASKED_ASLEEP;
+	}
+	ck_assert_uint_eq(spun, 2);
+	ck_assert_uint_eq(stats[NPP_IS_SLEEPS], 128);
+}
+END_TEST
+
+START_TEST(idle_periods_say_what_the_usual_gap_is)
+{
+	spinner(100, 0, 0);
+	for (int i = 0; i < 64; i++)
+		nk_sleep(&nk); /* a millisecond each */
+	ck_assert_uint_ge(nk.gap_us, 900);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("netkernel");
@@ -522,6 +630,13 @@ int main(void)
 	tcase_add_test(t, next_timer_ends_a_sleep);
 	tcase_add_test(t, watched_descriptor_raises_its_cause);
 	tcase_add_test(t, watched_descriptor_is_seen_under_load);
+	CASE("spin");
+	tcase_add_test(t, work_that_comes_soon_is_found_without_a_sleep);
+	tcase_add_test(t, nobody_spins_where_cores_are_scarce);
+	tcase_add_test(t, spin_that_would_be_in_vain_is_not_begun);
+	tcase_add_test(t, spin_ends_when_twice_the_usual_gap_is_over);
+	tcase_add_test(t, one_idle_period_in_64_is_spun_through_to_learn_again);
+	tcase_add_test(t, idle_periods_say_what_the_usual_gap_is);
 	CASE("processes");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, no_wake_up_is_lost, 0, 2);
