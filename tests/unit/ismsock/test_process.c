@@ -115,9 +115,36 @@ static void start_child(int sock)
 	close(sock);
 }
 
+/* What has become of the child: how it ended, or where it is. */
+static const char *child_state(void)
+{
+	static char text[128];
+	char path[64], where[64] = "";
+	int status, fd;
+
+	for (int i = 0; i < 100; i++) { /* the end of its socket is seen before its own */
+		if (waitpid(r.pid, &status, WNOHANG) == r.pid) {
+			snprintf(text, sizeof text, WIFSIGNALED(status) ? "killed by signal %d" : "exit status %d",
+				 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+			return text;
+		}
+		usleep(1000);
+	}
+	snprintf(path, sizeof path, "/proc/%d/wchan", (int)r.pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, where, sizeof where - 1) < 0)
+		snprintf(where, sizeof where, "?");
+	if (fd >= 0)
+		close(fd);
+	snprintf(text, sizeof text, "pid %d runs, waits in %s", (int)r.pid, where);
+	return text;
+}
+
 static void receive(struct npp_ctl_msg *m, unsigned type)
 {
-	ck_assert_int_eq(npp_ctl_recv(r.ctl, m, r.body, sizeof r.body, WAIT_MS), 1);
+	int rc = npp_ctl_recv(r.ctl, m, r.body, sizeof r.body, WAIT_MS);
+
+	ck_assert_msg(rc == 1, "no message of type %u: %d; npp-ism: %s", type, rc, rc == 1 ? "" : child_state());
 	ck_assert_uint_eq(m->hdr.type, type);
 }
 
