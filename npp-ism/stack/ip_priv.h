@@ -135,6 +135,7 @@ struct reass_ent {
 	uint64_t bits[65536 / 8 / 64];	/* which units are present */
 	/* derived */
 	uint16_t hash_next, older, newer;
+	uint16_t src_bucket, src_older, src_newer;	/* bucket of sources, and its own list by age */
 };
 struct reass {
 	struct reass_ent *ent;
@@ -144,7 +145,7 @@ struct reass {
 	/* derived */
 	uint32_t n_chunks_free;
 	uint16_t ent_free, oldest, newest;
-	uint16_t src_ents[REASS_SRC_BUCKETS], src_chunks[REASS_SRC_BUCKETS];
+	struct reass_src { uint16_t oldest, newest, ents, chunks; } src[REASS_SRC_BUCKETS];
 };
 /* A fragment: bytes [off, off + len) of the payload of datagram (src, dst, proto, id). */
 struct reass_frag {

@@ -8,7 +8,8 @@
  * A fragment whose bytes are all present and equal is a duplicate and harmless; any other
  * overlap poisons the datagram until its time is over (RFC 5722 in spirit). When entries
  * or chunks run out the oldest datagram goes; when one group of sources (a hash
- * bucket) holds half of either, the oldest of that group.
+ * bucket) holds half of either, the oldest of that group. Both are at the head of a list, so that
+ * making room costs a flood no more than its fragments do.
  */
 #include "config.h"
 
@@ -77,11 +78,12 @@ static unsigned src_bucket(struct stack *s, const union npp_addr *src)
 	return npp_siphash(s->cfg.hash_key, src, sizeof *src) % REASS_SRC_BUCKETS;
 }
 
-/* Into chain, age list (as the newest) and counts. */
+/* Into chain, age lists (as the newest) and counts. */
 static void ent_link(struct stack *s, struct reass_ent *e)
 {
 	struct reass *r = &s->ip->reass;
 	uint16_t *head = bucket(s, e), i = (uint16_t)(e - r->ent);
+	struct reass_src *src;
 
 	e->hash_next = *head;
 	*head = i;
@@ -92,13 +94,23 @@ static void ent_link(struct stack *s, struct reass_ent *e)
 	else
 		r->oldest = i;
 	r->newest = i;
-	r->src_ents[src_bucket(s, &e->src)]++;
-	r->src_chunks[src_bucket(s, &e->src)] += (uint16_t)e->chunks;
+	e->src_bucket = (uint16_t)src_bucket(s, &e->src);
+	src = &r->src[e->src_bucket];
+	e->src_older = src->newest;
+	e->src_newer = REASS_NONE;
+	if (src->newest != REASS_NONE)
+		r->ent[src->newest].src_newer = i;
+	else
+		src->oldest = i;
+	src->newest = i;
+	src->ents++;
+	src->chunks += (uint16_t)e->chunks;
 }
 
 static void ent_unlink(struct stack *s, struct reass_ent *e)
 {
 	struct reass *r = &s->ip->reass;
+	struct reass_src *src = &r->src[e->src_bucket];
 	uint16_t *at = bucket(s, e), i = (uint16_t)(e - r->ent);
 
 	while (*at != i && *at != REASS_NONE)
@@ -113,7 +125,15 @@ static void ent_unlink(struct stack *s, struct reass_ent *e)
 		r->ent[e->newer].older = e->older;
 	else
 		r->newest = e->older;
-	r->src_ents[src_bucket(s, &e->src)]--;
+	if (e->src_older != REASS_NONE)
+		r->ent[e->src_older].src_newer = e->src_newer;
+	else
+		src->oldest = e->src_newer;
+	if (e->src_newer != REASS_NONE)
+		r->ent[e->src_newer].src_older = e->src_older;
+	else
+		src->newest = e->src_older;
+	src->ents--;
 }
 
 static void chunks_give_back(struct stack *s, struct reass_ent *e)
@@ -125,7 +145,7 @@ static void chunks_give_back(struct stack *s, struct reass_ent *e)
 			r->chunk_free[r->n_chunks_free++] = e->chunk[k];
 			e->chunk[k] = REASS_NONE;
 		}
-	r->src_chunks[src_bucket(s, &e->src)] -= (uint16_t)e->chunks;
+	r->src[e->src_bucket].chunks -= (uint16_t)e->chunks;
 	e->chunks = 0;
 }
 
@@ -186,8 +206,8 @@ void reass_rebuild(struct stack *s)
 
 	r->ent_free = r->oldest = r->newest = REASS_NONE;
 	r->n_chunks_free = 0;
-	memset(r->src_ents, 0, sizeof r->src_ents);
-	memset(r->src_chunks, 0, sizeof r->src_chunks);
+	for (uint32_t i = 0; i < REASS_SRC_BUCKETS; i++)
+		r->src[i] = (struct reass_src){ .oldest = REASS_NONE, .newest = REASS_NONE };
 	for (uint32_t i = 0; i < r->n_hash; i++)
 		r->hash_head[i] = REASS_NONE;
 	for (uint32_t i = r->n_ents; i-- > 0;) {
@@ -210,21 +230,21 @@ void reass_rebuild(struct stack *s)
 
 /* ---- making room ------------------------------------------------------------------------- */
 
-/* Drops the oldest datagram of source bucket SB (any if SB is REASS_SRC_BUCKETS) but KEEP. */
+/* Drops the oldest datagram of source bucket SB (any if SB is REASS_SRC_BUCKETS) but KEEP: that is the
+ * first or the second of a list, however many are held. */
 static bool evict(struct stack *s, unsigned sb, const struct reass_ent *keep)
 {
 	struct reass *r = &s->ip->reass;
+	bool any = sb == REASS_SRC_BUCKETS;
+	uint16_t i = any ? r->oldest : r->src[sb].oldest;
 
-	for (uint16_t i = r->oldest; i != REASS_NONE; i = r->ent[i].newer) {
-		struct reass_ent *e = &r->ent[i];
-
-		if (e == keep || (sb < REASS_SRC_BUCKETS && src_bucket(s, &e->src) != sb))
-			continue;
-		STAT_INC(s, IS_DROP_REASS_FULL);
-		reass_free(s, e);
-		return true;
-	}
-	return false;
+	if (i != REASS_NONE && &r->ent[i] == keep)
+		i = any ? keep->newer : keep->src_newer;
+	if (i == REASS_NONE)
+		return false;
+	STAT_INC(s, IS_DROP_REASS_FULL);
+	reass_free(s, &r->ent[i]);
+	return true;
 }
 
 static struct reass_ent *ent_find(struct stack *s, const struct reass_frag *f)
@@ -248,7 +268,7 @@ static struct reass_ent *ent_make(struct stack *s, const struct reass_frag *f)
 	unsigned sb = src_bucket(s, &f->src);
 	struct reass_ent *e;
 
-	if (r->src_ents[sb] >= r->n_ents / 2)
+	if (r->src[sb].ents >= r->n_ents / 2)
 		evict(s, sb, NULL);
 	if (r->ent_free == REASS_NONE && !evict(s, REASS_SRC_BUCKETS, NULL))
 		return NULL;
@@ -279,11 +299,11 @@ static struct reass_ent *ent_make(struct stack *s, const struct reass_frag *f)
 static bool chunk_want(struct stack *s, struct reass_ent *e, uint32_t k)
 {
 	struct reass *r = &s->ip->reass;
-	unsigned sb = src_bucket(s, &e->src);
+	unsigned sb = e->src_bucket;
 
 	if (e->chunk[k] != REASS_NONE)
 		return true;
-	if (r->src_chunks[sb] >= r->n_chunks / 2 && !evict(s, sb, e))
+	if (r->src[sb].chunks >= r->n_chunks / 2 && !evict(s, sb, e))
 		return false;
 	if (!r->n_chunks_free && !evict(s, REASS_SRC_BUCKETS, e))
 		return false;
@@ -291,7 +311,7 @@ static bool chunk_want(struct stack *s, struct reass_ent *e, uint32_t k)
 		return false;
 	e->chunk[k] = r->chunk_free[--r->n_chunks_free];
 	e->chunks++;
-	r->src_chunks[sb]++;
+	r->src[sb].chunks++;
 	return true;
 }
 

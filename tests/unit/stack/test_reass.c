@@ -274,6 +274,49 @@ START_TEST(one_source_cannot_push_out_another)
 }
 END_TEST
 
+/* First fragments of N datagrams of SRC, with identifications from FIRST on. */
+static void begin_many(uint32_t src, uint16_t first, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		rig_udp(&q, src, 1024, RIG_US, PORT, 2000);
+		((struct ip4_hdr *)(q.b + 14))->id = htons((uint16_t)(first + i));
+		rig_cut(&q, 1500, 0, &f);
+		rig_in(r, 0, &f);
+		rig_advance(r, 10);	/* no two are of one age */
+	}
+}
+
+static bool completes(uint32_t src, uint16_t id)
+{
+	unsigned was = r->n_dgrams;
+
+	rig_udp(&q, src, 1024, RIG_US, PORT, 2000);
+	((struct ip4_hdr *)(q.b + 14))->id = htons(id);
+	rig_cut(&q, 1500, 1, &f);
+	rig_in(r, 0, &f);
+	return r->n_dgrams > was;
+}
+
+START_TEST(the_oldest_of_its_group_makes_room_after_a_takeover_too)
+{
+	unsigned half;
+
+	/* What fills half of it has no more room: the next one pushes out its own oldest. */
+	begin_many(RIG_PEER, 0, 10);
+	begin_many(0x0b000001, 0, 1);
+	for (half = 1; !rig_stat(r, 0, NPP_IS_DROP_REASS_FULL); half++)
+		begin_many(0x0b000001, (uint16_t)half, 1);
+	ck_assert(!completes(0x0b000001, 0));	/* gone; this one is new, and pushes out 1 */
+	rig_attach(r, 0);
+	begin_many(0x0b000001, (uint16_t)half, 3);	/* 2, 3, 4 */
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_FULL), 5);
+	ck_assert(completes(0x0b000001, 5));
+	ck_assert(completes(0x0b000001, (uint16_t)(half - 1)));
+	for (uint16_t i = 0; i < 10; i++)
+		ck_assert(completes(RIG_PEER, i));
+}
+END_TEST
+
 START_TEST(random_fragments_never_deliver_wrong_bytes)
 {
 	srand(7);
@@ -381,6 +424,7 @@ int main(void)
 	tcase_add_test(tc, what_is_never_complete_times_out_and_the_sender_is_told_once);
 	tcase_add_test(tc, a_flood_stays_within_its_bounds_and_passes);
 	tcase_add_test(tc, one_source_cannot_push_out_another);
+	tcase_add_test(tc, the_oldest_of_its_group_makes_room_after_a_takeover_too);
 	tcase_add_test(tc, random_fragments_never_deliver_wrong_bytes);
 	tcase_add_test(tc, congestion_marks_survive);
 	tcase_add_test(tc, a_successor_keeps_what_is_held);
