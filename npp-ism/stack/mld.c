@@ -97,13 +97,13 @@ static bool query_in(struct stack *s, const struct pkt *pkt)
 	static const union npp_addr all_nodes = { .b = { 0xff, 2, [15] = 1 } };
 	const struct mld_query2 *q2 = (const struct mld_query2 *)pkt->l4;
 	struct mc_query q = { .version = 3 };
-	uint32_t ms = code_ms(ntohs(q2->m.h.resp));
+	uint32_t ms = ntohs(q2->m.h.resp);	/* version 1: as it is (RFC 2710, 3.4) */
 
 	memcpy(q.group.b, q2->m.group, 16);
 	if (npp_addr_is_any(&q.group) ? !npp_addr_eq(&pkt->dst, &all_nodes) : !npp_addr_is_multicast(&q.group))
 		return false;
-	q.resp_us = ms < 100000 ? ms * 1000 : 100000000;
 	if (pkt->l4_len >= sizeof *q2) {
+		ms = code_ms((uint16_t)ms);
 		q.n_src = ntohs(q2->n_src);
 		if (q.n_src > (pkt->l4_len - sizeof *q2) / 16 || (q.n_src && npp_addr_is_any(&q.group)))
 			return false;
@@ -114,6 +114,7 @@ static bool query_in(struct stack *s, const struct pkt *pkt)
 	} else {
 		return false;
 	}
+	q.resp_us = ms < 100000 ? ms * 1000 : 100000000;
 	mc_query(s, MC_V6, &q);
 	return true;
 }
