@@ -43,6 +43,7 @@ enum npp_ctl_type {
 	NPP_CTL_IPC_OPEN,		/* npp_ctl_ipc: ISM wants rings to and from `peer`; answered by NPP_CTL_IPC with the same seq */
 	NPP_CTL_AUTOCONF,		/* struct npp_autoconf, of the ISM with the link role; no answer */
 	NPP_CTL_GROUPS,			/* struct npp_groups, of the ISM with the link role; no answer */
+	NPP_CTL_CONFLICT,		/* struct npp_conflict, of the ISM with the link role; no answer */
 	/* nppd -> ISM */
 	NPP_CTL_IPC = 24,		/* npp_ctl_ipc; fds: out ctl, out data, in ctl, in data; to both ends */
 	NPP_CTL_ROLE,			/* npp_ctl_role; fd: neigh read-write if it has the link role now */
@@ -240,6 +241,7 @@ struct npp_ctl_child {	/* one per child in the status answer */
 	uint32_t restarts;
 	int32_t exit_status;	/* of the last one that ended, as wait(2) gives it */
 };
+#define NPP_CONFLICTS 4
 struct npp_ctl_status {
 	uint32_t abi_version, role; /* 1 NPP, 2 host */
 	char name[NPP_NAME_MAX];
@@ -250,6 +252,13 @@ struct npp_ctl_status {
 	uint32_t huge_pages;	/* 2 MB pages in use by its regions */
 	uint32_t zero;
 	uint64_t port_drops;	/* NPP: frames that its port had no room for */
+	struct npp_ctl_conflict {	/* NPP: addresses of it that somebody else uses, the latest */
+		union npp_addr addr;
+		uint8_t mac[6];
+		uint16_t port;
+		uint32_t n;	/* how often; 0: no entry */
+		uint32_t age_s;	/* since it was said last */
+	} conflict[NPP_CONFLICTS];
 };
 enum { NPP_HOST_SHOW = 0, NPP_HOST_DOWN, NPP_HOST_UP, NPP_HOST_WEIGHT };
 struct npp_ctl_tool_host { uint32_t what; uint32_t weight; char name[NPP_NAME_MAX]; };

@@ -35,6 +35,29 @@ static void join_attached(const struct target *t, char *buf, size_t cap)
 			n += (size_t)snprintf(buf + n, cap - n, "%s%.31s", n ? "," : "", t->st.attached[i]);
 }
 
+static void mac_format(const uint8_t *m, char text[18])
+{
+	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
+static void conflicts_json(const struct target *t)
+{
+	char addr[NPP_ADDR_STRLEN], mac[18];
+	bool first = true;
+
+	for (unsigned i = 0; i < NPP_CONFLICTS; i++) {
+		const struct npp_ctl_conflict *c = &t->st.conflict[i];
+
+		if (!c->n)
+			continue;
+		npp_addr_format(&c->addr, addr);
+		mac_format(c->mac, mac);
+		printf("%s{\"address\": \"%s\", \"mac\": \"%s\", \"count\": %u, \"age_s\": %u}", first ? "" : ", ", addr, mac,
+		       c->n, c->age_s);
+		first = false;
+	}
+}
+
 static void status_json(const struct target *t, int n)
 {
 	fputs("[", stdout);
@@ -53,6 +76,8 @@ static void status_json(const struct target *t, int n)
 			npp_json_string(stdout, t->st.attached[k]);
 			first = false;
 		}
+		fputs("],\n  \"conflicts\": [", stdout);
+		conflicts_json(t);
 		fputs("],\n  \"children\": [", stdout);
 		for (unsigned k = 0; k < t->n_children; k++)
 			printf("%s\n   {\"role\": \"%s\", \"index\": %u, \"pid\": %d, \"state\": \"%s\", \"restarts\": %u, "
@@ -103,6 +128,23 @@ static void status_down(const struct target *t, int n)
 	}
 }
 
+/* Addresses of an NPP that somebody else uses, too. */
+static void status_conflicts(const struct target *t, int n)
+{
+	char addr[NPP_ADDR_STRLEN], mac[18];
+
+	for (int i = 0; i < n; i++, t++)
+		for (unsigned k = 0; k < NPP_CONFLICTS; k++) {
+			const struct npp_ctl_conflict *c = &t->st.conflict[k];
+
+			if (!c->n)
+				continue;
+			npp_addr_format(&c->addr, addr);
+			mac_format(c->mac, mac);
+			printf("%s: %s is used by %s, too: seen %u times, last %u s ago\n", t->label, addr, mac, c->n, c->age_s);
+		}
+}
+
 int verb_status(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -127,6 +169,7 @@ int verb_status(int argc, char **argv)
 	} else {
 		status_text(t, n);
 		status_down(t, n);
+		status_conflicts(t, n);
 	}
 	targets_close(t, n);
 	return 0;

@@ -119,6 +119,7 @@ void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
 	fill_net(g, &n->d->s->npp);
 	add_learned(g, a);
 	atomic_store_explicit(&g->ra6, NPP_RA6(a->hops, a->mtu), memory_order_relaxed);
+	atomic_store_explicit(&g->ra6_reachable_ms, a->reachable_ms, memory_order_relaxed);
 	atomic_store_explicit(&g->net_seq, seq + 2, memory_order_release);
 	npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
 }
@@ -164,6 +165,8 @@ static int create_global(struct npp_side *n)
 	g->port[0].flags = s->engine == ENGINE_KERNEL ? NPP_PORT_KERNEL : 0;
 	if (s->autoconf)
 		g->port[0].flags |= NPP_PORT_AUTOCONF;
+	if (s->acd == ACD_OFF)
+		g->port[0].flags |= NPP_PORT_ACD_OFF;
 	fill_net(g, s);
 	g->prog[0] = g->prog[1] = s->prog;
 	return 0;

@@ -51,6 +51,7 @@ struct npp_side {
 	struct host_name names[2 * NPP_MAX_HOSTS];
 	unsigned n_names;
 	struct grants *grants;
+	struct conflict { struct npp_ctl_conflict c; uint64_t at_ms; } conflict[NPP_CONFLICTS];
 };
 
 static inline struct npp_global *npp_side_global(struct npp_side *n)
@@ -76,6 +77,10 @@ void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a);
 void npp_regions_groups(struct npp_side *n, const struct npp_groups *g);
 void npp_regions_free(struct npp_side *n);
 void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_start_ism *start); /* without seed */
+
+/* conflicts.c */
+void conflicts_note(struct npp_side *n, const struct npp_conflict *c);
+void conflicts_status(const struct npp_side *n, struct npp_ctl_status *st);
 
 /* ipc.c */
 void ipc_open(struct npp_side *n, struct child *c, const struct npp_ctl_msg *m);

@@ -197,6 +197,8 @@ static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 	else if (m->hdr.type == NPP_CTL_AUTOCONF && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_autoconf) &&
 		 npp_side_link_iop(d->npp) == c->index)
 		npp_regions_autoconf(d->npp, (const void *)m->body);
+	else if (m->hdr.type == NPP_CTL_CONFLICT && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_conflict))
+		conflicts_note(d->npp, (const void *)m->body);
 	else if (m->hdr.type == NPP_CTL_GROUPS && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_groups)) {
 		if (npp_side_link_iop(d->npp) == c->index) /* else the role has just moved: the other one says it again */
 			npp_regions_groups(d->npp, (const void *)m->body);
@@ -299,6 +301,7 @@ static void status(struct nppd *d, struct npp_ctl_status *st)
 	st->role = 1;
 	st->n_iops = d->npp->n_iops;
 	st->port_drops = tap_drops(&d->npp->tap);
+	conflicts_status(d->npp, st);
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
 		const struct host *h = &d->npp->host[i];
 

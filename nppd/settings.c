@@ -52,6 +52,9 @@ static const struct npp_conf_enum mask_names[] = {
 	{ "src-addr", MASK_SRC_ADDR }, { "dst-addr", MASK_DST_ADDR }, { "src-port", MASK_SRC_PORT },
 	{ "dst-port", MASK_DST_PORT }, { "proto", MASK_PROTO }, { NULL, 0 }
 };
+static const struct npp_conf_enum acd_names[] = {
+	{ "probe", ACD_PROBE }, { "announce", ACD_ANNOUNCE }, { "off", ACD_OFF }, { NULL, 0 }
+};
 static const struct npp_conf_enum engine_names[] = {
 	{ "process", ENGINE_PROCESS }, { "kernel", ENGINE_KERNEL }, { NULL, 0 }
 };
@@ -130,7 +133,6 @@ static const struct npp_conf_field port_fields[] = {
 	NPP_CONF_FIELD("mtu", U32, struct port_settings, mtu, .min = 576, .max = 9216, .dflt = "1500"),
 	NPP_CONF_FIELD("netns", STR, struct port_settings, netns, .min = 1),
 	{ .key = "bridge", .type = NPP_CONF_CUSTOM, .off = offsetof(struct port_settings, bridge), .parse = check_ifname },
-	NPP_CONF_FIELD("probe", BOOL, struct port_settings, probe, .dflt = "yes"),
 	NPP_CONF_FIELD(NULL, SELF, struct port_settings, node),
 	{ .type = NPP_CONF_END }
 };
@@ -197,6 +199,8 @@ static const struct npp_conf_field npp_fields[] = {
 		       .count_off = offsetof(struct npp_settings, n_routes)),
 	NPP_CONF_FIELD("gateway", ADDR, struct npp_settings, gateway),
 	NPP_CONF_FIELD("gateway6", ADDR, struct npp_settings, gateway6),
+	NPP_CONF_FIELD("acd", ENUM, struct npp_settings, acd, .enums = acd_names, .dflt = "probe"),
+	NPP_CONF_FIELD("acd_ms", U32, struct npp_settings, acd_ms, .min = 60, .max = 10000, .dflt = "240"),
 	NPP_CONF_FIELD("autoconf", BOOL, struct npp_settings, autoconf, .dflt = "no"),
 	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema),
 	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema),

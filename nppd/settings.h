@@ -14,6 +14,9 @@
 enum { HUGE_AUTO, HUGE_ALWAYS, HUGE_NEVER };
 enum { ENGINE_PROCESS, ENGINE_KERNEL };
 
+/* Conflicts of addresses: asked about before the start; only announced and defended; neither. */
+enum acd_mode { ACD_PROBE, ACD_ANNOUNCE, ACD_OFF };
+
 struct port_settings {
 	const char *name;	/* of the TAP; default: that of the NPP */
 	uint8_t mac[6];		/* what the NPP answers to; default: from run directory and name */
@@ -21,7 +24,6 @@ struct port_settings {
 	uint32_t mtu;
 	const char *netns;	/* path; NULL: our own */
 	const char *bridge;	/* NULL: none */
-	bool probe;		/* is an address in use on the network? */
 	const struct npp_conf_node *node;
 };
 
@@ -67,6 +69,8 @@ struct npp_settings {
 	uint32_t n_routes;
 	union npp_addr gateway;	/* any: none */
 	union npp_addr gateway6; /* any: none */
+	uint32_t acd;		/* enum acd_mode */
+	uint32_t acd_ms;	/* how long the network is asked before the start */
 	bool autoconf;		/* IPv6 addresses and routers from advertisements, too */
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;

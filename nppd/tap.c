@@ -311,6 +311,8 @@ void tap_events_read(struct tap *t)
 	while (n > 0 || (n < 0 && (errno == ENOBUFS || errno == EINTR)));
 }
 
+#define PROBES 3	/* RFC 5227, 1.1; how far apart is a setting */
+
 /* ---- is an address in use? ------------------------------------------------------------ */
 
 struct NPP_PACKED arp_frame {
@@ -415,9 +417,9 @@ int tap_probe(struct tap *t, struct settings *s, unsigned timeout_ms)
 		r = engine_verify(t, s);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < 3 && s->npp.port.probe; i++) {
+	for (unsigned i = 0; i < PROBES && s->npp.acd == ACD_PROBE; i++) {
 		send_probes(t, s);
-		r = listen_for(t, s, 80);
+		r = listen_for(t, s, s->npp.acd_ms / PROBES);
 		if (r < 0)
 			return r;
 	}

@@ -258,6 +258,7 @@ struct npp_port_cfg { /* nppd */
 	_Atomic uint32_t up;	/* carrier */
 	uint32_t flags;		/* NPP_PORT_* */
 };
+#define NPP_PORT_ACD_OFF 4u	/* addresses are neither announced nor defended */
 #define NPP_PORT_AUTOCONF 2u	/* IPv6 addresses and routers are taken from router advertisements, too */
 #define NPP_PORT_KERNEL 1u	/* engine kernel: the port is steered, ISMs read their own queues of it */
 _Static_assert(sizeof(struct npp_port_cfg) == 32, "port");
@@ -280,16 +281,25 @@ struct npp_groups { /* link-role ISM to nppd, always all of it */
 	union npp_addr addr[NPP_MAX_GROUPS];
 };
 _Static_assert(sizeof(struct npp_groups) == 16 + 16 * NPP_MAX_GROUPS, "groups");
+/* Somebody else uses an address of ours: link-role ISM to nppd. */
+struct npp_conflict {
+	union npp_addr addr;
+	uint8_t mac[6], port, zero;
+	uint32_t n;		/* how often, since it was said last */
+	uint32_t zero2;
+};
+_Static_assert(sizeof(struct npp_conflict) == 32, "conflict");
 #define NPP_AUTO_MAX 4
 struct npp_autoconf { /* what follows from router advertisements; link-role ISM to nppd, always all of it */
 	uint32_t n_addrs, n_on_link, n_routers;
 	uint16_t mtu;		/* for IPv6 on this link; 0 not said */
 	uint8_t hops, zero;	/* hop limit of what we send; 0 not said */
+	uint32_t reachable_ms, zero2;	/* how long a neighbour is believed; 0 not said */
 	struct npp_if_addr addr[NPP_AUTO_MAX];
 	struct npp_if_addr on_link[NPP_AUTO_MAX];	/* prefixes */
 	union npp_addr router[NPP_AUTO_MAX];
 };
-_Static_assert(sizeof(struct npp_autoconf) == 16 + NPP_AUTO_MAX * (24 + 24 + 16), "autoconfiguration");
+_Static_assert(sizeof(struct npp_autoconf) == 24 + NPP_AUTO_MAX * (24 + 24 + 16), "autoconfiguration");
 
 struct npp_route { /* nppd */
 	union npp_addr dst;
@@ -337,7 +347,8 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	NPP_ALIGNED _Atomic uint32_t net_seq;
 	uint32_t n_addrs;
 	uint32_t n_routes;
-	uint32_t pad0[13];
+	_Atomic uint32_t ra6_reachable_ms;	/* as routers say, for IPv6 neighbours; 0 nothing */
+	uint32_t pad0[12];
 	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
 	struct npp_route route[NPP_MAX_ROUTES];
 	/* Dispatch programs, double-buffered: prog[prog_active & 1] runs. */

@@ -220,6 +220,15 @@ void ism_autoconf(void *arg, const struct npp_autoconf *a)
 		npp_ctl_send(I->ctl, NPP_CTL_AUTOCONF, ++I->ctl_seq, 0, a, sizeof *a, NULL, 0);
 }
 
+/* Likewise an address of ours that somebody else uses: nppd shows it. */
+void ism_conflict(void *arg, const struct npp_conflict *c)
+{
+	struct ism *I = arg;
+
+	if (I->ctl >= 0 && !I->broken)
+		npp_ctl_send(I->ctl, NPP_CTL_CONFLICT, ++I->ctl_seq, 0, c, sizeof *c, NULL, 0);
+}
+
 /* Likewise the groups that programs have joined. */
 void ism_groups(void *arg, const struct npp_groups *g)
 {

@@ -403,6 +403,7 @@ void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d
 		   const void *payload);
 void ism_udp_ring_early(struct ism *I, struct ism_sess *s);
 void ism_udp_groups(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep); /* what it has joined, anew */
+void ism_conflict(void *arg, const struct npp_conflict *c);
 void ism_autoconf(void *arg, const struct npp_autoconf *a);
 void ism_groups(void *arg, const struct npp_groups *g);
 void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);

@@ -34,6 +34,7 @@ const struct stack_ops ism_stack_ops = {
 	.rx_grow = ism_conn_rx_grow,
 	.udp_input = ism_udp_input,
 	.udp_error = ism_udp_error,
+	.conflict = ism_conflict,
 	.autoconf = ism_autoconf,
 	.groups = ism_groups,
 };

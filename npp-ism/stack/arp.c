@@ -9,7 +9,6 @@
 
 #define ARP_REQUEST 1
 #define ARP_REPLY 2
-#define CONFLICT_US 10000000u	/* RFC 5227, 2.4: an address is defended this often */
 
 static const uint8_t mac_all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 static const uint8_t mac_none[6];
@@ -71,16 +70,6 @@ void arp_announce(struct stack *s)
 
 /* ---- hearing ------------------------------------------------------------------------- */
 
-/* Somebody else says ADDR is his. */
-static void arp_conflict(struct stack *s, const union npp_addr *addr, uint8_t port)
-{
-	STAT_INC(s, IS_ARP_CONFLICTS);
-	if (s->ip->conflict_us && s->now_us - s->ip->conflict_us < CONFLICT_US)
-		return;
-	s->ip->conflict_us = s->now_us;
-	arp_send(s, port, ARP_REQUEST, mac_all, addr, mac_none, addr);
-}
-
 static bool arp_sane(const struct ip_in *in, const struct arp_hdr *a)
 {
 	return in->len >= ETH_HDR_LEN + sizeof *a && a->hrd == htons(1) && a->pro == htons(ETH_P_IPV4) &&
@@ -114,7 +103,8 @@ void arp_input(struct stack *s, const struct ip_in *in)
 	spa = addr_of(a->spa);
 	tpa = addr_of(a->tpa);
 	if (ip_is_local(s, &spa)) {
-		arp_conflict(s, &spa, in->port);
+		if (acd_conflict(s, &spa, in->port, a->sha))
+			arp_send(s, in->port, ARP_REQUEST, mac_all, &spa, mac_none, &spa);
 		return;
 	}
 	for_us = a->op == htons(ARP_REQUEST) && ip_is_local(s, &tpa);

@@ -108,18 +108,6 @@ void ip_timer_arm(struct stack *s, enum ip_timer_arg which, uint64_t due_us)
 	wheel_arm(&s->wheel, t, due_us);
 }
 
-static void announce_timer(struct stack *s)
-{
-	struct ip_state *ip = s->ip;
-
-	if (!s->env->neigh_rw || !ip->announce_left)
-		return;
-	arp_announce(s);
-	nd_announce(s);
-	if (--ip->announce_left)
-		ip_timer_arm(s, IPT_ANNOUNCE, s->now_us + 2000000);
-}
-
 void ip_timer(struct stack *s, struct wheel_timer *t)
 {
 	switch (t->arg) {
@@ -136,7 +124,7 @@ void ip_timer(struct stack *s, struct wheel_timer *t)
 		nd_auto_timer(s);
 		break;
 	case IPT_ANNOUNCE:
-		announce_timer(s);
+		acd_timer(s);
 		break;
 	case IPT_GROUP:
 		mc_timer(s);
@@ -167,10 +155,8 @@ static void ip_look_around(struct stack *s)
 		}
 		mc_role(s, role);
 	}
-	if (role) {
-		ip->announce_left = 2;
-		announce_timer(s);
-	}
+	if (role)
+		acd_begin(s);
 }
 
 /* ---- frames to ourselves ------------------------------------------------------------------ */

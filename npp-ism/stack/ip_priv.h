@@ -7,6 +7,7 @@
  * neigh_wait.c  frames that wait for a neighbour, and asking for it
  * neigh_work.c  resolving neighbours, for the link role: retries, reachability
  * arp.c, nd.c   its packets: ARP; neighbour discovery
+ * acd.c      somebody else has an address of ours
  * nd_auto.c  router advertisements and what follows from them
  * deliver.c  a whole datagram to the IOP that owns it, and there to its protocol
  * ip4_in.c, ip4_out.c, icmp4.c    IPv4
@@ -71,7 +72,7 @@ enum ip_dst_kind { IP_DST_OTHER = 0, IP_DST_LOCAL, IP_DST_BROADCAST, IP_DST_MULT
 #define NEIGH_RETRY_US 1000000u
 #define NEIGH_WAIT_US 5000000u	/* a frame waits no longer */
 #define NEIGH_HOLD_US 3000000u	/* no new attempt so soon after a failure */
-#define NEIGH_FRESH_US 30000000u /* reconfirmed when older and in use */
+#define NEIGH_FRESH_US 30000000u /* reconfirmed when older and in use; see neigh_fresh_us() */
 #define NEIGH_TICK_US 200000u
 #define NEIGH_ASKED 64
 
@@ -161,6 +162,12 @@ struct reass_frag {
 
 /* ---- autoconfiguration (nd_auto.c), link role --------------------------------------------- */
 
+/* What we believe of advertised times; beyond it nobody gains by a forged one. */
+#define ND_REACHABLE_MIN_MS 1000u
+#define ND_REACHABLE_MAX_MS 3600000u	/* RFC 4861, 6.2.1 */
+#define ND_RETRANS_MIN_MS 200u
+#define ND_RETRANS_MAX_MS 10000u
+
 struct nd_prefix {
 	union npp_addr prefix;
 	uint8_t len, used, on_link, autonomous;
@@ -176,6 +183,19 @@ struct nd_auto {
 	uint8_t told, rs_left;
 	uint8_t hops;		/* 0: not said */
 	uint16_t mtu;
+	uint32_t base_ms;	/* reachable time as it was said, 0 not */
+	uint32_t reachable_ms;	/* what we made of it (RFC 4861, 6.3.2) */
+	uint32_t retrans_ms;	/* between questions; 0 not said */
+	uint64_t drawn_us;	/* reachable_ms is drawn anew from time to time */
+};
+
+/* ---- address conflicts (acd.c), link role -------------------------------------------------- */
+
+#define ACD_ANNOUNCES 2
+struct acd_addr {	/* of one of our addresses */
+	union npp_addr addr;
+	uint64_t defended_us, told_us;	/* when last; 0 never */
+	uint32_t unsaid;	/* conflicts since the user was told */
 };
 
 /* ---- IP's part of the arena ------------------------------------------------------------------ */
@@ -196,7 +216,7 @@ struct ip_state {
 	uint32_t id6;		/* counts IPv6 datagrams that were fragmented */
 	uint32_t icmp_tokens;
 	uint64_t icmp_us;
-	uint64_t conflict_us, conflict6_us; /* last defence of an address */
+	struct acd_addr acd[NPP_MAX_IF_ADDRS];	/* place as in net.addr */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
 	struct nd_auto autoconf;
 	struct mc_state mc;
@@ -238,6 +258,14 @@ static inline uint8_t ip_default_hops(const struct stack *s, const union npp_add
 	uint8_t hops = npp_addr_is_v4(dst) ? 0 : NPP_RA6_HOPS(atomic_load_explicit(&s->env->global->ra6, memory_order_relaxed));
 
 	return hops ? hops : IP_TTL_DEFAULT;
+}
+
+/* How long a confirmed neighbour is believed: for IPv6 routers may say it (RFC 4861, 6.3.4). */
+static inline uint32_t neigh_fresh_us(const struct stack *s, const union npp_addr *addr)
+{
+	uint32_t ms = npp_addr_is_v4(addr) ? 0 : atomic_load_explicit(&s->env->global->ra6_reachable_ms, memory_order_relaxed);
+
+	return ms && ms <= ND_REACHABLE_MAX_MS ? ms * 1000 : NEIGH_FRESH_US;
 }
 
 static inline uint64_t ip_align(uint64_t n)
@@ -331,6 +359,12 @@ void arp_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, cons
 		 const uint8_t *mac);
 void arp_announce(struct stack *s);
 
+/* ---- acd.c (link role) */
+/* Somebody else, at MAC, uses our address ADDR. True: it is to be defended now. */
+bool acd_conflict(struct stack *s, const union npp_addr *addr, uint8_t port, const uint8_t *mac);
+void acd_begin(struct stack *s);	/* announces our addresses, and again */
+void acd_timer(struct stack *s);
+
 /* ---- nd.c (link role) */
 void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt);
 void nd_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, const union npp_addr *src,
@@ -344,6 +378,11 @@ void nd_auto_begin(struct stack *s);
 void nd_auto_end(struct stack *s);
 void nd_auto_timer(struct stack *s);
 void nd_advertised(struct stack *s, const struct pkt *pkt);
+/* Microseconds between two questions for a neighbour. */
+static inline uint32_t nd_retrans_us(const struct stack *s)
+{
+	return s->ip->autoconf.retrans_ms ? s->ip->autoconf.retrans_ms * 1000 : NEIGH_RETRY_US;
+}
 bool nd_auto_conflict(struct stack *s, const union npp_addr *addr);
 
 /* ---- deliver.c */

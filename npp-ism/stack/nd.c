@@ -20,7 +20,6 @@
 #define NA_SOLICITED 0x40000000u
 #define NA_OVERRIDE 0x20000000u
 #define ND_OPTIONS 16		/* in a message */
-#define DEFEND_US 1000000u	/* an address is defended this often */
 
 struct NPP_PACKED nd_msg {	/* solicitation and advertisement */
 	uint8_t type, code;
@@ -167,15 +166,12 @@ static bool on_link(struct stack *s, const union npp_addr *a, uint8_t port)
 }
 
 /* Somebody else says ADDR is his: we say it is ours. */
-static void conflict(struct stack *s, const union npp_addr *addr, uint8_t port)
+static void conflict(struct stack *s, const union npp_addr *addr, const struct pkt *pkt)
 {
-	STAT_INC(s, IS_ARP_CONFLICTS);
-	if (nd_auto_conflict(s, addr))
-		return;
-	if (s->ip->conflict6_us && s->now_us - s->ip->conflict6_us < DEFEND_US)
-		return;
-	s->ip->conflict6_us = s->now_us;
-	announce(s, addr, port, false);
+	bool defend = acd_conflict(s, addr, pkt->port, pkt->eth_src);
+
+	if (!nd_auto_conflict(s, addr) && defend)
+		announce(s, addr, pkt->port, false);
 }
 
 static void solicited(struct stack *s, const struct pkt *pkt, const struct nd_msg *m, const struct nd_lladdr *ll)
@@ -195,7 +191,7 @@ static void solicited(struct stack *s, const struct pkt *pkt, const struct nd_ms
 	if (!ip_is_local(s, &target))
 		return;
 	if (probe) {
-		conflict(s, &target, pkt->port);
+		conflict(s, &target, pkt);
 		return;
 	}
 	if (ip_is_local(s, &pkt->src) || !on_link(s, &pkt->src, pkt->port)) {
@@ -220,7 +216,7 @@ static void advertised(struct stack *s, const struct pkt *pkt, const struct nd_m
 		return;
 	}
 	if (ip_is_local(s, &target) || nd_auto_conflict(s, &target)) {
-		conflict(s, &target, pkt->port);
+		conflict(s, &target, pkt);
 		return;
 	}
 	if (!on_link(s, &target, pkt->port)) {

@@ -17,6 +17,7 @@
 #define RS_INTERVAL_US (4 * SECOND_US)	/* RFC 4861, 10 */
 #define RS_COUNT 3
 #define RA_OPTIONS 32
+#define REDRAW_US (7200 * SECOND_US)	/* RFC 4861, 6.3.4: the random part is chosen anew every few hours */
 
 struct NPP_PACKED ra_hdr {
 	struct icmp4_hdr icmp;		/* rest: hop limit, flags, router lifetime */
@@ -66,6 +67,7 @@ static void collect(struct stack *s, struct npp_autoconf *a)
 	memset(a, 0, sizeof *a);
 	a->mtu = n->mtu;
 	a->hops = n->hops;
+	a->reachable_ms = n->reachable_ms;
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		const struct nd_prefix *p = &n->prefix[i];
 		struct npp_if_addr *to = &a->addr[a->n_addrs];
@@ -239,7 +241,7 @@ static void learn_prefix(struct stack *s, const struct prefix_opt *o)
 		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .valid_us = until(s, valid) };
 		own = own_address(s, &prefix, 0);
 		if (autonomous) {	/* in use while it is tested (RFC 4429) */
-			p->tested_until_us = s->now_us + SECOND_US;
+			p->tested_until_us = s->now_us + nd_retrans_us(s);	/* RFC 4862, 5.1 */
 			nd_probe(s, &own, 0);
 		}
 	} else {
@@ -257,6 +259,27 @@ static void learn_mtu(struct stack *s, const struct mtu_opt *o)
 
 	if (mtu >= IP6_MTU_MIN && mtu <= s->env->global->port[0].mtu)
 		s->ip->autoconf.mtu = (uint16_t)mtu;
+}
+
+static uint32_t within(uint32_t v, uint32_t least, uint32_t most)
+{
+	return v < least ? least : v > most ? most : v;
+}
+
+/* 6.3.4: 0 says nothing, as does a reachable time that nobody may send. */
+static void learn_times(struct stack *s, uint32_t reachable_ms, uint32_t retrans_ms)
+{
+	struct nd_auto *n = &s->ip->autoconf;
+
+	if (retrans_ms)
+		n->retrans_ms = within(retrans_ms, ND_RETRANS_MIN_MS, ND_RETRANS_MAX_MS);
+	if (!reachable_ms || reachable_ms > ND_REACHABLE_MAX_MS ||
+	    (reachable_ms == n->base_ms && s->now_us - n->drawn_us < REDRAW_US))
+		return;
+	n->base_ms = reachable_ms;	/* 6.3.2: half of it to one and a half */
+	n->drawn_us = s->now_us;
+	n->reachable_ms = within(reachable_ms / 2 + (uint32_t)(s->env->ops->random(s->env->arg) % (reachable_ms + 1)),
+				 ND_REACHABLE_MIN_MS, ND_REACHABLE_MAX_MS);
 }
 
 void nd_advertised(struct stack *s, const struct pkt *pkt)
@@ -281,6 +304,7 @@ void nd_advertised(struct stack *s, const struct pkt *pkt)
 	learn_router(s, &pkt->src, ntohl(h->icmp.rest) & 0xffff);
 	if (ntohl(h->icmp.rest) >> 24)
 		s->ip->autoconf.hops = (uint8_t)(ntohl(h->icmp.rest) >> 24);
+	learn_times(s, ntohl(h->reachable), ntohl(h->retrans));
 	for (uint32_t at = 0; at + 8 <= len; at += o[at + 1] * 8u) {
 		if (o[at] == OPT_PREFIX && o[at + 1] == sizeof(struct prefix_opt) / 8)
 			learn_prefix(s, (const struct prefix_opt *)(o + at));

@@ -283,6 +283,7 @@ static int path_route(struct stack *s, struct ip_path *p)
  * and the Ethernet address of the next hop. */
 static void path_cache(struct stack *s, struct ip_path *p)
 {
+	uint32_t fresh = neigh_fresh_us(s, &p->dst);
 	struct neigh_view v;
 	bool known = neigh_lookup(s, &p->dst, p->port, &v);
 
@@ -295,11 +296,19 @@ static void path_cache(struct stack *s, struct ip_path *p)
 	memcpy(p->mac, v.mac, 6);
 	p->have_mac = 1;
 	/* In use and not heard of for long: ask, at different times on different IOPs. */
-	if ((int64_t)(s->now_us - v.updated_us) > (int64_t)NEIGH_FRESH_US + s->cfg.iop * 1000000)
+	if ((int64_t)(s->now_us - v.updated_us) > (int64_t)fresh + s->cfg.iop * (fresh / NPP_MAX_IOPS))
 		neigh_reconfirm(s, ip_next_hop(s, p), p->port);
 	/* What waited for this neighbour goes first. */
 	if (s->ip->n_frames_free < NEIGH_FRAMES)
 		neigh_wait_run(s);
+}
+
+/* Seconds after which the neighbour's age is looked at again. */
+static uint32_t path_look_s(const struct stack *s, const struct ip_path *p)
+{
+	uint32_t third = neigh_fresh_us(s, &p->dst) / 3000000;
+
+	return third > 10 ? 10 : third ? third : 1;
 }
 
 int ip_path_refresh(struct stack *s, struct ip_path *p)
@@ -313,7 +322,7 @@ int ip_path_refresh(struct stack *s, struct ip_path *p)
 	if (err)
 		return err;
 	p->net_seq = s->ip->net.seq;
-	p->check_s = ip_now_s(s) + 10;
+	p->check_s = ip_now_s(s) + path_look_s(s, p);
 	if (p->valid != IP_PATH_UNICAST)
 		return 0;
 	path_cache(s, p);
@@ -374,10 +383,10 @@ void ip_confirm(struct stack *s, struct ip_path *p)
 	struct neigh_view v;
 	uint32_t now = ip_now_s(s);
 
-	if (p->valid != IP_PATH_UNICAST || !p->have_mac || now - p->confirm_s < 10)
+	if (p->valid != IP_PATH_UNICAST || !p->have_mac || now - p->confirm_s < path_look_s(s, p))
 		return;
 	p->confirm_s = now;
-	if (!neigh_lookup(s, ip_next_hop(s, p), p->port, &v) || s->now_us - v.updated_us < NEIGH_FRESH_US / 2 ||
+	if (!neigh_lookup(s, ip_next_hop(s, p), p->port, &v) || s->now_us - v.updated_us < neigh_fresh_us(s, &p->dst) / 2 ||
 	    memcmp(v.mac, p->mac, 6) != 0)
 		return;
 	n = (struct npp_ipc_neigh){ .addr = *ip_next_hop(s, p), .port = p->port, .from = (uint8_t)s->cfg.iop };

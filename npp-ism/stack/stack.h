@@ -182,6 +182,8 @@ struct stack_ops {
 			  const void *payload);
 	/* What follows from router advertisements has changed: A is all of it. NULL: not wanted. */
 	void (*autoconf)(void *arg, const struct npp_autoconf *a);
+	/* Somebody else uses an address of ours; at most once in ten seconds for each. NULL: not wanted. */
+	void (*conflict)(void *arg, const struct npp_conflict *c);
 	/* The groups that endpoints have joined have changed: G is all of them. NULL: not wanted. */
 	void (*groups)(void *arg, const struct npp_groups *g);
 	/* An ICMP error about a datagram that EP sent. ERR: positive errno. */

@@ -96,6 +96,21 @@ npp: {name: two, iops: 1, port: {netns: @NS@, bridge: br0}, addresses: [10.79.0.
 Y
 refused 'the address of another NPP' "sameaddr.yaml:1: key 'npp.addresses\[0\]': 10.79.0.20 is in use on the network by 02:"
 ok 'the first one does not mind' sh -c "'$npp' status one --json | jq -e '[.[0].children[].state] == [\"ready\", \"ready\"]'"
+is 'and has seen no conflict: probes are none' "$("$npp" status one --json | jq -c '.[0].conflicts')" '[]'
+# With `acd: announce` the second one starts; both announce, and each hears the other.
+conf two <<Y
+npp: {name: two, iops: 1, acd: announce, port: {netns: @NS@, bridge: br0}, addresses: [10.79.0.20/24], $base}
+Y
+does 'one that does not ask starts on an address that is taken' nppd_start two
+conflicts() { "$npp" status "$1" --json | jq -c '[.[0].conflicts[] | select(.count > 0) | [.address, .mac]]'; }
+sees() { [ "$(conflicts "$1")" != '[]' ]; }
+for n in one two; do ok "$n sees a conflict" wait_for 10 sees $n; done
+other_mac() { sed -n 's/.*10.79.0.20 is used by \([0-9a-f:]*\), too.*/\1/p' "$work/$1.log"; }
+is 'and names the address' "$(conflicts one | jq -r '.[0][0]')" 10.79.0.20
+is 'and the station, as its log does' "$(conflicts one | jq -r '.[0][1]')" "$(other_mac one)"
+ok 'each the other one' [ "$(other_mac one)" != "$(other_mac two)" ]
+like 'npp status says it in words' "$("$npp" status one)" 'one: 10.79.0.20 is used by [0-9a-f:]*, too: seen [0-9]* times, last [0-9]* s ago'
+does 'the second ends' nppd_stop two
 does 'it ends' nppd_stop one
 tuns=0
 

@@ -45,7 +45,6 @@ START_TEST(least_npp_gets_the_defaults)
 	ck_assert_str_eq(s.npp.port.name, "acc1");
 	ck_assert_uint_eq(s.npp.port.mtu, 1500);
 	ck_assert_uint_eq(s.npp.port.mac[0], 2);
-	ck_assert(s.npp.port.probe);
 	ck_assert_uint_eq(s.npp.n_addrs, 1);
 	ck_assert_uint_eq(s.npp.addrs[0].len, 96 + 24);
 	ck_assert_uint_eq(s.npp.memory.rx_ring, 4 << 20);
@@ -53,6 +52,8 @@ START_TEST(least_npp_gets_the_defaults)
 	ck_assert_uint_eq(s.npp.memory.reassembly, 4 << 20);
 	ck_assert_uint_eq(s.npp.common.hugepages, HUGE_AUTO);
 	ck_assert(s.npp.common.auto_place);
+	ck_assert_uint_eq(s.npp.acd, ACD_PROBE);
+	ck_assert_uint_eq(s.npp.acd_ms, 240);
 	ck_assert(s.npp.common.seccomp);
 	ck_assert_uint_ge(s.npp.common.uid, 60000);
 	ck_assert_uint_eq(s.npp.prog.algorithm, NPP_HASH_XOR);
@@ -65,7 +66,8 @@ START_TEST(whole_npp_is_read)
 {
 	ck_assert_int_eq(load("npp:\n"
 			      "  name: acc1\n  iops: 3\n"
-			      "  port: {name: p1, mac: 02:00:00:00:00:11, mtu: 9000, netns: /run/netns/x, bridge: br0, probe: no}\n"
+			      "  port: {name: p1, mac: 02:00:00:00:00:11, mtu: 9000, netns: /run/netns/x, bridge: br0}\n"
+			      "  acd: announce\n  acd_ms: 6000\n"
 			      "  addresses: [10.1.0.11/24, 10.2.0.1/16]\n"
 			      "  routes:\n    - {to: default, via: 10.1.0.1}\n    - {to: 10.9.0.0/16, mtu: 1400, metric: 7}\n"
 			      "  dispatch: {algorithm: toeplitz, mask: [src-addr, dst-addr, src-port, dst-port], symmetric: yes,\n"
@@ -74,6 +76,8 @@ START_TEST(whole_npp_is_read)
 			      "  hugepages: never\n  placement: [1, 0]\n  uid: 700001\n  seccomp: no\n  reserve: yes\n"), 0);
 	ck_assert_uint_eq(s.npp.port.mac[5], 0x11);
 	ck_assert_str_eq(s.npp.port.bridge, "br0");
+	ck_assert_uint_eq(s.npp.acd, ACD_ANNOUNCE);
+	ck_assert_uint_eq(s.npp.acd_ms, 6000);
 	ck_assert_uint_eq(s.npp.n_routes, 2);
 	ck_assert_uint_eq(s.npp.routes[0].to.len, 96);
 	ck_assert_uint_eq(s.npp.routes[1].metric, 7);

@@ -343,7 +343,16 @@ static void rig_autoconf(void *arg, const struct npp_autoconf *a)
 	n->rig->n_autoconf++;
 }
 
+static void rig_conflict(void *arg, const struct npp_conflict *c)
+{
+	struct rig_node *n = arg;
+
+	n->rig->conflict = *c;
+	n->rig->n_conflicts++;
+}
+
 static const struct stack_ops rig_ops = {
+	.conflict = rig_conflict,
 	.autoconf = rig_autoconf, .groups = rig_groups,
 	.tx = rig_tx, .ipc = rig_ipc_out, .random = rig_random, .accept = rig_accept,
 	.accept_room = rig_accept_room, .event = rig_event, .rx_grow = rig_rx_grow,

@@ -64,6 +64,8 @@ struct rig {
 	unsigned n_groups;
 	struct npp_autoconf autoconf;	/* last told, and how often */
 	unsigned n_autoconf;
+	struct npp_conflict conflict;	/* last told, and how often */
+	unsigned n_conflicts;
 	bool hold_ipc;			/* rig_run() leaves IPC records where they are */
 	bool lax;			/* for fuzzing: forgets when full, does not follow fragments */
 	struct {			/* output fragments of one datagram */

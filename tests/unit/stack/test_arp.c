@@ -236,6 +236,48 @@ START_TEST(our_address_is_defended_but_not_in_a_storm)
 }
 END_TEST
 
+START_TEST(each_address_is_defended_by_itself_and_told)
+{
+	static const uint32_t mine[2] = { RIG_US, RIG_US2 };
+	union npp_addr us = rig_addr(RIG_US), us2 = rig_addr(RIG_US2);
+
+	for (unsigned i = 0; i < 40; i++) {
+		rig_arp(&p, rig_bcast_mac, 1, other_mac, mine[i % 2], NULL, mine[i % 2]);
+		rig_in(r, 0, &p);
+		if (i == 0)
+			ck_assert(npp_addr_eq(&r->conflict.addr, &us));
+	}
+	ck_assert_uint_eq(rig_count_arp(r, 1), 2);	/* one address's conflict leaves the other its defence */
+	ck_assert_uint_eq(r->n_conflicts, 2);
+	ck_assert(npp_addr_eq(&r->conflict.addr, &us2));
+	ck_assert_mem_eq(r->conflict.mac, other_mac, 6);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ACD_CONFLICTS), 40);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ACD_DEFENDED), 2);
+	rig_advance(r, 10100000);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(rig_count_arp(r, 1), 3);
+	ck_assert_uint_eq(r->n_conflicts, 3);
+	ck_assert_uint_eq(r->conflict.n, 20);	/* nineteen that were not said, and this one */
+	ck_assert_uint_eq(cache_used(), 0);
+}
+END_TEST
+
+START_TEST(without_acd_nothing_is_announced_or_defended)
+{
+	r->g->port[0].flags |= NPP_PORT_ACD_OFF;
+	rig_link_role(r, 0, false);
+	rig_link_role(r, 1, true);
+	rig_arp(&p, rig_bcast_mac, 1, other_mac, RIG_US, NULL, RIG_US);
+	rig_in(r, 1, &p);
+	rig_advance(r, 5000000);
+	ck_assert_uint_eq(r->n_frames, 0);
+	ck_assert_uint_eq(r->n_conflicts, 1);	/* but it is told */
+	rig_arp(&p, rig_bcast_mac, 1, rig_peer_mac, RIG_PEER, NULL, RIG_US);
+	rig_in(r, 1, &p);
+	ck_assert_uint_eq(rig_count_arp(r, 2), 1);	/* and questions are answered */
+}
+END_TEST
+
 START_TEST(taking_the_role_announces_and_repairs)
 {
 	rig_know(r, RIG_PEER, rig_peer_mac);
@@ -331,6 +373,8 @@ int main(void)
 	tcase_add_test(tc, a_live_neighbour_is_not_taken_over);
 	tcase_add_test(tc, a_neighbour_that_moved_is_found_again);
 	tcase_add_test(tc, our_address_is_defended_but_not_in_a_storm);
+	tcase_add_test(tc, each_address_is_defended_by_itself_and_told);
+	tcase_add_test(tc, without_acd_nothing_is_announced_or_defended);
 	tcase_add_test(tc, taking_the_role_announces_and_repairs);
 	tcase_add_test(tc, a_question_survives_the_move_of_the_role);
 	tcase_add_test(tc, an_entry_in_use_is_reconfirmed_by_asking_it_alone);

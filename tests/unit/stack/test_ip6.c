@@ -809,6 +809,51 @@ START_TEST(what_advertisements_say_of_the_link_counts)
 }
 END_TEST
 
+/* An advertisement with times in milliseconds. */
+static void ra_times(uint32_t reachable, uint32_t retrans)
+{
+	uint32_t body[2] = { htonl(reachable), htonl(retrans) };
+
+	begin("fe80::fe", "ff02::1", 58);
+	put_icmp(134, 0, 1800, body, sizeof body);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	atomic_store(&r->g->ra6_reachable_ms, r->autoconf.reachable_ms); /* as nppd does */
+	rig_forget(r);
+}
+
+START_TEST(advertised_times_count_within_bounds)
+{
+	uint32_t drawn;
+
+	r->g->port[0].flags = NPP_PORT_AUTOCONF;
+	ra_times(8000, 300);
+	drawn = r->autoconf.reachable_ms;
+	ck_assert(drawn >= 4000 && drawn <= 12000); /* RFC 4861, 6.3.2 */
+	ra_times(8000, 0);
+	ck_assert_uint_eq(r->autoconf.reachable_ms, drawn); /* the same is no news, 0 says nothing */
+	know_peer();
+	rig_advance(r, (drawn + 400) * 1000ull);
+	ck_assert_int_eq(send_to(0, PEER, 10), 0);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_frames, 2);	/* he is asked although 30 s are not over */
+	rig_advance(r, 2600000);
+	ck_assert_uint_eq(r->n_frames, 1 + 2 + 3); /* all questions within 6 times 300 ms, by ticks of 200 */
+	ra_times(1, 1);
+	ck_assert_uint_eq(r->autoconf.reachable_ms, ND_REACHABLE_MIN_MS);
+	drawn = r->autoconf.reachable_ms;
+	ra_times(3600001, 0xffffffff);		/* that nobody may send: no news */
+	ck_assert_uint_eq(r->autoconf.reachable_ms, drawn);
+	rig_forget(r);
+	ck_assert_int_eq(send_to(0, "fd00::65", 10), 0);
+	rig_advance(r, 15000000);
+	ck_assert_uint_eq(r->n_frames, 2);	/* every ten seconds, not in 49 days */
+	ra_times(3600000, 0);
+	ck_assert_uint_ge(r->autoconf.reachable_ms, 1800000);
+	ck_assert_uint_le(r->autoconf.reachable_ms, ND_REACHABLE_MAX_MS);
+}
+END_TEST
+
 START_TEST(an_address_that_is_somebody_elses_is_given_up)
 {
 	char text[NPP_ADDR_STRLEN];
@@ -821,6 +866,7 @@ START_TEST(an_address_that_is_somebody_elses_is_given_up)
 	rig_in(r, 0, &p);
 	ck_assert_uint_eq(r->autoconf.n_addrs, 0);
 	ck_assert_uint_eq(r->autoconf.n_on_link, 1);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ACD_DEFENDED), 0);
 }
 END_TEST
 
@@ -963,6 +1009,7 @@ int main(void)
 	tcase_add_test(tc, advertisements_count_only_where_they_are_wanted);
 	tcase_add_test(tc, what_advertisements_say_ends_in_its_time);
 	tcase_add_test(tc, what_advertisements_say_of_the_link_counts);
+	tcase_add_test(tc, advertised_times_count_within_bounds);
 	tcase_add_test(tc, an_address_that_is_somebody_elses_is_given_up);
 	tcase_add_loop_test(tc, mutated_frames_do_no_harm, 0, 4);
 	tcase_add_test(tc, wildcards_of_the_families_are_kept_apart);
