@@ -61,12 +61,23 @@ struct lab_node *lab_find_node(struct lab *l, const char *name)
 	return NULL;
 }
 
-struct lab_proc *lab_find_proc(struct lab *l, const char *node)
+struct lab_proc *lab_find_proc(const struct lab *l, const char *name)
 {
 	uint32_t i;
 
 	for (i = 0; i < l->n_procs; i++)
-		if (strcmp(l->procs[i].node, node) == 0)
+		if (strcmp(l->procs[i].node, name) == 0)
 			return &l->procs[i];
 	return NULL;
+}
+
+struct lab_proc *lab_node_proc(const struct lab *l, const struct lab_node *n)
+{
+	struct lab_proc *p = lab_find_proc(l, n->name);
+	char name[LAB_WIRE_CAP];
+
+	if (!p && strcmp(n->kind, "wire") == 0)
+		return lab_find_proc(l, wire_name(n, "", name));
+	snprintf(name, sizeof name, "bird.%s", n->name);
+	return p ? p : lab_find_proc(l, name);
 }

@@ -25,9 +25,9 @@ static void on_signal(int sig)
 
 static bool alive(struct lab *l, const struct lab_node *n)
 {
-	const struct lab_proc *p = lab_find_proc(l, n->name);
+	const struct lab_proc *p = lab_node_proc(l, n);
 
-	return ns_inode(n->ns) && (strcmp(n->stack, "npp") != 0 || (p && proc_alive(p)));
+	return ns_inode(n->ns) && (p ? proc_alive(p) : strcmp(n->stack, "npp") != 0);
 }
 
 /* Networks are bars; their width goes with the number of links. */
@@ -47,6 +47,7 @@ static void draw_node(FILE *f, struct lab *l, const struct lab_node *n)
 	static const struct { const char *kind, *shape, *fill; } looks[] = {
 		{ "host", "box3d", "#fdf2d0" }, { "npp", "component", "#d5e8f7" }, { "client", "box", "#e9f7e4" },
 		{ "router", "ellipse", "#eeeeee" }, { "firewall", "octagon", "#f9dcd8" }, { "switch", "box", "#eeeeee" },
+		{ "wire", "cds", "#f5eef8" },
 	};
 	const char *shape = "box", *fill = "white";
 
@@ -61,6 +62,8 @@ static void draw_node(FILE *f, struct lab *l, const struct lab_node *n)
 		fprintf(f, "\\n%u IOP%s", n->iops, n->iops == 1 ? "" : "s");
 	else if (strcmp(n->kind, "host") == 0)
 		fprintf(f, "\\n%s stack", n->stack);
+	else if (strcmp(n->kind, "wire") == 0 && n->n_ifs && n->ifs[0].wire)
+		fprintf(f, "\\n%s", n->ifs[0].wire);
 	fprintf(f, "%s\"];\n", alive(l, n) ? "" : "\\ndead");
 }
 
@@ -86,11 +89,11 @@ static void draw_link(FILE *f, const struct link *k)
 		color = "#cc0000";
 	bytes_text(rx, sizeof rx, s.rx_bytes);
 	bytes_text(tx, sizeof tx, s.tx_bytes);
-	fprintf(f, "  \"net %s\" -- \"%s\" [color=\"%s\", label=\"%.*s\\nin %s out %s", k->ifc->network, k->node->name, color,
-		(int)strcspn(k->ifc->address, "/"), k->ifc->address, rx, tx);
+	fprintf(f, "  \"net %s\" -- \"%s\" [color=\"%s\", label=\"%.*s%sin %s out %s", k->ifc->network, k->node->name, color,
+		(int)strcspn(k->ifc->address, "/"), k->ifc->address, k->ifc->address[0] ? "\\n" : "", rx, tx);
 	if (!s.up)
 		fputs("\\ndown", f);
-	if (k->ifc->wire)
+	if (k->ifc->wire && strcmp(k->node->kind, "wire") != 0)
 		fprintf(f, "\\n%s\", style=dashed];\n", k->ifc->wire[0] ? k->ifc->wire : "wire");
 	else
 		fputs("\"];\n", f);

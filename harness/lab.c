@@ -407,8 +407,8 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 		const struct topo_if *f = &n->ifs[j];
 
 		out->ifs[j].network = t->nets[f->net].name;
-		out->ifs[j].wire = f->wire;
-		out->ifs[j].address = keep(l, "%s/%u", topo_addr_text(f->addr, text), topo_plen(&t->nets[f->net]));
+		out->ifs[j].wire = n->wire ? n->wire : f->wire;
+		out->ifs[j].address = topo_joins(n) ? "" : keep(l, "%s/%u", topo_addr_text(f->addr, text), topo_plen(&t->nets[f->net]));
 		out->ifs[j].address6 = npp_addr_is_any(&f->addr6) ? "" :
 			keep(l, "%s/%u", npp_addr_format(&f->addr6, text), t->nets[f->net].subnet6.len);
 		out->ifs[j].mac = keep(l, "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
@@ -423,7 +423,7 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 static void plan(struct lab *l, const struct topo *t, const char *file)
 {
 	char text[NPP_ADDR_STRLEN], who[LAB_MAKER_CAP];
-	uint32_t i, j, n_procs = t->n_nodes;
+	uint32_t i, j, n_procs = t->n_nodes;	/* an nppd, npp-wire or bird each */
 
 	l->version = LAB_STATE_VERSION;
 	l->conf = t->conf;
@@ -446,7 +446,7 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 	for (i = 0; i < t->n_nodes; i++)
 		plan_node(l, t, &t->nodes[i], &l->nodes[i]);
 	for (i = 0; i < t->n_nodes; i++)
-		for (j = 0; j < t->nodes[i].n_ifs; j++)
+		for (j = 0; j < t->nodes[i].n_ifs; j++)	/* and wires of links */
 			n_procs += t->nodes[i].ifs[j].wire != NULL;
 	l->procs = keep_array(l, n_procs, sizeof *l->procs);
 }

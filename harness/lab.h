@@ -28,7 +28,8 @@
 #define LAB_DIR_CAP 160
 #define LAB_PATH_CAP 256
 #define LAB_MAKER_CAP 64
-#define LAB_MAX_PROCS (TOPO_MAX_NODES * 2 + 1)
+#define LAB_WIRE_CAP 48
+#define LAB_MAX_PROCS (TOPO_MAX_NODES * (TOPO_MAX_IFS + 2))
 
 struct lab_net { const char *name, *subnet, *ns; };
 struct lab_if { const char *network, *address, *address6 /* "": none */, *mac, *wire; /* NULL: it has no npp-wire */ };
@@ -41,7 +42,7 @@ struct lab_node {
 	uint32_t n_npps;
 	uint32_t iops;
 };
-struct lab_proc {	/* an nppd, or npp-wire as "wire.NODE.NETWORK" */
+struct lab_proc {	/* nppd: by its node's name; npp-wire: wire_name(); bird.NODE */
 	const char *node;
 	uint32_t pid;
 	uint64_t start;	/* field 22 of /proc/PID/stat */
@@ -95,7 +96,9 @@ int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e);
 /* The same for what breaks things: the only one only if it was made by whom we work for now. */
 int lab_pick_own(const char *name, char *out, size_t cap, struct npp_err *e);
 struct lab_node *lab_find_node(struct lab *l, const char *name);
-struct lab_proc *lab_find_proc(struct lab *l, const char *node);
+struct lab_proc *lab_find_proc(const struct lab *l, const char *name);
+/* The process that N stands or falls with: its nppd, npp-wire or bird; NULL: it has none. */
+struct lab_proc *lab_node_proc(const struct lab *l, const struct lab_node *n);
 
 /* proc.c */
 static inline bool proc_alive(const struct lab_proc *p)
@@ -127,11 +130,18 @@ int lab_exec(const char *lab, const char *node, char *const argv[]);
 int lab_status(const char *name, bool json);
 int lab_print_list(bool json);
 
-/* wires.c: npp-wire of link J of node I: made with both ends, ready. */
+/* wires.c: npp-wire of link J of node I, or of node I itself: made with both ends, ready. */
 int wire_start(struct lab *l, const struct topo *t, uint32_t i, uint32_t j, struct npp_err *e);
-/* Sends REQUEST to the wire; the answer (malloc'ed) in *ANSWER. 0 or -errno. */
-int wire_ask(const struct lab *l, const char *node, const char *net, const char *request, char **answer,
+/* The name of its process: wire.NODE.NETWORK; of a node that is a wire wire.NODE. */
+char *wire_name(const struct lab_node *n, const char *net, char name[LAB_WIRE_CAP]);
+/* Sends REQUEST to the wire of N's link on NET; the answer (malloc'ed) in *ANSWER. 0 or -errno. */
+int wire_ask(const struct lab *l, const struct lab_node *n, const char *net, const char *request, char **answer,
 	     struct npp_err *e);
+
+/* bird.c: bird(8) of node I, and until it has the routes. */
+int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *e);
+int bird_wait(const struct lab *l, const struct topo *t, uint32_t i, struct nl_ns *nl, const volatile int *stop,
+	      struct npp_err *e);
 
 /* program.c: what stands in `start` of node I, one after the other, each until it is ready. */
 int programs_start(struct lab *l, const struct topo *t, uint32_t i, const volatile int *stop, struct npp_err *e);

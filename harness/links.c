@@ -47,7 +47,7 @@ int link_find(struct lab *l, const char *text, struct link *k, struct npp_err *e
 			of_node++;
 		}
 	}
-	if (of_node > 1)
+	if (of_node > 1 && strcmp(k->node->kind, "wire") != 0)	/* its links are two ends of one thing */
 		return npp_err_set(e, -ENOTUNIQ, "'%s' has several links: say %s.NETWORK", text, text);
 	return of_node ? 0 : npp_err_set(e, -ENOENT, "lab '%s' has no link '%s' (NODE.NETWORK; see 'npp-lab links')",
 					 l->name, text);
@@ -131,7 +131,7 @@ int lab_links(const char *lab, bool json)
 		if (link_state(&k, &s, &e) < 0)
 			memset(&s, 0, sizeof s);	/* its nppd is dead: shown as down */
 		if (json && k.ifc->wire)
-			wire_ask(&l, k.node->name, k.ifc->network, "get", &wire, &e);
+			wire_ask(&l, k.node, k.ifc->network, "get", &wire, &e);
 		if (json) {
 			fputs(n ? ",\n " : "\n ", stdout);
 			print_json(&k, &s, wire && *wire == '{' ? wire : "null");
@@ -160,7 +160,7 @@ int impair(struct lab *l, const char *link, const char *request, char **answer, 
 		return r;
 	if (!k.ifc->wire)
 		return npp_err_set(e, -EOPNOTSUPP, "link '%s' has no wire: give it 'wire: yes' in the topology", link);
-	return wire_ask(l, k.node->name, k.ifc->network, request, answer, e);
+	return wire_ask(l, k.node, k.ifc->network, request, answer, e);
 }
 
 static int build_request(char *text, size_t cap, char *const words[], struct npp_err *e)

@@ -332,6 +332,17 @@ int nl_add_route(struct nl_ns *n, const union npp_addr *to, unsigned plen, const
 	return r;
 }
 
+bool nl_has_route(struct nl_ns *n, const union npp_addr *addr)
+{
+	struct nl_addr *a = build_addr(addr, 128);
+	struct rtnl_route *rt = NULL;
+	bool found = a && rtnl_route_lookup(n->sk, a, &rt) == 0 && rt && rtnl_route_get_type(rt) != RTN_UNREACHABLE;
+
+	rtnl_route_put(rt);
+	nl_addr_put(a);
+	return found;
+}
+
 int nl_carrier(struct nl_ns *n, const char *ifname)
 {
 	struct rtnl_link *l = NULL;

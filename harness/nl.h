@@ -44,6 +44,8 @@ int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e);
 int nl_add_addr(struct nl_ns *n, const char *ifname, const union npp_addr *addr, unsigned plen, struct npp_err *e);
 int nl_add_route(struct nl_ns *n, const union npp_addr *to, unsigned plen, const union npp_addr *via,
 		 struct npp_err *e);
+/* Does the namespace know a way to ADDR? */
+bool nl_has_route(struct nl_ns *n, const union npp_addr *addr);
 /* 1 the link has its carrier, 0 not (yet), -errno. */
 int nl_carrier(struct nl_ns *n, const char *ifname);
 

@@ -3,7 +3,7 @@
  *
  * KIND.NODE.WHAT, where WHAT is nppd, dispatch, ismN or osm for processes of npp, or the
  * name of a program: of its executable, or as it stands in `start`. KIND.NODE alone is
- * everything on the node. wire.NODE.NETWORK is an npp-wire.
+ * everything on the node. wire.NODE.NETWORK is the npp-wire of a link, wire.NODE a node that is one.
  */
 #include "config.h"
 

@@ -13,13 +13,13 @@
 /* "up", or what is wrong with it. */
 static const char *node_state(struct lab *l, const struct lab_node *n)
 {
-	const struct lab_proc *p = lab_find_proc(l, n->name);
+	const struct lab_proc *p = lab_node_proc(l, n);
 
 	if (!ns_inode(n->ns))
 		return "missing";
-	if (strcmp(n->stack, "npp") != 0)
-		return "up";
-	return p && proc_alive(p) ? "up" : "dead";
+	if (!p)
+		return strcmp(n->stack, "npp") != 0 ? "up" : "dead";
+	return proc_alive(p) ? "up" : "dead";
 }
 
 /* What lab.json says last, unless nobody is at work on it any more. */
@@ -114,8 +114,8 @@ static const char *describe(const struct lab_node *n, char *buf, size_t cap)
 	for (j = 0; j < n->n_npps && len < cap; j++)
 		len += (size_t)snprintf(buf + len, cap - len, "%s%s", j ? ", " : "on ", n->npps[j]);
 	for (j = 0; j < n->n_ifs && len < cap; j++)
-		len += (size_t)snprintf(buf + len, cap - len, "%s%s %s%s%s", j ? ", " : "", n->ifs[j].network,
-					n->ifs[j].address, n->ifs[j].address6 && n->ifs[j].address6[0] ? " " : "",
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s%s%s%s%s", j ? ", " : "", n->ifs[j].network,
+					n->ifs[j].address[0] ? " " : "", n->ifs[j].address, n->ifs[j].address6 && n->ifs[j].address6[0] ? " " : "",
 					n->ifs[j].address6 ? n->ifs[j].address6 : "");
 	if (n->iops && len < cap)
 		snprintf(buf + len, cap - len, "   %u IOP%s%s", n->iops, n->iops == 1 ? "" : "s",

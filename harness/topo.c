@@ -21,7 +21,8 @@
 
 static const struct npp_conf_enum kinds[] = {
 	{ "host", TOPO_HOST }, { "npp", TOPO_NPP }, { "client", TOPO_CLIENT },
-	{ "router", TOPO_ROUTER }, { "firewall", TOPO_FIREWALL }, { NULL, 0 }
+	{ "router", TOPO_ROUTER }, { "firewall", TOPO_FIREWALL }, { "switch", TOPO_SWITCH }, { "wire", TOPO_WIRE },
+	{ NULL, 0 }
 };
 static const struct npp_conf_enum stacks[] = {
 	{ "kernel", TOPO_STACK_KERNEL }, { "npp", TOPO_STACK_NPP }, { NULL, 0 }
@@ -30,14 +31,20 @@ static const struct npp_conf_enum engines[] = {
 	{ "process", TOPO_ENGINE_PROCESS }, { "kernel", TOPO_ENGINE_KERNEL }, { NULL, 0 }
 };
 
+static const struct npp_conf_enum routings[] = {
+	{ "static", TOPO_ROUTING_STATIC }, { "bird", TOPO_ROUTING_BIRD }, { NULL, 0 }
+};
+static const struct npp_conf_enum protocols[] = {
+	{ "ospf", TOPO_PROTOCOL_OSPF }, { "rip", TOPO_PROTOCOL_RIP }, { NULL, 0 }
+};
 static const struct npp_conf_enum policies[] = {
-	{ "weight", TOPO_POLICY_WEIGHT }, { "standby", TOPO_POLICY_STANDBY }, { NULL, 0 }
+	{ "weight", TOPO_POLICY_WEIGHT }, { "standby", TOPO_POLICY_STANDBY }, { "load", TOPO_POLICY_LOAD }, { NULL, 0 }
 };
 
 static const struct npp_conf_field net_fields[] = {
 	{ .type = NPP_CONF_KEYNAME, .off = offsetof(struct topo_net, name) },
 	{ .type = NPP_CONF_SELF, .off = offsetof(struct topo_net, at) },
-	{ "subnet", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet), .flags = NPP_CONF_REQUIRED },
+	{ "subnet", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet), .flags = 0 },
 	{ "subnet6", NPP_CONF_PREFIX, offsetof(struct topo_net, subnet6), .flags = 0 },
 	{ "mtu", NPP_CONF_U32, offsetof(struct topo_net, mtu), .min = 576, .max = 9216, .dflt = "1500" },
 	{ .type = NPP_CONF_END }
@@ -97,7 +104,10 @@ static const struct npp_conf_field node_fields[] = {
 	{ "options", NPP_CONF_NODE, offsetof(struct topo_node, options_at), .flags = 0 },
 	{ "routes", NPP_CONF_LIST, offsetof(struct topo_node, given), .max = 64,
 	  .count_off = offsetof(struct topo_node, n_given), .item = &route_item },
+	{ "routing", NPP_CONF_ENUM, offsetof(struct topo_node, routing), .enums = routings, .dflt = "static" },
+	{ "protocol", NPP_CONF_ENUM, offsetof(struct topo_node, protocol), .enums = protocols, .dflt = "ospf" },
 	{ "rules", NPP_CONF_STR, offsetof(struct topo_node, rules), .max = 65536 },
+	{ "wire", NPP_CONF_NODE, offsetof(struct topo_node, wire_at), .flags = 0 },
 	{ "start", NPP_CONF_LIST, offsetof(struct topo_node, starts), .max = TOPO_MAX_STARTS,
 	  .count_off = offsetof(struct topo_node, n_starts), .item = &start_item },
 	{ .type = NPP_CONF_END }
@@ -122,7 +132,7 @@ const char *topo_engine_name(uint32_t engine)
 
 const char *topo_policy_name(uint32_t policy)
 {
-	return policy <= TOPO_POLICY_STANDBY ? policies[policy].name : "?";
+	return policy <= TOPO_POLICY_LOAD ? policies[policy].name : "?";
 }
 
 const char *topo_kind_name(uint32_t kind)
@@ -158,7 +168,7 @@ static void check_net6(struct topo *t, struct topo_net *n)
 	uint32_t i = (uint32_t)(n - t->nets) + 1;
 
 	if (!topo_has_ip6(n)) {
-		if (t->ipv6)
+		if (t->ipv6 && n->mask)
 			n->subnet6 = (struct npp_conf_prefix){ .len = 64, .addr.b = { 0xfd, [6] = (uint8_t)(i >> 8),
 									     [7] = (uint8_t)i } };
 		return;
@@ -181,6 +191,11 @@ static void check_net(struct topo *t, struct topo_net *n)
 	char text[NPP_ADDR_STRLEN];
 
 	check_name(t, n->at, n->name, "network");
+	if (!npp_conf_get(n->at, "subnet")) {	/* that of another one: topo_join.c */
+		if (topo_has_ip6(n))
+			npp_conf_error_key(t->conf, n->at, "subnet6", "stands beside an IPv4 'subnet'");
+		return;
+	}
 	if (!npp_addr_is_v4(&n->subnet.addr)) {
 		npp_conf_error_key(t->conf, n->at, "subnet", "is IPv6: that is key 'subnet6', beside an IPv4 subnet");
 		return;
@@ -273,7 +288,7 @@ static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_co
 		return;
 	}
 	if (c.wire)
-		topo_load_wire(t, f, c.wire);
+		f->wire = topo_load_wire(t, c.wire);
 	if (!npp_addr_is_any(&c.address)) {
 		if (!npp_addr_is_v4(&c.address))
 			npp_conf_error(t->conf, v, "is no IPv4 address: for IPv6 give {address6: ...}");
@@ -403,6 +418,12 @@ static void check_kind(struct topo *t, struct topo_node *n)
 		refuse_key(t, n, "options", "only an NPP or a host with 'stack: npp' has options");
 	if (n->kind != TOPO_FIREWALL)
 		refuse_key(t, n, "rules", "only a firewall has rules");
+	if (!topo_forwards(n))
+		refuse_key(t, n, "routing", "only routers and firewalls have routing");
+	if (n->routing != TOPO_ROUTING_BIRD)
+		refuse_key(t, n, "protocol", "belongs to 'routing: bird'");
+	if (n->kind != TOPO_WIRE)
+		refuse_key(t, n, "wire", "only a wire has settings; a link's stand in 'networks': {lan: {wire: ...}}");
 	if (n->kind == TOPO_NPP)
 		refuse_key(t, n, "start", "programs run on hosts, not on NPPs");
 	check_starts(t, n);
@@ -495,6 +516,8 @@ static void check_nodes(struct topo *t)
 		if (!n->stack)
 			n->stack = TOPO_STACK_KERNEL;
 		load_ifs(t, n);
+		if (n->kind == TOPO_WIRE)
+			n->wire = n->wire_at ? topo_load_wire(t, n->wire_at) : "";
 	}
 	for (i = 0; i < t->n_nodes; i++) {
 		n = &t->nodes[i];
@@ -569,6 +592,7 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	choose_lab_name(t, file, name);
 	check_nets(t);
 	check_nodes(t);
+	topo_join(t);
 	topo_derive_addresses(t);
 	if (npp_conf_error_count(c) == 0)
 		topo_derive_routes(t);

@@ -23,7 +23,7 @@
 #define TOPO_MAX_NPPS 4		/* NPPs of one host */
 #define TOPO_MAX_STARTS 32	/* programs to start on one node */
 
-enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER, TOPO_FIREWALL };
+enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER, TOPO_FIREWALL, TOPO_SWITCH, TOPO_WIRE };
 enum topo_stack { TOPO_STACK_KERNEL = 1, TOPO_STACK_NPP };
 
 struct topo_net {
@@ -33,6 +33,7 @@ struct topo_net {
 	const struct npp_conf_node *at;
 	/* derived */
 	uint32_t base, mask;	/* IPv4, host order */
+	uint32_t seg;	/* the network whose subnet it has: its own index, unless switches and wires join it */
 };
 
 struct topo_if {
@@ -47,7 +48,10 @@ struct topo_if {
 
 enum { TOPO_ENGINE_PROCESS, TOPO_ENGINE_KERNEL };	/* of an NPP, as in nppd.conf(5) */
 
-enum { TOPO_POLICY_WEIGHT, TOPO_POLICY_STANDBY };	/* of an NPP with several hosts */
+enum { TOPO_ROUTING_STATIC, TOPO_ROUTING_BIRD };	/* of a router: whose its routes are */
+enum { TOPO_PROTOCOL_OSPF, TOPO_PROTOCOL_RIP };	/* that BIRD speaks */
+
+enum { TOPO_POLICY_WEIGHT, TOPO_POLICY_STANDBY, TOPO_POLICY_LOAD };	/* of an NPP with several hosts */
 
 struct topo_route {
 	struct npp_conf_prefix to;
@@ -71,12 +75,15 @@ struct topo_node {
 	const char **npp_names;
 	uint32_t n_npp_names;
 	uint32_t iops, engine;
+	uint32_t routing, protocol;
 	uint64_t memory;
 	union npp_addr gateway, gateway6; /* all zero: none */
 	const struct npp_conf_node *networks_at, *options_at;
 	struct topo_route *given;
 	uint32_t n_given;
 	const char *rules;		/* firewall: for nft -f */
+	const struct npp_conf_node *wire_at;	/* wire: its settings */
+	const char *wire;		/* the same, as words; NULL: it is no wire */
 	struct topo_start *starts;
 	uint32_t n_starts;
 	/* derived */
@@ -114,8 +121,10 @@ const char *topo_error(const struct topo *t, unsigned i);
 /* topo_derive.c: addresses, MACs, routes; errors into t->conf. */
 void topo_derive_addresses(struct topo *t);
 void topo_derive_routes(struct topo *t);
-/* topo_wire.c: value V of the key `wire` of link F. */
-void topo_load_wire(struct topo *t, struct topo_if *f, const struct npp_conf_node *v);
+/* topo_wire.c: value V of a key `wire`, as the words of npp-wire's command line; NULL: there shall be none. */
+const char *topo_load_wire(struct topo *t, const struct npp_conf_node *v);
+/* topo_join.c: networks that switches and wires join have one subnet. */
+void topo_join(struct topo *t);
 /* topo_set.c: one override; 0 or -EINVAL (message in the conf). */
 int topo_set(struct topo *t, const char *assignment);
 
@@ -131,11 +140,16 @@ static inline bool topo_forwards(const struct topo_node *n)
 {
 	return n->kind == TOPO_ROUTER || n->kind == TOPO_FIREWALL;
 }
+/* The node joins networks, and has no addresses on them. */
+static inline bool topo_joins(const struct topo_node *n)
+{
+	return n->kind == TOPO_SWITCH || n->kind == TOPO_WIRE;
+}
 /* The node is a namespace of its own with links of the kernel (all but NPPs and the hosts
  * that they serve). */
 static inline bool topo_is_kernel_node(const struct topo_node *n)
 {
-	return n->kind == TOPO_CLIENT || n->kind == TOPO_ROUTER || n->kind == TOPO_FIREWALL ||
+	return n->kind == TOPO_CLIENT || topo_forwards(n) || topo_joins(n) ||
 	       (n->kind == TOPO_HOST && n->stack == TOPO_STACK_KERNEL);
 }
 static inline bool topo_has_ip6(const struct topo_net *n)

@@ -14,6 +14,11 @@
 
 #include "harness/topo.h"
 
+static bool same_seg(const struct topo *t, uint32_t a, uint32_t b)
+{
+	return t->nets[a].seg == t->nets[b].seg;
+}
+
 static bool addr_in(const struct topo_net *n, uint32_t addr)
 {
 	return (addr & n->mask) == n->base;
@@ -34,7 +39,7 @@ static const struct topo_node *addr_owner(const struct topo *t, uint32_t net, ui
 		for (j = 0; j < t->nodes[i].n_ifs; j++) {
 			const struct topo_if *f = &t->nodes[i].ifs[j];
 
-			if (f != except && f->net == net && f->addr == addr)
+			if (f != except && f->addr == addr && same_seg(t, f->net, net))
 				return &t->nodes[i];
 		}
 	return NULL;
@@ -95,7 +100,7 @@ static void give_address6(struct topo *t, struct topo_if *f)
 
 static void check_mac(struct topo *t, const struct topo_node *node, struct topo_if *f)
 {
-	uint32_t be = htonl(f->addr), i, j;
+	uint32_t be = htonl(topo_joins(node) ? 0xfffffc00 | (uint32_t)(node - t->nodes) : f->addr), i, j;
 
 	if (!f->mac_given) {
 		f->mac[0] = 0x02;
@@ -107,7 +112,7 @@ static void check_mac(struct topo *t, const struct topo_node *node, struct topo_
 			const struct topo_if *o = &t->nodes[i].ifs[j];
 
 			/* The same address was reported already: the same derived MAC is no news. */
-			if (o != f && &t->nodes[i] != node && o->net == f->net && memcmp(o->mac, f->mac, 6) == 0 &&
+			if (o != f && &t->nodes[i] != node && same_seg(t, o->net, f->net) && memcmp(o->mac, f->mac, 6) == 0 &&
 			    (f->mac_given || o->addr != f->addr))
 				npp_conf_error(t->conf, f->at, "node '%s' has this MAC already",
 					       t->nodes[i].name);
@@ -158,7 +163,7 @@ void topo_derive_addresses(struct topo *t)
 	for (round = 0; round < 2; round++)	/* routers first */
 		for (i = 0; i < t->n_nodes; i++) {
 			n = &t->nodes[i];
-			if (topo_forwards(n) != (round == 0))
+			if (topo_forwards(n) != (round == 0) || topo_joins(n))
 				continue;
 			for (j = 0; j < n->n_ifs; j++)
 				if (!n->ifs[j].addr)
@@ -167,7 +172,8 @@ void topo_derive_addresses(struct topo *t)
 	for (i = 0; i < t->n_nodes; i++) {
 		n = &t->nodes[i];
 		for (j = 0; j < n->n_ifs; j++) {
-			give_address6(t, &n->ifs[j]);
+			if (!topo_joins(n))
+				give_address6(t, &n->ifs[j]);
 			check_mac(t, n, &n->ifs[j]);
 		}
 		if (!npp_addr_is_any(&n->gateway6))
@@ -189,19 +195,19 @@ static union npp_addr hop6(const struct topo *t, const struct topo_node *n, uint
 			for (j = 0; j < t->nodes[i].n_ifs; j++) {
 				const struct topo_if *f = &t->nodes[i].ifs[j];
 
-				if (f->net == n->ifs[k].net && f->addr == hop)
+				if (f->addr == hop && same_seg(t, f->net, n->ifs[k].net))
 					return f->addr6;
 			}
 	return (union npp_addr){ .q = { 0, 0 } };
 }
 
-/* Address of ROUTER on NET; 0: it is not there. */
-static uint32_t router_on(const struct topo_node *router, uint32_t net)
+/* Address of ROUTER on NET, or what that is joined with; 0: it is not there. */
+static uint32_t router_on(const struct topo *t, const struct topo_node *router, uint32_t net)
 {
 	uint32_t j;
 
 	for (j = 0; j < router->n_ifs; j++)
-		if (router->ifs[j].net == net)
+		if (same_seg(t, router->ifs[j].net, net))
 			return router->ifs[j].addr;
 	return 0;
 }
@@ -214,13 +220,13 @@ static void default_gateway(struct topo *t, struct topo_node *n)
 		return;
 	for (j = 0; j < n->n_ifs; j++)
 		for (i = 0; i < t->n_nodes; i++)
-			if (topo_forwards(&t->nodes[i]) && (a = router_on(&t->nodes[i], n->ifs[j].net))) {
+			if (topo_forwards(&t->nodes[i]) && (a = router_on(t, &t->nodes[i], n->ifs[j].net))) {
 				n->gateway = npp_addr_v4(htonl(a));
 				return;
 			}
 }
 
-/* Breadth first from N's networks: HOP[net] becomes the address of the first router on
+/* Breadth first from N's networks, by their segments: HOP[net] becomes the address of the first router on
  * the way to that network; 0: N is on it, or there is no way. */
 static void first_hops(const struct topo *t, const struct topo_node *n, uint32_t *hop)
 {
@@ -229,18 +235,20 @@ static void first_hops(const struct topo *t, const struct topo_node *n, uint32_t
 
 	memset(hop, 0, TOPO_MAX_NETS * sizeof *hop);
 	for (j = 0; j < n->n_ifs; j++) {
-		seen[n->ifs[j].net] = true;
-		queue[tail++] = n->ifs[j].net;
+		at = t->nets[n->ifs[j].net].seg;
+		if (!seen[at])
+			queue[tail++] = at;
+		seen[at] = true;
 	}
 	while (head < tail) {
 		at = queue[head++];
 		for (i = 0; i < t->n_nodes; i++) {
 			const struct topo_node *r = &t->nodes[i];
 
-			if (r == n || !topo_forwards(r) || !(a = router_on(r, at)))
+			if (r == n || !topo_forwards(r) || !(a = router_on(t, r, at)))
 				continue;
 			for (j = 0; j < r->n_ifs; j++) {
-				uint32_t next = r->ifs[j].net;
+				uint32_t next = t->nets[r->ifs[j].net].seg;
 
 				if (seen[next])
 					continue;
@@ -288,11 +296,14 @@ static void node_routes(struct topo *t, struct topo_node *n)
 		return;
 	}
 	first_hops(t, n, hop);
+	if (n->routing == TOPO_ROUTING_BIRD)	/* it finds out */
+		memset(hop, 0, sizeof hop);
 	gw = has_gateway(n) ? ntohl(npp_addr_get_v4(&n->gateway)) : 0;
 	if (gw && npp_addr_is_any(&n->gateway6))
 		n->gateway6 = hop6(t, n, gw);
 	for (i = 0; i < t->n_nets; i++)
-		route6(t, n, &t->nets[i], hop[i]);
+		if (t->nets[i].seg == i)
+			route6(t, n, &t->nets[i], hop[i]);
 	for (i = 0; i < t->n_nets; i++) {
 		if (!hop[i] || hop[i] == gw || given_to(n, &t->nets[i]))
 			continue;
@@ -308,7 +319,7 @@ void topo_derive_routes(struct topo *t)
 	uint32_t i;
 
 	for (i = 0; i < t->n_nodes; i++) {
-		if (!t->nodes[i].n_ifs)
+		if (!t->nodes[i].n_ifs || topo_joins(&t->nodes[i]))
 			continue;
 		default_gateway(t, &t->nodes[i]);
 		node_routes(t, &t->nodes[i]);

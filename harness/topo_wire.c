@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * topo_wire.c - the key `wire` of a node's link
+ * topo_wire.c - the key `wire`: of a node's link, or of a node that is a wire
  *
- * A map of settings (npp-wire(1)), of which `up` (from the node) and `down` (to the node)
- * may be maps of their own; `yes` or nothing: a wire that does nothing yet. It is kept as
+ * A map of settings (npp-wire(1)), of which `up` (from the node; of a wire: from its
+ * first network) and `down` (the other way) may be maps of their own; `yes` or nothing: a wire that does nothing yet. It is kept as
  * the words of npp-wire's command line, each checked here.
  */
 #include "config.h"
@@ -48,23 +48,24 @@ static void add_direction(struct topo *t, struct wire_conf *c, const char *prefi
 		add_setting(t, c, prefix, k, w);
 }
 
-void topo_load_wire(struct topo *t, struct topo_if *f, const struct npp_conf_node *v)
+const char *topo_load_wire(struct topo *t, const struct npp_conf_node *v)
 {
 	struct wire_conf c[WIRE_DIRS];
 	struct words w = { .len = 0 };
 	const struct npp_conf_node *k;
+	const char *words;
 	bool on = true;
 
 	if (v->kind == NPP_CONF_SCALAR && !npp_conf_is_null(v) && npp_conf_parse_bool(v->text, &on) < 0) {
 		npp_conf_error(t->conf, v, "expected a map of settings (delay: 40ms), yes or no");
-		return;
+		return NULL;
 	}
 	if (v->kind == NPP_CONF_LIST_NODE) {
 		npp_conf_error(t->conf, v, "expected a map of settings");
-		return;
+		return NULL;
 	}
 	if (!on)
-		return;
+		return NULL;
 	wire_conf_init(c);
 	for (k = v->kind == NPP_CONF_MAP_NODE ? v->first : NULL; k; k = k->next) {
 		if (strcmp(k->key, "up") == 0)
@@ -76,7 +77,8 @@ void topo_load_wire(struct topo *t, struct topo_if *f, const struct npp_conf_nod
 	}
 	if (w.len >= sizeof w.text)
 		npp_conf_error(t->conf, v, "too many settings");
-	f->wire = npp_conf_strdup(t->conf, w.text);
-	if (!f->wire)
+	words = npp_conf_strdup(t->conf, w.text);
+	if (!words)
 		npp_conf_error(t->conf, v, "out of memory");
+	return words;
 }

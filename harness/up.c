@@ -155,10 +155,36 @@ static bool has_ip6(const struct topo *t, const struct topo_node *n)
 {
 	uint32_t j;
 
-	for (j = 0; topo_is_kernel_node(n) && j < n->n_ifs; j++)
+	for (j = 0; topo_is_kernel_node(n) && !topo_joins(n) && j < n->n_ifs; j++)
 		if (topo_has_ip6(&t->nets[n->ifs[j].net]))
 			return true;
 	return false;
+}
+
+/* A switch is a bridge whose ports lead to those of its networks; a wire is a process. */
+static int make_joiner(struct up *u, uint32_t i, struct npp_err *e)
+{
+	const struct topo_node *n = &u->topo.nodes[i];
+	uint8_t mac[6] = { 0x02, 0xff, 0xff, 0xff, 0xfb, (uint8_t)i };
+	uint32_t j;
+	int r = step(u, topo_kind_name(n->kind), n->name, e);
+
+	if (r == 0 && n->kind == TOPO_WIRE)
+		return wire_start(&u->lab, &u->topo, i, 0, e);
+	if (r == 0)
+		r = nl_add_bridge(&u->nodes[i], n->name, mac, u->topo.nets[n->ifs[0].net].mtu, e);
+	for (j = 0; r == 0 && j < n->n_ifs; j++) {
+		const struct topo_if *f = &n->ifs[j];
+		const struct topo_net *net = &u->topo.nets[f->net];
+
+		if (f->wire)
+			r = wire_start(&u->lab, &u->topo, i, j, e);
+		else
+			r = nl_add_veth(&u->nodes[i], net->name, f->mac, net->mtu, &u->nets[f->net], n->name, net->name, e);
+		if (r == 0 && !f->wire)
+			r = nl_setup_link(&u->nodes[i], net->name, NULL, 0, n->name, e);
+	}
+	return r;
 }
 
 static int make_node(struct up *u, uint32_t i, struct npp_err *e)
@@ -167,6 +193,8 @@ static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 	uint32_t j;
 	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, topo_forwards(n), has_ip6(&u->topo, n), e);
 
+	if (r == 0 && topo_joins(n))
+		return make_joiner(u, i, e);
 	if (r == 0 && n->kind == TOPO_NPP && n->ifs[0].wire)
 		r = wire_npp(u, i, e);
 	if (r < 0 || !topo_is_kernel_node(n))
@@ -175,7 +203,12 @@ static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 		r = make_if(u, i, &n->ifs[j], e);
 	if (r == 0)
 		r = make_routes(u, i, e);
-	return r == 0 && n->rules ? nft_apply(u->lab.nodes[i].ns, n->name, n->rules, e) : r;
+	if (r == 0 && n->rules)
+		r = nft_apply(u->lab.nodes[i].ns, n->name, n->rules, e);
+	if (r < 0 || n->routing != TOPO_ROUTING_BIRD)
+		return r;
+	r = step(u, "bird", n->name, e);
+	return r < 0 ? r : bird_start(&u->lab, &u->topo, i, e);
 }
 
 /* ---- names ------------------------------------------------------------------------------ */
@@ -206,7 +239,7 @@ static void hosts_text(const struct topo *t, FILE *f)
 	for (i = 0; i < t->n_nodes; i++) {
 		const struct topo_node *n = &t->nodes[i];
 
-		for (j = 0; j < n->n_ifs; j++)
+		for (j = 0; j < n->n_ifs && !topo_joins(n); j++)
 			hosts_line(f, &n->ifs[j], n->name, t->nets[n->ifs[j].net].name);
 		for (k = 0; k < n->n_npps; k++) {
 			const struct topo_node *p = &t->nodes[n->npps[k]];
@@ -273,7 +306,7 @@ static int wait_carriers(struct up *u, bool kernel, struct npp_err *e)
 			r = wait_carrier(&u->nets[n->ifs[j].net], n->name, end, e);
 			if (r == 0 && !kernel && n->ifs[j].wire)
 				r = wait_carrier(&u->nodes[i], n->name, end, e);
-			if (r == 0 && kernel)
+			if (r == 0 && kernel && n->kind != TOPO_WIRE)
 				r = wait_carrier(&u->nodes[i], u->topo.nets[n->ifs[j].net].name, end, e);
 		}
 	}
@@ -405,6 +438,9 @@ static int make_all(struct up *u, struct npp_err *e)
 		r = start_nppds(u, e);
 	if (r == 0)
 		r = wait_carriers(u, false, e);
+	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
+		if (u->topo.nodes[i].routing == TOPO_ROUTING_BIRD)
+			r = bird_wait(&u->lab, &u->topo, i, &u->nodes[i], &interrupted, e);
 	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
 		if (u->topo.nodes[i].n_starts && (r = step(u, "programs", u->topo.nodes[i].name, e)) == 0)
 			r = programs_start(&u->lab, &u->topo, i, &interrupted, e);

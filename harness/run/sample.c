@@ -94,16 +94,16 @@ static void sample_wire(FILE *f, double t, const struct lab *l, const struct lin
 {
 	static const char *const keys[] = { "lost", "burst_lost", "queue_full", "too_big", "blackout", "no_memory" };
 	struct npp_conf *conf = NULL;
-	char *answer = NULL, path[64];
+	char *answer = NULL, path[64], name[LAB_WIRE_CAP];
 	uint64_t drops = 0;
 
-	if (wire_ask(l, k->node->name, k->ifc->network, "get", &answer, NULL) == 0 &&
+	if (wire_ask(l, k->node, k->ifc->network, "get", &answer, NULL) == 0 &&
 	    npp_conf_load_text(&conf, "wire", answer, strlen(answer)) == 0) {
 		for (unsigned i = 0; i < 2 * sizeof keys / sizeof *keys; i++) {
 			snprintf(path, sizeof path, "%s.counters.%s", i & 1 ? "up" : "down", keys[i / 2]);
 			drops += number(npp_conf_find(conf, path));
 		}
-		fprintf(f, "%.3f wire %s.%s %llu\n", t, k->node->name, k->ifc->network, (unsigned long long)drops);
+		fprintf(f, "%.3f wire %s %llu\n", t, wire_name(k->node, k->ifc->network, name) + 5, (unsigned long long)drops);
 	}
 	npp_conf_free(conf);
 	free(answer);
@@ -132,7 +132,7 @@ _Noreturn void sample_loop(struct lab *l, const char *file, uint64_t start_ns)
 			sample_npp(f, t, l->nodes[i].name, text, n);
 		}
 		for (uint32_t i = 0; link_at(l, i, &k); i++)
-			if (k.ifc->wire)
+			if (k.ifc->wire && (strcmp(k.node->kind, "wire") != 0 || k.ifc == k.node->ifs))
 				sample_wire(f, t, l, &k);
 		fflush(f);
 		pause_ms(EVERY_MS);

@@ -136,6 +136,23 @@ nodes:
   w: {kind: host, stack: npp, npps: [acc]}
 Y
 
+check 'switches in a circle' 't.yaml:7: .*nodes.t.networks.b.*frames would go in circles' <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+  b: {}
+nodes:
+  c: {kind: client, networks: [a]}
+  s: {kind: switch, networks: [a, b]}
+  t: {kind: switch, networks: {a: , b: }}
+Y
+check 'a network without a subnet' 't.yaml:3: .*networks.b.subnet.*is missing' <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+  b: {}
+nodes:
+  c: {kind: client, networks: [a]}
+Y
+
 cat >"$work/many.yaml" <<'Y'
 networks:
   lan: {subnet: 10.0.0.0/24}

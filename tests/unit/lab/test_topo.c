@@ -222,6 +222,86 @@ START_TEST(macs_and_networks_twice_are_refused)
 }
 END_TEST
 
+/* a --r1-- b ==s== c ==w== d --r2-- e: b, c and d are one segment. */
+#define JOINED \
+	"name: j\n" \
+	"networks: {a: {subnet: 10.0.1.0/24}, b: {}, c: {subnet: 10.0.2.0/24, mtu: 1400}, d: , e: {subnet: 10.0.3.0/24}}\n" \
+	"nodes:\n" \
+	"  s: {kind: switch, networks: [b, c]}\n" \
+	"  w: {kind: wire, networks: [c, d], wire: {delay: 2ms}}\n" \
+	"  r1: {kind: router, networks: [a, b]}\n" \
+	"  r2: {kind: router, networks: [d, e]}\n" \
+	"  one: {kind: client, networks: a}\n" \
+	"  two: {kind: client, networks: b}\n" \
+	"  six: {kind: client, networks: c}\n"
+
+START_TEST(joined_networks_have_one_subnet)
+{
+	char *sets[] = { (char[]){ "ipv6=yes" } };
+
+	ck_assert_int_eq(load(JOINED, sets, 1), 0);
+	ck_assert_uint_eq(node("r1")->ifs[1].addr, ip("10.0.2.1"));
+	ck_assert_uint_eq(node("r2")->ifs[0].addr, ip("10.0.2.2"));
+	ck_assert_uint_eq(node("two")->ifs[0].addr, ip("10.0.2.10"));
+	ck_assert_uint_eq(node("six")->ifs[0].addr, ip("10.0.2.11"));
+	ck_assert_uint_eq(node("s")->ifs[0].addr, 0);
+	ck_assert_uint_eq(topo.nets[1].mtu, 1400);
+	ck_assert_uint_eq(topo.nets[3].mtu, 1400);
+	ck_assert(npp_addr_eq(&topo.nets[1].subnet6.addr, &topo.nets[2].subnet6.addr));
+	ck_assert_str_eq(node("w")->wire, "delay=2ms");
+	ck_assert(memcmp(node("s")->ifs[1].mac, node("w")->ifs[0].mac, 6) != 0);
+	/* Routers meet on it, from different networks. */
+	ck_assert_uint_eq(via("r1", "10.0.3.7"), ip("10.0.2.2"));
+	ck_assert_uint_eq(via("r2", "10.0.1.7"), ip("10.0.2.1"));
+	ck_assert_uint_eq(via("six", "10.0.3.7"), ip("10.0.2.2"));
+	ck_assert_uint_eq(v4(&node("six")->gateway), ip("10.0.2.1"));
+	ck_assert_uint_eq(node("r1")->n_routes, 2);	/* e, of both families: nothing to what it is on */
+}
+END_TEST
+
+#define NETS "name: j\nnetworks: {a: {subnet: 10.0.1.0/24}, b: {}, c: {}, d: {subnet: 10.0.2.0/24}}\nnodes:\n"
+
+START_TEST(what_cannot_be_joined_is_refused)
+{
+	static const struct { const char *nodes, *error; } bad[] = {
+		{ "  s: {kind: switch, networks: [a, b, c]}\n  w: {kind: wire, networks: [b, c]}\n", "frames would go in circles" },
+		{ "  s: {kind: switch, networks: [a, b, d]}\n  t: {kind: switch, networks: [a, c]}\n", "both have a subnet" },
+		{ "  s: {kind: switch, networks: [b, c]}\n", "here and in what the network is joined with" },
+		{ "  s: {kind: switch, networks: [a, b, c]}\n  x: {kind: client, networks: [b, c]}\n", "'b' and 'c' are joined" },
+		{ "  s: {kind: switch, networks: {a: , b: 10.0.1.4, c: }}\n", "a switch has no address" },
+		{ "  s: {kind: switch, networks: [a, b, c], gateway: 10.0.1.1}\n", "a switch has no addresses and no routes" },
+		{ "  w: {kind: wire, networks: [a, b, c]}\n", "a wire has two ends" },
+		{ "  w: {kind: wire, networks: a}\n", "a wire has two ends" },
+		{ "  w: {kind: wire, networks: {a: {wire: yes}, b: }}\n", "stand in its own key" },
+		{ "  w.x: {kind: wire, networks: [a, b]}\n", "has no dot" },
+		{ "  w: {kind: wire, networks: [a, b], wire: {dely: 3ms}}\n", "did you mean 'delay'" },
+		{ "  x: {kind: client, networks: a, wire: yes}\n", "only a wire has settings" },
+		{ "  x: {kind: client, networks: a, routing: bird}\n", "only routers and firewalls have routing" },
+		{ "  x: {kind: router, networks: a, protocol: rip}\n", "belongs to 'routing: bird'" },
+	};
+
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char text[512];
+
+		snprintf(text, sizeof text, NETS "%s  z: {kind: client, networks: d}\n", bad[i].nodes);
+		ck_assert_int_lt(load(text, NULL, 0), 0);
+		ck_assert_msg(has_error(bad[i].error), "%s: %s", bad[i].nodes, topo_errors(&topo) ? topo_error(&topo, 0) : "none");
+		topo_free(&topo);
+	}
+}
+END_TEST
+
+START_TEST(routers_with_bird_have_no_derived_routes)
+{
+	char *sets[] = { (char[]){ "nodes.r1.routing=bird" }, (char[]){ "nodes.r1.routes=[{to: 10.7.0.0/16, via: 10.0.1.9}]" } };
+
+	ck_assert_int_eq(load(CHAIN, sets, 2), 0);
+	ck_assert_uint_eq(node("r1")->n_routes, 1);
+	ck_assert_uint_eq(via("r1", "10.7.0.1"), ip("10.0.1.9"));
+	ck_assert_uint_eq(via("r3", "10.0.1.1"), ip("10.0.3.1"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("topo");
@@ -237,6 +317,9 @@ int main(void)
 	tcase_add_test(tc, bad_overrides_are_errors);
 	tcase_add_test(tc, keys_of_other_kinds_are_refused);
 	tcase_add_test(tc, macs_and_networks_twice_are_refused);
+	tcase_add_test(tc, joined_networks_have_one_subnet);
+	tcase_add_test(tc, what_cannot_be_joined_is_refused);
+	tcase_add_test(tc, routers_with_bird_have_no_derived_routes);
 	suite_add_tcase(s, tc);
 	return npp_suite_run(s);
 }

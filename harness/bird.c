@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * bird.c - routers whose routes are BIRD's (key `routing: bird`)
+ *
+ * Each has a bird(8) of its own in its namespace, with a file that is made from the
+ * topology: OSPF or RIP, by IPv4 and, where networks have it, IPv6. Timers are short, so that a
+ * lab is up within seconds and a link that fails is noticed within three. The node's own
+ * `routes` and `gateway` are the kernel's; BIRD learns them from it and tells the others.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/lab.h"
+
+#define CONVERGE_MS 30000
+
+/* Do A and B speak the same? */
+static bool are_peers(const struct topo_node *a, const struct topo_node *b)
+{
+	return a->routing == TOPO_ROUTING_BIRD && b->routing == TOPO_ROUTING_BIRD && a->protocol == b->protocol;
+}
+
+/* Routers on the segment of network NET that N speaks to. */
+static unsigned peers_on(const struct topo *t, const struct topo_node *n, uint32_t net)
+{
+	unsigned found = 0;
+
+	for (uint32_t i = 0; i < t->n_nodes; i++)
+		for (uint32_t j = 0; j < t->nodes[i].n_ifs; j++)
+			if (&t->nodes[i] != n && are_peers(n, &t->nodes[i]) && t->nets[t->nodes[i].ifs[j].net].seg == t->nets[net].seg)
+				found++;
+	return found;
+}
+
+static void write_ifs(FILE *f, const struct topo *t, const struct topo_node *n, bool ip6)
+{
+	bool ospf = n->protocol == TOPO_PROTOCOL_OSPF;
+
+	for (uint32_t j = 0; j < n->n_ifs; j++) {
+		const struct topo_net *net = &t->nets[n->ifs[j].net];
+		unsigned peers = peers_on(t, n, n->ifs[j].net);
+
+		if (ip6 && !topo_has_ip6(net))
+			continue;
+		fprintf(f, "%sinterface \"%s\" { ", ospf ? "    " : "  ", net->name);
+		if (!ospf)	/* where nobody speaks it only its prefix is told, elsewhere */
+			fprintf(f, "%smode multicast; update time 1; timeout time 4; garbage time 4; ", peers ? "" : "passive; ");
+		else if (!peers)
+			fputs("stub yes; ", f);
+		else
+			fprintf(f, "type %s; hello 1; dead 3; wait 2; retransmit 2; ", peers == 1 ? "ptp" : "broadcast");
+		fputs("};\n", f);
+	}
+}
+
+static void write_family(FILE *f, const struct topo *t, const struct topo_node *n, bool ip6)
+{
+	const char *family = ip6 ? "ipv6" : "ipv4";
+	bool ospf = n->protocol == TOPO_PROTOCOL_OSPF;
+
+	fprintf(f, "protocol kernel kernel%d {\n  learn;\n  scan time 1;\n  %s { import all; export where source ~ "
+		"[RTS_OSPF, RTS_OSPF_IA, RTS_OSPF_EXT1, RTS_OSPF_EXT2, RTS_RIP]; };\n}\n", ip6 ? 6 : 4, family);
+	if (ospf) {
+		fprintf(f, "protocol ospf %s ospf%d {\n  tick 1;\n  %s { import all; export where source = RTS_INHERIT; };\n  area 0 {\n",
+			ip6 ? "v3" : "v2", ip6 ? 6 : 4, family);
+		write_ifs(f, t, n, ip6);
+		fputs("  };\n}\n", f);
+	} else {
+		fprintf(f, "protocol rip %srip%d {\n  %s { import all; export where source ~ [RTS_INHERIT, RTS_DEVICE, RTS_RIP]; };\n",
+			ip6 ? "ng " : "", ip6 ? 6 : 4, family);
+		write_ifs(f, t, n, ip6);
+		fputs("}\n", f);
+	}
+}
+
+static int write_conf(const struct lab *l, const struct topo *t, const struct topo_node *n, const char *path,
+		      struct npp_err *e)
+{
+	FILE *f = fopen(path, "we");
+	char text[NPP_ADDR_STRLEN];
+	bool ip6 = false;
+	int bad;
+
+	if (!f)
+		return npp_err_set(e, -errno, "cannot make %s: %s", path, strerror(errno));
+	for (uint32_t j = 0; j < n->n_ifs; j++)
+		ip6 |= topo_has_ip6(&t->nets[n->ifs[j].net]);
+	fprintf(f, "# %s of lab %s, written by npp-lab\nlog stderr all;\nrouter id %s;\nprotocol device { scan time 1; }\n"
+		"protocol direct { ipv4; ipv6; }\n", n->name, l->name, topo_addr_text(n->ifs[0].addr, text));
+	write_family(f, t, n, false);
+	if (ip6)
+		write_family(f, t, n, true);
+	bad = ferror(f);
+	return fclose(f) != 0 || bad ? npp_err_set(e, -EIO, "cannot write %s", path) : 0;
+}
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+/* It is in /usr/sbin, which an ordinary user's PATH may lack. */
+static int find_bird(char *path, size_t cap)
+{
+	const char *dirs = getenv("PATH");
+	char list[4096], *save = NULL;
+
+	snprintf(list, sizeof list, "%s:/usr/sbin:/sbin:/usr/local/sbin", dirs ? dirs : "");
+	for (char *d = strtok_r(list, ":", &save); d; d = strtok_r(NULL, ":", &save))
+		if ((size_t)snprintf(path, cap, "%s/bird", d) < cap && access(path, X_OK) == 0)
+			return 0;
+	return -ENOENT;
+}
+
+int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *e)
+{
+	const struct topo_node *n = &t->nodes[i];
+	char prog[LAB_PATH_CAP], conf[LAB_PATH_CAP], sock[LAB_PATH_CAP], log[LAB_PATH_CAP], name[LAB_WIRE_CAP];
+	char *argv[] = { prog, (char[]){ "-f" }, (char[]){ "-c" }, conf, (char[]){ "-s" }, sock, NULL };
+	struct proc_start s;
+	struct lab_proc *p;
+	int r;
+
+	if (find_bird(prog, sizeof prog) < 0)
+		return npp_err_set(e, -ENOENT, "cannot find bird, which '%s' has its routes from (package bird2)", n->name);
+	snprintf(name, sizeof name, "bird.%s", n->name);
+	snprintf(conf, sizeof conf, "%s/%s.bird.conf", l->dir, n->name);
+	snprintf(sock, sizeof sock, "%s/%s.bird.ctl", l->dir, n->name);
+	snprintf(log, sizeof log, "%s/%s.bird.log", l->dir, n->name);
+	r = write_conf(l, t, n, conf, e);
+	if (r == 0)
+		r = proc_start(&s, l->nodes[i].ns, log, argv, e);
+	if (r < 0)
+		return r;
+	p = &l->procs[l->n_procs++];
+	p->node = npp_conf_strdup(l->conf, name);
+	p->pid = (uint32_t)s.pid;
+	p->start = npp_proc_start_time(s.pid);
+	r = p->node ? lab_save(l, "starting", "bird", e) : npp_err_set(e, -ENOMEM, "out of memory");
+	if (r == 0)
+		proc_release(&s);
+	else
+		close(s.go_fd);
+	close(s.ready_fd);
+	return r;
+}
+
+/* ---- until the routes are there ---------------------------------------------------------------- */
+
+/* SEEN: the segments that node I's own protocol leads to. */
+static void reach(const struct topo *t, uint32_t i, bool *seen)
+{
+	bool more = true;
+
+	for (uint32_t j = 0; j < t->nodes[i].n_ifs; j++)
+		seen[t->nets[t->nodes[i].ifs[j].net].seg] = true;
+	while (more) {
+		more = false;
+		for (uint32_t k = 0; k < t->n_nodes; k++) {
+			const struct topo_node *r = &t->nodes[k];
+			bool touches = false;
+
+			if (!are_peers(&t->nodes[i], r))
+				continue;
+			for (uint32_t j = 0; j < r->n_ifs; j++)
+				touches |= seen[t->nets[r->ifs[j].net].seg];
+			for (uint32_t j = 0; touches && j < r->n_ifs; j++) {
+				bool *s = &seen[t->nets[r->ifs[j].net].seg];
+
+				more |= !*s;
+				*s = true;
+			}
+		}
+	}
+}
+
+/* Its log goes with the lab: its last line is why. */
+static int has_ended(const struct lab *l, const char *node, struct npp_err *e)
+{
+	char path[LAB_PATH_CAP], line[200] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s.bird.log", l->dir, node);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f))
+		;
+	if (f)
+		fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	return npp_err_set(e, -ECHILD, "bird of '%s' has ended%s%s", node, line[0] ? ": " : "", line);
+}
+
+int bird_wait(const struct lab *l, const struct topo *t, uint32_t i, struct nl_ns *nl, const volatile int *stop,
+	      struct npp_err *e)
+{
+	int64_t end = now_ms() + CONVERGE_MS;
+	bool seen[TOPO_MAX_NETS] = { false };
+	char name[LAB_WIRE_CAP];
+	const struct lab_proc *p;
+
+	snprintf(name, sizeof name, "bird.%s", t->nodes[i].name);
+	p = lab_find_proc(l, name);
+	reach(t, i, seen);
+	for (uint32_t k = 0; k < t->n_nets; k++) {
+		union npp_addr a = npp_addr_v4(htonl(t->nets[k].base + 1));
+
+		if (!seen[k] || t->nets[k].seg != k)
+			continue;
+		while (!nl_has_route(nl, &a) ||
+		       (topo_has_ip6(&t->nets[k]) && !nl_has_route(nl, &t->nets[k].subnet6.addr))) {
+			if (*stop)
+				return npp_err_set(e, -EINTR, "stopped by signal %d", *stop);
+			if (!p || !proc_alive(p))
+				return has_ended(l, t->nodes[i].name, e);
+			if (now_ms() > end)
+				return npp_err_set(e, -ETIMEDOUT, "'%s' has no route to '%s' after %d s", t->nodes[i].name,
+						   t->nets[k].name, CONVERGE_MS / 1000);
+			pause_ms(20);
+		}
+	}
+	return 0;
+}
