@@ -191,7 +191,13 @@ struct npp_ctl_role { uint32_t link; uint32_t zero; };
 struct npp_ctl_host_attach { uint32_t host_no; uint32_t attach; /* the host's number for this NPP */ uint32_t slot; uint32_t zero; };
 struct npp_ctl_bells { uint32_t host_no; uint32_t first, count; uint32_t zero; };
 struct npp_ctl_npp_conn { uint32_t attach; uint32_t zero; char name[NPP_NAME_MAX]; };
-struct npp_ctl_attach { uint32_t abi_version; uint32_t attach; uint64_t layout_hash; char host[NPP_NAME_MAX]; };
+struct npp_ctl_attach {
+	uint32_t abi_version, attach;
+	uint64_t layout_hash;
+	char host[NPP_NAME_MAX];
+	uint32_t grace_ms;	/* how long to wait for it at most; the NPP's own host_grace_ms counts if that is less */
+	uint32_t zero;
+};
 struct npp_ctl_attached { uint32_t attach, host_no, n_iops, iop_up; char name[NPP_NAME_MAX]; };
 struct npp_ctl_iop { uint32_t attach, iop, up; uint32_t lost; /* down for good: its sessions are gone */ };
 struct npp_ctl_port {
@@ -271,6 +277,7 @@ struct npp_ctl_hosts {	/* the hosts of an NPP by number */
 		uint32_t share;		/* weight, or place in the order; 0: takes no part */
 		uint32_t ports;		/* granted to it */
 		uint32_t failures;	/* of this name, so far */
+		uint32_t conns;		/* open on all IOPs */
 	} host[2 * NPP_MAX_HOSTS];	/* from NPP_MAX_HOSTS on: named in the configuration or declared down, not there */
 };
 struct npp_ctl_regions { uint32_t n_stats, n_private; };

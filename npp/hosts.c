@@ -18,6 +18,11 @@ static const char *state_name(uint32_t state)
 	return state < sizeof names / sizeof *names ? names[state] : "?";
 }
 
+static const char *policy_name(uint32_t policy)
+{
+	return policy == NPP_SHARE_STANDBY ? "standby" : policy == NPP_SHARE_LOAD ? "load" : "weight";
+}
+
 static const char *why(int error)
 {
 	switch (error) {
@@ -51,7 +56,7 @@ static void show_json(const struct target *t, const struct npp_ctl_hosts *a, boo
 
 	printf("%s\n {\"npp\": ", first ? "" : ",");
 	npp_json_string(stdout, t->label);
-	printf(", \"policy\": \"%s\", \"generation\": %u, \"hosts\": [", a->policy == NPP_SHARE_STANDBY ? "standby" : "weight",
+	printf(", \"policy\": \"%s\", \"generation\": %u, \"hosts\": [", policy_name(a->policy),
 	       a->generation);
 	for (unsigned i = 0; i < 2 * NPP_MAX_HOSTS; i++) {
 		const struct npp_ctl_host *h = &a->host[i];
@@ -62,8 +67,8 @@ static void show_json(const struct target *t, const struct npp_ctl_hosts *a, boo
 		npp_json_string(stdout, h->name);
 		if (i < NPP_MAX_HOSTS)
 			printf(", \"number\": %u", i);
-		printf(", \"state\": \"%s\", \"share\": %u, \"ports\": %u, \"failures\": %u}", state_name(h->state),
-		       h->share, h->ports, h->failures);
+		printf(", \"state\": \"%s\", \"share\": %u, \"ports\": %u, \"connections\": %u, \"failures\": %u}", state_name(h->state),
+		       h->share, h->ports, h->conns, h->failures);
 		any = true;
 	}
 	fputs("]}", stdout);
@@ -83,9 +88,10 @@ static void show_text(struct table *tab, const struct target *t, const struct np
 		else
 			table_cell(tab, "-");
 		table_cell(tab, "%s", state_name(h->state));
-		table_cell(tab, "%s", !h->share ? "alone" : a->policy == NPP_SHARE_STANDBY ? "standby" : "weight");
+		table_cell(tab, "%s", !h->share ? "alone" : policy_name(a->policy));
 		table_cell(tab, "%u", h->share);
 		table_cell(tab, "%u", h->ports);
+		table_cell(tab, "%u", h->conns);
 		table_cell(tab, "%u", h->failures);
 	}
 }
@@ -100,9 +106,9 @@ static int show(char **argv, bool json)
 
 	if (n < 0)
 		return 1;
-	table_init(&tab, 8, 1 | 2 | 8 | 16);
+	table_init(&tab, 9, 1 | 2 | 8 | 16);
 	for (const char *const *h = (const char *const[]){ "NPP", "HOST", "NUMBER", "STATE", "POLICY", "SHARE", "PORTS",
-							   "FAILURES", NULL }; *h; h++)
+							   "CONNS", "FAILURES", NULL }; *h; h++)
 		table_cell(&tab, "%s", *h);
 	if (json)
 		fputs("[", stdout);

@@ -175,8 +175,8 @@ void hosts_conn_gone(struct nppd *d, struct conn *c)
 		return;
 	loop_timer_stop(&d->loop, &h->ping);
 	if (h->told) {
-		npp_info("host %s (number %u) is gone; it has %u ms to come back", h->name, h->no, d->s->npp.grace_ms);
-		loop_timer_set(&d->loop, &h->grace, d->s->npp.grace_ms, on_grace_over, h);
+		npp_info("host %s (number %u) is gone; it has %u ms to come back", h->name, h->no, h->grace_ms);
+		loop_timer_set(&d->loop, &h->grace, h->grace_ms, on_grace_over, h);
 	} else {
 		host_free(h, "left before it was attached");
 	}
@@ -314,6 +314,7 @@ static int on_attach(struct npp_side *n, struct conn *c, struct npp_ctl_msg *m)
 	h->mem_fd = mem;
 	h->mem_ino = st.st_ino;
 	h->attach = b->attach;
+	h->grace_ms = b->grace_ms < n->d->s->npp.grace_ms ? b->grace_ms : n->d->s->npp.grace_ms;
 	h->conn = c;
 	h->attach_seq = m->hdr.seq;
 	c->host = h;
@@ -425,6 +426,16 @@ static int on_release(struct host *h, const struct npp_ctl_msg *m)
 
 /* ---- tools --------------------------------------------------------------------------------- */
 
+static uint32_t conns_of(const struct npp_side *n, unsigned h)
+{
+	const struct npp_locks *l = n->locks.base;
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < n->n_iops; i++)
+		sum += atomic_load_explicit(&l->load[i].open[h], memory_order_relaxed);
+	return sum;
+}
+
 static void describe(struct npp_side *n, struct npp_ctl_hosts *a)
 {
 	const struct npp_global *g = npp_side_global(n);
@@ -445,6 +456,7 @@ static void describe(struct npp_side *n, struct npp_ctl_hosts *a)
 		a->host[i].share = npp_share_of(list, i);
 		a->host[i].ports = grants_of_host(n->grants, i);
 		a->host[i].failures = k ? k->failures : 0;
+		a->host[i].conns = conns_of(n, i);
 	}
 	for (unsigned i = 0; i < n->n_names && at < 2 * NPP_MAX_HOSTS; i++) {
 		const struct host_name *k = &n->names[i];
@@ -557,6 +569,11 @@ void hosts_tell_ism(struct npp_side *n, unsigned iop)
 
 void hosts_iop_state(struct npp_side *n, unsigned iop, bool up, bool lost)
 {
+	struct npp_locks *l = n->locks.base;
+
+	/* What it had is gone; it can write its row itself only when it runs. */
+	for (unsigned i = 0; lost && i < NPP_MAX_HOSTS; i++)
+		atomic_store_explicit(&l->load[iop].open[i], 0, memory_order_relaxed);
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
 		struct host *h = &n->host[i];
 		struct npp_ctl_iop body = { .attach = h->attach, .iop = iop, .up = up, .lost = lost };

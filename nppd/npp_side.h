@@ -23,6 +23,7 @@ struct host {			/* hosts.c; by host number */
 	int bell[NPP_MAX_CTX];
 	int in_bell[NPP_MAX_IOPS];	/* its own doorbells of the ISMs: it can spoil only these */
 	struct npp_region inbound[NPP_MAX_IOPS];
+	uint32_t grace_ms;		/* the shorter of its own and ours */
 	struct loop_timer grace, ping;
 	unsigned pings;			/* not answered */
 };

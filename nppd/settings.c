@@ -69,7 +69,7 @@ static const struct npp_conf_enum algorithm_names[] = {
 };
 
 static const struct npp_conf_enum policy_names[] = {
-	{ "weight", NPP_SHARE_WEIGHT }, { "standby", NPP_SHARE_STANDBY }, { NULL, 0 }
+	{ "weight", NPP_SHARE_WEIGHT }, { "standby", NPP_SHARE_STANDBY }, { "load", NPP_SHARE_LOAD }, { NULL, 0 }
 };
 
 /* hosts: {web1: 2, web2: 1} or [web1, web2] */
@@ -390,7 +390,7 @@ static const struct npp_conf_field host_fields[] = {
 		       .max = NPP_MAX_ATTACH, .item = &name_item, .count_off = offsetof(struct host_settings, n_npps)),
 	NPP_CONF_FIELD("memory", SIZE, struct host_settings, memory, .min = 4 << 20, .max = 64ll << 30, .dflt = "128M"),
 	NPP_CONF_FIELD("sockets", U32, struct host_settings, sockets, .min = 64, .max = 1 << 20, .dflt = "65536"),
-	NPP_CONF_FIELD("grace_ms", U32, struct host_settings, grace_ms, .max = 600000, .dflt = "1000"),
+	NPP_CONF_FIELD("grace_ms", U32, struct host_settings, grace_ms, .max = 600000, .dflt = "600000"),
 	COMMON_FIELDS(host_settings),
 	NPP_CONF_FIELD(NULL, SELF, struct host_settings, node),
 	{ .type = NPP_CONF_END }

@@ -91,7 +91,7 @@ struct host_settings {
 	uint32_t n_npps;
 	uint64_t memory;
 	uint32_t sockets;
-	uint32_t grace_ms;
+	uint32_t grace_ms;	/* that it asks its NPPs for; they may give less */
 	struct common_settings common;
 	const struct npp_conf_node *node;
 };

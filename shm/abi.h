@@ -238,6 +238,14 @@ struct npp_inbound {
  * counts in). The supervisor of the holders may break it. */
 typedef _Atomic uint32_t npp_lock_t;
 
+/* How many connections of each host an ISM has; that ISM writes its row (relaxed: a number to compare
+ * by, nothing follows from it), all ISMs of the NPP and nppd read. */
+struct npp_host_load {
+	_Atomic uint32_t open[NPP_MAX_HOSTS];
+	uint32_t pad[16 - NPP_MAX_HOSTS];
+};
+_Static_assert(sizeof(struct npp_host_load) == 64, "one cache line per writer");
+
 #define NPP_LOCK_WORDS 256
 struct npp_locks { /* NPP_REGION_LOCKS: A14, for services between IOPs */
 	struct npp_region_hdr hdr;
@@ -247,6 +255,7 @@ struct npp_locks { /* NPP_REGION_LOCKS: A14, for services between IOPs */
 		_Atomic uint64_t breaks; /* how often the holder had died */
 		uint8_t pad[48];
 	} word[NPP_LOCK_WORDS];
+	NPP_ALIGNED struct npp_host_load load[NPP_MAX_IOPS];
 };
 
 /* ---- NPP global --------------------------------------------------------------- */
@@ -325,7 +334,7 @@ enum npp_tcp_ecn {
 enum npp_tcp_cc { NPP_CC_DEFAULT = 0, NPP_CC_CUBIC, NPP_CC_RENO, NPP_CC_DCTCP, NPP_CC_COUNT };
 #define NPP_CC_NAMES { "", "cubic", "reno", "dctcp" }	/* as TCP_CONGESTION has them */
 /* How hosts share an address and port that several of them listen on (shm/share.h). */
-enum npp_share_policy { NPP_SHARE_WEIGHT = 0, NPP_SHARE_STANDBY, NPP_SHARE_COUNT };
+enum npp_share_policy { NPP_SHARE_WEIGHT = 0, NPP_SHARE_STANDBY, NPP_SHARE_LOAD, NPP_SHARE_COUNT };
 
 #define NPP_RA6(hops, mtu) ((uint32_t)(hops) << 16 | (uint16_t)(mtu))
 #define NPP_RA6_HOPS(v) ((uint8_t)((v) >> 16))

@@ -3,7 +3,8 @@
  *
  * nppd keeps the list of members in one word of struct npp_global, so that every reader sees it
  * whole: a byte per host number. By weight it is the host's share, as standby its place in the
- * order. The hash of the flow is keyed for the NPP, not for an ISM: all ISMs choose alike.
+ * order. The hash of the flow is keyed for the NPP, not for an ISM: all ISMs choose alike. By load
+ * the ISM that has the flow chooses alone, by what all of them have open (struct npp_host_load).
  */
 #ifndef NPP_SHM_SHARE_H
 #define NPP_SHM_SHARE_H
@@ -58,6 +59,31 @@ static inline unsigned npp_share_pick(uint64_t members, uint32_t policy, unsigne
 		at -= v;
 	}
 	return best;
+}
+
+/* The same by load: of those in LISTENING the member with the fewest connections OPEN for its weight;
+ * where several have as few HASH picks. */
+static inline unsigned npp_share_least(uint64_t members, unsigned listening, const uint32_t open[NPP_MAX_HOSTS],
+				       uint64_t hash)
+{
+	uint64_t least = UINT64_MAX;
+	unsigned best = 0;
+
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+		unsigned v = listening >> h & 1 ? npp_share_of(members, h) : 0;
+		/* one more than now; weights are at most 100, so the quotient keeps what tells them apart */
+		uint64_t load = v ? (((uint64_t)open[h] + 1) << 16) / v : UINT64_MAX;
+
+		if (load < least) {
+			least = load;
+			best = 0;
+		}
+		if (v && load == least)
+			best |= 1u << h;
+	}
+	if (!best)	/* no member listens */
+		return npp_share_pick(members, NPP_SHARE_WEIGHT, listening, hash);
+	return npp_share_pick(~0ull / 255, NPP_SHARE_WEIGHT, best, hash);
 }
 
 /* The hash of a flow that comes in, as the NPP of G sees it. */

@@ -62,6 +62,8 @@ static int map_regions(struct ism *I, const int *fd)
 		err = -EBADMSG;
 	if (err == 0)
 		err = npp_region_map(&I->locks, fd[3], true, 0, NPP_REGION_LOCKS, hash);
+	if (err == 0 && I->locks.size < sizeof(struct npp_locks))
+		err = -EBADMSG;
 	if (err == 0)
 		err = map_private(I, fd[4]);
 	if (err == 0)
@@ -119,8 +121,11 @@ static int begin(struct ism *I, const struct npp_ctl_start_ism *start)
 		.global = I->global.base,
 		.neigh = I->neigh.base,
 	};
+	struct npp_locks *locks = I->locks.base;
 	int err;
 
+	env.load = locks->load;
+	I->load = &locks->load[start->iop];
 	if (!start->restart)
 		return ism_init(I, I->priv.base, I->priv.size, start, &env);
 	err = ism_attach(I, I->priv.base, I->priv.size, start, &env, nk_clock_us());

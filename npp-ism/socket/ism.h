@@ -188,6 +188,7 @@ struct ism {	/* the process */
 	struct ism_ipc ipc[NPP_MAX_IOPS];
 	struct ism_deferred *deferred, **deferred_tail;
 	struct npp_region global, neigh, neigh_rw, stats_region, locks, priv;
+	struct npp_host_load *load;	/* our row in `locks`; NULL: nobody asks */
 	uint8_t *ctl_buf;
 	bool verbose, broken;
 	_Atomic bool torn;		/* one of the hosts is */
@@ -215,6 +216,8 @@ const char *ism_audit(struct ism *I);
 
 /* ---- sess.c -------------------------------------------------------------------------------- */
 
+/* Tells all ISMs how many connections host H has here. */
+void ism_load_tell(struct ism *I, unsigned h);
 /* May H take WANT more of MAX things that hosts share, of which each HAS some? Half of all is set aside
  * in equal parts, for hosts that are expected, too: who has less than its part always may. */
 bool ism_fair(const struct ism *I, unsigned h, uint32_t max, const uint32_t has[NPP_MAX_HOSTS], uint32_t want);

@@ -134,6 +134,7 @@ static int listen_new(struct ism *I, unsigned h, const struct npp_msg *m, uint64
 	s->tcb = l->index;
 	s->tcb_gen = l->gen;
 	I->r->host[h].n_listeners++;
+	ism_load_tell(I, h);
 	*out = s;
 	return 0;
 }

@@ -67,6 +67,16 @@ static bool shared(const struct ism *I)
 	return hosts > 1 || (I->env.global && I->env.global->share_hosts > 1);
 }
 
+/* Connections of host H here, told to all ISMs. */
+void ism_load_tell(struct ism *I, unsigned h)
+{
+	const struct ism_host *hs = &I->r->host[h];
+
+	/* relaxed: tcp_lookup.c compares numbers, nothing follows from them */
+	if (I->load)
+		atomic_store_explicit(&I->load->open[h], hs->n_sess - hs->n_listeners - hs->n_udp, memory_order_relaxed);
+}
+
 /* Rows, and with them TCBs, listeners and endpoints of the stack. */
 static bool within_quota(const struct ism *I, unsigned h, enum ism_kind kind)
 {
@@ -109,6 +119,7 @@ struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uin
 	s->kind = (uint8_t)kind;
 	hash_add(I, s);
 	I->r->host[h].n_sess++;
+	ism_load_tell(I, h);
 	s->marked = ISM_MARK_NONE;
 	return s;
 }
@@ -151,6 +162,7 @@ void ism_sess_free(struct ism *I, struct ism_sess *s)
 	if (s->flags & SESS_DIRTY)
 		(void)(list_cut(I, &I->r->dirty_head, s) || list_cut(I, &I->r->settle_head, s));
 	I->r->host[s->host].n_sess--;
+	ism_load_tell(I, s->host);
 	s->gen = (s->gen + 1) & 0xfff;
 	s->kind = ISM_FREE;
 	s->flags = 0;
@@ -210,4 +222,6 @@ void ism_sess_rebuild(struct ism *I)
 		hs->n_listeners += s->kind == ISM_LISTENER;
 		hs->n_udp += s->kind == ISM_DGRAM;
 	}
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		ism_load_tell(I, h);
 }

@@ -117,6 +117,7 @@ static int bind_new(struct ism *I, unsigned h, const struct npp_msg *m, struct i
 	s->tcb = ep->index;
 	s->tcb_gen = ep->gen;
 	I->r->host[h].n_udp++;
+	ism_load_tell(I, h);
 	ism_udp_groups(I, s, ep);
 	*out = s;
 	return 0;

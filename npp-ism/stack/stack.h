@@ -195,6 +195,7 @@ struct stack_env {	/* process-local; given anew at attach, never stored in the a
 	void *arg;
 	npp_counter_t *stats;			/* counters of an NPP_ROLE_ISM page */
 	const struct npp_global *global;	/* program, addresses, routes, link role, granted ports */
+	const struct npp_host_load *load;	/* of all IOPs, to share by load; NULL: nothing is known */
 	const struct npp_neigh_table *neigh;	/* shared cache, read */
 	struct npp_neigh_table *neigh_rw;	/* the same, writable; NULL without the link role */
 };

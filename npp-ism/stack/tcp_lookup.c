@@ -137,23 +137,31 @@ static int listener_score(const struct tcp_lsn *l, const union npp_addr *addr, u
 	return npp_addr_is_v4(addr) && !l->l.v6only ? 1 : 0;
 }
 
-/* Of the hosts in LISTENING the one that has the flow of PKT. */
-static unsigned pick_host(const struct stack *s, const struct pkt *pkt, uint16_t lport, unsigned listening)
+/* Of the hosts in LISTENING the one that has the flow of PKT. OPEN: half-open connections of each here;
+ * by load those that all IOPs have open are added. */
+static unsigned pick_host(const struct stack *s, const struct pkt *pkt, uint16_t lport, unsigned listening,
+			  uint32_t open[NPP_MAX_HOSTS])
 {
 	const struct npp_global *g = s->env->global;
 	/* acquire: pairs with nppd's release; one word is the whole list */
 	uint64_t members = atomic_load_explicit(&g->share, memory_order_acquire);
 	uint16_t rport = (uint16_t)(pkt->l4[0] << 8 | pkt->l4[1]);
 
-	return npp_share_pick(members, g->share_policy, listening,
-			      npp_share_hash(g, &pkt->src, rport, &pkt->dst, lport));
+	uint64_t hash = npp_share_hash(g, &pkt->src, rport, &pkt->dst, lport);
+
+	if (g->share_policy != NPP_SHARE_LOAD)
+		return npp_share_pick(members, g->share_policy, listening, hash);
+	for (uint32_t i = 0; s->env->load && i < s->cfg.n_iops; i++)
+		for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+			open[h] += atomic_load_explicit(&s->env->load[i].open[h], memory_order_relaxed);
+	return npp_share_least(members, listening, open, hash);
 }
 
 /* The best listener; among equal ones first a host is chosen, then (SO_REUSEPORT) HASH picks. */
 struct tcp_lsn *tcp_lookup_listener(struct stack *s, const struct pkt *pkt, uint16_t lport, uint32_t hash)
 {
 	struct tcp_lsn *best = NULL;
-	uint32_t equal[NPP_MAX_HOSTS] = { 0 }, pick;
+	uint32_t equal[NPP_MAX_HOSTS] = { 0 }, half[NPP_MAX_HOSTS] = { 0 }, pick;
 	unsigned hosts = 0, host;
 	int best_score = 0;
 
@@ -171,10 +179,11 @@ struct tcp_lsn *tcp_lookup_listener(struct stack *s, const struct pkt *pkt, uint
 		}
 		hosts |= 1u << (l->l.user_host % NPP_MAX_HOSTS);
 		equal[l->l.user_host % NPP_MAX_HOSTS]++;
+		half[l->l.user_host % NPP_MAX_HOSTS] += l->half_open;
 	}
 	if (!best)
 		return NULL;
-	host = hosts & (hosts - 1) ? pick_host(s, pkt, lport, hosts) : best->l.user_host % NPP_MAX_HOSTS;
+	host = hosts & (hosts - 1) ? pick_host(s, pkt, lport, hosts, half) : best->l.user_host % NPP_MAX_HOSTS;
 	pick = equal[host] < 2 ? 0 : (uint32_t)(((uint64_t)(hash * 0x9e3779b1u) * equal[host]) >> 32);
 	for (uint32_t i = *listener_bucket(s, lport); i != TCP_NONE; i = s->tcp->lsns[i].hnext)
 		if (s->tcp->lsns[i].l.user_host % NPP_MAX_HOSTS == host &&

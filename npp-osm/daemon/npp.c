@@ -65,7 +65,7 @@ int osm_npp_send(struct npp_osm *o, unsigned a, unsigned type, uint32_t seq, con
 static int send_attach(struct npp_osm *o, unsigned a)
 {
 	struct npp_ctl_attach body = { .abi_version = NPP_ABI_VERSION, .attach = a,
-				       .layout_hash = npp_abi_layout_hash() };
+				       .layout_hash = npp_abi_layout_hash(), .grace_ms = o->grace_ms };
 	int err;
 
 	memcpy(body.host, o->name, sizeof body.host);

@@ -193,6 +193,7 @@ struct npp_osm {
 	uint64_t rnd;
 	char name[NPP_NAME_MAX];
 	uint32_t n_npps;
+	uint32_t grace_ms;		/* that our NPPs are asked for */
 
 	struct npp_region host_region, stats_region;
 	struct npp_host *host;

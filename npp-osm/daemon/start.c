@@ -287,6 +287,7 @@ int npp_osm_create(struct npp_osm **osm, const struct npp_osm_config *cfg, struc
 		memcpy(o->name, st.name, sizeof o->name);
 		o->name[sizeof o->name - 1] = 0;
 		o->n_npps = st.n_npps;
+		o->grace_ms = st.host_grace_ms;
 		o->verbose = st.verbose;
 		if (st.restart)
 			err = osm_rebuild(o, e);

@@ -196,7 +196,7 @@ static const struct { const char *text, *want; } bad[] = {
 	{ NPP "  hosts: {../a: 1}\n", ":4: key 'npp.hosts.../a': '../a' is no name of a host" },
 	{ NPP "  hosts: [a, a]\n", ":4: key 'npp.hosts[1]': 'a' stands there twice" },
 	{ NPP "  hosts: [a, b, c, d, e, f, g, h, i]\n", ":4: key 'npp.hosts[8]': an NPP has at most 8 hosts" },
-	{ NPP "  policy: none\n", ":4: key 'npp.policy': 'none' is not one of weight, standby" },
+	{ NPP "  policy: none\n", ":4: key 'npp.policy': 'none' is not one of weight, standby, load" },
 	{ "host: {name: h}", ":1: key 'host.npps': is missing" },
 	{ "host: {name: h, npps: [a, b, c, d, e]}", ":1: key 'host.npps': has 5 entries, at most 4 allowed" },
 	{ "host: {name: h, npps: [a, a]}", ":1: key 'host.npps[1]': 'a' stands there twice" },

@@ -282,6 +282,44 @@ START_TEST(hosts_share_a_listener_by_weight_or_in_order)
 }
 END_TEST
 
+START_TEST(hosts_share_a_listener_by_load)
+{
+	struct tcp_listener tmpl = { .addr = npp_addr_v4(0), .port = PORT, .backlog = 4 };
+	struct npp_host_load load[2] = { 0 };
+	unsigned n[3] = { 0 };
+	int err;
+
+	for (uint8_t i = 0; i < 3; i++) {
+		tmpl.user_host = i;
+		ck_assert_ptr_nonnull(stack_listen(h->s, &tmpl, &err));
+	}
+	h->global->share = npp_share_with(npp_share_with(0, 0, 2), 1, 1); /* 2 is no member */
+	h->global->share_policy = NPP_SHARE_LOAD;
+	h->env.load = load;
+	h->s->cfg.n_iops = 2; /* rows that are summed */
+	load[0].open[0] = 3;
+	load[1].open[0] = 2;
+	load[1].open[1] = 3;
+	for (uint16_t port = 1; port <= 50; port++)
+		ck_assert_uint_eq(host_of(port), 0); /* (5 + 1) / 2 against (3 + 1) / 1 */
+	load[0].open[0] = 6;
+	for (uint16_t port = 1; port <= 50; port++)
+		ck_assert_uint_eq(host_of(port), 1);
+	load[1].open[0] = 1; /* as much for each: the flow decides */
+	for (uint16_t port = 1; port <= 600; port++)
+		n[host_of(port)]++;
+	ck_assert(n[0] > 200 && n[1] > 200 && n[2] == 0);
+	h->global->share = npp_share_with(npp_share_with(0, 0, 1), 1, 1);
+	load[0].open[0] = 0;
+	put(TCPF_SYN, TP_ISS, 0); /* to 0, which has less: half open counts, too */
+	load[1].open[0] = 3;
+	for (uint16_t port = 5001; port <= 5050; port++)
+		ck_assert_uint_eq(host_of(port), 1);
+	h->global->share = 0; /* no member is left: any that listens */
+	ck_assert_uint_lt(host_of(77), 3);
+}
+END_TEST
+
 /* ---- SYN_RECEIVED of a passive open --------------------------------------------------------------- */
 
 static uint32_t half_open(void)
@@ -768,6 +806,7 @@ int main(void)
 	tcase_add_test(tc, listen_with_a_full_accept_queue_holds_few_syns);
 	tcase_add_test(tc, listeners_are_found_by_address_and_port);
 	tcase_add_test(tc, hosts_share_a_listener_by_weight_or_in_order);
+	tcase_add_test(tc, hosts_share_a_listener_by_load);
 	tcase_add_test(tc, syn_received_syn_again_is_answered_again);
 	tcase_add_test(tc, syn_received_rst_must_be_exact);
 	tcase_add_test(tc, syn_received_wrong_ack_is_reset);
