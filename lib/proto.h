@@ -149,7 +149,7 @@ struct npp_ctl_start_osm {
 	uint32_t verbose;
 	char npp[NPP_MAX_ATTACH][NPP_NAME_MAX];
 	uint32_t host_grace_ms;
-	uint32_t zero;
+	uint32_t cpu_plus_1;	/* pin to this minus 1; 0 not */
 };
 /* Programs, in detail.
  *

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/cores.h"
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/proto.h"
@@ -55,25 +55,11 @@ static void map(struct npp_region *r, struct npp_ctl_msg *m, unsigned i, bool wr
 	close(fd); /* the mapping stays */
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof set, &set) < 0)
-		npp_warn("pinning to CPU %d", cpu);
-}
-
 /* Spinning takes a core from somebody unless dispatcher, every IOP and a program of a
- * host have one each. */
+ * host have one each. Who is pinned does not know whom he shares his core with, and never spins. */
 static uint32_t spin_allowed(uint32_t n_iops)
 {
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof set, &set) < 0)
-		return 0;
-	return (uint32_t)CPU_COUNT(&set) >= n_iops + 2 ? SPIN_MAX_US : 0;
+	return npp_cores() >= n_iops + 2 ? SPIN_MAX_US : 0;
 }
 
 static void open_rings(struct dispatch *d, struct npp_ctl_msg *m)
@@ -135,8 +121,7 @@ static int start(struct dispatch *d)
 	open_rings(d, &m);
 	if (fcntl(d->port_fd, F_SETFL, fcntl(d->port_fd, F_GETFL) | O_NONBLOCK) < 0)
 		npp_fatal("port");
-	if (body.cpu >= 0 && body.cpu < CPU_SETSIZE)
-		pin(body.cpu);
+	npp_cores_pin(body.cpu);
 	d->spin_max_us = spin_allowed(body.n_iops);
 	atomic_fetch_add_explicit(&d->state->hdr.generation, 1, memory_order_relaxed);
 	atomic_store_explicit(&d->state->hdr.ready, 1, memory_order_release);

@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/cores.h"
 #include "lib/log.h"
 #include "npp-ism/socket/ism.h"
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof set, &set) < 0)
-		npp_warn("cannot stay on CPU %d", cpu);
-}
 
 static struct ism *faulting; /* for the handler alone */
 
@@ -84,7 +72,7 @@ int main(int argc, char **argv)
 		npp_fatalx("start message: %s", strerror(-err));
 	if (I->verbose)
 		npp_log_init("npp-ism", 1);
-	pin(I->start.cpu);
+	npp_cores_pin(I->start.cpu);
 	survive_torn_memory(I);
 	err = ism_control_begin(I);
 	if (err < 0)

@@ -118,7 +118,7 @@ static int start_osm(struct nppd *d, struct child *c, enum start_kind kind)
 	const struct host_settings *s = &d->s->host;
 	struct npp_ctl_start_osm body = { .abi_version = NPP_ABI_VERSION, .layout_hash = npp_abi_layout_hash(),
 		.restart = kind == START_AGAIN, .n_npps = s->n_npps, .verbose = d->verbose,
-		.host_grace_ms = s->grace_ms };
+		.host_grace_ms = s->grace_ms, .cpu_plus_1 = (uint32_t)(nppd_cpu(d, 0) + 1) };
 	int fds[3] = { d->host->mem.fd, c->stats.fd, d->host->osm_listen }, r;
 
 	snprintf(body.name, sizeof body.name, "%s", s->name);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/cores.h"
 #include "lib/log.h"
 #include "lib/start.h"
 #include "npp-ism/socket/ism.h"
@@ -178,12 +179,10 @@ static void sweep_thread(struct nk *nk, void *arg)
 	nk_thread_alarm(nk, I->th_sweep, I->now_us + SWEEP_US, true);
 }
 
-/* Are there cores for all of us: dispatcher, IOPs, one program? */
+/* Are there cores for all of us: dispatcher, IOPs, one program? Who is pinned may share his. */
 static bool cores_to_spare(const struct ism *I)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n > (long)I->n_iops + 2;
+	return npp_cores() > I->n_iops + 2;
 }
 
 void ism_run_setup(struct ism *I)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/cores.h"
 #include "lib/start.h"
 #include "npp-osm/daemon/priv.h"
 
@@ -273,8 +274,10 @@ int npp_osm_create(struct npp_osm **osm, const struct npp_osm_config *cfg, struc
 	if (!o)
 		return npp_err_set(e, -ENOMEM, "no memory");
 	err = recv_start(o, &st, &stats_fd, e);
-	if (!err)
+	if (!err) {
+		npp_cores_pin((int)st.cpu_plus_1 - 1);
 		err = recv_bells(o, e);
+	}
 	if (!err)
 		err = map_host(o, e);
 	if (!err)

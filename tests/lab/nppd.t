@@ -56,6 +56,35 @@ for c in $(children acc1) $(children web1); do
 done
 is 'host and NPP run under different uids' "$(tr ' ' '\n' <<<"$uids" | sort -u | grep -c .)" 2
 
+# ---- where they run ----------------------------------------------------------------------
+where() { sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$1/status"; }
+here_are=$(where self)
+is 'placement: auto leaves all to the scheduler' \
+  "$(for c in $(children acc1) $(children web1); do where "$c"; done | sort -u)" "$here_are"
+first=${here_are%%[-,]*} last=${here_are##*[-,]}
+conf pinned <<Y
+npp:
+  name: pinned
+  iops: 2
+  port: {name: tpinned, netns: @NS@}
+  addresses: [10.80.0.11/24]
+  memory: {connections: 256}
+  hugepages: never
+  placement: [$last, $first]
+Y
+conf web2 <<Y
+host: {name: web2, npps: [pinned], memory: 16M, sockets: 4096, hugepages: never, placement: [$last]}
+Y
+does 'an NPP whose processes are placed comes up' nppd_start pinned
+does 'so does a host' nppd_start web2
+where_all() { for c in $(children pinned dispatch) $(children pinned ism) $(children web2 osm); do where "$c"; done | xargs; }
+is 'dispatcher, ISMs in turn and OSM are where they shall be' "$(where_all)" "$last $first $last $last"
+old=$(child pinned ism 0)
+like 'a successor' "$("$npp" restart ism 0 pinned 2>&1)" "took over from $old"
+is 'is where its predecessor was' "$(where_all)" "$last $first $last $last"
+does 'they end' nppd_stop web2
+does 'both' nppd_stop pinned
+
 # ---- deaths and successors ---------------------------------------------------------------
 child_state() { "$npp" status "$1" --json | jq -r --arg r "$2" --argjson i "$3" '.[0].children[] | select(.role == $r and .index == $i) | .state'; }
 state_is() { [ "$(child_state "$1" "$2" "$3")" = "$4" ]; }
