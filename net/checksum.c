@@ -39,18 +39,30 @@ static inline uint64_t fold32(uint64_t s)
 	return (s & 0xffffffff) + (s >> 32);
 }
 
-/* The last LEN < 8 bytes. */
+/* The last LEN < 8 bytes, in registers: a word put together in memory from smaller stores can only be read
+ * when all of them, and the stores before them, have reached the cache. P may be NULL if LEN is 0. */
 static uint64_t csum_tail(const uint8_t *p, size_t len)
 {
-	uint64_t v = 0;
+	uint64_t sum = 0;
+	uint32_t w;
+	uint16_t h;
 
-	if (!len)
-		return 0; /* P may be NULL */
-	memcpy(&v, p, len); /* little endian: an odd byte stands low, as it must in memory order */
+	if (len & 4) {
+		memcpy(&w, p, 4);
+		sum = w;
+		p += 4;
+	}
+	if (len & 2) {
+		memcpy(&h, p, 2);
+		sum += h;
+		p += 2;
+	}
+	if (len & 1)
+		sum += *p; /* little endian: an odd byte stands low, as it must in memory order */
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "npp runs on little-endian machines"
 #endif
-	return fold32(v);
+	return sum;
 }
 
 uint64_t npp_csum_portable(const void *data, size_t len)

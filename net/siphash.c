@@ -34,6 +34,31 @@ static inline void sip_word(uint64_t v[4], uint64_t m)
 	v[0] ^= m;
 }
 
+/* The last LEN < 8 bytes as a word, put together in registers (see csum_tail()). */
+static uint64_t tail(const uint8_t *p, size_t len)
+{
+	uint64_t m = 0;
+	unsigned at = 0;
+	uint32_t w;
+	uint16_t h;
+
+	if (len & 4) {
+		memcpy(&w, p, 4);
+		m = w;
+		p += 4;
+		at = 32;
+	}
+	if (len & 2) {
+		memcpy(&h, p, 2);
+		m |= (uint64_t)h << at;
+		p += 2;
+		at += 16;
+	}
+	if (len & 1)
+		m |= (uint64_t)*p << at;
+	return m;
+}
+
 uint64_t npp_siphash(const uint64_t key[2], const void *data, size_t len)
 {
 	const uint8_t *p = data;
@@ -45,9 +70,7 @@ uint64_t npp_siphash(const uint64_t key[2], const void *data, size_t len)
 		memcpy(&m, p, 8);
 		sip_word(v, m);
 	}
-	m = 0;
-	memcpy(&m, p, len);
-	sip_word(v, last | m);
+	sip_word(v, last | tail(p, len));
 	v[2] ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		sip_round(v);

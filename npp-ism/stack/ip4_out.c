@@ -19,10 +19,11 @@ void ip4_put_header(struct ip4_hdr *h, uint32_t total, uint16_t id, uint16_t fra
 	h->frag = htons(frag);
 	h->ttl = ttl;
 	h->proto = proto;
-	h->csum = 0;
 	h->src = npp_addr_get_v4(src);
 	h->dst = npp_addr_get_v4(dst);
-	h->csum = npp_csum_finish(npp_csum_add(h, sizeof *h, 0));
+	/* Of the values: the header itself could be read only when all these stores have reached the cache. */
+	h->csum = npp_csum_finish(0x45u + ((uint32_t)tos << 8) + htons((uint16_t)total) + htons(id) + htons(frag) +
+				  ttl + ((uint32_t)proto << 8) + (uint64_t)npp_addr_get_v4(src) + npp_addr_get_v4(dst));
 }
 
 /* Identification of a datagram that is never fragmented: any value will do (RFC 6864, 4.1);

@@ -16,6 +16,15 @@
 /* Fewer connections than that stay in the cache by themselves. */
 #define AHEAD_MIN_CONNS 4096u
 
+/* Both ports as they stand in a TCP header. */
+static uint32_t ports_of(const uint8_t *l4)
+{
+	uint32_t v;
+
+	memcpy(&v, l4, sizeof v);
+	return v;
+}
+
 /* Hash of the flow of FRAME, of an IPv4 one also into KNOWN; false: not TCP in a plain IP header. */
 static bool flow_hash(const struct stack *s, const uint8_t *frame, uint32_t len, struct tcp_ahead_hash *known,
 		      uint32_t *hash)
@@ -50,7 +59,7 @@ static bool flow_hash(const struct stack *s, const uint8_t *frame, uint32_t len,
 	dport = ntohs(t->dport);
 	*hash = tcp_hash(s, &dst, dport, &src, sport);
 	if (npp_addr_is_v4(&dst))
-		*known = (struct tcp_ahead_hash){ dst.w[3], src.w[3], (uint32_t)dport << 16 | sport, *hash };
+		*known = (struct tcp_ahead_hash){ dst.w[3], src.w[3], ports_of((const uint8_t *)t), *hash };
 	return true;
 }
 
@@ -59,7 +68,7 @@ uint32_t tcp_ahead_hash(struct stack *s, const struct pkt *pkt, const struct tcp
 	struct tcp_state *tcp = s->tcp;
 	const struct tcp_ahead_hash *k = &tcp->ahead[tcp->ahead_next % STACK_AHEAD];
 
-	if (npp_addr_is_v4(&pkt->dst) && k->ports == ((uint32_t)seg->dport << 16 | seg->sport) &&
+	if (npp_addr_is_v4(&pkt->dst) && k->ports == ports_of(pkt->l4) &&
 	    k->la == pkt->dst.w[3] && k->ra == pkt->src.w[3]) {
 		tcp->ahead_next++;
 		return k->hash;

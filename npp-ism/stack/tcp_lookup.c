@@ -14,22 +14,23 @@
 
 struct lookup_key {
 	union npp_addr la, ra;
-	uint16_t lp, rp;
-	uint32_t zero;
+	uint64_t ports;
 };
 _Static_assert(sizeof(struct lookup_key) == 40, "no padding in what is hashed");
 
 uint32_t tcp_hash(const struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
 		  uint16_t rp)
 {
-	struct lookup_key k = { .la = *la, .ra = *ra, .lp = lp, .rp = rp };
-	uint64_t h;
+	uint64_t h, ports = (uint32_t)lp << 16 | rp;
 
+	/* Stored in words as large as those that are hashed, which else would wait for the stores. */
 	if (npp_addr_is_v4(la)) {
-		uint32_t k4[3] = { la->w[3], ra->w[3], (uint32_t)lp << 16 | rp };
+		uint64_t k4[2] = { (uint64_t)ra->w[3] << 32 | la->w[3], ports };
 
-		h = npp_siphash(s->cfg.hash_key, k4, sizeof k4);
+		h = npp_siphash(s->cfg.hash_key, k4, 12);
 	} else {
+		struct lookup_key k = { .la = *la, .ra = *ra, .ports = ports };
+
 		h = npp_siphash(s->cfg.hash_key, &k, sizeof k);
 	}
 	return (uint32_t)(h ^ h >> 32);

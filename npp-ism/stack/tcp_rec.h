@@ -345,7 +345,7 @@ enum tcp_ref_kind { TCP_REF_CONN = 0, TCP_REF_SYN = 1, TCP_REF_TW = 2 };
 #define TCP_REF_IDX(r) ((r) & 0x3fffffffu)
 
 /* The hash of a flow, worked out when its frame was looked at ahead. Pure knowledge: never wrong. */
-struct tcp_ahead_hash { uint32_t la, ra, ports, hash; };
+struct tcp_ahead_hash { uint32_t la, ra, ports, hash; }; /* ports: as in the header */
 
 struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; derived */
 
