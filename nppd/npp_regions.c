@@ -159,6 +159,7 @@ static int create_global(struct npp_side *n)
 	g->tcp_max_conns = s->memory.connections;
 	g->tcp_ecn = s->tcp.ecn;
 	g->tcp_cc = s->tcp.congestion;
+	g->tcp_time_wait_ms = (uint32_t)(s->tcp.time_wait / 1000);
 	snprintf(g->port[0].ifname, sizeof g->port[0].ifname, "%s", s->port.name);
 	memcpy(g->port[0].mac, s->port.mac, 6);
 	g->port[0].mtu = (uint16_t)s->port.mtu;

@@ -181,6 +181,7 @@ static const struct npp_conf_schema memory_schema = {
 static const struct npp_conf_field tcp_fields[] = {
 	{ .key = "ecn", .type = NPP_CONF_ENUM, .off = 0, .enums = ecn_names, .dflt = "passive" },
 	{ .key = "congestion", .type = NPP_CONF_ENUM, .off = 4, .enums = congestion_names, .dflt = "cubic" },
+	{ .key = "time_wait", .type = NPP_CONF_TIME, .off = 8, .min = 1000000, .max = 240000000, .dflt = "60s" },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema tcp_schema = { sizeof ((struct npp_settings *)NULL)->tcp, tcp_fields, NULL };

@@ -74,7 +74,8 @@ struct npp_settings {
 	bool autoconf;		/* IPv6 addresses and routers from advertisements, too */
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
-	struct { uint32_t ecn, congestion; } tcp;	/* enum npp_tcp_ecn, enum npp_tcp_cc */
+	/* enum npp_tcp_ecn, enum npp_tcp_cc, microseconds */
+	struct { uint32_t ecn, congestion; uint64_t time_wait; } tcp;
 	struct share_settings share[NPP_MAX_HOSTS];
 	uint32_t n_share;
 	uint32_t policy;	/* enum npp_share_policy */

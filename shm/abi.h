@@ -350,6 +350,7 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	uint32_t tcp_max_conns;		/* TCBs per IOP */
 	uint32_t tcp_ecn;		/* enum npp_tcp_ecn */
 	uint32_t tcp_cc;		/* enum npp_tcp_cc: of sockets that ask for none */
+	uint32_t tcp_time_wait_ms;	/* how long a connection stands in TIME_WAIT; 0: 60 s */
 	_Atomic uint32_t ra6;		/* NPP_RA6: what routers say of hop limit and MTU; 0 nothing */
 	struct npp_port_cfg port[NPP_MAX_PORTS];
 	/* Addresses and routes: seqlock `net_seq`, odd while nppd writes. */

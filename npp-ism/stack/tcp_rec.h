@@ -30,8 +30,7 @@
 #define TCP_DELACK_US 40000u
 #define TCP_CORK_US 200000u
 #define TCP_PAWS_MS (24u * 86400 * 1000)	/* a timestamp older than that is not compared with */
-#define TCP_2MSL_US 60000000u
-#define TCP_FIN_WAIT_2_US 60000000u	/* of a connection whose program closed it */
+#define TCP_2MSL_US 60000000u	/* of TIME_WAIT, and of FIN_WAIT_2 whose program closed it where nppd.conf says nothing */
 #define TCP_ORPHAN_US 120000000u	/* without progress, after its program closed it */
 #define TCP_CHALLENGE_US 500000u	/* between two challenge ACKs of one connection */
 #define TCP_CHALLENGE_MIN 500u		/* challenge ACKs of a stack per second, and up to ... */

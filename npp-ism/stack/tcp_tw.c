@@ -16,7 +16,13 @@
 #define TW_OPEN_WND 32768u	/* a few segments, within what any shift can say */
 #define TW_WND_MAX (1u << 30)	/* RFC 7323, 2.3 */
 
-_Static_assert(TCP_2MSL_US == TCP_FIN_WAIT_2_US, "one queue needs one waiting time");
+/* How long a record waits: the same for all of this stack, so that the queue stays in order. */
+static uint64_t tw_us(const struct stack *s)
+{
+	uint32_t ms = s->env->global->tcp_time_wait_ms;
+
+	return ms ? ms * 1000ull : TCP_2MSL_US;
+}
 
 static uint32_t tw_index(const struct stack *s, const struct tcp_tw *w)
 {
@@ -68,7 +74,7 @@ void tcp_tw_arm(struct stack *s)
 static void tw_restart(struct stack *s, struct tcp_tw *w)
 {
 	tw_unlink(s, w);
-	w->due_us = s->now_us + TCP_2MSL_US;
+	w->due_us = s->now_us + tw_us(s);
 	tcp_tw_link(s, w);
 }
 
@@ -179,7 +185,7 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 	w->ttl = t->ttl;
 	w->state = (uint8_t)state;
 	w->ack_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
-	w->due_us = s->now_us + TCP_2MSL_US;
+	w->due_us = s->now_us + tw_us(s);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_TW, tw_index(s, w)));
 	tcp_tw_link(s, w);
 	w->in_use = 1;

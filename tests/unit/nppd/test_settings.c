@@ -50,6 +50,7 @@ START_TEST(least_npp_gets_the_defaults)
 	ck_assert_uint_eq(s.npp.memory.rx_ring, 4 << 20);
 	ck_assert_uint_eq(s.npp.memory.connections, 16384);
 	ck_assert_uint_eq(s.npp.memory.reassembly, 4 << 20);
+	ck_assert_uint_eq(s.npp.tcp.time_wait, 60000000);
 	ck_assert_uint_eq(s.npp.common.hugepages, HUGE_AUTO);
 	ck_assert(s.npp.common.auto_place);
 	ck_assert_uint_eq(s.npp.acd, ACD_PROBE);
@@ -73,11 +74,15 @@ START_TEST(whole_npp_is_read)
 			      "  dispatch: {algorithm: toeplitz, mask: [src-addr, dst-addr, src-port, dst-port], symmetric: yes,\n"
 			      "             select: {shift: 3, bits: 5}}\n"
 			      "  memory: {rx_ring: 4M, connections: 1024, reassembly: 1M}\n"
+			      "  tcp: {ecn: on, congestion: reno, time_wait: 1500ms}\n"
 			      "  hugepages: never\n  placement: [1, 0]\n  uid: 700001\n  seccomp: no\n  reserve: yes\n"), 0);
 	ck_assert_uint_eq(s.npp.port.mac[5], 0x11);
 	ck_assert_str_eq(s.npp.port.bridge, "br0");
 	ck_assert_uint_eq(s.npp.acd, ACD_ANNOUNCE);
 	ck_assert_uint_eq(s.npp.acd_ms, 6000);
+	ck_assert_uint_eq(s.npp.tcp.ecn, NPP_ECN_ON);
+	ck_assert_uint_eq(s.npp.tcp.congestion, NPP_CC_RENO);
+	ck_assert_uint_eq(s.npp.tcp.time_wait, 1500000);
 	ck_assert_uint_eq(s.npp.n_routes, 2);
 	ck_assert_uint_eq(s.npp.routes[0].to.len, 96);
 	ck_assert_uint_eq(s.npp.routes[1].metric, 7);

@@ -411,6 +411,17 @@ START_TEST(time_wait_fin_again_is_acknowledged_and_restarts_the_clock)
 }
 END_TEST
 
+START_TEST(time_wait_lasts_as_long_as_the_settings_say)
+{
+	h->global->tcp_time_wait_ms = 5000;
+	to_time_wait();
+	th_advance(h, 4990000);
+	ck_assert_uint_eq(waiting(), 1);
+	th_advance(h, 20000);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
 START_TEST(time_wait_old_segments_are_answered_now_and_then)
 {
 	to_time_wait();
@@ -621,6 +632,7 @@ int main(void)
 	tcase_add_test(tc, calls_on_a_dead_connection_are_harmless);
 	tcase_add_test(tc, time_wait_rst_is_ignored);
 	tcase_add_test(tc, time_wait_fin_again_is_acknowledged_and_restarts_the_clock);
+	tcase_add_test(tc, time_wait_lasts_as_long_as_the_settings_say);
 	tcase_add_test(tc, time_wait_old_segments_are_answered_now_and_then);
 	tcase_add_test(tc, time_wait_gives_way_to_a_newer_syn);
 	tcase_add_test(tc, time_wait_without_timestamps_asks_for_a_higher_sequence);
