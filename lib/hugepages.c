@@ -245,7 +245,7 @@ int npp_hugepages_reserve(const char *owner, uint32_t n, pid_t pid, struct npp_e
 	}
 	close(l.fd);
 	if (got < 0)
-		npp_err_set(e, got, "hugepages: %s", strerror(-got));
+		npp_err_set(e, got, "cannot raise the system's number of hugepages: %s", strerror(-got));
 	return got;
 }
 

@@ -56,6 +56,17 @@ static char **child_env(char **env)
 	return env;
 }
 
+/* Under the uid that we have: only what goes beyond it is given up. The exec brings nothing back, since
+ * the bounding set is empty. */
+static void drop_capabilities(int report)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+
+	if (syscall(SYS_capset, &h, none) < 0)
+		child_fail(report, "giving up capabilities");
+}
+
 static void drop_privileges(const struct npp_proc_spec *s, int report)
 {
 	for (int cap = 0; cap <= 63; cap++)
@@ -63,6 +74,10 @@ static void drop_privileges(const struct npp_proc_spec *s, int report)
 			child_fail(report, "dropping the capability bounding set");
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		child_fail(report, "clearing ambient capabilities");
+	if (s->keep_uid) {
+		drop_capabilities(report);
+		return;
+	}
 	if (setgroups(0, NULL) < 0)
 		child_fail(report, "giving up groups");
 	if (setresgid(s->gid, s->gid, s->gid) < 0)
@@ -146,6 +161,26 @@ static int await_exec(int fd, const char *path, struct npp_err *e)
 		return npp_err_set(e, -EIO, "%s: no word from the child", path);
 	f.step[sizeof f.step - 1] = '\0';
 	return npp_err_set(e, -f.err, "%s: %s: %s", path, f.step, strerror(f.err));
+}
+
+/* Each line of FILE: first id inside, first id outside, how many. */
+static bool id_mapped(const char *file, uint32_t id)
+{
+	unsigned long long first, outside, count;
+	FILE *f = fopen(file, "re");
+	bool found = false;
+
+	if (!f)
+		return true;	/* a kernel without user namespaces */
+	while (!found && fscanf(f, "%llu %llu %llu", &first, &outside, &count) == 3)
+		found = id >= first && id - first < count;
+	fclose(f);
+	return found;
+}
+
+bool npp_proc_id_exists(uint32_t id)
+{
+	return id_mapped("/proc/self/uid_map", id) && id_mapped("/proc/self/gid_map", id);
 }
 
 static int open_pidfd(pid_t pid)

@@ -20,6 +20,7 @@ struct npp_proc_spec {
 	char *const *argv;
 	int ctl_fd;		/* becomes descriptor 3 */
 	bool drop;		/* give up privileges: needs root; false: run as we are */
+	bool keep_uid;		/* with drop: all but the uid, where no other exists (npp_proc_id_exists()) */
 	uint32_t uid, gid;	/* with drop */
 	bool seccomp;		/* put on the filter (never in a build with sanitizers) */
 };
@@ -27,6 +28,9 @@ struct npp_proc_spec {
 /* Starts it. 0 and *PID, *PIDFD (close-on-exec); or -errno with the step that failed in E:
  * also when it failed in the child, before exec. */
 int npp_proc_spawn(const struct npp_proc_spec *spec, pid_t *pid, int *pidfd, struct npp_err *e);
+
+/* Is there a uid and a gid ID in our user namespace? */
+bool npp_proc_id_exists(uint32_t id);
 
 /* Installs the filter of NPP's children on the calling process. 0 or -errno. */
 int npp_proc_seccomp(void);

@@ -37,8 +37,11 @@ static void usage(FILE *f)
 	      "that run under $NPP_RUNDIR (default " NPP_RUNDIR ") are meant.\n", f);
 }
 
+/* A verb's argv[0] is "npp: VERB", for what getopt says. */
 static const struct verb *find_verb(const char *name)
 {
+	if (strncmp(name, "npp: ", 5) == 0)
+		name += 5;
 	for (unsigned i = 0; i < N_VERBS; i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
@@ -63,7 +66,7 @@ int verb_usage(const char *argv0, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(text, sizeof text, fmt, ap);
 		va_end(ap);
-		npp_warnx("%s: %s", argv0, text);
+		npp_warnx("%s: %s", v->name, text);
 	}
 	fprintf(stderr, "usage: npp %s %s\n", v->name, v->args);
 	return EXIT_USAGE;
@@ -73,6 +76,7 @@ int main(int argc, char **argv)
 {
 	const char *names[N_VERBS + 1] = { NULL }, *meant;
 	const struct verb *v;
+	char who[32];
 	int r;
 
 	npp_log_init_tool("npp", 0);
@@ -97,6 +101,8 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	snprintf(who, sizeof who, "npp: %s", v->name);
+	argv[1] = who;
 	r = v->fn(argc - 1, argv + 1);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		npp_warn("standard output");

@@ -14,13 +14,14 @@
 #include "npp/npp.h"
 
 #define RESTART_MS 30000
+_Static_assert(NPP_MAX_IOPS == 32, "said below");
 #define BUSY_MS 3000		/* while it is being replaced already */
 
 static const char *why(int error)
 {
 	switch (error) {
 	case -EPROTO: return "its program has another layout than the memory it should go on from; the running one goes on";
-	case -ENOENT: return "there is no such process";
+	case -ENOENT: return "there is no such process (npp status shows those there are)";
 	case -EBUSY: return "it is being replaced already";
 	case -ECHILD: return "its successor died";
 	case -ESHUTDOWN: return "it is being stopped";
@@ -78,12 +79,13 @@ static void report(const struct target *t, const char *what, const struct npp_ct
 	puts("");
 }
 
-/* "dispatch", "ism N", "osm" from ARGV into WHAT; how many words, or 0. */
-static int parse(char **argv, struct npp_ctl_restart *what)
+/* "dispatch", "ism N", "osm" from ARGV into WHAT; how many words, or 0 and *WRONG. */
+static int parse(char **argv, struct npp_ctl_restart *what, const char **wrong)
 {
 	uint64_t n;
 
 	*what = (struct npp_ctl_restart){ 0 };
+	*wrong = "which process: dispatch, ism N, or osm?";
 	if (!argv[0])
 		return 0;
 	if (strcmp(argv[0], "dispatch") == 0) {
@@ -94,8 +96,15 @@ static int parse(char **argv, struct npp_ctl_restart *what)
 		what->role = NPP_ROLE_OSM;
 		return 1;
 	}
-	if (strcmp(argv[0], "ism") != 0 || !argv[1] || npp_conf_parse_u64(argv[1], &n) < 0 || n >= NPP_MAX_IOPS)
+	if (strcmp(argv[0], "ism") != 0)
 		return 0;
+	*wrong = "which ism: the number of an IOP, 0 or more?";
+	if (!argv[1] || npp_conf_parse_u64(argv[1], &n) < 0)
+		return 0;
+	if (n >= NPP_MAX_IOPS) {
+		*wrong = "there is no such ism: an NPP has at most 32 IOPs, numbered from 0";
+		return 0;
+	}
 	what->role = NPP_ROLE_ISM;
 	what->index = (uint32_t)n;
 	return 2;
@@ -109,6 +118,7 @@ int verb_restart(int argc, char **argv)
 	struct npp_ctl_restarted done;
 	struct npp_ctl_restart what;
 	struct target *t;
+	const char *wrong;
 	bool json = false;
 	int opt, n, r;
 	char name[32];
@@ -120,9 +130,9 @@ int verb_restart(int argc, char **argv)
 		default: return verb_usage(argv[0], NULL);
 		}
 	}
-	n = parse(argv + optind, &what);
+	n = parse(argv + optind, &what, &wrong);
 	if (!n)
-		return verb_usage(argv[0], "which process: dispatch, ism N, or osm?");
+		return verb_usage(argv[0], "%s", wrong);
 	n = targets_open(&t, argv + optind + n, what.role == NPP_ROLE_OSM ? 2 : 1, what.role == NPP_ROLE_OSM ? 2 : 1);
 	if (n < 0)
 		return 1;

@@ -171,7 +171,7 @@ static int spawn(const struct child *c, int sock, struct process *p, struct npp_
 	char path[PATH_MAX], shown[96];
 	char *argv[] = { shown, NULL };
 	struct npp_proc_spec spec = { .path = path, .argv = argv, .ctl_fd = sock, .drop = geteuid() == 0,
-				      .uid = s->uid, .gid = s->uid, .seccomp = s->seccomp };
+				      .keep_uid = !npp_proc_id_exists(s->uid), .uid = s->uid, .gid = s->uid, .seccomp = s->seccomp };
 
 	if (npp_self_find(program(c->role), path, sizeof path) < 0)
 		return npp_err_set(e, -ENOENT, "%s was not found, neither in a build tree nor installed",

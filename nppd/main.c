@@ -193,6 +193,9 @@ static int start(struct nppd *d)
 		npp_warn("%s", d->rundir);
 		return -errno;
 	}
+	if (geteuid() == 0 && !npp_proc_id_exists(settings_common(d->s)->uid))
+		npp_warnx("there is no uid %u in this user namespace: its processes have the uid of nppd and no capabilities; "
+			  "hosts and NPPs are not kept apart by uids", settings_common(d->s)->uid);
 	r = conn_listen(d);
 	if (r == 0) {
 		borrow_hugepages(d);
@@ -228,6 +231,8 @@ static int run(struct nppd *d)
 		if (npp_conf_error_count(d->s->conf) == 0)
 			npp_warnx("cannot start: %s", strerror(-r));
 		settings_report(d->s);
+		if (geteuid() != 0)
+			npp_warnx("it was started without being root, which it needs to be; as an ordinary user: npp-lab-user, see npp-lab(1)");
 		nppd_stop(d, 1);
 	}
 	while (!d->stopping || children_running(d) > 0) {

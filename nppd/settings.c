@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/proc.h"
 #include "nppd/settings.h"
 #include "shm/share.h"
 
@@ -455,25 +456,11 @@ static uint64_t fnv(const char *a, const char *b)
 	return h ^ h >> 32;
 }
 
-/* Is UID one that this user namespace knows? */
-static bool uid_mapped(uint32_t uid)
-{
-	unsigned long long in, out, count;
-	FILE *f = fopen("/proc/self/uid_map", "re");
-	bool found = !f;
-
-	while (f && !found && fscanf(f, "%llu %llu %llu", &in, &out, &count) == 3)
-		found = uid >= in && uid - in < count;
-	if (f)
-		fclose(f);
-	return found;
-}
-
 uint32_t settings_derive_uid(const char *rundir, const char *name)
 {
 	uint64_t h = fnv(rundir, name);
 
-	return uid_mapped(799999) ? 700000 + (uint32_t)(h % 100000) : 60100 + (uint32_t)(h % 4900);
+	return npp_proc_id_exists(799999) ? 700000 + (uint32_t)(h % 100000) : 60100 + (uint32_t)(h % 4900);
 }
 
 static void derive(struct settings *s, const char *rundir)

@@ -103,7 +103,8 @@ static int open_queue(struct tap *t, struct settings *s, unsigned i)
 
 	if (fd < 0) {
 		err = -errno;
-		key_error(s, "name", "/dev/net/tun: %s", strerror(-err));
+		key_error(s, "name", "/dev/net/tun: %s%s", strerror(-err),
+			  err == -EACCES ? " (others than root can have NPPs where its mode is 0666)" : "");
 		return err;
 	}
 	memcpy(ifr.ifr_name, t->name, sizeof ifr.ifr_name);

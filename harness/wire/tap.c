@@ -74,7 +74,8 @@ static int make_tap(struct wire_end *e, struct npp_err *err)
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), r;
 
 	if (fd < 0)
-		return npp_err_set(err, -errno, "cannot open /dev/net/tun: %s", strerror(errno));
+		return npp_err_set(err, -errno, "cannot open /dev/net/tun: %s%s", strerror(errno),
+				   errno == EACCES ? " (others than root can have wires where its mode is 0666)" : "");
 	memcpy(ifr.ifr_name, e->name, sizeof e->name);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETOFFLOAD, (unsigned long)OFFLOADS) < 0) {
 		r = -errno;
