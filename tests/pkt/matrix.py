@@ -57,20 +57,46 @@ for e, what in X.EVENTS.items():
         if c and c[2] != base:
             other.setdefault(c[2], []).append(SHORT.get(s, s))
     row([what, base.replace("9293 ", ""), "; ".join(f"{', '.join(v)}: {k.replace('9293 ', '')}" for k, v in other.items())])
+here = os.path.dirname(os.path.abspath(__file__))
+
+
+def scenarios(program):
+    """The scenarios of PROGRAM as rows."""
+    row(["scenario", "what must be so", "IPv", ""])
+    row(["---"] * 4)
+    for f in ast.parse(open(os.path.join(here, program)).read()).body:
+        for d in getattr(f, "decorator_list", []):
+            if getattr(getattr(d, "func", d), "id", "") != "scenario":
+                continue
+            args = {k.arg: ast.literal_eval(k.value) for k in getattr(d, "keywords", [])}
+            row([f.name.replace("_", " "), " ".join(ast.get_docstring(f).split()).replace("|", "/"),
+                 ", ".join(str(x) for x in args.get("families", (4, 6))), "soak" if args.get("soak") else ""])
+
+
 print("""
 ## Beyond single segments
 
 What tests/pkt/features.t shows, scenario by scenario; those marked `soak` run with `make soak` only.
 """)
-row(["scenario", "what must be so", "IPv", ""])
-row(["---"] * 4)
-here = os.path.dirname(os.path.abspath(__file__))
-for f in ast.parse(open(os.path.join(here, "features.py")).read()).body:
-    marks = [d for d in getattr(f, "decorator_list", []) if getattr(d.func, "id", "") == "scenario"]
-    if marks:
-        args = {k.arg: ast.literal_eval(k.value) for k in marks[0].keywords}
-        row([f.name.replace("_", " "), " ".join(ast.get_docstring(f).split()).replace("|", "/"),
-             ", ".join(str(x) for x in args.get("families", (4, 6))), "soak" if args.get("soak") else ""])
+scenarios("features.py")
+print("""
+## SYN cookies
+
+tests/pkt/cookies.t, with a listener whose backlog is full of handshakes that nobody completes.
+""")
+scenarios("cookies.py")
+print("""
+## Neighbours, conflicts of addresses, router advertisements
+
+tests/pkt/neighbours.t; 4 is ARP, 6 neighbour discovery.
+""")
+scenarios("neighbours.py")
+print("""
+## Multicast
+
+tests/pkt/multicast.t; 4 is IGMP, 6 MLD.
+""")
+scenarios("multicast.py")
 print("""
 ## With Linux
 

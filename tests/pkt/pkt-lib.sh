@@ -21,7 +21,7 @@ networks:
   lan: {subnet: 10.1.0.0/24}
 nodes:
   client1: {kind: client, networks: {lan: 10.1.0.10}}
-  acc1:    {kind: npp, iops: 1, networks: {lan: 10.1.0.11}}
+  acc1:    {kind: npp, iops: 1, networks: {lan: 10.1.0.11}, options: {autoconf: no}}
   web1:    {kind: host, stack: npp, npps: [acc1]}
 Y
   lab_up "$work/pkt.yaml" "$@"

@@ -221,6 +221,34 @@ def op_get(q):
     return of(q["keys"][0]).getsockopt(q["level"], q["name"], q.get("size", 256)).hex()
 
 
+def op_datagram_socket(q):
+    """A datagram socket named KEY, bound to ADDRESS and PORT."""
+    s = socket.socket(socket.AF_INET6 if q["family"] == 6 else socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    set_options(s, q.get("options", []))
+    s.bind((q.get("address", ""), q["port"]))
+    keep(q["key"], s)
+
+
+def op_datagrams(q):
+    """What comes to KEY until N are there or TIMEOUT has passed with none: [[hexadecimal, from whom]]."""
+    s, got = of(q["key"]), []
+    s.settimeout(q.get("timeout", 5))
+    try:
+        while len(got) < q["n"]:
+            b, peer = s.recvfrom(65536)
+            got.append([b.hex(), peer[0]])
+    except TimeoutError:
+        pass
+    finally:
+        s.settimeout(None)
+    return got
+
+
+def op_sendto(q):
+    of(q["key"]).sendto(bytes.fromhex(q["data"]), (q["host"], q["port"]))
+
+
 def op_ask(q):
     """Connects, and exchanges N bytes in each direction with a server of the same kind."""
     s = socket.socket(socket.AF_INET6 if ":" in q["host"] else socket.AF_INET)
