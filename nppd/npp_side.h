@@ -24,6 +24,7 @@ struct host {			/* hosts.c; by host number */
 	int in_bell[NPP_MAX_IOPS];	/* its own doorbells of the ISMs: it can spoil only these */
 	struct npp_region inbound[NPP_MAX_IOPS];
 	uint32_t grace_ms;		/* the shorter of its own and ours */
+	uint32_t graces;		/* it has had since it is gone */
 	struct loop_timer grace, ping;
 	unsigned pings;			/* not answered */
 };

@@ -29,7 +29,7 @@
 #include "shm/stats.h"
 
 #define PROBE_MS 5000		/* for a successor to answer */
-#define STOP_ONE_MS 1000	/* for a predecessor to end */
+#define STOP_ONE_MS 3000	/* for a predecessor to end */
 #define HEALTHY_MS 1000		/* who worked so long did not die of what it found */
 #define PAUSE_MS 50		/* before the second try in a row; doubled each time */
 #define PAUSE_MAX_MS 2000

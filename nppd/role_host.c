@@ -165,6 +165,10 @@ static void on_link_answer(struct loop_fd *src)
 
 	if (r == -EAGAIN)
 		return;
+	if (r == 0) { /* it has ended meanwhile */
+		link_down(l, RETRY_MS);
+		return;
+	}
 	if (r == 1) {
 		npp_ctl_close_fds(&m);
 		r = m.hdr.type == NPP_CTL_ANSWER ? m.hdr.error : -EPROTO;
@@ -213,6 +217,18 @@ static int dial(struct nppd *d, const char *npp)
 	return r < 0 ? r : fd;
 }
 
+/* Waits for the answer to HOST_CONN. 0 or -errno. */
+static int link_await(struct link *l)
+{
+	int r = loop_add(&l->d->loop, &l->src, l->fd, on_link_answer, l);
+
+	if (r < 0)
+		return r;
+	link_state(l, LINK_ASKING);
+	loop_timer_set(&l->d->loop, &l->timer, 5000, link_try, l);
+	return 0;
+}
+
 static void link_try(struct loop_timer *t)
 {
 	struct link *l = t->arg;
@@ -224,7 +240,7 @@ static void link_try(struct loop_timer *t)
 		return;
 	}
 	l->fd = d->child[0].state == CHILD_READY ? dial(d, l->name) : -ENOTCONN;
-	r = l->fd < 0 ? l->fd : loop_add(&d->loop, &l->src, l->fd, on_link_answer, l);
+	r = l->fd < 0 ? l->fd : link_await(l);
 	if (r < 0) {
 		if (!l->said && loop_now_ms() - l->since_ms > SAY_MS) {
 			npp_info("waiting for NPP %s (%s/%s.sock): %s", l->name, d->rundir, l->name, strerror(-r));
@@ -233,8 +249,6 @@ static void link_try(struct loop_timer *t)
 		link_down(l, RETRY_MS);
 		return;
 	}
-	link_state(l, LINK_ASKING);
-	loop_timer_set(&d->loop, &l->timer, 5000, link_try, l);
 }
 
 /* Do the IOPs in the bitmap UP do for a host to be ready? All of N; after a while those
@@ -322,7 +336,10 @@ static void child_ready(struct nppd *d, struct child *c, const struct npp_ctl_ms
 
 		l->name = d->s->host.npps[i];
 		link_state(l, LINK_DOWN);
-		loop_timer_set(&d->loop, &l->timer, 0, link_try, l);
+		if (l->fd < 0) /* else since the predecessor's death */
+			loop_timer_set(&d->loop, &l->timer, 0, link_try, l);
+		else if (link_await(l) < 0)
+			link_down(l, RETRY_MS);
 	}
 	loop_timer_set(&d->loop, &d->host->watch, WATCH_MS, on_watch, d);
 }
@@ -340,13 +357,19 @@ static void stop_links(struct nppd *d)
 	}
 }
 
-/* The programs work on; their requests and the NPPs wait for a successor. */
+/* The programs work on; their requests and the NPPs wait for a successor. The NPPs hear from us at
+ * once that there will be one: their answers stay unread until it is there. */
 static void child_died(struct nppd *d, struct child *c, uint32_t pause_ms)
 {
 	(void)c;
 	(void)pause_ms;
 	stop_links(d);
 	loop_timer_stop(&d->loop, &d->host->watch);
+	for (uint32_t i = 0; d->up && !d->stopping && i < d->s->host.n_npps; i++) {
+		int fd = dial(d, d->s->host.npps[i]);
+
+		d->host->link[i].fd = fd < 0 ? -1 : fd;
+	}
 }
 
 static void child_failed(struct nppd *d, struct child *c)

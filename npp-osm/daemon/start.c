@@ -322,6 +322,9 @@ void npp_osm_destroy(struct npp_osm *o)
 {
 	if (!o)
 		return;
+	/* First of all: this may take long in the kernel, and the NPPs give a grace from the end of
+	 * their connections on. */
+	npp_ringer_close(&o->ringer);
 	for (unsigned i = 0; i < OSM_MAX_CONNS; i++)
 		close_fd(o->conn[i].fd);
 	for (unsigned p = 0; p < NPP_MAX_PROCS; p++)
@@ -337,7 +340,6 @@ void npp_osm_destroy(struct npp_osm *o)
 		free(d->ref);
 		free(d);
 	}
-	npp_ringer_close(&o->ringer);
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
 		close_fd(o->bell[c]);
 	close_fd(o->sigfd);

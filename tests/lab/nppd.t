@@ -116,6 +116,38 @@ ok 'which goes on' wait_for 5 grep -q 'goes on with' "$work/web1.log"
 ok 'and the NPP has it back' wait_for 5 grep -q 'host web1 (number 0) is back' "$work/acc1.log"
 kill -0 "${pid_of[web1]}" && pass 'the host lives'
 
+# Its pauses grow beyond the grace: the host is on its way, for its supervisor lives.
+conf hasty <<'Y'
+npp:
+  name: hasty
+  iops: 1
+  port: {name: thasty, netns: @NS@}
+  addresses: [10.81.0.11/24]
+  memory: {connections: 256}
+  hugepages: never
+  host_grace_ms: 100
+Y
+conf web3 <<'Y'
+host: {name: web3, npps: [hasty], memory: 16M, sockets: 4096, hugepages: never}
+Y
+does 'an NPP with little grace comes up' nppd_start hasty
+does 'and a host of it' nppd_start web3
+end=$((SECONDS + 30))
+until grep -q '5 deaths in a row; the next try in 400 ms' "$work/web3.log" || [ $SECONDS -gt $end ]; do
+  victim=$(child web3 osm 0)
+  if [ "${victim:-0}" -gt 0 ]; then kill -KILL "$victim" 2>/dev/null; else sleep 0.02; fi
+done
+ok 'an OSM is away for longer than the grace' grep -q '5 deaths in a row; the next try in 400 ms' "$work/web3.log"
+ok 'its successor comes' wait_for 10 is_new web3 osm 0 "$victim"
+ok 'and the NPP has it back' wait_for 10 sh -c "[ \$(grep -c 'is gone' '$work/hasty.log') = \$(grep -c 'is back' '$work/hasty.log') ]"
+not_ok 'as it was: it has not failed' grep 'has failed' "$work/hasty.log"
+kill -KILL "${pid_of[web3]}"
+wait "${pid_of[web3]}" 2>/dev/null
+unset 'pid_of[web3]'
+rm -f "$NPP_RUNDIR"/web3.*
+ok 'without a supervisor it has' wait_for 5 grep -q 'host web3 (number 0) has failed' "$work/hasty.log"
+does 'the NPP ends' nppd_stop hasty
+
 for what in 'ism 2 acc1' 'dispatch acc1' 'osm web1'; do
   # shellcheck disable=SC2086
   like "npp restart $what" "$("$npp" restart $what 2>&1)" 'took over from [0-9]+; ready after [0-9.]+ ms'
