@@ -74,7 +74,7 @@ status = Conn(); status.send(TOOL); st = status.recv()
 abi, layout = struct.unpack_from("I", st[2], 0)[0], struct.unpack_from("Q", st[2], 56)[0]
 tap(abi == 1 and st[1] == 0, "status has its layout")
 def attach(c, mem, abi=abi, layout=layout, number=0, host=b"liar", fds=None):
-    return c.send(ATTACH, struct.pack("IIQ32s", abi, number, layout, host), [mem] if fds is None else fds)
+    return c.send(ATTACH, struct.pack("IIQ32sII", abi, number, layout, host, 1000, 0), [mem] if fds is None else fds)
 def memory(size=8 << 20, seals=True):
     fd = os.memfd_create("liar", os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
@@ -143,7 +143,7 @@ for i in range(1500):
         fds = [e] * rnd.choice([0, 0, 1, 2, 128])
         body = rnd.randbytes(rnd.choice([0, 4, 8, 16, 24, 40, 48, 56, rnd.randrange(3000)]))
         if k < 0.3:
-            body = struct.pack("IIQ32s", abi, rnd.randrange(5), layout, b"x"); fds = [memory(rnd.choice([4096, 1 << 20]))]; typ = ATTACH
+            body = struct.pack("IIQ32sII", abi, rnd.randrange(5), layout, b"x", 1000, 0); fds = [memory(rnd.choice([4096, 1 << 20]))]; typ = ATTACH
             c.send(typ, body, fds); os.close(fds[0])
         elif k < 0.4: c.send(typ, body, fds, length=rnd.randrange(1 << 32))
         elif k < 0.5: c.send(typ, body, fds, magic=rnd.randrange(1 << 32))
