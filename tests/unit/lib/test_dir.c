@@ -84,6 +84,8 @@ static unsigned left(void)
 	return n - 2;
 }
 
+static const int interrupts[] = { SIGINT, SIGTERM, SIGHUP };
+
 /* Starts a victim; returns when its case has made its file, if SEEN. */
 static pid_t start(const char *how, bool seen)
 {
@@ -96,6 +98,8 @@ static pid_t start(const char *how, bool seen)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		setpgid(0, 0); /* Check passes signals on to the group */
+		for (unsigned i = 0; i < sizeof interrupts / sizeof *interrupts; i++)
+			signal(interrupts[i], SIG_DFL); /* ignored by who runs in the background */
 		dup2(out[1], STDOUT_FILENO);
 		setenv("TMPDIR", npp_dir_path(), 1);
 		unsetenv("CK_TAP_LOG_FILE_NAME");
@@ -129,8 +133,6 @@ START_TEST(nothing_is_left_by_a_case_that_comes_to_a_bad_end)
 	ck_assert_uint_eq(left(), 0);
 }
 END_TEST
-
-static const int interrupts[] = { SIGINT, SIGTERM, SIGHUP };
 
 START_TEST(nothing_is_left_by_a_program_that_is_interrupted)
 {
@@ -171,13 +173,15 @@ END_TEST
 int main(int argc, char **argv)
 {
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	Suite *s = suite_create("unit/dir");
-	TCase *t = tcase_create("dir");
+	Suite *s;
+	TCase *t;
 
 	if (n <= 0)
 		return EXIT_FAILURE;
 	if (argc == 3 && strcmp(argv[1], "--victim") == 0)
 		return victim(argv[2]);
+	s = suite_create("unit/dir");
+	t = tcase_create("dir");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, nothing_is_left_by_a_case_that_comes_to_a_bad_end, 0, 3);
 	tcase_add_loop_test(t, nothing_is_left_by_a_program_that_is_interrupted, 0, 3);
