@@ -70,7 +70,7 @@ load_begin()
   start "doors-$doors" web1 $python "$helper" doors-serve $doors 8
   doors_server=$started
   # How long this machine itself stands still: the kernel alone, without npp.
-  client control client1 "$load" -q -j -c 1 -d 3600 -b 300 echo client1 7001
+  client control client1 "$load" -q -j -c 1 -r 200 -d 3600 -b 300 echo client1 7001
   client bulk-in client1 "$load" -q -j -c 2 -d 3600 -b $((32 * m)) send web1 6001
   client bulk-out client1 "$load" -q -j -c 2 -d 3600 -b $((32 * m)) recv web1 6002
   client keepalive client1 "$load" -q -j -c 8 -d 3600 http://web1:8080/
