@@ -14,6 +14,8 @@
 #include "net/hash.h"
 #include "npp/npp.h"
 
+#define SEQ_TRIES 100000	/* of a writer that may have died in it */
+
 static const char *const algorithms[] = { "xor", "toeplitz", "crc32c" };
 
 static void print_mask(const struct npp_flow_key *m)
@@ -35,6 +37,29 @@ static void print_mask(const struct npp_flow_key *m)
 		printf(" %s%s", part[i].name, full ? "" : "(part)");
 	}
 	putchar('\n');
+}
+
+/* Is A an address of T, or one that all NPPs listen to? */
+static bool has_addr(const struct target *t, const union npp_addr *a)
+{
+	const struct npp_global *g = t->global.base;
+	struct npp_if_addr own;
+	uint32_t n, seq, tries = 0;
+	bool found;
+
+	if (npp_addr_is_multicast(a))
+		return true;
+	do {	/* acquire, fence: pair with nppd's stores around a change */
+		seq = atomic_load_explicit(&g->net_seq, memory_order_acquire);
+		found = false;
+		n = *(const volatile uint32_t *)&g->n_addrs;
+		for (uint32_t i = 0; i < n && i < NPP_MAX_IF_ADDRS; i++) {
+			own = g->addr[i];
+			found = found || memcmp(&own.addr, a, sizeof *a) == 0;
+		}
+		atomic_thread_fence(memory_order_acquire);
+	} while (++tries < SEQ_TRIES && (seq & 1 || seq != atomic_load_explicit(&g->net_seq, memory_order_relaxed)));
+	return found;
 }
 
 static void explain(const struct target *t, const struct npp_hash_prog *p, const struct npp_flow_key *key, bool json)
@@ -61,6 +86,8 @@ static void explain(const struct target *t, const struct npp_hash_prog *p, const
 	printf("  select     bits %u..%u: index %u of the indirection table\n", p->select_shift,
 	       p->select_shift + bits - 1, index);
 	printf("  table      [%u] = IOP %u\n", index, iop);
+	if (!has_addr(t, &key->dst))
+		printf("  note       %s is no address of %s: it does not take such frames\n", dst, t->label);
 }
 
 static int parse_proto(const char *text, uint8_t *proto)
@@ -90,31 +117,42 @@ static int parse_end(const char *verb, const char *addr, const char *port, union
 	return 0;
 }
 
+/* What the program of T says of KEY. */
+static int show(const struct target *t, const struct npp_flow_key *key, bool json, struct npp_err *e)
+{
+	const struct npp_global *g = t->global.base;
+	struct npp_hash_prog p;
+	const char *why;
+	int r;
+
+	/* Acquire: pairs with nppd's release after it has filled the other program. */
+	p = g->prog[atomic_load_explicit(&g->prog_active, memory_order_acquire) & 1];
+	r = npp_hash_prog_check(&p, t->st.n_iops, &why);
+	if (r < 0)
+		return npp_err_set(e, r, "%s: %s", t->label, why);
+	explain(t, &p, key, json);
+	return 0;
+}
+
+/* Of the NPP that is named, or of those that take frames to the destination. */
 static int run(char **names, const struct npp_flow_key *key, bool json)
 {
 	struct npp_err e = { .text = "" };
+	char dst[NPP_ADDR_STRLEN];
 	struct target *t;
-	int n = targets_open(&t, names, 1, 1), r = 0;
+	int n = targets_open(&t, names, 1, 1), r = 0, shown = 0;
 
 	if (n < 0)
 		return 1;
 	for (int i = 0; i < n && r == 0; i++) {
-		const struct npp_global *g;
-		struct npp_hash_prog p;
-		const char *why;
-
 		r = target_map(&t[i], &e);
-		if (r < 0)
-			break;
-		g = t[i].global.base;
-		/* Acquire: pairs with nppd's release after it has filled the other program. */
-		p = g->prog[atomic_load_explicit(&g->prog_active, memory_order_acquire) & 1];
-		r = npp_hash_prog_check(&p, t[i].st.n_iops, &why);
-		if (r < 0)
-			npp_err_set(&e, r, "%s: %s", t[i].label, why);
-		else
-			explain(&t[i], &p, key, json);
+		if (r < 0 || (!names[0] && !has_addr(&t[i], &key->dst)))
+			continue;
+		r = show(&t[i], key, json, &e);
+		shown++;
 	}
+	if (r == 0 && !shown)
+		r = npp_err_set(&e, -ENOENT, "hash: no NPP that runs has the address %s", npp_addr_format(&key->dst, dst));
 	if (r < 0)
 		npp_warnx("%s", e.text);
 	targets_close(t, n);
@@ -152,5 +190,7 @@ int verb_hash(int argc, char **argv)
 	r = parse_end(argv[0], a[0], a[1], &key.src, &key.sport);
 	if (r == 0)
 		r = parse_end(argv[0], a[2], a[3], &key.dst, &key.dport);
+	if (r == 0 && npp_addr_is_v4(&key.src) != npp_addr_is_v4(&key.dst))
+		r = verb_usage(argv[0], "'%s' and '%s' are not of one family", a[0], a[2]);
 	return r ? r : run(names, &key, json);
 }

@@ -51,6 +51,7 @@ int target_open_path(struct target *t, const char *dir, const char *name, struct
 int target_refresh(struct target *t, struct npp_err *e);	/* the status again */
 int target_map(struct target *t, struct npp_err *e);		/* the regions */
 void target_close(struct target *t);
+bool target_is_lab(const char *name);	/* that of a lab, and of nothing that runs? */
 /* Labels of all sockets that end in SUFFIX (malloc'ed; ends with NULL). */
 char **target_list(const char *suffix);
 void target_list_free(char **list);

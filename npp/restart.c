@@ -79,6 +79,19 @@ static void report(const struct target *t, const char *what, const struct npp_ct
 	puts("");
 }
 
+/* One must be named: which there are. */
+static void of_which(const char *name, const struct target *t, int n)
+{
+	char all[256] = "";
+
+	for (int i = 0; i < n; i++)
+		if (strlen(all) + strlen(t[i].label) + 3 < sizeof all) {
+			strcat(all, *all ? ", " : "");
+			strcat(all, t[i].label);
+		}
+	npp_warnx("%s: of which? Say one of %s", name, all);
+}
+
 /* "dispatch", "ism N", "osm" from ARGV into WHAT; how many words, or 0 and *WRONG. */
 static int parse(char **argv, struct npp_ctl_restart *what, const char **wrong)
 {
@@ -141,7 +154,7 @@ int verb_restart(int argc, char **argv)
 	else
 		snprintf(name, sizeof name, "%s", what.role == NPP_ROLE_OSM ? "osm" : "dispatch");
 	if (n > 1) {
-		npp_warnx("%s: of which? %d are running", name, n);
+		of_which(name, t, n);
 		targets_close(t, n);
 		return EXIT_USAGE;
 	}

@@ -197,7 +197,10 @@ static int stop_one(const char *name)
 	int r = target_open(&t, name, &e);
 
 	if (r < 0) {
-		npp_warnx("%s", e.text);
+		if (target_is_lab(name))
+			npp_warnx("stop: '%s' is a lab: 'npp-lab down %s' takes it down, %s/NAME is one in it", name, name, name);
+		else
+			npp_warnx("%s", e.text);
 		return 1;
 	}
 	r = npp_ctl_call(t.sock, NPP_CTL_TOOL_STOP, NULL, 0, NULL, 0, &m, buf, sizeof buf, 5000);

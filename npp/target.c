@@ -278,8 +278,7 @@ static int open_one(struct target *t, const char *name, uint32_t role, bool name
 	return 1;
 }
 
-/* Is NAME that of a lab, and of nothing that runs? */
-static bool is_lab(const char *name)
+bool target_is_lab(const char *name)
 {
 	char path[512];
 	struct stat st;
@@ -334,7 +333,7 @@ int targets_open(struct target **t, char **argv, uint32_t role, uint32_t all_rol
 	for (unsigned i = 0; i < n_names && r >= 0; i++) {
 		if (n == room)
 			break;
-		r = is_lab(argv[i]) ? open_all(*t + n, room - n, argv[i], all_role) : open_one(*t + n, argv[i], role, true);
+		r = target_is_lab(argv[i]) ? open_all(*t + n, room - n, argv[i], all_role) : open_one(*t + n, argv[i], role, true);
 		n += r > 0 ? (unsigned)r : 0;
 	}
 	if (r < 0) {

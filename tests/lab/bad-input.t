@@ -99,6 +99,12 @@ if [ -e "$top_srcdir/harness/completion/npp-lab" ]; then
   is 'verbs complete' "$(complete_ npp-lab "$npplab" gr)" graph
   is 'options complete' "$(complete_ npp-lab "$npplab" capture --cou)" --count
   is 'verbs of npp complete' "$(complete_ npp "$npp" liste)" listeners
+  mkdir -p "$work/names/l1"
+  touch "$work/names/h9.osm.sock" "$work/names/h9.sock" "$work/names/l1/a1.sock" "$work/names/l1/wire.c.lan.sock"
+  is 'hosts after --host' "$(NPP_RUNDIR=$work/names complete_ npp "$npp" run --host '')" h9
+  is 'names, each once' "$(NPP_RUNDIR=$work/names complete_ npp "$npp" conns '')" 'h9 l1/a1 --json'
+  is 'what can be restarted' "$(complete_ npp "$npp" restart d)" dispatch
+  is 'what can be done with a host' "$(complete_ npp "$npp" hosts a1 h9 w)" weight
 fi
 is 'nothing is left' "$(leftovers "$lab")" ''
 done_testing
