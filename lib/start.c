@@ -43,4 +43,6 @@ void npp_start_page(struct npp_stats_page *page, enum npp_role role, uint32_t in
 	atomic_store_explicit(&page->pid, (uint32_t)getpid(), memory_order_relaxed);
 	atomic_store_explicit(&page->started_us, now_us, memory_order_relaxed);
 	atomic_store_explicit(&page->work_us, 0, memory_order_relaxed);
+	if (atomic_load_explicit(&page->first_us, memory_order_relaxed) == 0) /* counters go on from a predecessor's */
+		atomic_store_explicit(&page->first_us, now_us, memory_order_relaxed);
 }

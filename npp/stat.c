@@ -19,7 +19,7 @@
 #include "npp/npp.h"
 #include "shm/stats.h"
 
-struct page { uint32_t role, index, pid; uint64_t started_us, now_us; uint64_t counter[NPP_STATS_COUNTERS]; };
+struct page { uint32_t role, index, pid; uint64_t started_us, first_us, now_us; uint64_t counter[NPP_STATS_COUNTERS]; };
 struct sample { uint64_t at_us; uint32_t n; struct page page[1 + NPP_MAX_IOPS]; };
 
 static uint64_t clock_us(clockid_t clock)
@@ -43,6 +43,7 @@ static void take_sample(const struct target *t, struct sample *s)
 		o->index = t->child[i].index;
 		o->pid = (uint32_t)t->child[i].pid;
 		o->started_us = atomic_load_explicit(&p->started_us, memory_order_relaxed);
+		o->first_us = atomic_load_explicit(&p->first_us, memory_order_relaxed);
 		o->now_us = atomic_load_explicit(&p->now_us, memory_order_relaxed);
 		for (unsigned k = 0; k < NPP_STATS_COUNTERS; k++)
 			o->counter[k] = atomic_load_explicit(&p->counter[k], memory_order_relaxed);
@@ -88,9 +89,10 @@ static void json_target(const struct target *t, const struct sample *s)
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct page *p = &s->page[i];
 
-		printf("%s\n {\"role\": \"%s\", \"index\": %u, \"pid\": %u, \"up\": %s, \"uptime_us\": %llu,\n  \"counters\": ",
+		printf("%s\n {\"role\": \"%s\", \"index\": %u, \"pid\": %u, \"up\": %s, \"uptime_us\": %llu, \"counted_us\": %llu,\n  \"counters\": ",
 		       i ? "," : "", role_key(p->role), p->index, p->pid, t->child[i].state == 2 ? "true" : "false",
-		       (unsigned long long)(p->pid && s->at_us > p->started_us ? s->at_us - p->started_us : 0));
+		       (unsigned long long)(p->pid && s->at_us > p->started_us ? s->at_us - p->started_us : 0),
+		       (unsigned long long)(p->pid && s->at_us > p->first_us ? s->at_us - p->first_us : 0));
 		json_counters(p->counter, p->role);
 		putchar('}');
 		for (unsigned k = 0; k < NPP_STATS_COUNTERS && p->role == sum_role; k++)
@@ -145,7 +147,7 @@ static double busy(const struct view *v, uint32_t i, unsigned id)
 	if (v->seconds > 0)
 		us = 1e6; /* value() is per second already */
 	else
-		us = v->s->at_us > p->started_us ? (double)(v->s->at_us - p->started_us) : 0;
+		us = v->s->at_us > p->first_us ? (double)(v->s->at_us - p->first_us) : 0;
 	us = us > 0 ? 100 * value(v, i, id) / us : 0;
 	return us > 100 ? 100 : us;
 }

@@ -421,7 +421,8 @@ struct npp_stats_page { /* its process; all relaxed */
 	_Atomic uint64_t started_us;
 	_Atomic uint64_t now_us; /* last time the process looked */
 	_Atomic uint64_t work_us; /* when this process did its first work; 0: not yet */
-	uint64_t pad[3];
+	_Atomic uint64_t first_us; /* since when the counters count: its first predecessor's started_us */
+	uint64_t pad[2];
 	_Atomic uint64_t counter[NPP_STATS_COUNTERS];
 };
 _Static_assert(sizeof(struct npp_stats_page) <= 4096, "statistics page");

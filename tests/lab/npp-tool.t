@@ -11,7 +11,8 @@ out=$("$npp" --help); is '--help' $? 0
 for v in run stat conns listeners hash status stop; do
   like "--help names $v" "$out" "^  $v "
   like "$v --help" "$("$npp" $v --help)" "^usage: npp $v"
-  "$npp" $v --no-such-option >/dev/null 2>&1; is "$v: an unknown option" $? 2
+  said=$("$npp" $v --no-such-option 2>&1 >/dev/null); is "$v: an unknown option" $? 2
+  like "$v: who says so" "$said" "^npp: $v: "
 done
 like '--version' "$("$npp" --version)" '^npp .*[0-9]'
 like 'a verb with a mistake in it' "$("$npp" statt 2>&1)" "did you mean 'stat'"
@@ -93,6 +94,11 @@ exec 8>&-
 like 'hash explains' "$("$npp" hash 10.77.0.1 40000 10.77.0.11 80)" 'indirection table'
 "$npp" hash 10.77.0.1 70000 10.77.0.11 80 2>/dev/null; is 'hash: a port that is none' $? 2
 "$npp" hash 10.77.0.1 80 2>/dev/null; is 'hash: too few arguments' $? 2
+"$npp" hash fd00::1 80 10.77.0.11 80 2>/dev/null; is 'hash: two families' $? 2
+like 'hash: an address that no NPP has' "$("$npp" hash 10.77.0.1 80 10.77.0.12 80 2>&1)" 'no NPP that runs has the address 10.77.0.12$'
+like 'hash: one that the NPP named has not' "$("$npp" hash acc1 10.77.0.1 80 10.77.0.12 80)" 'note  .*10.77.0.12 is no address of acc1'
+is 'hash: one that it has' "$("$npp" hash acc1 10.77.0.1 80 10.77.0.11 80 | grep -c note)" 0
+like 'stop of a lab says how that is done' "$(NPP_RUNDIR=$up "$npp" stop "$lab" 2>&1)" "npp-lab down $lab"
 
 j=$("$npp" stat acc1 --json)
 is 'stat --json: roles' "$(jq -r '[.processes[] | "\(.role)\(.index)"] | join(" ")' <<<"$j")" 'dispatch0 ism0 ism1 ism2'
@@ -121,6 +127,9 @@ ok 'status says what became of it, and that there is another' wait_for 10 again
 ne() { [ "$1" != "$2" ]; }
 ok 'which is another process' ne "$(child acc1 ism 1)" "$was"
 like 'stat shows it as working' "$("$npp" stat acc1)" '^  ism 1 +[0-9]+ '
+# counters go on from the dead one's, and so does the time that they are of
+is 'and takes the time that was counted, not that of the new one alone' "$("$npp" stat acc1 --json | jq -c '.processes[] |
+  select(.role == "ism" and .index == 1) | [.counted_us > .uptime_us, .counters.busy_us < .counted_us]')" '[true,true]'
 ok 'stop' "$npp" stop web1 acc1
 nppd_wait web1; is 'the host ended well' $? 0
 nppd_wait acc1; is 'so did the NPP' $? 0
