@@ -13,25 +13,30 @@ PORT = 7000
 
 def serve(name, port):
     sel = selectors.DefaultSelector()
-    tcp = socket.socket()
-    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    tcp.bind(("0.0.0.0", port))
-    tcp.listen(512)
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("0.0.0.0", port))
-    for s in (tcp, udp):
-        s.setblocking(False)
+    listeners, dgrams = [], []
+    for family, addr in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        tcp, udp = socket.socket(family), socket.socket(family, socket.SOCK_DGRAM)
+        for s in (tcp, udp):
+            if family == socket.AF_INET6:
+                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((addr, port))
+            s.setblocking(False)
+        tcp.listen(512)
+        listeners.append(tcp)
+        dgrams.append(udp)
+    for s in listeners + dgrams:
         sel.register(s, selectors.EVENT_READ)
     print("ready", flush=True)
     while True:
         for key, _ in sel.select():
             s = key.fileobj
             try:
-                if s is tcp:
+                if s in listeners:
                     c = s.accept()[0]
                     c.setblocking(False)
                     sel.register(c, selectors.EVENT_READ)
-                elif s is udp:
+                elif s in dgrams:
                     data, peer = s.recvfrom(2048)
                     s.sendto(name + b" " + data, peer)
                 else:
@@ -43,7 +48,7 @@ def serve(name, port):
             except BlockingIOError:
                 pass
             except OSError:
-                if s is not tcp and s is not udp:
+                if s not in listeners and s not in dgrams:
                     sel.unregister(s)
                     s.close()
 
@@ -68,7 +73,7 @@ def probe(seconds, out, addrs):
         stay.pop(s, None)
 
     def begin(kind, addr):
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+        s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
         s.setblocking(False)
         busy[s] = [kind, time.time(), addr, 0]
         try:
