@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # failover.py - what a client sees while a host fails
 #
-#   failover.py serve NAME PORT            TCP and UDP: answers each line with NAME
+#   failover.py serve NAME PORT [6]        TCP and UDP, IPv4 (and IPv6): answers each line with NAME
 #   failover.py probe SECONDS OUT ADDR...  a connection and a datagram each 4 ms, to the addresses in turn,
 #                                          and 40 connections that stay, asked each 20 ms
 #   failover.py sum OUT T                  what OUT says about the fault at T (CLOCK_REALTIME), as JSON
@@ -11,10 +11,10 @@ import json, os, selectors, socket, sys, time
 PORT = 7000
 
 
-def serve(name, port):
+def serve(name, port, ip6):
     sel = selectors.DefaultSelector()
     listeners, dgrams = [], []
-    for family, addr in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    for family, addr in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))[: 1 + ip6]:
         tcp, udp = socket.socket(family), socket.socket(family, socket.SOCK_DGRAM)
         for s in (tcp, udp):
             if family == socket.AF_INET6:
@@ -174,7 +174,7 @@ def summary(out, t):
 
 
 if sys.argv[1] == "serve":
-    serve(sys.argv[2].encode(), int(sys.argv[3]))
+    serve(sys.argv[2].encode(), int(sys.argv[3]), sys.argv[4:] == ["6"])
 elif sys.argv[1] == "probe":
     probe(float(sys.argv[2]), sys.argv[3], sys.argv[4:])
 else:
