@@ -64,6 +64,8 @@ struct load_opts {
 
 /* options.c: one profile; 0, or an exit status, said. */
 int load_parse(struct load_opts *o, int argc, char **argv);
+/* A source address that is not this machine's would fail every connection: as load_parse(). */
+int load_check_sources(const struct load_opts *o);
 
 /* Why something failed; one list makes enum and names. */
 #define LOAD_ERRORS(X) X(CONNECT, "connect") X(TIMEOUT, "timeout") X(RESET, "reset") X(CLOSED, "closed_early") \
@@ -71,12 +73,14 @@ int load_parse(struct load_opts *o, int argc, char **argv);
 #define LOAD_ERROR_ENUM(id, name) LOAD_ERR_##id,
 enum load_error { LOAD_ERRORS(LOAD_ERROR_ENUM) LOAD_ERROR_COUNT };
 extern const char *const load_error_names[LOAD_ERROR_COUNT];
+#define LOAD_NO_PORT 0x10000u	/* all source ports are in use */
 
 /* One worker's figures; only it writes, the parent reads while it runs. */
 struct load_stats {
 	_Atomic uint64_t requests, connects, closes, bytes_in, bytes_out, open;
 	_Atomic uint64_t lost, late;	/* UDP: not answered in time; answered twice, or after that */
 	_Atomic uint64_t errors[LOAD_ERROR_COUNT];
+	_Atomic uint32_t why[LOAD_ERROR_COUNT]; /* errno of the last one, or LOAD_NO_PORT; 0: none */
 	struct load_hist latency;	/* of requests, from the time they were due */
 	struct load_hist connect;	/* of connects */
 	_Atomic uint32_t phase;		/* idle: 1 all open, 2 held, 3 used */
@@ -111,6 +115,8 @@ void load_progress(struct load_progress *p, const struct load_profile *q, unsign
 		   bool live);
 void load_report(const struct load_profile *q, unsigned n, double seconds);
 uint64_t load_total_errors(const struct load_stats *st, unsigned n);
+/* A count was asked for, and no worker of P is done with it: it was stopped. */
+bool load_incomplete(const struct load_profile *p);
 
 /* series.c: a file with a line for each interval; NULL: cannot be made. */
 struct load_series;

@@ -48,6 +48,8 @@ static int parse(struct load *l, int argc, char **argv)
 			;
 		argv[from - 1] = argv[0];
 		rc = load_parse(&l->profile[l->n].o, end - from + 1, argv + from - 1);
+		if (rc == 0)
+			rc = load_check_sources(&l->profile[l->n].o);
 		if (rc)
 			return rc;
 		enough_workers(&l->profile[l->n].o);
@@ -154,7 +156,7 @@ static bool start_workers(struct load *l, struct shared *sh)
 static int run(struct load *l, struct shared *sh)
 {
 	uint64_t errors = 0;
-	bool started;
+	bool started, done = true;
 	int failed;
 
 	stop_word = &sh->stop;
@@ -165,8 +167,13 @@ static int run(struct load *l, struct shared *sh)
 	for (unsigned i = 0; i < l->n; i++) {
 		load_series_close(l->series[i], l->profile[i].st, l->profile[i].o.workers, load_now_ns());
 		errors += load_total_errors(l->profile[i].st, l->profile[i].o.workers);
+		done = done && !load_incomplete(&l->profile[i]);
 	}
 	load_report(l->profile, l->n, (double)(load_now_ns() - l->start) / 1e9);
+	if (!done && atomic_load_explicit(&sh->stop, memory_order_relaxed)) {
+		fputs("npp-load: stopped before all was done that was asked for\n", stderr);
+		failed++;
+	}
 	return failed || !started || errors > 0;
 }
 

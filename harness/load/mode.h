@@ -49,6 +49,7 @@ struct worker {
 	uint64_t now_ns, backoff_ns, held_since_ns;
 	unsigned next_source, next_target;
 	bool stopping;
+	bool no_port;			/* idle: none was left, and none is given back before the end */
 	char *request[LOAD_MAX_TARGETS];	/* HTTP */
 	size_t request_len[LOAD_MAX_TARGETS];
 	uint8_t *buf;			/* LOAD_CHUNK bytes */
@@ -64,6 +65,7 @@ void worker_done(struct worker *w, struct conn *c);	/* the request succeeded */
 void worker_idle(struct worker *w, struct conn *c);	/* ready for the next one */
 void worker_close(struct worker *w, struct conn *c);
 void worker_fail(struct worker *w, struct conn *c, enum load_error err);
+void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint32_t why); /* errno, LOAD_NO_PORT, 0 */
 
 /* C has read N bytes; if that was faster than it may, it pauses. */
 void worker_read_some(struct worker *w, struct conn *c, size_t n);

@@ -77,6 +77,14 @@ static int resolve(struct load_opts *o, const char *host, const char *port, cons
 	return 0;
 }
 
+static bool is_port(const char *text)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	return *text >= '0' && *text <= '9' && !*end && v >= 1 && v <= 65535;
+}
+
 /* http://HOST[:PORT][/PATH], where HOST may be [IPv6] */
 static int parse_url(struct load_opts *o, const char *url)
 {
@@ -101,6 +109,8 @@ static int parse_url(struct load_opts *o, const char *url)
 		memcpy(port, p, n);
 		port[n] = 0;
 		p += n;
+		if (!is_port(port))
+			return fail("no port in", url);
 	}
 	if (*p && *p != '/')
 		return fail("no path in", url);
@@ -121,14 +131,18 @@ static int parse_targets(struct load_opts *o, int argc, char **argv)
 			rc = parse_url(o, argv[i]);
 		return rc;
 	}
-	for (size_t i = 0; argc >= 3 && argc % 2 == 1 && i < sizeof modes / sizeof modes[0]; i++) {
+	for (size_t i = 0; argc >= 1 && i < sizeof modes / sizeof modes[0]; i++) {
 		if (strcmp(argv[0], modes[i].name) != 0)
 			continue;
+		if (argc < 3 || argc % 2 == 0)
+			return fail("HOST PORT is missing after", argv[argc - 1]);
 		o->mode = modes[i].mode;
 		for (int j = 1; rc == 0 && j < argc; j += 2)
-			rc = resolve(o, argv[j], argv[j + 1], "");
+			rc = is_port(argv[j + 1]) ? resolve(o, argv[j], argv[j + 1], "") : fail("no port:", argv[j + 1]);
 		return rc;
 	}
+	if (argc >= 1)
+		return fail("neither an http:// URL nor echo, send, recv, connect, idle or udp:", argv[0]);
 	fputs(usage_text, stderr);
 	return 2;
 }
@@ -220,8 +234,10 @@ static int parse_think(struct load_opts *o, char *arg)
 
 	if (dash)
 		*dash++ = '\0';
-	if (!number(arg, 0, 1e6, &lo) || !number(dash ? dash : arg, lo, 1e6, &hi))
+	if (!number(arg, 0, 1e6, &lo) || !number(dash ? dash : arg, 0, 1e6, &hi))
 		return fail("not milliseconds, or out of range:", arg);
+	if (hi < lo)
+		return fail("a range of milliseconds that ends before it begins:", dash);
 	o->think_min_ns = (uint64_t)(lo * 1e6);
 	o->think_max_ns = (uint64_t)(hi * 1e6);
 	return 0;
@@ -333,4 +349,27 @@ int load_parse(struct load_opts *o, int argc, char **argv)
 	}
 	rc = parse_targets(o, argc - optind, argv + optind);
 	return rc ? rc : complete(o);
+}
+
+int load_check_sources(const struct load_opts *o)
+{
+	for (unsigned i = 0; i < o->n_sources; i++) {
+		const struct load_addr *a = &o->source[i];
+		char text[INET6_ADDRSTRLEN] = "";
+		int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), rc = 0;
+
+		if (fd >= 0) {
+			setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
+			rc = bind(fd, (const struct sockaddr *)&a->sa, a->len);
+		}
+		if (rc < 0 && errno == EADDRNOTAVAIL) {
+			getnameinfo((const struct sockaddr *)&a->sa, a->len, text, sizeof text, NULL, 0, NI_NUMERICHOST);
+			fprintf(stderr, "npp-load: source %s: %s\n", text, strerror(EADDRNOTAVAIL));
+			close(fd);
+			return 1;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return 0;
 }

@@ -15,6 +15,7 @@ const char *const load_error_names[LOAD_ERROR_COUNT] = { LOAD_ERRORS(LOAD_ERROR_
 
 struct totals {
 	uint64_t requests, connects, bytes_in, bytes_out, open, lost, late, errors[LOAD_ERROR_COUNT], all_errors;
+	uint32_t why[LOAD_ERROR_COUNT];
 };
 
 static uint64_t get(const _Atomic uint64_t *p)
@@ -37,6 +38,8 @@ static struct totals sum(const struct load_stats *st, unsigned n)
 		for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++) {
 			t.errors[e] += get(&st[i].errors[e]);
 			t.all_errors += get(&st[i].errors[e]);
+			if (atomic_load_explicit(&st[i].why[e], memory_order_relaxed))
+				t.why[e] = atomic_load_explicit(&st[i].why[e], memory_order_relaxed);
 		}
 	}
 	return t;
@@ -59,6 +62,18 @@ static void add_totals(struct totals *t, const struct totals *one)
 uint64_t load_total_errors(const struct load_stats *st, unsigned n)
 {
 	return sum(st, n).all_errors;
+}
+
+bool load_incomplete(const struct load_profile *p)
+{
+	struct totals t = sum(p->st, p->o.workers);
+
+	return p->o.count && t.requests + t.lost + t.all_errors < p->o.count;
+}
+
+static const char *why_text(uint32_t why)
+{
+	return why == LOAD_NO_PORT ? "no source port is left; -S gives more addresses" : strerror((int)why);
 }
 
 /* What P's profile counted: together over all its workers. */
@@ -148,6 +163,10 @@ static void report_json(const struct load_opts *o, const struct totals *t, const
 	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
 		printf("%s\"%s\": %llu", e ? ", " : "", load_error_names[e],
 		       (unsigned long long)t->errors[e]);
+	fputs("},\n  \"reasons\": {", stdout);
+	for (unsigned e = 0, n = 0; e < LOAD_ERROR_COUNT; e++)
+		if (t->why[e])
+			printf("%s\"%s\": \"%s\"", n++ ? ", " : "", load_error_names[e], why_text(t->why[e]));
 	printf("}\n}");
 }
 
@@ -180,7 +199,8 @@ static void report_text(const struct load_opts *o, const struct totals *t, const
 	printf("  errors    %llu", (unsigned long long)t->all_errors);
 	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
 		if (t->errors[e])
-			printf("   %s %llu", load_error_names[e], (unsigned long long)t->errors[e]);
+			printf("   %s %llu%s%s%s", load_error_names[e], (unsigned long long)t->errors[e],
+			       t->why[e] ? " (" : "", t->why[e] ? why_text(t->why[e]) : "", t->why[e] ? ")" : "");
 	printf("\n");
 }
 

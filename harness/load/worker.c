@@ -163,17 +163,24 @@ void worker_close(struct worker *w, struct conn *c)
 	conn_release(w, c);
 }
 
-void worker_fail(struct worker *w, struct conn *c, enum load_error err)
+void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint32_t why)
 {
 	load_count(&w->st->errors[err], 1);
+	if (why)
+		atomic_store_explicit(&w->st->why[err], why, memory_order_relaxed);
 	if (w->o->mode == LOAD_IDLE || w->o->mode == LOAD_SEND || w->o->mode == LOAD_RECV)
 		w->finished++; /* not tried again: the count of connections is the work */
 	else
 		w->started -= c->in_request ? 1 : 0;
 	c->in_request = false;
-	if (err == LOAD_ERR_CONNECT || err == LOAD_ERR_LOCAL)
+	if ((err == LOAD_ERR_CONNECT || err == LOAD_ERR_LOCAL) && !w->no_port)
 		w->backoff_ns = w->now_ns + 10000000ull;
 	conn_release(w, c);
+}
+
+void worker_fail(struct worker *w, struct conn *c, enum load_error err)
+{
+	worker_fail_why(w, c, err, 0);
 }
 
 void worker_done(struct worker *w, struct conn *c)
@@ -251,7 +258,7 @@ static void conn_established(struct worker *w, struct conn *c)
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	if (err) {
-		worker_fail(w, c, err == ETIMEDOUT ? LOAD_ERR_TIMEOUT : LOAD_ERR_CONNECT);
+		worker_fail_why(w, c, err == ETIMEDOUT ? LOAD_ERR_TIMEOUT : LOAD_ERR_CONNECT, (uint32_t)err);
 		return;
 	}
 	w->connecting--;
@@ -280,7 +287,21 @@ static int bind_source(struct worker *w, const struct conn *c)
 	if (!a)
 		return o->n_sources ? -EAFNOSUPPORT : 0;
 	setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-	return bind(c->fd, (const struct sockaddr *)&a->sa, a->len);
+	return bind(c->fd, (const struct sockaddr *)&a->sa, a->len) < 0 ? -errno : 0;
+}
+
+/* connect() has failed at once. */
+static void connect_failed(struct worker *w, struct conn *c, int err)
+{
+	const struct load_opts *o = w->o;
+
+	if (err != EADDRNOTAVAIL) {
+		worker_fail_why(w, c, LOAD_ERR_CONNECT, (uint32_t)err);
+		return;
+	}
+	/* The kernel looks long for a port where there is none: once is enough, if others have no other. */
+	w->no_port |= o->mode == LOAD_IDLE && o->n_targets == 1 && o->n_sources <= 1;
+	worker_fail_why(w, c, LOAD_ERR_LOCAL, LOAD_NO_PORT);
 }
 
 static void conn_open(struct worker *w, struct conn *c)
@@ -289,19 +310,24 @@ static void conn_open(struct worker *w, struct conn *c)
 	const struct load_addr *to;
 	int rc;
 
+	if (w->no_port) {
+		worker_fail_why(w, c, LOAD_ERR_LOCAL, LOAD_NO_PORT);
+		return;
+	}
 	c->target = w->next_target++ % o->n_targets;
 	to = &o->target[c->target].addr;
 	c->fd = socket(to->sa.ss_family, (o->mode == LOAD_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	c->rx_off = c->tx_off = c->used = 0;
 	c->head_len = 0;
 	if (c->fd < 0) {
-		worker_fail(w, c, LOAD_ERR_LOCAL);
+		worker_fail_why(w, c, LOAD_ERR_LOCAL, (uint32_t)errno);
 		return;
 	}
 	c->state = CONN_CONNECTING;
 	w->connecting++;
-	if (bind_source(w, c) < 0) {
-		worker_fail(w, c, LOAD_ERR_LOCAL);
+	rc = bind_source(w, c);
+	if (rc < 0) {
+		worker_fail_why(w, c, LOAD_ERR_LOCAL, (uint32_t)-rc);
 		return;
 	}
 	if (o->read_rate > 0)
@@ -315,7 +341,7 @@ static void conn_open(struct worker *w, struct conn *c)
 	c->deadline_ns = c->connect_ns + o->timeout_ms * 1000000ull;
 	rc = connect(c->fd, (const struct sockaddr *)&to->sa, to->len);
 	if (rc < 0 && errno != EINPROGRESS) {
-		worker_fail(w, c, errno == EADDRNOTAVAIL ? LOAD_ERR_LOCAL : LOAD_ERR_CONNECT);
+		connect_failed(w, c, errno);
 		return;
 	}
 	if (rc == 0)

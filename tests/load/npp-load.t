@@ -31,7 +31,7 @@ serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	echo "Bail out! npp-load serve $* ends with $rc"; exit 1
 }
 
-echo 1..31
+echo 1..39
 serve http
 "$load" serve -b 127.0.0.1 -p "$port" http 2>"$dir/err"; [ $? = 1 ] && grep -q "127.0.0.1:$port: Address already in use" "$dir/err"
 ok $? "a server takes a port that is free, and none that is not"
@@ -157,3 +157,38 @@ fi
 ok $? "an option behind the targets is no target"
 "$load" -q -j -4 -n 50 -c 8 -S 127.0.0.2-127.0.0.5 "http://localhost:$second/" >"$dir/out"; rc=$?
 [ $rc = 0 ] && [ "$(field '["requests"]')" = 50 ]; ok $? "a name is resolved, source addresses are a range"
+
+# ---- what is said when it goes wrong ----------------------------------------------------------
+said() { grep -q -- "$1" "$dir/err"; }
+"$load" ftp://127.0.0.1/ 2>"$dir/err"; [ $? = 2 ] && said "neither an http:// URL nor echo.*'ftp://127.0.0.1/'"
+ok $? "what is no target is named"
+"$load" echo 127.0.0.1 2>"$dir/err"; [ $? = 2 ] && said "HOST PORT is missing"; ok $? "so is what is missing"
+"$load" -n 1 echo 127.0.0.1 99999 2>"$dir/err"; [ $? = 2 ] && said "no port: '99999'"; ok $? "99999 is no port"
+"$load" -n 1 "http://127.0.0.1:70000/" 2>"$dir/err"; [ $? = 2 ] && said "no port"; ok $? "70000 is none in a URL"
+"$load" -n 1 -S 192.0.2.77 echo 127.0.0.1 "$port" 2>"$dir/err"; [ $? = 1 ] && said "source 192.0.2.77: Cannot assign"
+ok $? "a source address of another machine"
+serve echo; closed=$port
+kill "${pids##* }"; wait "${pids##* }" 2>/dev/null; pids=${pids% *}
+"$load" -q -d 0.2 -c 2 echo 127.0.0.1 "$closed" >"$dir/out" 2>"$dir/err"; [ $? = 1 ] && grep -q 'connect [0-9]* (Connection refused)' "$dir/out"
+ok $? "the report says why connections failed"
+serve echo
+"$load" -q -H 60 -c 4 idle 127.0.0.1 "$port" >"$dir/out" 2>"$dir/err" & pid=$!
+for _ in $(seq 1000); do [ "$(ss -Htn state established "dport = :$port" | wc -l)" = 4 ] && break; sleep 0.01; done
+kill $pid; wait $pid; [ $? = 1 ] && said 'stopped before all was done'; ok $? "one that was stopped has not done its work"
+if unshare -n true 2>/dev/null; then
+	cat >"$dir/ports" <<-'E'
+		ip link set lo up
+		echo 40000 40049 >/proc/sys/net/ipv4/ip_local_port_range
+		"$1" serve -b 127.0.0.1 -p 7 echo 2>/dev/null & server=$!
+		until ss -Htnl | grep -q ':7 '; do sleep 0.01; done
+		"$1" -q -c 400 -H 0 idle 127.0.0.1 7; rc=$?
+		kill $server; wait $server
+		exit $rc
+	E
+	start=$(date +%s)
+	timeout 60 unshare -n sh "$dir/ports" "$load" >"$dir/out"
+	[ $? = 1 ] && grep -q 'local 3[0-9]* (no source port is left' "$dir/out" && [ $(($(date +%s) - start)) -lt 20 ]
+	ok $? "more idle connections than ports: the rest is given up at once"
+else
+	n=$((n + 1)); echo "ok $n # SKIP no network namespaces"
+fi
