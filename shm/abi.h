@@ -474,10 +474,12 @@ enum npp_tcp_state {
 #define NPP_IN_TX 1u		/* tx_head moved */
 #define NPP_IN_RX 2u		/* rx_tail moved past rx_wake */
 #define NPP_IN_OPT 4u		/* options changed */
+#define NPP_IN_URG 8u		/* tx_urg was set; before tx_head moves that far */
 /* pend_out: ISM -> subscribers */
 #define NPP_OUT_RX 1u		/* rx_head moved, FIN, accept queue grew */
 #define NPP_OUT_TX 2u		/* room in the transmit ring, ring made, connected */
 #define NPP_OUT_ERR 4u		/* error or reset */
+#define NPP_OUT_URG 8u		/* a new urgent byte was announced */
 
 /* rx_flags (ISM) */
 #define NPP_RXF_FIN 1u		/* peer's FIN is in sequence: after rx_head comes end of file */
@@ -503,6 +505,7 @@ enum npp_tcp_state {
 #define NPP_OPT_GRO 32768u	/* UDP_GRO: may be given several datagrams as one */
 #define NPP_OPT_MC_NOLOOP 65536u	/* what it sends to groups is not for sockets of this NPP */
 #define NPP_OPT_MC_NOTALL 131072u	/* hears only groups that it has joined itself (IP_MULTICAST_ALL 0) */
+#define NPP_OPT_OOBINLINE 262144u	/* urgent bytes are read where they stand */
 
 /* file status flags of the open description (program) */
 #define NPP_FL_NONBLOCK 1u
@@ -519,7 +522,18 @@ enum npp_tcp_state {
 #define NPP_SUB_EXCLUSIVE 0x10000u	/* wake one of the exclusive ones */
 #define NPP_SUB_RX 0x20000u		/* cares about NPP_OUT_RX */
 #define NPP_SUB_TX 0x40000u
+#define NPP_SUB_URG 0x80000u		/* cares about NPP_OUT_URG */
 #define NPP_SOCK_SUBS 4
+
+/* Urgent byte (the last one counts): its stream offset, a number, and whether it is in the ring already though
+ * rx_head has not come there. It stands in the ring as all others do; programs say in urg_seen, by
+ * that number, what became of it. */
+#define NPP_URG(off, n) ((uint64_t)(off) | (uint64_t)((n) & 0x3fffffffu) << 32)
+#define NPP_URG_HERE (1ull << 62)
+#define NPP_URG_OFF(u) ((uint32_t)(u))
+#define NPP_URG_N(u) ((uint32_t)((u) >> 32) & 0x3fffffffu)	/* 0: there was none yet */
+#define NPP_URG_READ 0x40000000u	/* urg_seen: by recv(MSG_OOB); it still stands in the stream */
+#define NPP_URG_PAST 0x80000000u	/* urg_seen: rx_tail is behind it */
 
 struct npp_ring_desc {	/* ISM; a transmit ring while it holds tx_lock. A receive ring may be made larger at
 			 * any time: what was readable stays readable at the old place until rx_lock was
@@ -559,7 +573,8 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	uint32_t listener;		/* accepted: index of the listener's record */
 	union npp_addr raddr;
 	uint16_t rport, lport;
-	uint32_t pad1[3];
+	_Atomic uint32_t tx_urg;	/* program, under tx_lock: offset behind the last urgent byte written; 0 none */
+	_Atomic uint64_t urg;		/* ISM, NPP_URG: where the peer's last urgent byte stands; 0 none */
 
 	/* line 1: written by the ISM. Offsets are stream offsets mod 2^32, first byte 0. */
 	NPP_ALIGNED _Atomic uint32_t rx_head;	/* bytes received in order; release after the bytes */
@@ -600,7 +615,7 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t fastopen;		/* programs: listener, connections by Fast Open that may be half open; 0 off */
 	_Atomic uint32_t mc_hops;		/* programs: hop limit of what goes to groups + 1, 0 default */
 	_Atomic uint32_t udp_segment;		/* programs: UDP_SEGMENT, 0 none */
-	uint32_t pad3[1];
+	_Atomic uint32_t urg_seen;		/* programs, under rx_lock: number of an urgent byte and NPP_URG_READ or NPP_URG_PAST */
 
 	/* lines 4-5: local address and statistics. */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */
@@ -759,6 +774,7 @@ static inline uint64_t npp_abi_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct npp_host));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, rx_head));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, pend_in));
+	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, urg));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, brief));
 	return h;
 }

@@ -180,7 +180,8 @@
 	X(IS_DROP_GROUP, "drop.group", "datagram to a group that no socket here wants, or not from there") \
 	X(IS_DROP_REDIRECT, "drop.redirect", "redirects, which are not obeyed") \
 	X(IS_ACD_CONFLICTS, "acd.conflicts", "ARP and neighbour discovery that claim an address of ours") \
-	X(IS_ACD_DEFENDED, "acd.defended", "times that we said again that it is ours")
+	X(IS_ACD_DEFENDED, "acd.defended", "times that we said again that it is ours") \
+	X(IS_TCP_URGENT_IN, "tcp.urgent_in", "urgent pointers received")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

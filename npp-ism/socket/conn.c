@@ -44,7 +44,7 @@ static void unbind_tcb(struct ism_sess *s, struct tcp_conn *c)
 	c->rx = c->tx = (struct stack_ring){ NULL, 0 };
 }
 
-static struct ism_sess *sess_of(struct ism *I, const struct tcp_conn *c)
+struct ism_sess *ism_sess_of_conn(struct ism *I, const struct tcp_conn *c)
 {
 	struct ism_sess *s;
 
@@ -92,7 +92,7 @@ static bool take_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	return true;
 }
 
-static bool take_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, const struct npp_sock *rec)
+bool ism_conn_take_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, const struct npp_sock *rec)
 {
 	/* acquire: pairs with the program's release after its copy; the bytes are free */
 	uint32_t tail = atomic_load_explicit(&rec->rx_tail, memory_order_acquire);
@@ -131,7 +131,7 @@ static bool publish_wake(struct ism *I, struct ism_sess *s, struct tcp_conn *c, 
 		tail = atomic_load_explicit(&rec->rx_tail, memory_order_acquire);
 		if ((int32_t)(tail - wake) < 0)
 			return true;
-		if (!take_rx(I, s, c, rec))
+		if (!ism_conn_take_rx(I, s, c, rec))
 			return false;
 	}
 	return true;
@@ -262,7 +262,7 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 		ism_notify(I, s, bits, false);
 	if (up & (TCP_UP_FREED | TCP_UP_ERROR))
 		return true;
-	if ((up & TCP_UP_RX) && !take_rx(I, s, c, rec))
+	if ((up & TCP_UP_RX) && !ism_conn_take_rx(I, s, c, rec))
 		return false;
 	publish_brief(I, s, c, rec);
 	return publish_wake(I, s, c, rec);
@@ -314,7 +314,7 @@ void ism_conn_settle(struct ism *I, struct ism_sess *s)
 void ism_conn_event(void *arg, struct tcp_conn *c, uint32_t up)
 {
 	struct ism *I = arg;
-	struct ism_sess *s = sess_of(I, c);
+	struct ism_sess *s = ism_sess_of_conn(I, c);
 
 	if (!s)
 		return;
@@ -337,12 +337,12 @@ void ism_conn_event(void *arg, struct tcp_conn *c, uint32_t up)
 bool ism_conn_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 {
 	struct ism *I = arg;
-	struct ism_sess *s = sess_of(I, c);
+	struct ism_sess *s = ism_sess_of_conn(I, c);
 
 	if (!s || (s->flags & SESS_CLOSED) || !I->host[s->host])
 		return false;
 	/* What it has read since; a lie is noticed when the event is published. */
-	take_rx(I, s, c, ism_sess_rec(I, s));
+	ism_conn_take_rx(I, s, c, ism_sess_rec(I, s));
 	if (end - c->rx_tail <= c->rx.size)
 		return true;
 	return ism_ring_grow_rx(I, s, c, end - c->rx_tail) && end - c->rx_tail <= c->rx.size;
@@ -359,6 +359,9 @@ static void record_zero_line1(struct npp_sock *rec)
 	atomic_store_explicit(&rec->tx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->err, 0, memory_order_relaxed);
 	rec->rx_ring = rec->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+	atomic_store_explicit(&rec->urg, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->tx_urg, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->urg_seen, 0, memory_order_relaxed);
 }
 
 /* What a fresh connection inherits from its listener (as on Linux); the rest is zero. */
@@ -548,7 +551,7 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
 	/* acq_rel: cleared before we look; pairs with the program's fetch_or after it published */
-	uint32_t pend = atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel), bits;
+	uint32_t pend = atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel), bits, head;
 	struct tcp_conn *c = ism_conn_of(I, s);
 
 	if (!c || (s->flags & SESS_CLOSED))
@@ -556,8 +559,10 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 	s->flags |= SESS_SEEN;
 	if (pend & NPP_IN_OPT)
 		take_options(I, c, rec);
-	if ((pend & NPP_IN_TX) &&
-	    !take_tx(I, s, c, atomic_load_explicit(&rec->tx_head, memory_order_acquire))) {
+	/* acquire: what the program marked as urgent before it moved tx_head we see now at the latest */
+	head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
+	if (((pend & NPP_IN_URG || ism_urgent_due(rec)) && !ism_urgent_take(I, s, c, rec)) ||
+	    ((pend & NPP_IN_TX) && !take_tx(I, s, c, head))) {
 		ism_conn_lied(I, s);
 		return;
 	}
@@ -566,18 +571,19 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 		if (bits)
 			ism_notify(I, s, bits, false);
 	}
-	if ((pend & NPP_IN_RX) && !(take_rx(I, s, c, rec) && publish_wake(I, s, c, rec)))
+	if ((pend & NPP_IN_RX) && !(ism_conn_take_rx(I, s, c, rec) && publish_wake(I, s, c, rec)))
 		ism_conn_lied(I, s);
 }
 
 void ism_conn_shutdown(struct ism *I, struct ism_sess *s, uint32_t final)
 {
 	struct tcp_conn *c = ism_conn_of(I, s);
+	struct npp_sock *rec = ism_sess_rec(I, s);
 
 	s->flags |= SESS_SEEN;
 	if (!c || (s->flags & (SESS_CLOSED | SESS_SHUT)))
 		return;
-	if (!take_tx(I, s, c, final)) {
+	if ((ism_urgent_due(rec) && !ism_urgent_take(I, s, c, rec)) || !take_tx(I, s, c, final)) {
 		ism_conn_lied(I, s);
 		return;
 	}
@@ -592,6 +598,8 @@ void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned 
 
 	if (s->flags & SESS_CLOSED)
 		return;
+	if (c && !(flags & NPP_CLOSE_ABORT) && ism_urgent_due(ism_sess_rec(I, s)))
+		(void)ism_urgent_take(I, s, c, ism_sess_rec(I, s));
 	if (c && !(flags & NPP_CLOSE_ABORT) && !take_tx(I, s, c, final)) {
 		if (!(s->flags & SESS_SHUT))
 			ism_proto_error(I, s->host);

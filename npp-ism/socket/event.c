@@ -149,7 +149,7 @@ bool ism_owed_retry(struct ism *I, unsigned h)
 static bool cares(uint32_t sub, uint32_t bits)
 {
 	return (bits & NPP_OUT_ERR) || ((bits & NPP_OUT_RX) && (sub & NPP_SUB_RX)) ||
-	       ((bits & NPP_OUT_TX) && (sub & NPP_SUB_TX));
+	       ((bits & NPP_OUT_TX) && (sub & NPP_SUB_TX)) || ((bits & NPP_OUT_URG) && (sub & NPP_SUB_URG));
 }
 
 static bool asleep(struct ism *I, unsigned h, unsigned ctx)

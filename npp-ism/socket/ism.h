@@ -366,6 +366,19 @@ static inline uint32_t ism_tx_size(const struct ism_sess *s)
 int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c);
 void ism_conn_event(void *arg, struct tcp_conn *c, uint32_t up);
 bool ism_conn_rx_grow(void *arg, struct tcp_conn *c, uint32_t end);
+struct ism_sess *ism_sess_of_conn(struct ism *I, const struct tcp_conn *c);	/* NULL: nobody's */
+/* What the program has read since it last said so; false: it lies. */
+bool ism_conn_take_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, const struct npp_sock *rec);
+
+/* ---- urgent.c ---------------------------------------------------------------------------------- */
+
+void ism_conn_urgent(void *arg, struct tcp_conn *c, uint32_t off, bool here);
+/* NPP_IN_URG: the program has marked what it wrote. False: it lies. */
+bool ism_urgent_take(struct ism *I, struct ism_sess *s, struct tcp_conn *c, const struct npp_sock *rec);
+static inline bool ism_urgent_due(const struct npp_sock *rec)
+{
+	return atomic_load_explicit(&rec->pend_in, memory_order_relaxed) & NPP_IN_URG;
+}
 struct tcp_conn *ism_conn_of(struct ism *I, const struct ism_sess *s);	/* NULL: TCB is gone */
 void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m);
 void ism_conn_look(struct ism *I, struct ism_sess *s);

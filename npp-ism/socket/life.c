@@ -32,6 +32,7 @@ const struct stack_ops ism_stack_ops = {
 	.fastopen = ism_fastopen,
 	.event = ism_conn_event,
 	.rx_grow = ism_conn_rx_grow,
+	.urgent = ism_conn_urgent,
 	.udp_input = ism_udp_input,
 	.udp_error = ism_udp_error,
 	.conflict = ism_conflict,

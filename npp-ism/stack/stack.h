@@ -176,6 +176,10 @@ struct stack_ops {
 	 * allocate or grow c->rx, keeping bytes [rx_tail, rx_tail + c->rx.size) at their
 	 * offsets. False: not now; the stack keeps what fits and drops the rest. */
 	bool (*rx_grow)(void *arg, struct tcp_conn *c, uint32_t end);
+	/* The peer says that the byte with stream offset OFF is urgent; it may come much later. Called again with
+	 * HERE if it comes out of order, so that it stands in the ring above rx_head. Both at once, not with
+	 * the next event. NULL: nobody wants to know. */
+	void (*urgent)(void *arg, struct tcp_conn *c, uint32_t off, bool here);
 
 	/* A datagram for EP that was sent to TO: header and payload (one piece). */
 	void (*udp_input)(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
@@ -261,6 +265,8 @@ uint32_t stack_conn_limit(const struct stack *s);		/* indexes are below this */
 void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_options *o);
 /* The program wrote up to TX_HEAD (checked by the caller: tx_head - tx_tail <= ring size). */
 void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head);
+/* What it wrote up to TX_UP is urgent (checked: tx_up - tx_tail <= ring size); may come before the bytes. */
+void stack_tcp_urgent(struct stack *s, struct tcp_conn *c, uint32_t tx_up);
 /* The program read up to RX_TAIL (checked: not beyond rx_head). Updates the window. */
 void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail);
 /* Stream offset that rx_tail must reach for a window update to be worth sending; valid

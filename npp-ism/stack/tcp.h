@@ -26,6 +26,7 @@ struct tcp_seg {
 	uint16_t sport, dport;		/* host order */
 	uint16_t mss;			/* option */
 	uint16_t unit;			/* payload bytes per segment on the wire */
+	uint16_t urp;			/* urgent pointer, with TCPF_URG */
 	uint8_t flags;
 	uint8_t opt;			/* TO_* */
 	uint8_t wscale;
@@ -201,6 +202,19 @@ void tcp_ranges_trim(struct tcp_block *b, uint32_t upto);	/* forgets what lies b
 const struct tcp_range *tcp_ranges_find(const struct tcp_block *b, uint32_t seq);
 /* Takes the SACK blocks of SEG into the send ranges. */
 void tcp_sack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n);
+
+/* ---- tcp_urg.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Are there urgent bytes at or behind SEQ that the peer has not acknowledged? */
+static inline bool tcp_urg_from(const struct tcb *t, uint32_t seq)
+{
+	return t->flags & TF_URG && t->snd_up != t->snd_una && seq_lt(seq, t->snd_up);
+}
+void tcp_urg_put(const struct tcb *t, uint32_t seq, struct tcp_hdr *h);	/* with tcp_urg_from(): what the segment at SEQ says */
+void tcp_urg_acked(struct tcb *t);	/* with TF_URG: snd_una has moved */
+void tcp_urg_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);	/* with TCPF_URG */
+/* With TF_URG: LEN bytes from SEQ on stand in the ring. */
+void tcp_urg_text(struct stack *s, struct tcb *t, uint32_t seq, uint32_t len);
 
 /* ---- tcp_sent.c --------------------------------------------------------------------------------------------------------- */
 

@@ -14,15 +14,16 @@
 
 void tcp_rtt_sample(struct stack *s, struct tcb *t, uint32_t us)
 {
+	uint16_t now_s = (uint16_t)(s->now_us / 1000000);
 	uint32_t err;
 
 	if (us == 0)
 		us = 1;
 	if (us > TCP_RTO_MAX_US)
 		return;
-	if (!t->min_rtt_us || us <= t->min_rtt_us || now_ms(s) - t->min_rtt_ms > TCP_MIN_RTT_MS) {
+	if (!t->min_rtt_us || us <= t->min_rtt_us || (uint16_t)(now_s - t->min_rtt_s) > TCP_MIN_RTT_S) {
 		t->min_rtt_us = us;
-		t->min_rtt_ms = now_ms(s);
+		t->min_rtt_s = now_s;
 	}
 	if (!t->srtt_us) {
 		t->srtt_us = us;
@@ -101,6 +102,8 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 
 	tcp_sent_acked(s, t, seg->ack, seg, n);
 	t->snd_una = seg->ack;
+	if (t->flags & TF_URG)
+		tcp_urg_acked(t);
 	if (t->flags & TF_FIN_SENT && seg->ack == t->snd_nxt) {
 		tail--; /* the FIN has no byte */
 		if (!(t->flags & TF_TX_DONE)) {

@@ -352,6 +352,8 @@ static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *s
 	take_timestamp(s, t, seg);
 	if (!step(s, t, seg, EV_ACK))
 		return;
+	if (seg->flags & TCPF_URG)
+		tcp_urg_input(s, t, seg);
 	if ((seg->len || seg->flags & TCPF_FIN) && !step(s, t, seg, EV_TEXT))
 		return;
 	if (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin)

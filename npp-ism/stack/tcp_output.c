@@ -4,7 +4,8 @@
  * tcp_output() runs at the end of a batch for every connection with work. First what is
  * lost, then what is new, both as far as pipe stays below cwnd. A frame carries up to 64 KB
  * (gso_size says where the port cuts it); its payload is not copied, the slices point
- * into the socket's ring.
+ * into the socket's ring. Before urgent data a frame is one segment: whoever cuts a large one
+ * copies its urgent pointer as it stands.
  *
  * What holds new data back, in the order of the checks in choose_len(): the peer's window,
  * the congestion window, a frame's size; then, for a segment that is not full: Nagle in
@@ -92,6 +93,8 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 		t->flags &= ~TF_DSACK;
 	else
 		tcp_put_payload(&o, &t->c.tx, seq - t->iss - 1, len, t->mss);
+	if (tcp_urg_from(t, seq))
+		tcp_urg_put(t, seq, o.hdr);
 	t->rcv_acked = t->rcv_nxt;
 	if (len)
 		t->last_tx_ms = now_ms(s);
@@ -142,6 +145,10 @@ void tcp_send_reset(struct stack *s, struct tcb *t)
 void tcp_send_probe(struct stack *s, struct tcb *t)
 {
 	STAT_INC(s, IS_TCP_PROBES);
+	/* The peer shall hear of urgent data while its window is closed (RFC 9293, 3.8.6.1): by a number
+	 * that it takes, for which it sends no ACK. */
+	if (tcp_urg_from(t, t->snd_una))
+		emit(s, t, t->snd_una, 0, 0);
 	emit(s, t, t->snd_una - 1, 0, 0);
 }
 
@@ -183,8 +190,10 @@ void tcp_send_first_syn(struct stack *s, struct tcb *t)
 
 /* ---- again ------------------------------------------------------------------------------- */
 
-static uint32_t frame_max(const struct tcb *t)
+static uint32_t frame_max(const struct tcb *t, uint32_t from)
 {
+	if (tcp_urg_from(t, from))
+		return t->mss;
 	/* To ourselves a segment may be larger than what the port would take as one. */
 	return t->mss >= TCP_GSO_MAX ? t->mss : TCP_GSO_MAX / t->mss * t->mss;
 }
@@ -197,7 +206,7 @@ uint32_t tcp_resend(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 
 	if (len && !t->c.tx.base)
 		return 0;
-	len = u32_min(len, frame_max(t));
+	len = u32_min(len, frame_max(t, from));
 	fin = t->flags & TF_FIN_SENT && from + len == t->snd_nxt - 1 && seq_gt(end, from + len);
 	if (!len && !fin)
 		return 0;
@@ -253,7 +262,7 @@ static uint32_t send_lost(struct stack *s, struct tcb *t, uint32_t pipe)
 /* May a last segment that is not full go now? */
 static bool small_may_go(const struct tcb *t)
 {
-	if (t->flags & TF_PUSH)
+	if (t->flags & TF_PUSH || tcp_urg_from(t, t->snd_nxt))
 		return true;
 	if (t->opt_flags & NPP_OPT_CORK) /* nothing can follow if the ring is full */
 		return t->snd_una == t->snd_nxt && t->c.tx.size && t->c.tx_head - t->c.tx_tail >= t->c.tx.size;
@@ -351,14 +360,14 @@ static uint32_t paced_max(const struct tcb *t, uint64_t rate)
 {
 	uint64_t segs = rate / (1000000 / WHEEL_TICK_US) / t->mss;
 
-	return (uint32_t)u64_min(frame_max(t), (segs < 2 ? 2 : segs) * t->mss);
+	return (uint32_t)u64_min(frame_max(t, t->snd_nxt), (segs < 2 ? 2 : segs) * t->mss);
 }
 
 /* True: something was sent. */
 static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 {
 	uint64_t rate = tcp_pace_rate(t);
-	uint32_t max = rate ? paced_max(t, rate) : frame_max(t), wait;
+	uint32_t max, wait;
 	bool sent = false;
 	int retry = 0;
 
@@ -379,6 +388,7 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 			sent = true;
 			continue;
 		}
+		max = rate ? paced_max(t, rate) : frame_max(t, t->snd_nxt);
 		len = avail ? choose_len(t, avail, pipe, fin, max) : 0;
 		if (avail && !len)
 			break;

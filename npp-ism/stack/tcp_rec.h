@@ -58,7 +58,7 @@
 #define TCP_CWND_MAX (1u << 30)
 #define TCP_PACE_LATE_US 2048u		/* how much a paced sender may make up for: two ticks of the wheel */
 #define TCP_PACE_STALE_US 10000000u
-#define TCP_MIN_RTT_MS 300000u		/* for how long the least RTT counts */
+#define TCP_MIN_RTT_S 300u		/* for how long the least RTT counts */
 #define TCP_GSO_MAX 65160u		/* payload of one frame: IP length stays below 64 KB */
 #define TCP_RANGES 32			/* intervals out of order per connection */
 #define TCP_SENT_INLINE 2		/* send ranges within a TCB ... */
@@ -162,6 +162,7 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_ECN_ROUND 0x20000000u	/* reduced for a mark, until `recover` is acknowledged */
 #define TF_FASTOPEN 0x40000000u	/* Fast Open: accepted by cookie, or our SYN carried data */
 #define TF_FRTO_NEW 0x1000000u	/* its step 2b: new data goes before what is lost */
+#define TF_URG 0x80000000u	/* snd_up and rcv_up mean something; one that has passed follows snd_una or rcv_nxt */
 
 /* The first slow start (RFC 9406). */
 struct tcp_hystart {
@@ -202,8 +203,8 @@ struct tcb {
 	uint16_t mtu_hi;		/* and this perhaps, no more */
 	uint16_t mtu_try;		/* size of the probe under way, which ends at mtu_end; 0 none */
 	uint16_t mtu_s;			/* when the search for more begins; low bits of seconds */
-	uint32_t mtu_end;
 	uint8_t snd_ws, rcv_ws;
+	uint32_t mtu_end;
 	/* what is in flight: tcp_sent.c */
 	struct tcp_sent sent[TCP_SENT_INLINE];	/* while `flight` is TCP_NONE */
 	uint32_t flight;		/* flight record */
@@ -240,7 +241,6 @@ struct tcb {
 	/* RTT */
 	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
 	uint32_t min_rtt_us;
-	uint32_t min_rtt_ms;		/* when it was measured */
 	uint32_t rtt_seq;		/* one sample per round trip: when this is acknowledged */
 	/* congestion */
 	uint32_t cwnd, ssthresh;
@@ -264,6 +264,10 @@ struct tcb {
 	uint32_t n_retrans, delivered, delivered_ce; /* segments */
 	uint32_t bytes_retrans;
 	uint16_t n_dsack;
+	uint16_t min_rtt_s;		/* when min_rtt_us was measured; low bits of seconds */
+	/* urgent data: tcp_urg.c */
+	uint32_t snd_up;		/* behind the last urgent byte that we send */
+	uint32_t rcv_up;		/* the urgent byte that is awaited; before rcv_nxt: none is */
 };
 _Static_assert(sizeof(struct tcb) <= 512, "a TCB must stay small");
 

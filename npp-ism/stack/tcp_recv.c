@@ -173,6 +173,8 @@ void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 			return;
 	}
 	ring_copy(&t->c.rx, seq - t->irs - 1, data, fit);
+	if (t->flags & TF_URG)
+		tcp_urg_text(s, t, seq, fit);
 	if (seq == t->rcv_nxt)
 		take_in_order(s, t, seg, fit);
 	else

@@ -32,6 +32,7 @@ bool tcp_seg_parse(struct stack *s, const struct pkt *pkt, struct tcp_seg *seg)
 	seg->ack = ntohl(h->ack);
 	seg->wnd = ntohs(h->wnd);
 	seg->flags = h->flags;
+	seg->urp = ntohs(h->urp);
 	seg->data = pkt->l4 + hlen;
 	seg->len = pkt->l4_len - hlen;
 	seg->pkt = pkt;

@@ -260,6 +260,23 @@ void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail)
 	tcp_recv_read(s, t, rx_tail);
 }
 
+void stack_tcp_urgent(struct stack *s, struct tcp_conn *c, uint32_t tx_up)
+{
+	struct tcb *t = tcb_of(c);
+	uint32_t up = seq_of_off(t, tx_up);
+
+	if (!alive(t) || t->flags & TF_FIN || c->state == TCP_ST_SYN_SENT || !seq_gt(up, t->snd_una))
+		return;
+	tcp_enter(t);
+	if (!(t->flags & TF_URG)) {
+		t->rcv_up = t->rcv_nxt - 1;
+		t->flags |= TF_URG;
+	}
+	t->snd_up = up;
+	tcp_todo(s, t);
+	tcp_leave(t);
+}
+
 uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool *want)
 {
 	(void)s;

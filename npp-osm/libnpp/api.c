@@ -271,7 +271,7 @@ int npp_dup2(int fd, int to)
 int npp_fcntl(int fd, int cmd, unsigned long arg)
 {
 	struct so *so = fd_get(fd);
-	int saved = errno;
+	int saved = errno, r;
 
 	if (!so)
 		return R->fcntl(fd, cmd, arg);
@@ -279,6 +279,12 @@ int npp_fcntl(int fd, int cmd, unsigned long arg)
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
 		return dup_any(fd, (int)arg, cmd == F_DUPFD_CLOEXEC);
+	case F_SETOWN:
+	case F_GETOWN:
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+		r = urg_owner_fcntl(so, cmd, arg);
+		return r == INT32_MIN ? R->fcntl(fd, cmd, arg) : cmd == F_GETOWN ? r : (int)done(r, saved);
 	case F_GETFL:
 		return so->kind == SO_OURS ? (int)done(sock_getfl(so, fd), saved) : R->fcntl(fd, cmd, arg);
 	case F_SETFL:
@@ -335,7 +341,7 @@ static ssize_t recv_msg(struct so *so, int fd, struct msghdr *mh, int flags)
 	if (r >= 0) {
 		mh->msg_namelen = 0;
 		mh->msg_controllen = 0;
-		mh->msg_flags = 0;
+		mh->msg_flags = flags & MSG_OOB && r ? MSG_OOB : 0;
 	}
 	return r;
 }

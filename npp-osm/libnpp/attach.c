@@ -476,6 +476,7 @@ void npp_stop(void)
 {
 	struct region_list { void *p; size_t n; } gone[] = { { npp_lib.base, npp_lib.size } };
 
+	urg_stop();
 	if (npp_thr.ctx) {
 		struct lctx *c = npp_thr.ctx;
 

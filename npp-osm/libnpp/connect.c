@@ -58,6 +58,7 @@ static int renew(struct so *so, int fd)
 	so->idx = idx;
 	so->gen = atomic_load_explicit(&sk->gen, memory_order_relaxed);
 	so->sk = sk;
+	urg_renewed(so);
 	r = fd_word_set(fd, so);
 	fd_count_drop(1);
 	if (r < 0)

@@ -64,6 +64,7 @@ struct so *so_new(enum so_kind kind)
 static void so_free(struct so *so)
 {
 	mcast_forget(so);
+	urg_forget(so);
 	so->next = npp_lib.so_free;
 	npp_lib.so_free = so;
 }

@@ -116,6 +116,7 @@ static void let_go(void)
 		fd_disown(where);
 	}
 	ep_forked();
+	urg_forked();
 }
 
 /* The child of a fork that nobody prepared: its copies of our sockets are not counted. */

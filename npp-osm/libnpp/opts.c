@@ -52,7 +52,7 @@ static const struct opt {
 	{ SOL_SOCKET, SO_SNDBUFFORCE, P_SNDBUF, 0, SNDBUF_DEFAULT, true },
 	{ SOL_SOCKET, SO_RCVLOWAT, P_LOWAT, 0, 1, false },
 	{ SOL_SOCKET, SO_SNDLOWAT, P_CONST, 1, 0, false },
-	{ SOL_SOCKET, SO_OOBINLINE, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_OOBINLINE, P_FLAG, NPP_OPT_OOBINLINE, 0, false },
 	{ SOL_SOCKET, SO_PRIORITY, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_DONTROUTE, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_TIMESTAMP, P_IGNORE, 0, 0, false },
@@ -628,6 +628,7 @@ int npp_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct so *so = fd_ours(fd);
 	uint32_t n = 0;
+	struct urg u;
 
 	if (!so)
 		return R->ioctl(fd, request, arg);
@@ -642,7 +643,7 @@ int npp_ioctl(int fd, unsigned long request, void *arg)
 			errno = EINVAL;
 			return -1;
 		} else {
-			n = stream_readable(so);
+			n = urg_readable(so, stream_readable(so));
 		}
 		if (n == 0 && so->dgram && so->kpart)
 			return R->ioctl(fd, request, arg);
@@ -653,7 +654,18 @@ int npp_ioctl(int fd, unsigned long request, void *arg)
 				    atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed));
 		return 0;
 	case SIOCATMARK:
-		*(int *)arg = 0;
+		if (!so->dgram && so->sk->type == NPP_SOCK_LISTENER) {
+			errno = EINVAL;
+			return -1;
+		}
+		*(int *)arg = !so->dgram && urg_at(so, &u) && u.at_mark;
+		return 0;
+	case FIOSETOWN:
+	case SIOCSPGRP:
+		return npp_fcntl(fd, F_SETOWN, (unsigned long)*(int *)arg);
+	case FIOGETOWN:
+	case SIOCGPGRP:
+		*(int *)arg = npp_fcntl(fd, F_GETOWN, 0);
 		return 0;
 	case FIOCLEX:
 	case FIONCLEX:

@@ -38,7 +38,8 @@ static uint32_t stream_ready(struct so *so, uint32_t want)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t fl = sock_fl(so), m = 0, rxf, low;
-	bool dead;
+	bool dead, urgent;
+	struct urg u;
 
 	switch (stream_state(so)) {
 	case ST_IDLE:
@@ -54,15 +55,19 @@ static uint32_t stream_ready(struct so *so, uint32_t want)
 	m = want & WANT_STATE;
 	rxf = atomic_load_explicit(&sk->rx_flags, memory_order_acquire);
 	dead = rxf & (NPP_RXF_RESET | NPP_RXF_CLOSED);
+	urgent = urg_at(so, &u);
 	if (rxf & NPP_RXF_FIN || fl & NPP_FL_SHUT_RD || dead) {
 		m |= EPOLLIN | EPOLLRDHUP;
 		if (dead || fl & NPP_FL_SHUT_WR)
 			m |= EPOLLHUP;
 	} else {
 		low = atomic_load_explicit(&sk->rcvlowat, memory_order_relaxed);
-		if (stream_readable(so) >= (low ? low : 1))
+		low = (low ? low : 1) + (urgent && u.at_mark && !u.inlined); /* that byte is none to read */
+		if (stream_readable(so) >= low)
 			m |= EPOLLIN;
 	}
+	if (urgent && u.here && !u.read)
+		m |= EPOLLPRI;
 	if (atomic_load_explicit(&sk->err, memory_order_relaxed))
 		m |= EPOLLERR | EPOLLIN;
 	if (dead || fl & NPP_FL_SHUT_WR || (want & EPOLLOUT && stream_writable(so)))

@@ -49,6 +49,9 @@ struct so_opts {
 	uint32_t cc, max_pace, fastopen, mc_hops, udp_segment;
 };
 
+/* F_SETOWN_EX. */
+struct owner { int type, pid; };	/* pid 0: none */
+
 /* Type-stable: freed objects are used again as objects, never as anything else, so that
  * a program that closes a descriptor under another thread's feet hurts only itself. */
 struct so {
@@ -65,6 +68,9 @@ struct so {
 	struct so_opts opt;
 	struct ep *ep;		/* SO_EPOLL */
 	struct mc_wait *mc_wait;	/* groups joined before bind(); under fd_lock */
+	struct owner owner;	/* who gets SIGURG; under fd_lock, as all of it */
+	uint32_t urg_last;	/* the last urgent byte that was told so */
+	struct so *urg_next;	/* the next one with an owner */
 	struct so *next;	/* free list */
 };
 
@@ -144,6 +150,7 @@ struct lib {
 	uint32_t embryo;		/* during fork: proc index + 1 */
 	bool fork_wrapped;		/* npp_fork() tells the OSM the child's pid */
 	FILE *std[3];			/* standard streams that are sockets of ours */
+	struct { struct so *list; struct lctx *ctx; pthread_t thread; bool on, end; } urg; /* urgsig.c; under fd_lock */
 	struct so *_Atomic tab[FD_MAX];
 };
 extern struct lib npp_lib __attribute__((visibility("hidden")));
@@ -175,7 +182,7 @@ void lib_forget(void);
 void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
 void lib_pages_free(void *p, size_t size);
 uint64_t lib_now_us(void);
-enum { ONCE_NO_HOST, ONCE_SCM, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_SPAWN, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE };
+enum { ONCE_NO_HOST, ONCE_SCM, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_SPAWN, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
 
 /* The next slot after S whose NPP is mapped; NPP_MAX_SLOTS: none. S = -1: the first. */
@@ -281,9 +288,43 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
 ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
+int stream_byte(struct so *so, uint32_t off);
 bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
 ssize_t iov_total(const struct iovec *iov, int n);
 int sock_lock_take(npp_lock_t *l);
+
+/* ---- urgent.c */
+struct urg {		/* the last urgent byte of the peer, while rx_tail is not behind it */
+	bool any;	/* there is one */
+	bool here;	/* it has come */
+	bool read;	/* by recv(MSG_OOB) */
+	bool at_mark;	/* it is what is read next */
+	bool inlined;	/* SO_OOBINLINE */
+	uint32_t off, n;
+};
+bool urg_find(const struct so *so, uint64_t urg, struct urg *u);
+/* Load what may hold it (rx_head) before this. */
+static inline bool urg_at(const struct so *so, struct urg *u)
+{
+	/* acquire: with NPP_URG_HERE the byte is in the ring */
+	uint64_t urg = atomic_load_explicit(&so->sk->urg, memory_order_acquire);
+
+	u->any = false;
+	return unlikely(urg != 0) && urg_find(so, urg, u);
+}
+uint32_t urg_limit(const struct urg *u, uint32_t *from, uint32_t avail, bool more);
+void urg_passed(struct so *so, const struct urg *u, uint32_t tail);	/* under rx_lock: rx_tail will be TAIL */
+uint32_t urg_readable(const struct so *so, uint32_t avail);
+ssize_t urg_recv(struct so *so, const struct iovec *iov, int n, size_t want, int flags);
+void urg_mark(struct npp_sock *sk, uint32_t up);
+
+/* ---- urgsig.c */
+int urg_owner_fcntl(struct so *so, int cmd, unsigned long arg);	/* INT32_MIN: the kernel's business */
+void urg_owner_adopt(struct so *so, int fd);	/* of a kernel socket that becomes ours; under fd_lock */
+void urg_forget(struct so *so);			/* under fd_lock */
+void urg_renewed(struct so *so);			/* under fd_lock */
+void urg_forked(void);
+void urg_stop(void);
 
 /* ---- cmsg.c */
 void cmsg_received(const struct so *so, struct msghdr *mh, const struct npp_dgram *d, const union npp_addr *local);

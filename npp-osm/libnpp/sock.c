@@ -353,6 +353,7 @@ int sock_make(struct so *so, int fd)
 		}
 	}
 	so->kpart = 1;
+	urg_owner_adopt(so, fd);
 	atomic_store_explicit(&so->kind, SO_OURS, memory_order_release);
 	return 0;
 }
@@ -472,6 +473,7 @@ static void query_options(int fd, struct so *so)
 	static const struct { int level, name; uint32_t bit; } flag[] = {
 		{ SOL_SOCKET, SO_KEEPALIVE, NPP_OPT_KEEPALIVE }, { SOL_SOCKET, SO_REUSEADDR, NPP_OPT_REUSEADDR },
 		{ SOL_SOCKET, SO_REUSEPORT, NPP_OPT_REUSEPORT }, { SOL_SOCKET, SO_BROADCAST, NPP_OPT_BROADCAST },
+		{ SOL_SOCKET, SO_OOBINLINE, NPP_OPT_OOBINLINE },
 		{ IPPROTO_TCP, TCP_NODELAY, NPP_OPT_NODELAY }, { IPPROTO_TCP, TCP_CORK, NPP_OPT_CORK },
 	};
 

@@ -140,15 +140,19 @@ static void told_read(struct so *so, uint32_t tail)
 		sock_look(so, NPP_IN_RX);
 }
 
-/* What is there now, at most WANT from SKIP bytes into the iovec. 0: nothing. */
-static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, size_t want, int flags)
+/* What is there now, at most WANT from SKIP bytes into the iovec. 0: nothing. *STOP: something was
+ * read, in this call or (MORE) before, and now comes the mark of urgent data. */
+static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, size_t want, int flags, bool more,
+		    bool *stop)
 {
 	struct npp_sock *sk = so->sk;
 	struct cursor c = cursor_at(iov, n, skip);
-	uint32_t tail, avail, size;
+	uint32_t tail, from, avail, size;
+	struct urg u;
 	uint8_t *base;
 	int r;
 
+	*stop = false;
 	if (stream_readable(so) == 0)
 		return 0;
 	r = sock_lock_take(&sk->rx_lock);
@@ -156,25 +160,41 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 		return r;
 	tail = atomic_load_explicit(&sk->rx_tail, memory_order_relaxed);
 	avail = stream_readable(so);
+	from = tail;
+	if (unlikely(urg_at(so, &u)))
+		avail = urg_limit(&u, &from, avail, more);
 	if (avail > want)
 		avail = (uint32_t)want;
 	if (!sock_alive(so)) {
 		avail = 0;
+		from = tail;
 	} else if (avail && (!ring_ok(&sk->rx_ring, &base, &size) || avail > size)) {
 		npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
 		return -EIO; /* the ISM's offsets make no sense */
 	}
 	if (avail && !(flags & MSG_TRUNC))
-		ring_out(base, size, tail, avail, &c);
-	if (avail && !(flags & MSG_PEEK)) {
-		tail += avail;
+		ring_out(base, size, from, avail, &c);
+	from += avail;
+	*stop = u.any && u.off == from && (avail || more);
+	if (from != tail && !(flags & MSG_PEEK)) {
+		if (unlikely(u.any))
+			urg_passed(so, &u, from);
 		/* release: the ISM that sees the new tail may overwrite what was copied */
-		atomic_store_explicit(&sk->rx_tail, tail, memory_order_release);
+		atomic_store_explicit(&sk->rx_tail, from, memory_order_release);
 	}
 	npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
-	if (avail && !(flags & MSG_PEEK))
-		told_read(so, tail);
+	if (from != tail && !(flags & MSG_PEEK))
+		told_read(so, from);
 	return avail;
+}
+
+/* Byte OFF of the ring under rx_lock; -EIO: it cannot be there. */
+int stream_byte(struct so *so, uint32_t off)
+{
+	uint32_t size, ahead = off - atomic_load_explicit(&so->sk->rx_tail, memory_order_relaxed);
+	uint8_t *base;
+
+	return ring_ok(&so->sk->rx_ring, &base, &size) && ahead < size ? base[off & (size - 1)] : -EIO;
 }
 
 /* Nothing to read: why? 0 end of file, -EAGAIN, or the error. */
@@ -206,7 +226,7 @@ static int why_empty(struct so *so)
 
 /**
  * stream_recv() - read(), recv() and their family
- * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC (discard)
+ * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC (discard), MSG_OOB (urgent.c)
  *
  * Return: bytes, 0 at the end of the stream, or -errno
  */
@@ -214,23 +234,23 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 {
 	struct npp_sock *sk = so->sk;
 	ssize_t want = iov_total(iov, n), got = 0, r;
-	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false;
+	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false, stop;
 	uint64_t deadline = 0;
 
 	if (want < 0)
 		return want;
-	if (flags & MSG_OOB)
-		return -EINVAL;
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
+	if (flags & MSG_OOB)
+		return urg_recv(so, iov, n, (size_t)want, flags);
 	if (want == 0)
 		return stream_state(so) == ST_IDLE ? -ENOTCONN : 0;
 	for (;;) {
 		r = take(so, iov, n, flags & MSG_PEEK ? 0 : (size_t)got, (size_t)(flags & MSG_PEEK ? want : want - got),
-			 flags);
+			 flags, got && !(flags & MSG_PEEK), &stop);
 		if (r > 0)
 			got = flags & MSG_PEEK ? r : got + r;
-		if (r < 0 || got == want || (got && (!(flags & MSG_WAITALL) || !block)))
+		if (r < 0 || stop || got == want || (got && (!(flags & MSG_WAITALL) || !block)))
 			break;
 		r = why_empty(so);
 		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK))
@@ -244,7 +264,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 		if (flags & MSG_PEEK && got) { /* wait for more than there is: look at times */
 			uint64_t soon = lib_now_us() + 1000;
 
-			r = sock_wait(so, fd, EPOLLPRI, soon < deadline ? soon : deadline);
+			r = sock_wait(so, fd, 0, soon < deadline ? soon : deadline);
 			if (r == -EAGAIN && soon < deadline)
 				r = 0;
 		} else {
@@ -345,7 +365,7 @@ bool stream_writable(struct so *so)
  * now (tx_want is armed); -ESTALE: look again; or -errno. */
 typedef ssize_t (*fill_fn)(void *arg, uint8_t *at, size_t room);
 
-static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg)
+static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg, bool urgent)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t size, room, head, done = 0;
@@ -391,6 +411,8 @@ static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg)
 		if ((uint32_t)k < part)
 			break;
 	}
+	if (done && unlikely(urgent))
+		urg_mark(sk, head + done);
 	if (done) /* release: pairs with the ISM's acquire of tx_head */
 		atomic_store_explicit(&sk->tx_head, head + done, memory_order_release);
 	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
@@ -439,7 +461,7 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void 
 	for (;;) {
 		r = may_send(so, sent ? flags | MSG_NOSIGNAL : flags);
 		if (r == 0) {
-			r = put(so, want - (size_t)sent, fill, arg);
+			r = put(so, want - (size_t)sent, fill, arg, flags & MSG_OOB);
 			if (r > 0) {
 				sent += r;
 				if ((size_t)sent == want)
@@ -470,8 +492,8 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void 
 /**
  * stream_send() - write(), send() and their family
  *
- * A blocking call returns when everything is in the ring. MSG_MORE is only a hint and
- * is not taken.
+ * A blocking call returns when everything is in the ring. With MSG_OOB the last byte is
+ * urgent. MSG_MORE is only a hint and is not taken.
  * Return: bytes, or -errno (-EPIPE after SIGPIPE was raised, as Linux does)
  */
 ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int flags)
@@ -481,8 +503,6 @@ ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int f
 
 	if (want < 0)
 		return want;
-	if (flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	if (want == 0) {
 		int r = may_send(so, flags);
 

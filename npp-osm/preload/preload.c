@@ -162,6 +162,14 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	return npp_ioctl(fd, request, arg);
 }
 
+/* The C library's own would ask the kernel. */
+EXPORT int sockatmark(int fd)
+{
+	int at = 0;
+
+	return npp_ioctl(fd, SIOCATMARK, &at) < 0 ? -1 : at;
+}
+
 /* ---- data --------------------------------------------------------------------------------- */
 
 EXPORT ssize_t read(int fd, void *buf, size_t n)

@@ -252,6 +252,15 @@ void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t head)
 	c->tx_head = head;
 }
 
+uint32_t fake_tx_up;
+
+void stack_tcp_urgent(struct stack *s, struct tcp_conn *c, uint32_t up)
+{
+	fc(s, c);
+	MUST(up - c->tx_tail - 1 < c->tx.size);
+	fake_tx_up = up;
+}
+
 void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t tail)
 {
 	MUST(tail - c->rx_tail <= c->rx_head - c->rx_tail);

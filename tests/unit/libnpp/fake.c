@@ -75,7 +75,7 @@ static void notify(struct fake *f, uint32_t idx, uint32_t slot, uint32_t bits)
 		uint32_t w = s->sub[i];
 
 		if (!w || !((bits & NPP_OUT_ERR) || (bits & NPP_OUT_RX && w & NPP_SUB_RX) ||
-			    (bits & NPP_OUT_TX && w & NPP_SUB_TX)))
+			    (bits & NPP_OUT_TX && w & NPP_SUB_TX) || (bits & NPP_OUT_URG && w & NPP_SUB_URG)))
 			continue;
 		if (w & NPP_SUB_EXCLUSIVE)
 			excl[n++] = w;
@@ -278,7 +278,7 @@ static void on_message(struct fake *f, unsigned iop, const struct npp_msg *m)
 		break;
 	case NPP_MSG_LOOK:
 		f->looks++;
-		atomic_exchange(&s->pend_in, 0);
+		f->urgent += (atomic_exchange(&s->pend_in, 0) & NPP_IN_URG) != 0;
 		if (s->type == NPP_SOCK_DGRAM)
 			dgrams(f, iop, m->sock);
 		else if (s->type == NPP_SOCK_LISTENER)
@@ -408,6 +408,16 @@ void fake_peer_send(struct fake *f, uint32_t sock, const void *data, uint32_t n)
 	ring_put(f, &f->sock[sock], data, n);
 	make_ring(f, &f->sock[sock].tx_ring);
 	notify(f, sock, f->sess[sock].slot, NPP_OUT_RX);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void fake_peer_urgent(struct fake *f, uint32_t sock, uint32_t off, bool here)
+{
+	struct npp_sock *s = &f->sock[sock];
+
+	pthread_mutex_lock(&f->lock);
+	atomic_store(&s->urg, here ? s->urg | NPP_URG_HERE : NPP_URG(off, NPP_URG_N(s->urg) + 1));
+	notify(f, sock, f->sess[sock].slot, here ? NPP_OUT_RX : NPP_OUT_URG);
 	pthread_mutex_unlock(&f->lock);
 }
 

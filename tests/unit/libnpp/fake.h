@@ -43,7 +43,7 @@ struct fake {
 	int conn[64];
 	uint32_t conn_proc[64];
 	unsigned n_conn;
-	uint32_t ctx_opened, ctx_closed, closes, aborts, unbinds, freed, listens, looks, shutdowns;
+	uint32_t ctx_opened, ctx_closed, closes, aborts, unbinds, freed, listens, looks, shutdowns, urgent;
 	uint16_t next_port;
 	pthread_mutex_t lock;		/* of all that the ISMs know */
 	pthread_t osm, ism;
@@ -60,6 +60,7 @@ struct npp_sock *fake_sock_of(struct fake *f, int fd, uint32_t *idx);	/* record 
 /* A peer connects to the listener on PORT from FAKE_PEER:RPORT at IOP; index of the record. */
 uint32_t fake_peer_connect(struct fake *f, uint16_t port, unsigned iop, uint16_t rport);
 void fake_peer_send(struct fake *f, uint32_t sock, const void *data, uint32_t n);
+void fake_peer_urgent(struct fake *f, uint32_t sock, uint32_t off, bool here); /* byte OFF of the stream is; HERE: as NPP_URG_HERE */
 void fake_peer_fin(struct fake *f, uint32_t sock);
 void fake_peer_reset(struct fake *f, uint32_t sock, int err);
 uint32_t fake_peer_read(struct fake *f, uint32_t sock, void *buf, uint32_t cap); /* what the program sent */

@@ -107,6 +107,20 @@ static bool op_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 	return need <= size;
 }
 
+static void op_urgent(void *arg, struct tcp_conn *c, uint32_t off, bool here)
+{
+	struct th_sock *k = th_sock_of(arg, c);
+
+	if (here) {
+		TH_ASSERT(off == k->urg_off);
+		k->urg_here = off + 1;
+		return;
+	}
+	TH_ASSERT(off - c->rx_head < 0x20000);
+	k->urg_off = off;
+	k->n_urg++;
+}
+
 static void op_tx(void *arg, unsigned port, const struct stack_tx *tx)
 {
 	(void)arg;
@@ -122,6 +136,7 @@ static const struct stack_ops ops = {
 	.fastopen = op_fastopen,
 	.event = op_event,
 	.rx_grow = op_rx_grow,
+	.urgent = op_urgent,
 };
 
 uint32_t th_space(struct th *h, struct th_sock *k)
@@ -446,7 +461,7 @@ void th_input_noflush(struct th *h, const struct tcp_seg *g, const void *data, u
 {
 	uint8_t *buf = malloc(80 + g->len), *p;
 	struct tcp_hdr hdr = { .sport = htons(g->sport), .dport = htons(g->dport), .seq = htonl(g->seq),
-			       .ack = htonl(g->ack), .flags = g->flags, .wnd = htons((uint16_t)g->wnd) };
+			       .ack = htonl(g->ack), .flags = g->flags, .wnd = htons((uint16_t)g->wnd), .urp = htons(g->urp) };
 	struct pkt pkt = { .src = h->peer, .dst = h->addr, .proto = 6, .csum_ok = true, .tos = h->in_tos, .gso = gso_size != 0,
 			   .gso_size = gso_size };
 	uint8_t *exact;

@@ -40,6 +40,7 @@ struct th_sock {
 	uint32_t rx_size, tx_size;
 	uint32_t rx_head, rx_tail, tx_head, tx_tail; /* kept after the connection is gone */
 	bool used;
+	uint32_t n_urg, urg_off, urg_here;	/* urgent bytes: announced, the last one, the last that came out of order + 1 */
 	/* for the two-stack test */
 	uint32_t to_send, got;
 	bool shut, closed;
