@@ -93,7 +93,7 @@ class Reader:
         """Reads up to the mark: how many bytes, in order?"""
         n, good = 0, True
         while not (n and self.int_of(SIOCATMARK)) and n < most:
-            b = self.s.recv(65536)
+            b = self.s.recv(min(65536, most - n))
             if not b:
                 break
             good = good and b == pattern(n, len(b))
@@ -137,6 +137,7 @@ def ordinary(r, w):
     r.look()
     r.recv(2)
     r.recv()
+    r.wait(select.POLLIN)
     r.look()
     r.recv(1, socket.MSG_OOB | socket.MSG_PEEK)
     r.recv(5, socket.MSG_OOB)
@@ -259,20 +260,17 @@ def wait_for_all(r, w):
 def in_a_stream(r, w):
     """The mark stands where it was sent, whatever the segments were."""
     if w:
-        w.wait()
-        w.s.sendall(pattern(0, 200000))
-        w.s.send(b"!", socket.MSG_OOB)
-        w.s.sendall(pattern(0, 100000))
-        w.s.send(b"?", socket.MSG_OOB)
+        for n, c in (200000, b"!"), (100000, b"?"):
+            w.wait()
+            w.s.sendall(pattern(0, n))
+            w.s.send(c, socket.MSG_OOB)
         w.s.shutdown(socket.SHUT_WR)
         return
-    r.ask()
-    total = 0
-    while total < 300000:
-        n = r.until_mark(200000 if not total else 100000)
-        total += n
-        if total == 200000:
-            r.wait(select.POLLPRI | select.POLLIN)
+    for n in 200000, 100000:
+        r.ask()
+        r.until_mark(n)
+        r.wait(select.POLLPRI)
+        r.say(f"at mark {r.int_of(SIOCATMARK)}")
     r.wait(select.POLLPRI | select.POLLRDHUP)
     r.recv(1, socket.MSG_OOB)
     r.recv()
@@ -285,11 +283,10 @@ def sigurg(r, w):
     if w:
         w.wait()
         w.s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200000)
-        w.s.sendall(pattern(0, 40000))
+        w.s.sendall(pattern(0, 75000))
         w.s.send(b"!", socket.MSG_OOB)
         w.send(b"end")
         return
-    r.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     fcntl.fcntl(r.s, fcntl.F_SETOWN, os.getpid())
     r.say(f"owner {'me' if fcntl.fcntl(r.s, fcntl.F_GETOWN) == os.getpid() else 'other'}")
     kind, pid = struct.unpack("ii", fcntl.fcntl(r.s, F_GETOWN_EX, bytes(8)))
@@ -367,6 +364,7 @@ def main():
         signal.signal(signal.SIGURG, on_urg)
         ls = socket.socket()
         ls.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20000)
         ls.bind(("", int(sys.argv[2])))
         ls.listen()
         for f in SCENARIOS:
