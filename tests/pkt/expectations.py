@@ -52,6 +52,8 @@ EVENTS = {
     "data_edge": "data at the window's right edge",
     "data_above": "data beyond the window",
     "data_noack": "data without ACK",
+    "data_urg": "data at RCV.NXT, its 40th byte urgent",
+    "urg": "ACK of SND.UNA, urgent data to come",
     "data_bad": "data at RCV.NXT, wrong checksum",
     "data_bad_opts": "data with an option of length 0",
     "null": "no flags",
@@ -182,6 +184,8 @@ def _over(own, *others):
     table = dict(SYNCHRONIZED)
     for o in others + (own,):
         table |= o
+    # An urgent pointer changes nothing of this: what it does, features.py looks at.
+    table["urg"], table["data_urg"] = table["ack_same"], table["data"]
     return table
 
 

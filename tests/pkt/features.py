@@ -268,6 +268,90 @@ def linger_zero_makes_a_reset(e):
     assert s and s.seq == c.n, c.log
 
 
+# ---- urgent data
+
+OOB = {"flags": socket.MSG_OOB, "timeout": 0}
+
+
+def looks(e, c, want):
+    """Until the program sees [at the mark, bytes before it, poll's bits]."""
+    end = time.monotonic() + 5 * SLOW
+    while (got := e.puppet.do("look", keys=[c.key])) != want:
+        assert time.monotonic() < end, (got, want)
+        time.sleep(0.01)
+
+
+@scenario()
+def the_urgent_pointer_points_behind_the_byte(e):
+    """In both directions; one byte out of band, reads stop there (RFC 9293 3.8.5 MUST-62; 6093 4)"""
+    c = e.open()
+    c.send("PAU", data=b"abcXdef", urp=4)
+    looks(e, c, [0, 3, 3])
+    assert e.recv(c, 1, **OOB)["data"] == b"X".hex()
+    assert e.recv(c, 3)["data"] == b"abc".hex()
+    looks(e, c, [1, 0, 1])
+    assert e.recv(c, 3)["data"] == b"def".hex()
+    assert e.recv(c, 1, **OOB)["errno"] == 22
+    e.send(c, 3, flags=socket.MSG_OOB)
+    s = c.expect(lambda s: s.data)
+    assert s and s.has("U") and s.urp == 3, s
+    c.ack()
+    e.send(c, 3)
+    s = c.expect(lambda s: s.data)
+    assert s and not s.has("U") and s.urp == 0, s
+
+
+@scenario()
+def a_pointer_is_told_before_its_byte(e):
+    """By an empty segment too; of two the last counts (RFC 9293 3.8.5 MUST-32)"""
+    c = e.open()
+    c.send("AU", urp=3)
+    e.fence()
+    assert e.recv(c, 1, **OOB)["errno"] == 11
+    c.send("PA", data=b"ab")
+    looks(e, c, [0, 2, 1])
+    c.send("PAU", data=b"XcY", urp=3)
+    looks(e, c, [0, 4, 3])
+    assert e.recv(c, 1, **OOB)["data"] == b"Y".hex()
+    assert e.recv(c, 4)["data"] == b"abXc".hex()
+
+
+@scenario()
+def an_urgent_byte_out_of_order_can_be_read(e):
+    """Before the data in front of it has come, as with Linux"""
+    c = e.open(sack=True)
+    c.send("PAU", seq=c.o + 5, data=b"fgX", urp=3)
+    looks(e, c, [0, 0, 2])
+    assert e.recv(c, 1, **OOB)["data"] == b"X".hex()
+    c.send("PA", data=b"abcde")
+    c.o += 3
+    assert e.recv(c, 7)["data"] == b"abcdefg".hex()
+
+
+@scenario()
+def urgent_segments_are_cut_by_us(e):
+    """A frame before the mark is one segment, each with a pointer of its own; what is sent again too"""
+    c = e.open(sack=True, wnd=20000)
+    e.send(c, 6000, flags=socket.MSG_OOB)
+    got = data(c, c.iss + 1 + 6000)
+    assert all(s.has("U") and not s.gso and (s.seq + s.urp) & M32 == (c.iss + 1 + 6000) & M32 for s in got), got
+    s = c.expect(lambda s: s.again and s.data)
+    assert s and s.has("U") and (s.seq + s.urp) & M32 == (c.iss + 1 + 6000) & M32, s
+    c.ack()
+
+
+@scenario()
+def a_closed_window_hears_of_urgent_data(e):
+    """With the window probe (RFC 9293 3.10.7.4 MUST-66 is the other side of it)"""
+    c = e.open(wnd=0)
+    e.send(c, 10, flags=socket.MSG_OOB)
+    s = c.expect(lambda s: s.has("U"), 5)
+    assert s and not s.data and (s.seq + s.urp) & M32 == (c.iss + 1 + 10) & M32, c.log
+    c.wnd = 1000
+    c.ack()
+    data(c, c.iss + 1 + 10)
+
+
 # ---- timestamps
 
 @scenario()

@@ -5,6 +5,7 @@
 #
 # A socket is named by its peer, "ADDRESS|PORT"; a listener by its port. Each control connection has a
 # thread, each listener one that accepts.
+import fcntl
 import json
 import os
 import random
@@ -210,6 +211,15 @@ def op_recv(q):
     finally:
         s.settimeout(None)
     return {"errno": 0, "data": got.hex()}
+
+
+def op_look(q):
+    """Is it at the mark, how many bytes before the mark, what poll says."""
+    s = of(q["keys"][0])
+    p = select.poll()
+    p.register(s, select.POLLIN | select.POLLPRI)
+    ready = p.poll(0)
+    return [struct.unpack("i", fcntl.ioctl(s, r, bytes(4)))[0] for r in (0x8905, 0x541b)] + [ready[0][1] if ready else 0]
 
 
 def op_set(q):

@@ -80,6 +80,8 @@ def segment_of(c, state, event):
         "data_above": ("PA", ahead, a, d),
         "data_noack": ("P", c.o, None, d),
         "data_bad": ("PA", c.o, a, d | {"bad": True}),
+        "data_urg": ("PAU", c.o, a, d | {"urp": 40}),
+        "urg": ("UA", c.o, c.u, {"urp": 1000}),
         "data_bad_opts": ("PA", c.o, a, d | {"extra": b"\xfd\x00\x12\x34"}),
         "null": ("", c.o, None, {}),
     }[event]
