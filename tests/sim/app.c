@@ -158,6 +158,10 @@ void app_verify(struct app *a)
 	if (!a->rx || a->rx_head - a->rx_tail > a->rx_size)
 		sim_fail(a->w, "stream-ring", "program %u.%u: %u bytes unread in a ring of %u", a->prog, a->role,
 			 a->rx_head - a->rx_tail, a->rx_size);
+	at = app_peer(a)->cfg.urg ? a->rx_head / app_peer(a)->cfg.urg * app_peer(a)->cfg.urg : 0;
+	if (at > a->urged && !a->closed)
+		sim_fail(a->w, "urgent-missed", "program %u.%u: byte %u was urgent, told of was %u", a->prog, a->role, at - 1,
+			 a->urged);
 	if (a->rx_head > app_peer(a)->tx_head)
 		sim_fail(a->w, "stream-beyond", "program %u.%u has received %u, sent were %u", a->prog, a->role,
 			 a->rx_head, app_peer(a)->tx_head);
@@ -258,8 +262,14 @@ static void app_write(struct app *a)
 		at = a->tx_head & (a->tx_size - 1);
 		if (n > a->tx_size - at)
 			n = a->tx_size - at;
+		if (a->cfg.urg && n > a->cfg.urg - a->tx_head % a->cfg.urg)
+			n = a->cfg.urg - a->tx_head % a->cfg.urg;
 		pattern_fill(a->key, a->tx_head, a->tx + at, n);
 		a->tx_head += n;
+		if (a->cfg.urg && a->tx_head % a->cfg.urg == 0) {
+			a->marked = a->tx_head;
+			stack_tcp_urgent(a->iop->s, a->c, a->tx_head);
+		}
 		stack_tcp_sent(a->iop->s, a->c, a->tx_head);
 		if (a->cfg.gap_us)
 			a->write_at = w->now_us + a->cfg.gap_us;

@@ -117,6 +117,7 @@ static void check_conn(struct iop *p, struct tcb *t)
 		MUST_T(p, t, t->rcv_nxt - t->irs - 1 - fin_in == t->c.rx_head);
 		MUST_T(p, t, t->snd_una - t->iss - 1 - fin_out == t->c.tx_tail);
 		MUST_T(p, t, seq_geq(t->rcv_adv, t->rcv_nxt - fin_in));
+		MUST_T(p, t, !(t->flags & TF_URG) || seq_geq(t->snd_up, t->snd_una));
 		MUST_T(p, t, seq_leq(t->snd_nxt - t->iss - 1 - ((t->flags & TF_FIN_SENT) != 0), t->c.tx_head));
 		MUST_T(p, t, t->c.rx_head - t->c.rx_tail <= t->c.rx.size);
 		MUST_T(p, t, t->c.tx_head - t->c.tx_tail <= t->c.tx.size);

@@ -221,5 +221,10 @@ void plan_generate(struct plan *p, uint64_t seed)
 	}
 	r = rng_make(seed, 500);
 	draw_more(p, &r);
+	r = rng_make(seed, 600);
+	for (unsigned i = 0; i < PLAN_PROGS && rng_one_in(&r, 4); i++)
+		for (unsigned k = 0; k < 2; k++)
+			if (rng_one_in(&r, 2))
+				p->prog[i].side[k].urg = rng_log(&r, 1, 200000);
 	plan_fix(p);
 }

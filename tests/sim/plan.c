@@ -35,7 +35,7 @@ static const struct field side_fields[] = {
 	F(plan_side, end, 0), F(plan_side, end_at, 0), F(plan_side, opts, 0), F(plan_side, rcvbuf, 0),
 	F(plan_side, sndbuf, 0), F(plan_side, keep_s, 0), F(plan_side, timeout_ms, 0), F(plan_side, cc, 0),
 	F(plan_side, chg_us, 0), F(plan_side, chg_opts, 0), F(plan_side, chg_rcvbuf, 0),
-	F(plan_side, pace, 0),
+	F(plan_side, pace, 0), F(plan_side, urg, 0),
 };
 static const struct field prog_fields[] = {
 	F(plan_prog, on, 0), F(plan_prog, kind, 0), F(plan_prog, start_us, 0), F(plan_prog, from, 0),
@@ -246,6 +246,8 @@ static void fix_side(struct plan_side *s)
 		at_least(&s->rcvbuf, 1024);
 	if (s->cc >= NPP_CC_COUNT)
 		s->cc = 0;
+	if (s->urg)
+		at_least(&s->urg, s->bytes / 500 + 1);
 	if (s->pace)
 		at_least(&s->pace, 20000 + s->bytes / 60);
 }
@@ -287,6 +289,8 @@ void plan_fix(struct plan *p)
 		}
 		fix_side(&g->side[0]);
 		fix_side(&g->side[1]);
+		if (g->side[0].opts & NPP_OPT_FASTOPEN) /* what is written before the handshake is not marked */
+			g->side[0].urg = 0;
 		/* Turns: as many answers as requests. */
 		if (g->side[0].unit && g->side[1].unit)
 			g->side[1].bytes = g->side[0].bytes / g->side[0].unit * g->side[1].unit;

@@ -68,6 +68,7 @@ struct plan_side {		/* what one end of a connection does */
 	uint32_t cc;
 	uint32_t chg_us, chg_opts, chg_rcvbuf; /* options change that long after the beginning */
 	uint32_t pace;		/* bytes per second at most */
+	uint32_t urg;		/* every so many bytes the last one is urgent */
 };
 
 enum prog_kind {

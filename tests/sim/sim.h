@@ -174,6 +174,8 @@ struct app {			/* one end of a connection and the program that uses it */
 	uint32_t verified;	/* received and looked at, in bytes */
 	uint32_t refused;	/* times in a row that its receive ring did not grow */
 	bool fin, freed, connected, tx_done;
+	uint32_t marked;	/* behind the last urgent byte written */
+	uint32_t urged;		/* behind the last one that the stack has told of */
 	int error;
 	/* the program */
 	uint32_t key;		/* of the pattern it sends */

@@ -219,6 +219,26 @@ static bool op_rx_grow(void *arg, struct tcp_conn *c, uint32_t end)
 	return need <= size;
 }
 
+static void op_urgent(void *arg, struct tcp_conn *c, uint32_t off, bool here)
+{
+	struct iop *p = arg;
+	struct world *w = world_of(p);
+	struct app *a = app_of(w, c), *peer;
+
+	iop_may_die(p);
+	if (!a)
+		sim_fail(w, "urgent-owner", "socket %u", c->user_sock);
+	peer = app_peer(a);
+	trace(w, "program %u.%u: urgent byte %u%s\n", a->prog, a->role, off, here ? " is here" : "");
+	if (here ? off + 1 != a->urged || off - c->rx_tail >= c->rx.size || c->rx_head > off
+		 : off < c->rx_head || off + 1 <= a->urged)
+		sim_fail(w, "urgent-order", "program %u.%u: %u, was %u, rx_head %u", a->prog, a->role, off, a->urged - 1, c->rx_head);
+	/* One that is far ahead is only said to be somewhere ahead: not where it is. */
+	if (off + 1 > peer->marked)
+		sim_fail(w, "urgent-mark", "program %u.%u: %u, marked was %u, each %u", a->prog, a->role, off, peer->marked, peer->cfg.urg);
+	a->urged = off + 1;
+}
+
 /* ---- datagrams ------------------------------------------------------------------------------------ */
 
 static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
@@ -236,7 +256,7 @@ static void op_udp_error(void *arg, struct udp_endpoint *ep, int err)
 
 const struct stack_ops sim_ops = {
 	.tx = op_tx, .ipc = op_ipc, .random = op_random, .accept = op_accept, .accept_room = op_accept_room, .fastopen = op_fastopen,
-	.event = op_event, .rx_grow = op_rx_grow, .udp_input = op_udp_input, .udp_error = op_udp_error,
+	.event = op_event, .rx_grow = op_rx_grow, .urgent = op_urgent, .udp_input = op_udp_input, .udp_error = op_udp_error,
 };
 
 /* What every datagram begins with. */

@@ -99,6 +99,8 @@ static void check_text(struct iop *p, struct app *a, const struct tcb *t, const 
 	uint32_t off = g->seq - t->iss - 1;
 	struct app *peer = app_peer(a);
 
+	if (g->flags & TCPF_URG ? !a->cfg.urg || (off + g->urp) > a->marked : g->urp)
+		FAIL(p, "send-urgent", "program %u.%u: %u + %u, marked is %u", a->prog, a->role, off, g->urp, a->marked);
 	if (!g->len || g->flags & TCPF_SYN)
 		return;
 	if (seq_gt(off + g->len, a->tx_head))
@@ -140,7 +142,7 @@ static void check_tcp(struct iop *p, struct frame *f, const struct packet *k)
 	const struct tcp_hdr *th = (const struct tcp_hdr *)l4;
 	uint32_t hlen = (th->off >> 4) * 4u, hash, ref;
 	struct tcp_seg g = { .seq = ntohl(th->seq), .ack = ntohl(th->ack), .wnd = ntohs(th->wnd), .flags = th->flags,
-			     .sport = ntohs(th->sport), .dport = ntohs(th->dport) };
+			     .sport = ntohs(th->sport), .dport = ntohs(th->dport), .urp = ntohs(th->urp) };
 
 	/* What has waited for its neighbour comes in one piece, whatever tx->l4_len says. */
 	if (hlen < TCP_HDR_MIN || k->l4 + hlen > f->len)
@@ -149,6 +151,8 @@ static void check_tcp(struct iop *p, struct frame *f, const struct packet *k)
 	g.data = l4 + hlen;
 	if (hlen > TCP_HDR_MIN && !tcp_options_parse(l4 + TCP_HDR_MIN, hlen - TCP_HDR_MIN, &g))
 		FAIL(p, "tcp-options", "not parseable");
+	if (g.flags & TCPF_URG && f->rec.vnet.gso_type) /* whoever cuts it copies the pointer */
+		FAIL(p, "send-urgent-gso", "%u bytes", g.len);
 	hash = tcp_hash(p->s, &k->src, g.sport, &k->dst, g.dport);
 	ref = tcp_lookup(p->s, hash, &k->src, g.sport, &k->dst, g.dport);
 	if (ref != TCP_NONE && TCP_REF_KIND(ref) == TCP_REF_CONN)
