@@ -28,7 +28,7 @@ static uint64_t random_us(struct stack *s, uint64_t below)
 
 static void arm(struct stack *s, uint64_t when)
 {
-	uint64_t due = s->ip->timer[IPT_GROUP].due_us;
+	uint64_t due = wheel_due_us(&s->ip->timer[IPT_GROUP]);
 
 	if (!due || when < due)
 		ip_timer_arm(s, IPT_GROUP, when);

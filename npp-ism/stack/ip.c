@@ -85,7 +85,7 @@ int ip_attach(struct stack *s)
 	neigh_attach(s);
 	reass_rebuild(s);
 	for (unsigned i = 0; i < IPT_COUNT; i++) {
-		uint64_t due = ip->timer[i].due_us;
+		uint64_t due = wheel_due_us(&ip->timer[i]);
 
 		/* One that was running has left the wheel, and would have been armed at its end. */
 		if (!due && ((i == IPT_NEIGH && neigh_busy(ip)) || (i == IPT_REASS && ip->reass.oldest != REASS_NONE)))
@@ -104,7 +104,7 @@ void ip_timer_arm(struct stack *s, enum ip_timer_arg which, uint64_t due_us)
 	struct wheel_timer *t = &s->ip->timer[which];
 
 	t->kind = TIMER_IP;
-	t->arg = (uint8_t)which;
+	t->arg = which & 15;
 	wheel_arm(&s->wheel, t, due_us);
 }
 
@@ -201,7 +201,7 @@ static int local_queue(struct stack *s, const struct npp_frame_rec *rec, const s
 	*r = *rec;
 	ip_gather(tx, (uint8_t *)(r + 1));
 	ip->local_head += (uint32_t)ip_align(sizeof *r + rec->len);
-	if (!ip->timer[IPT_LOCAL].due_us)
+	if (!wheel_armed(&ip->timer[IPT_LOCAL]))
 		ip_timer_arm(s, IPT_LOCAL, s->now_us);
 	return 0;
 }
@@ -382,6 +382,6 @@ void ip_flush(struct stack *s)
 	ip->in_flush = 0;
 	if (ip->local_tail != ip->local_head)
 		ip_timer_arm(s, IPT_LOCAL, s->now_us);
-	else if (ip->timer[IPT_LOCAL].due_us)
+	else if (wheel_armed(&ip->timer[IPT_LOCAL]))
 		wheel_cancel(&s->wheel, &ip->timer[IPT_LOCAL]);
 }

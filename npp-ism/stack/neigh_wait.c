@@ -12,7 +12,7 @@
 
 static void tick(struct stack *s)
 {
-	if (!s->ip->timer[IPT_NEIGH].due_us)
+	if (!wheel_armed(&s->ip->timer[IPT_NEIGH]))
 		ip_timer_arm(s, IPT_NEIGH, s->now_us + NEIGH_TICK_US);
 }
 

@@ -92,7 +92,7 @@ void neigh_work_start(struct stack *s, struct npp_neigh *e, const union npp_addr
 	}
 	w->used = 1;
 	work_step(s, w);
-	if (!s->ip->timer[IPT_NEIGH].due_us)
+	if (!wheel_armed(&s->ip->timer[IPT_NEIGH]))
 		ip_timer_arm(s, IPT_NEIGH, s->now_us + NEIGH_TICK_US);
 }
 

@@ -102,6 +102,8 @@ size_t tcp_size(const struct stack_cfg *cfg);
 void tcp_init(struct stack *s, void *mem);
 int tcp_attach(struct stack *s);
 void tcp_timer(struct stack *s, struct wheel_timer *t);
+/* Fetches the connections whose timers fire next (tcp_ahead.c). */
+void tcp_ahead_timers(struct stack *s);
 /* Delivers events and sends what became possible, for every connection that asked for it. */
 void tcp_flush(struct stack *s);
 bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */

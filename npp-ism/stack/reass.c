@@ -290,7 +290,7 @@ static struct reass_ent *ent_make(struct stack *s, const struct reass_frag *f)
 	e->born_us = s->now_us;
 	ent_link(s, e);
 	e->state = REASS_LIVE;
-	if (!s->ip->timer[IPT_REASS].due_us)
+	if (!wheel_armed(&s->ip->timer[IPT_REASS]))
 		ip_timer_arm(s, IPT_REASS, s->now_us + REASS_TIMEOUT_US);
 	return e;
 }

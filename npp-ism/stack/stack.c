@@ -111,7 +111,8 @@ unsigned stack_run_timers(struct stack *s, unsigned budget)
 
 		if (!t)
 			break;
-		ran++;
+		if (ran++ % STACK_AHEAD == 0)
+			tcp_ahead_timers(s);
 		switch (t->kind) {
 		case TIMER_IP:
 			ip_timer(s, t);

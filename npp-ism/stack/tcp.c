@@ -21,7 +21,7 @@
 
 struct tcp_layout {
 	uint32_t n_conns, n_syns, n_tws, n_lsns, n_blocks, n_flights, n_buckets;
-	uint64_t conns, syns, tws, lsns, blocks, flights, buckets, size;
+	uint64_t conns, timers, syns, tws, lsns, blocks, flights, buckets, size;
 };
 
 static uint64_t round64(uint64_t n)
@@ -44,6 +44,8 @@ static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 		l->n_buckets *= 2;
 	l->conns = off;
 	off += round64((uint64_t)l->n_conns * sizeof(struct tcb));
+	l->timers = off;
+	off += round64((uint64_t)l->n_conns * sizeof(struct wheel_timer));
 	l->syns = off;
 	off += round64((uint64_t)l->n_syns * sizeof(struct tcp_syn));
 	l->tws = off;
@@ -75,7 +77,8 @@ uint64_t tcp_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct tcb));
 	h = NPP_ABI_MIX(h, offsetof(struct tcb, iss));
 	h = NPP_ABI_MIX(h, offsetof(struct tcb, irs));
-	h = NPP_ABI_MIX(h, offsetof(struct tcb, timer));
+	h = NPP_ABI_MIX(h, offsetof(struct tcb, due));
+	h = NPP_ABI_MIX(h, sizeof(struct wheel_timer));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_syn));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_tw));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_lsn));
@@ -98,6 +101,7 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->flights_off = l.flights;
 	tcp->buckets_off = l.buckets;
 	tcp->conns = (struct tcb *)(base + l.conns);
+	tcp->timers = (struct wheel_timer *)(base + l.timers);
 	tcp->syns = (struct tcp_syn *)(base + l.syns);
 	tcp->tws = (struct tcp_tw *)(base + l.tws);
 	tcp->lsns = (struct tcp_lsn *)(base + l.lsns);
@@ -186,6 +190,8 @@ static void attach_conn(struct stack *s, uint32_t i)
 
 	t->c.index = i;
 	t->flags &= ~TF_TODO;
+	t->timer_due = 0;
+	tcp->timers[i] = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN };
 	/* One that was being made: what asked for it comes again. */
 	if (t->in_use && t->c.state == TCP_ST_CLOSED && !t->busy && !(t->flags & TF_DEAD)) {
 		t->in_use = 0;
@@ -199,7 +205,6 @@ static void attach_conn(struct stack *s, uint32_t i)
 	}
 	tcp->conn_pool.used++;
 	tcp->orphans += t->flags & TF_ORPHAN ? 1 : 0;
-	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
 	attach_block(tcp, &t->ooo);
 	attach_flight(s, t);
 	t->hnext = TCP_NONE;
@@ -238,9 +243,9 @@ static void attach_syn(struct stack *s, uint32_t i)
 {
 	struct tcp_state *tcp = s->tcp;
 	struct tcp_syn *e = &tcp->syns[i];
-	uint64_t due = e->timer.due_us;
+	uint64_t due = wheel_due_us(&e->timer);
 
-	e->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_SYN, .owner = i };
+	e->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_SYN };
 	if (!e->in_use || e->busy || e->listener >= tcp->lsn_pool.count || !tcp->lsns[e->listener].in_use ||
 	    tcp->lsns[e->listener].l.gen != e->listener_gen) {
 		e->in_use = e->busy = 0;
@@ -400,7 +405,6 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->c.lport = lport;
 	t->c.rport = rport;
 	t->hash = tcp_hash(s, &t->c.laddr, lport, &t->c.raddr, rport);
-	t->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_CONN, .owner = i };
 	t->rto_us = TCP_RTO_INIT_US;
 	t->reo_mult = 1;
 	t->cc = tcp_cc_choose(s, NPP_CC_DEFAULT);
@@ -424,7 +428,7 @@ void tcb_free(struct stack *s, struct tcb *t)
 	t->in_use = 0;
 	t->c.state = TCP_ST_CLOSED;
 	t->c.gen = (t->c.gen + 1) & 0xfff;
-	wheel_cancel(&s->wheel, &t->timer);
+	tcp_timer_off(s, t);
 	tcp_block_put(s, &t->ooo);
 	tcp_flight_put(s, t);
 	t->hnext = tcp->conn_pool.free;
@@ -472,7 +476,7 @@ void tcp_change_state(struct stack *s, struct tcb *t, enum npp_tcp_state to)
 			break;
 		t->flags |= TF_DEAD;
 		tcp_hash_remove(s, TCP_REF(TCP_REF_CONN, t->c.index));
-		wheel_cancel(&s->wheel, &t->timer);
+		tcp_timer_off(s, t);
 		memset(t->due, 0, sizeof t->due);
 		if (from != TCP_ST_CLOSED && from != TCP_ST_SYN_SENT)
 			STAT_INC(s, IS_TCP_CLOSED);

@@ -298,6 +298,7 @@ void tcp_update_mss(struct tcb *t);
 /* ---- tcp_timer.c --------------------------------------------------------------------------------------------------------------- */
 
 void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us); /* 0: off */
+void tcp_timer_off(struct stack *s, struct tcb *t);	/* off the wheel */
 void tcp_due_again(struct stack *s, struct tcb *t, enum tcp_due which);	/* makes sure that the wheel knows */
 void tcp_arm_rto(struct stack *s, struct tcb *t);
 void tcp_arm_tx(struct stack *s, struct tcb *t);	/* RTO, or the loss probe before it */

@@ -107,6 +107,20 @@ unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *le
 	return fetched;
 }
 
+void tcp_ahead_timers(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+	struct wheel_timer *t[STACK_AHEAD];
+	unsigned n;
+
+	if (tcp->conn_pool.used < AHEAD_MIN_CONNS)
+		return;
+	n = wheel_soon(&s->wheel, t, STACK_AHEAD);
+	for (unsigned i = 0; i < n; i++)
+		if (t[i]->kind == TIMER_TCP && t[i]->arg == TCP_WHEEL_CONN)
+			fetch(&tcp->conns[t[i] - tcp->timers], sizeof(struct tcb));
+}
+
 void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
 {
 	if (n >= 2 && n <= STACK_AHEAD && s->tcp->conn_pool.used >= AHEAD_MIN_CONNS)

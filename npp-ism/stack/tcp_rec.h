@@ -256,8 +256,8 @@ struct tcb {
 	} ccr;
 	uint32_t max_pace, pace_us;	/* bytes per second, 0: any; when the next frame may leave */
 	/* timers */
-	struct wheel_timer timer;
-	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off. The wheel's may be earlier, never later */
+	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off */
+	uint32_t timer_due;		/* derived: when its timer on the wheel fires, never later than these; 0: not armed */
 	uint32_t last_rx_ms, last_tx_ms, progress_ms;	/* last_tx: of data */
 	uint32_t challenge_us, oow_us;	/* last sent */
 	/* statistics */
@@ -355,6 +355,7 @@ struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; deri
 struct tcp_state {
 	uint64_t conns_off, syns_off, tws_off, lsns_off, blocks_off, flights_off, buckets_off; /* from this struct */
 	struct tcb *conns;
+	struct wheel_timer *timers;	/* of the TCBs */
 	struct tcp_syn *syns;
 	struct tcp_tw *tws;
 	struct tcp_lsn *lsns;

@@ -41,7 +41,7 @@ static struct tcp_syn *syn_alloc(struct stack *s)
 	tcp->syn_pool.free = e->hnext;
 	tcp->syn_pool.used++;
 	*e = (struct tcp_syn){ .busy = 1, .hnext = TCP_NONE };
-	e->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_SYN, .owner = i };
+	e->timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_SYN };
 	return e;
 }
 

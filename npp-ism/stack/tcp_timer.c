@@ -3,7 +3,8 @@
  *
  * A connection has several due times and one timer on the wheel, armed for the earliest of
  * them or earlier: moving a due time back, which every ACK does, costs a store, and the
- * wheel's timer finds out when it fires.
+ * wheel's timer finds out when it fires. It stands in an array of its own, so that the wheel
+ * goes through small records close together and not from TCB to TCB.
  *
  *   DUE_TX      retransmission, loss probe, end of the wait for what was overtaken, or
  *               window probe, as tx_mode says; SYN too
@@ -14,6 +15,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "npp-ism/stack/tcp.h"
 
@@ -33,23 +35,31 @@ static uint64_t due_us_of(const struct stack *s, uint32_t due)
 	return (now + (uint64_t)(int64_t)(int32_t)(due - (uint32_t)now)) * WHEEL_TICK_US;
 }
 
-static void arm_wheel(struct stack *s, struct tcb *t, uint64_t due_us)
+static void arm_wheel(struct stack *s, struct tcb *t, uint32_t due)
 {
-	if (!t->timer.due_us || due_us < t->timer.due_us)
-		wheel_arm(&s->wheel, &t->timer, due_us);
+	if (t->timer_due && (int32_t)(due - t->timer_due) >= 0)
+		return;
+	t->timer_due = due;
+	wheel_arm(&s->wheel, &s->tcp->timers[t->c.index], due_us_of(s, due));
+}
+
+void tcp_timer_off(struct stack *s, struct tcb *t)
+{
+	if (t->timer_due)
+		wheel_cancel(&s->wheel, &s->tcp->timers[t->c.index]);
+	t->timer_due = 0;
 }
 
 void tcp_due(struct stack *s, struct tcb *t, enum tcp_due which, uint64_t due_us)
 {
 	t->due[which] = due_us ? tick_up(due_us) : 0;
-	if (due_us)
-		arm_wheel(s, t, due_us);
+	tcp_due_again(s, t, which);
 }
 
 void tcp_due_again(struct stack *s, struct tcb *t, enum tcp_due which)
 {
 	if (t->due[which])
-		arm_wheel(s, t, due_us_of(s, t->due[which]));
+		arm_wheel(s, t, t->due[which]);
 }
 
 static uint64_t backed_off(const struct tcb *t, unsigned shift)
@@ -265,6 +275,7 @@ static bool take_due(struct stack *s, struct tcb *t, enum tcp_due which)
 
 static void conn_timer(struct stack *s, struct tcb *t)
 {
+	t->timer_due = 0;
 	if (!t->in_use || t->flags & TF_DEAD)
 		return;
 	tcp_enter(t);
@@ -285,10 +296,10 @@ void tcp_timer(struct stack *s, struct wheel_timer *w)
 {
 	switch (w->arg) {
 	case TCP_WHEEL_CONN:
-		conn_timer(s, &s->tcp->conns[w->owner]);
+		conn_timer(s, &s->tcp->conns[w - s->tcp->timers]);
 		break;
 	case TCP_WHEEL_SYN:
-		tcp_syncache_timer(s, &s->tcp->syns[w->owner]);
+		tcp_syncache_timer(s, (struct tcp_syn *)((char *)w - offsetof(struct tcp_syn, timer)));
 		break;
 	default:
 		tcp_tw_timer(s);

@@ -67,7 +67,7 @@ void tcp_tw_arm(struct stack *s)
 {
 	struct tcp_state *tcp = s->tcp;
 
-	if (tcp->tw_head != TCP_NONE && !tcp->tw_timer.due_us)
+	if (tcp->tw_head != TCP_NONE && !wheel_armed(&tcp->tw_timer))
 		wheel_arm(&s->wheel, &tcp->tw_timer, tcp->tws[tcp->tw_head].due_us);
 }
 

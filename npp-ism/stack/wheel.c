@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * wheel.c - hierarchical timer wheel
  *
- * Four levels of 64 slots; a slot of level n spans 64^n ticks. A timer goes to the
+ * Three levels of 256 slots; a slot of level n spans 256^n ticks. A timer goes to the
  * lowest level whose span covers its distance from `tick`; when `tick` enters the span
- * of an upper slot, that slot's timers move down. Arming and cancelling are O(1), and
- * because a bit per slot says whether it is empty, `tick` goes from one slot that is not
- * empty to the next: how long the sleep was costs nothing.
+ * of an upper slot, that slot's timers move down. (What waits for an ACK, delays one or
+ * probes for one is nearly always on the lowest, and moves once, when it fires.) Arming and
+ * cancelling are O(1), and because a bit per slot says whether it is empty, `tick` goes from
+ * one slot that is not empty to the next: how long the sleep was costs nothing.
  */
 #include "config.h"
 
@@ -13,7 +14,7 @@
 
 #include "npp-ism/stack/wheel.h"
 
-#define SLOT_BITS 6
+#define SLOT_BITS 8
 #define SLOT_MASK (WHEEL_SLOTS - 1)
 _Static_assert(1 << SLOT_BITS == WHEEL_SLOTS, "slots");
 #define WHEEL_SPAN (1ull << (SLOT_BITS * WHEEL_LEVELS))
@@ -23,10 +24,30 @@ static uint64_t tick_of(uint64_t due_us)
 	return (due_us + WHEEL_TICK_US - 1) / WHEEL_TICK_US;
 }
 
+/* ---- a slot's ring ---------------------------------------------------------------------- */
+
+static struct wheel_timer *at(struct wheel_timer *t, int32_t distance)
+{
+	return (struct wheel_timer *)((char *)t + (int64_t)distance * 8);
+}
+
+static int32_t distance(const struct wheel_timer *from, const struct wheel_timer *to)
+{
+	return (int32_t)(((const char *)to - (const char *)from) / 8);
+}
+
+/* B follows A. */
+static void chain(struct wheel_timer *a, struct wheel_timer *b)
+{
+	a->next = distance(a, b);
+	b->prev = distance(b, a);
+}
+
 static void wheel_put(struct wheel *w, struct wheel_timer *t)
 {
-	uint64_t due = tick_of(t->due_us), delta;
+	uint64_t due = t->due, delta;
 	unsigned level = 0, slot;
+	struct wheel_timer *last;
 
 	if (due < w->tick)
 		due = w->tick;
@@ -40,37 +61,33 @@ static void wheel_put(struct wheel *w, struct wheel_timer *t)
 		level++;
 	}
 	slot = (due >> (SLOT_BITS * level)) & SLOT_MASK;
-	t->level = (uint8_t)level;
-	t->slot = (uint8_t)slot;
-	/* Each slot is a ring with a tail pointer: prev and next are never NULL on it. */
-	if (w->slot[level][slot]) {
-		struct wheel_timer *last = w->slot[level][slot];
-
-		t->prev = last;
-		t->next = last->next;
-		t->next->prev = t;
-		last->next = t;
+	t->level = level & 3;
+	t->slot = slot & SLOT_MASK;
+	/* Each slot is a ring with a tail pointer. */
+	last = w->slot[level][slot];
+	if (last) {
+		chain(t, at(last, last->next));
+		chain(last, t);
 	} else {
-		t->next = t->prev = t;
-		w->occupied[level] |= 1ull << slot;
+		t->next = t->prev = 0;
+		w->occupied[level][slot / 64] |= 1ull << (slot % 64);
 	}
 	w->slot[level][slot] = t;
 }
 
 static void wheel_take(struct wheel *w, struct wheel_timer *t)
 {
-	struct wheel_timer **tail = &w->slot[t->level][t->slot];
+	unsigned level = t->level, slot = t->slot;
+	struct wheel_timer **tail = &w->slot[level][slot];
 
-	if (t->next == t) {
+	if (t->next == 0) {
 		*tail = NULL;
-		w->occupied[t->level] &= ~(1ull << t->slot);
+		w->occupied[level][slot / 64] &= ~(1ull << (slot % 64));
 	} else {
-		t->prev->next = t->next;
-		t->next->prev = t->prev;
 		if (*tail == t)
-			*tail = t->prev;
+			*tail = at(t, t->prev);
+		chain(at(t, t->prev), at(t, t->next));
 	}
-	t->next = t->prev = NULL;
 }
 
 void wheel_init(struct wheel *w, uint64_t now_us)
@@ -80,22 +97,24 @@ void wheel_init(struct wheel *w, uint64_t now_us)
 
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t due_us)
 {
-	if (t->next)
+	if (t->due)
 		wheel_take(w, t);
 	else
 		w->armed++;
-	t->due_us = due_us ? due_us : 1;
+	t->due = tick_of(due_us ? due_us : 1) & ((1ull << 44) - 1);
 	wheel_put(w, t);
 }
 
 void wheel_cancel(struct wheel *w, struct wheel_timer *t)
 {
-	if (t->next) {
-		wheel_take(w, t);
-		w->armed--;
-	}
-	t->due_us = 0;
+	if (!t->due)
+		return;
+	wheel_take(w, t);
+	w->armed--;
+	t->due = 0;
 }
+
+/* ---- time goes on ------------------------------------------------------------------------- */
 
 /* `tick` has just entered the span of an upper slot: its timers move down. */
 static void wheel_cascade(struct wheel *w)
@@ -105,14 +124,14 @@ static void wheel_cascade(struct wheel *w)
 		struct wheel_timer *tail = w->slot[level][slot];
 
 		if (tail) {
-			struct wheel_timer *t = tail->next, *next;
+			struct wheel_timer *t = at(tail, tail->next), *next;
 
 			w->slot[level][slot] = NULL;
-			w->occupied[level] &= ~(1ull << slot);
+			w->occupied[level][slot / 64] &= ~(1ull << (slot % 64));
 			for (;; t = next) {
 				bool last = t == tail;
 
-				next = t->next;
+				next = at(t, t->next);
 				wheel_put(w, t);
 				if (last)
 					break;
@@ -123,6 +142,24 @@ static void wheel_cascade(struct wheel *w)
 	}
 }
 
+/* How many slots from FROM on the first one stands that is not empty, round once; WHEEL_SLOTS: all are. */
+static unsigned slots_ahead(const uint64_t *occ, unsigned from)
+{
+	unsigned at_bit = from % 64, word = from / 64;
+	uint64_t bits = occ[word] >> at_bit;
+
+	if (bits)
+		return (unsigned)__builtin_ctzll(bits);
+	for (unsigned i = 1; i <= WHEEL_SLOTS / 64; i++) {
+		bits = occ[(word + i) % (WHEEL_SLOTS / 64)];
+		if (i == WHEEL_SLOTS / 64)
+			bits &= (1ull << at_bit) - 1;
+		if (bits)
+			return i * 64 - at_bit + (unsigned)__builtin_ctzll(bits);
+	}
+	return WHEEL_SLOTS;
+}
+
 /* The first tick after `tick` at which a slot of any level is entered that is not empty. At least
  * one is. */
 static uint64_t wheel_ahead(const struct wheel *w)
@@ -130,22 +167,16 @@ static uint64_t wheel_ahead(const struct wheel *w)
 	uint64_t best = UINT64_MAX;
 
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
-		uint64_t occ = w->occupied[level], base = w->tick >> (SLOT_BITS * level), at;
-		unsigned here = base & SLOT_MASK;
+		uint64_t base = w->tick >> (SLOT_BITS * level), when;
+		/* Above level 0 the slot of `tick` was moved down already: what stands in it is due a
+		 * whole turn later. */
+		unsigned first = level > 0, n = slots_ahead(w->occupied[level], (base + first) & SLOT_MASK);
 
-		if (!occ)
+		if (n == WHEEL_SLOTS)
 			continue;
-		/* Rotate so that bit 0 is the slot of `tick`; above level 0 that slot was
-		 * moved down already, what stands in it is due a whole turn later. */
-		occ = here ? occ >> here | occ << (WHEEL_SLOTS - here) : occ;
-		if (level > 0) {
-			at = occ & ~1ull ? (unsigned)__builtin_ctzll(occ & ~1ull) : WHEEL_SLOTS;
-		} else {
-			at = (unsigned)__builtin_ctzll(occ);
-		}
-		at = (base + at) << (SLOT_BITS * level);
-		if (at < best)
-			best = at;
+		when = (base + first + n) << (SLOT_BITS * level);
+		if (when < best)
+			best = when;
 	}
 	return best;
 }
@@ -172,9 +203,9 @@ struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us)
 		struct wheel_timer *tail = w->slot[0][w->tick & SLOT_MASK];
 
 		if (tail) {
-			struct wheel_timer *t = tail->next;
+			struct wheel_timer *t = at(tail, tail->next);
 
-			if (tick_of(t->due_us) > target) /* the clock went back: not yet */
+			if (t->due > target) /* the clock went back: not yet */
 				return NULL;
 			wheel_cancel(w, t);
 			return t;
@@ -187,6 +218,20 @@ struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us)
 		}
 		wheel_advance(w, target);
 	}
+}
+
+unsigned wheel_soon(const struct wheel *w, struct wheel_timer **t, unsigned n)
+{
+	struct wheel_timer *tail = w->slot[0][w->tick & SLOT_MASK], *at_t = tail;
+	unsigned found = 0;
+
+	while (at_t && found < n) {
+		at_t = at(at_t, at_t->next);
+		t[found++] = at_t;
+		if (at_t == tail)
+			break;
+	}
+	return found;
 }
 
 uint64_t wheel_next(const struct wheel *w)

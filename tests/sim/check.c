@@ -82,10 +82,10 @@ static void check_timers(struct iop *p, struct tcb *t)
 	uint32_t said = t->c.tx_head;
 	uint64_t late = p->timers_us - 3 * WHEEL_TICK_US;
 
-	MUST_T(p, t, !t->timer.due_us == !t->timer.next);
+	MUST_T(p, t, t->timer_due == (uint32_t)p->s->tcp->timers[t->c.index].due);
 	for (int k = 0; k < DUE_COUNT; k++)
 		if (t->due[k]) {
-			MUST_T(p, t, t->timer.due_us && t->timer.due_us <= due_us(p, t, k) + WHEEL_TICK_US);
+			MUST_T(p, t, t->timer_due && (int32_t)(t->timer_due - t->due[k]) <= 0);
 			MUST_T(p, t, !p->timers_us || due_us(p, t, k) > late);
 		}
 	if (t->snd_una != t->snd_nxt)
@@ -189,11 +189,11 @@ static void check_lists(struct iop *p)
 			switch (TCP_REF_KIND(ref)) {
 			case TCP_REF_CONN:
 				hash = tcp->conns[i].hash, used = tcp->conns[i].in_use, ref = tcp->conns[i].hnext;
-				armed += tcp->conns[i].timer.next != NULL;
+				armed += wheel_armed(&tcp->timers[i]);
 				break;
 			case TCP_REF_SYN:
 				hash = tcp->syns[i].hash, used = tcp->syns[i].in_use, ref = tcp->syns[i].hnext;
-				MUST(p, tcp->syns[i].timer.next && tcp->syns[i].timer.due_us);
+				MUST(p, wheel_armed(&tcp->syns[i].timer));
 				armed++;
 				half++;
 				break;
@@ -221,10 +221,11 @@ static void check_lists(struct iop *p)
 					       tcp->tws[tcp->tws[i].next].due_us >= tcp->tws[i].due_us));
 	MUST(p, n == tcp->tw_pool.used);
 	MUST(p, tcp->tw_head == TCP_NONE ||
-		(tcp->tw_timer.next && tcp->tw_timer.due_us <= tcp->tws[tcp->tw_head].due_us));
-	armed += tcp->tw_timer.next != NULL;
+		(wheel_armed(&tcp->tw_timer) &&
+		 wheel_due_us(&tcp->tw_timer) < tcp->tws[tcp->tw_head].due_us + WHEEL_TICK_US));
+	armed += wheel_armed(&tcp->tw_timer);
 	for (unsigned i = 0; i < IPT_COUNT; i++)
-		armed += p->s->ip->timer[i].next != NULL;
+		armed += wheel_armed(&p->s->ip->timer[i]);
 	MUST(p, armed == p->s->wheel.armed);
 }
 
@@ -246,8 +247,8 @@ static void check_ip(struct iop *p)
 	for (uint16_t i = ip->reass.ent_free; i != REASS_NONE && ents <= ip->reass.n_ents; i = ip->reass.ent[i].hash_next)
 		ents++;
 	MUST(p, ents == ip->reass.n_ents);
-	MUST(p, ip->reass.oldest == REASS_NONE || ip->timer[IPT_REASS].next);
-	MUST(p, !neigh_busy(ip) || ip->timer[IPT_NEIGH].next);
+	MUST(p, ip->reass.oldest == REASS_NONE || wheel_armed(&ip->timer[IPT_REASS]));
+	MUST(p, !neigh_busy(ip) || wheel_armed(&ip->timer[IPT_NEIGH]));
 }
 
 void check_round(struct iop *p)

@@ -352,9 +352,9 @@ void th_check(struct th *h)
 		TH_ASSERT(t->cwnd >= (t->c.state >= TCP_ST_ESTABLISHED ? t->mss : 1u));
 		check_block(h, t->ooo, t->rcv_nxt, t->rcv_adv);
 		check_sent(h, t);
-		TH_ASSERT(!t->timer.due_us == !t->timer.next);
+		TH_ASSERT((uint32_t)tcp->timers[i].due == t->timer_due);
 		for (int k = 0; k < DUE_COUNT; k++)
-			TH_ASSERT(!t->due[k] || (t->timer.due_us && (int32_t)((uint32_t)(t->timer.due_us / WHEEL_TICK_US) - t->due[k]) <= 0));
+			TH_ASSERT(!t->due[k] || (t->timer_due && (int32_t)(t->timer_due - t->due[k]) <= 0));
 		if (t->c.state >= TCP_ST_ESTABLISHED && t->snd_una != t->snd_nxt)
 			TH_ASSERT(t->due[DUE_TX] != 0);
 		TH_ASSERT(tcp_lookup(h->s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) == TCP_REF(TCP_REF_CONN, i));

@@ -18,7 +18,7 @@ START_TEST(a_timer_fires_at_its_time_and_at_most_a_tick_late)
 	for (unsigned i = 0; i < sizeof delays / sizeof delays[0]; i++) {
 		for (uint64_t start = 12345; start < 400000; start += 77777) {
 			struct wheel w;
-			struct wheel_timer t = { .owner = 7 };
+			struct wheel_timer t = { .arg = 7 };
 			uint64_t due = start + delays[i], now;
 
 			wheel_init(&w, start);
@@ -32,7 +32,7 @@ START_TEST(a_timer_fires_at_its_time_and_at_most_a_tick_late)
 					break;
 			}
 			ck_assert_uint_ge(now, due);
-			ck_assert_uint_eq(t.due_us, 0);
+			ck_assert(!wheel_armed(&t));
 			ck_assert_uint_eq(w.armed, 0);
 			ck_assert_uint_eq(wheel_next(&w), UINT64_MAX);
 		}
@@ -93,14 +93,14 @@ START_TEST(many_timers_agree_with_a_plain_list)
 		default:
 			now += (uint64_t)random() % (1ull << (random() % 26));
 			while ((f = wheel_expire(&w, now)))
-				ck_assert_uint_eq(f->due_us, 0);
+				ck_assert_uint_eq(wheel_due_us(f), 0);
 			for (unsigned k = 0; k < N; k++)
-				ck_assert(t[k].due_us == 0 || t[k].due_us + T > now);
+				ck_assert(wheel_due_us(&t[k]) == 0 || wheel_due_us(&t[k]) + T > now);
 			break;
 		}
 		for (unsigned k = 0; k < N; k++)
-			if (t[k].due_us && t[k].due_us < earliest)
-				earliest = t[k].due_us;
+			if (wheel_due_us(&t[k]) && wheel_due_us(&t[k]) < earliest)
+				earliest = wheel_due_us(&t[k]);
 		if (earliest != UINT64_MAX)
 			ck_assert_uint_le(wheel_next(&w), (earliest > now ? earliest : now) + T);
 	}
@@ -123,6 +123,29 @@ START_TEST(a_long_sleep_is_cheap_and_a_clock_that_goes_back_is_harmless)
 }
 END_TEST
 
+START_TEST(what_comes_soon_is_what_fires_next)
+{
+	enum { N = 20 };
+	struct wheel w;
+	struct wheel_timer t[N] = { 0 }, *soon[N], *f;
+
+	wheel_init(&w, 0);
+	ck_assert_uint_eq(wheel_soon(&w, soon, N), 0);
+	for (unsigned i = 0; i < N; i++)
+		wheel_arm(&w, &t[i], 5 * T);
+	wheel_cancel(&w, &t[3]);
+	f = wheel_expire(&w, 5 * T);
+	ck_assert_ptr_eq(f, &t[0]);
+	ck_assert_uint_eq(wheel_soon(&w, soon, 4), 4);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_ptr_eq(wheel_expire(&w, 5 * T), soon[i]);
+	ck_assert_uint_eq(wheel_soon(&w, soon, N), N - 6);
+	while ((f = wheel_expire(&w, 5 * T)))
+		ck_assert(!wheel_armed(f));
+	ck_assert_uint_eq(wheel_soon(&w, soon, N), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("wheel");
@@ -133,6 +156,7 @@ int main(void)
 	tcase_add_test(tc, a_cancelled_timer_does_not_fire);
 	tcase_add_test(tc, many_timers_agree_with_a_plain_list);
 	tcase_add_test(tc, a_long_sleep_is_cheap_and_a_clock_that_goes_back_is_harmless);
+	tcase_add_test(tc, what_comes_soon_is_what_fires_next);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
