@@ -275,8 +275,9 @@ void tcp_sent_sacked(struct stack *s, struct tcb *t, uint32_t from, uint32_t end
 	if (i < t->n_sent && r[i].flags & SENT_SACKED && seq_geq(r[i].end, end))
 		return; /* known */
 	if (!tcp_flight_get(s, t)) {
-		/* Not noted, but it has come: at least the time that it took. */
-		if (i < t->n_sent && !(r[i].flags & SENT_AGAIN))
+		/* Not noted, but it has come: at least the time that it took. In a recovery every ACK repeats
+		 * it, however long ago that was. */
+		if (i < t->n_sent && !(r[i].flags & SENT_AGAIN) && t->recovery == TCP_OPEN)
 			n->rtt_us = u32_max((uint32_t)s->now_us - r[i].at_us, 1);
 		return;
 	}

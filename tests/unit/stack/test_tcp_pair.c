@@ -424,6 +424,13 @@ START_TEST(a_record_may_come_after_recovery_began)
 }
 END_TEST
 
+START_TEST(what_is_sacked_again_and_again_without_a_record_is_no_round_trip)
+{
+	world(1746, false);
+	world(4893, false);
+}
+END_TEST
+
 /* By hand: a seed, or a range of them (CK_FORK=no under a debugger). */
 START_TEST(one_seed)
 {
@@ -442,8 +449,10 @@ int main(int argc, char **argv)
 		tcase_add_loop_test(tc, one_seed, atoi(argv[1]), atoi(argc > 2 ? argv[2] : argv[1]) + 1);
 	else if (argc == 1)
 		tcase_add_test(tc, a_record_may_come_after_recovery_began);
-	if (argc == 1)
+	if (argc == 1) {
+		tcase_add_test(tc, what_is_sacked_again_and_again_without_a_record_is_no_round_trip);
 		tcase_add_loop_test(tc, streams_arrive_whole_over_a_bad_link, 0, SEEDS / GROUP);
+	}
 	if (argc == 1 || *argv[1] == 'g') /* `goodput': that alone */
 		tcase_add_loop_test(tc, goodput_over_a_path_that_loses_and_reorders, 0, sizeof speeds / sizeof *speeds);
 	suite_add_tcase(suite, tc);
