@@ -36,20 +36,26 @@ static int signal_role(struct lab *l, const char *role, int sig, char *what, siz
 	return done ? 0 : npp_err_set(e, -ESRCH, "'%s' was gone at once", role);
 }
 
-/* flap: down, up after TIME (1s). */
-static int fault_link(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
+/* LINK down|up|flap [TIME] into K and US. */
+static int parse_link(struct lab *l, char *const words[], struct link *k, uint64_t *us, struct npp_err *e)
 {
 	unsigned n = count_words(words);
-	uint64_t us = 1000000;
-	struct link k;
-	int r;
 
-	if (n < 2 || n > 3 || (n == 3 && (strcmp(words[1], "flap") != 0 || npp_conf_parse_time(words[2], &us) < 0 ||
-					  us > 600000000)))
+	if (n < 2 || n > 3 || (n == 3 && (strcmp(words[1], "flap") != 0 || npp_conf_parse_time(words[2], us) < 0 ||
+					  *us > 600000000)))
 		return npp_err_set(e, -EINVAL, "expected link LINK down, up or flap [TIME]");
 	if (strcmp(words[1], "down") && strcmp(words[1], "up") && strcmp(words[1], "flap"))
 		return npp_err_set(e, -EINVAL, "a link goes down, up or flaps, not '%s'", words[1]);
-	r = link_find(l, words[0], &k, e);
+	return link_find(l, words[0], k, e);
+}
+
+/* flap: down, up after TIME (1s). */
+static int fault_link(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
+{
+	uint64_t us = 1000000;
+	struct link k;
+	int r = parse_link(l, words, &k, &us, e);
+
 	if (r == 0)
 		r = link_set(&k, strcmp(words[1], "up") == 0, e);
 	if (r == 0 && strcmp(words[1], "flap") == 0) {
@@ -82,65 +88,89 @@ static bool on_net(struct lab *l, const char *node, const char *net)
 
 #define TABLE "table bridge npp_lab_partition"
 
+static int check_partition(struct lab *l, char *const words[], struct npp_err *e)
+{
+	if (!words[0] || !words[1])
+		return npp_err_set(e, -EINVAL, "expected partition NETWORK NODE...");
+	if (!find_net_ns(l, words[0], e))
+		return -ENOENT;
+	for (int i = 1; words[i]; i++)
+		if (!on_net(l, words[i], words[0]))
+			return npp_err_set(e, -ENOENT, "'%s' is no node on network '%s'", words[i], words[0]);
+	return 0;
+}
+
 /* Frames between the named nodes and all others are dropped by the network's bridge. */
 static int partition(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
 {
-	const char *ns = words[0] ? find_net_ns(l, words[0], e) : NULL;
 	char set[2048], rules[9000];
 	size_t len = 0;
-	int r;
+	int r = check_partition(l, words, e);
 
-	if (!words[0] || !words[1])
-		return npp_err_set(e, -EINVAL, "expected partition NETWORK NODE...");
-	if (!ns)
-		return -ENOENT;
-	for (int i = 1; words[i]; i++) {
-		if (!on_net(l, words[i], words[0]))
-			return npp_err_set(e, -ENOENT, "'%s' is no node on network '%s'", words[i], words[0]);
-		if (len < sizeof set)
-			len += (size_t)snprintf(set + len, sizeof set - len, "%s\"%s\"", i > 1 ? ", " : "", words[i]);
-	}
+	if (r < 0)
+		return r;
+	for (int i = 1; words[i] && len < sizeof set; i++)
+		len += (size_t)snprintf(set + len, sizeof set - len, "%s\"%s\"", i > 1 ? ", " : "", words[i]);
 	if (len >= sizeof set)
 		return npp_err_set(e, -E2BIG, "too many nodes");
 	snprintf(rules, sizeof rules, TABLE " {}\ndelete " TABLE "\n" TABLE " { chain f { type filter hook forward priority 0;\n"
 		 "iifname { %s } oifname != { %s } drop\niifname != { %s } oifname { %s } drop\n}\n}\n", set, set, set, set);
-	r = nft_apply(ns, words[0], rules, e);
+	r = nft_apply(find_net_ns(l, words[0], e), words[0], rules, e);
 	snprintf(what, cap, "network %s is in two parts", words[0]);
 	return r;
 }
 
 static int heal(struct lab *l, const char *net, char *what, size_t cap, struct npp_err *e)
 {
-	const char *ns = net ? find_net_ns(l, net, e) : NULL;
-
-	if (!net)
-		return npp_err_set(e, -EINVAL, "expected heal NETWORK");
-	if (!ns)
-		return -ENOENT;
 	snprintf(what, cap, "network %s is whole again", net);
-	return nft_apply(ns, net, TABLE " {}\ndelete " TABLE "\n", e);
+	return nft_apply(find_net_ns(l, net, e), net, TABLE " {}\ndelete " TABLE "\n", e);
+}
+
+static const struct { const char *name; int sig; } signals[] = {
+	{ "kill", SIGKILL }, { "stop", SIGSTOP }, { "cont", SIGCONT }, { "hup", SIGHUP }, { "term", SIGTERM },
+};
+#define N_SIGNALS (sizeof signals / sizeof *signals)
+
+static int find_signal(const char *word)
+{
+	for (size_t i = 0; word && i < N_SIGNALS; i++)
+		if (strcmp(word, signals[i].name) == 0)
+			return signals[i].sig;
+	return 0;
+}
+
+int fault_check(struct lab *l, char *const words[], struct npp_err *e)
+{
+	uint64_t us;
+	struct link k;
+
+	if (find_signal(words[0]))
+		return count_words(words) == 2 ? role_check(l, words[1], e) :
+		       npp_err_set(e, -EINVAL, "expected %s ROLE", words[0]);
+	if (words[0] && strcmp(words[0], "link") == 0)
+		return parse_link(l, words + 1, &k, &us, e);
+	if (words[0] && strcmp(words[0], "partition") == 0)
+		return check_partition(l, words + 1, e);
+	if (words[0] && strcmp(words[0], "heal") == 0)
+		return !words[1] ? npp_err_set(e, -EINVAL, "expected heal NETWORK") : find_net_ns(l, words[1], e) ? 0 : -ENOENT;
+	return npp_err_set(e, -EINVAL, "expected kill, stop, cont, hup or term ROLE, link LINK down|up|flap, "
+			   "partition NETWORK NODE..., heal NETWORK");
 }
 
 int fault_do(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
 {
-	static const struct { const char *name; int sig; } signals[] = {
-		{ "kill", SIGKILL }, { "stop", SIGSTOP }, { "cont", SIGCONT }, { "hup", SIGHUP }, { "term", SIGTERM },
-	};
-	unsigned n = count_words(words);
+	int r = fault_check(l, words, e);
 
 	what[0] = '\0';
-	for (size_t i = 0; n && i < sizeof signals / sizeof *signals; i++)
-		if (strcmp(words[0], signals[i].name) == 0)
-			return n == 2 ? signal_role(l, words[1], signals[i].sig, what, cap, e) :
-			       npp_err_set(e, -EINVAL, "expected %s ROLE", words[0]);
-	if (n && strcmp(words[0], "link") == 0)
+	if (r < 0)
+		return r;
+	if (find_signal(words[0]))
+		return signal_role(l, words[1], find_signal(words[0]), what, cap, e);
+	if (strcmp(words[0], "link") == 0)
 		return fault_link(l, words + 1, what, cap, e);
-	if (n && strcmp(words[0], "partition") == 0)
+	if (strcmp(words[0], "partition") == 0)
 		return partition(l, words + 1, what, cap, e);
-	if (n && strcmp(words[0], "heal") == 0)
-		return heal(l, words[1], what, cap, e);
-	return npp_err_set(e, -EINVAL, "expected kill, stop, cont, hup or term ROLE, link LINK down|up|flap, "
-			   "partition NETWORK NODE..., heal NETWORK");
+	return heal(l, words[1], what, cap, e);
 }
 
 int lab_fault(const char *lab, char *const words[], bool json)

@@ -527,13 +527,18 @@ static int take_dir(struct lab *l, struct npp_err *e)
 	return 0;
 }
 
+void lab_plan(struct lab *l, const struct topo *t, const char *file)
+{
+	memset(l, 0, sizeof *l);
+	l->lock = -1;
+	plan(l, t, file);
+}
+
 int lab_create(struct lab *l, const struct topo *t, const char *file, struct npp_err *e)
 {
 	int global, r;
 
-	memset(l, 0, sizeof *l);
-	l->lock = -1;
-	plan(l, t, file);
+	lab_plan(l, t, file);
 	snprintf(l->dir, sizeof l->dir, "%s/%s", lab_rundir(), l->name);
 	do {	/* the last lab to go takes the run directory with it */
 		if (mkdir(lab_rundir(), 0755) < 0 && errno != EEXIST)

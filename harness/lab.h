@@ -79,6 +79,8 @@ void lab_free(struct lab *l);
 /* Takes the lab's lock: 0, -EWOULDBLOCK (an npp-lab is at work), -ENOENT. */
 int lab_lock(struct lab *l, const char *name, bool wait, struct npp_err *e);
 void lab_unlock(struct lab *l);
+/* What the lab of T would be; nothing is made, or written. */
+void lab_plan(struct lab *l, const struct topo *t, const char *file);
 /* Plans the lab of T, takes its names and writes its first state; the lock is held then. */
 int lab_create(struct lab *l, const struct topo *t, const char *file, struct npp_err *e);
 /* Names of all labs there are (malloc'ed, ends with NULL). */

@@ -119,6 +119,29 @@ static struct lab_node *split(struct lab *l, const char *role, const char **what
 	return NULL;
 }
 
+static int no_role(const char *role, struct npp_err *e)
+{
+	return npp_err_set(e, -ENOENT, "'%s' is no role: expected KIND.NODE.WHAT, as npp.acc1.ism0, npp.acc1.dispatch, "
+			   "host.web1.osm, host.web1.nginx, wire.c1.lan", role);
+}
+
+int role_check(struct lab *l, const char *role, struct npp_err *e)
+{
+	const char *what = NULL;
+	char name[LAB_WIRE_CAP];
+	struct link k;
+
+	if (strncmp(role, "wire.", 5) == 0) {
+		for (uint32_t i = 0; link_at(l, i, &k); i++)
+			if (k.ifc->wire && strcmp(wire_name(k.node, k.ifc->network, name), role) == 0)
+				return 0;
+		return npp_err_set(e, -ENOENT, "lab '%s' has no wire '%s'", l->name, role + 5);
+	}
+	if (!split(l, role, &what))
+		return no_role(role, e);
+	return what && !*what ? npp_err_set(e, -EINVAL, "'%s': nothing behind the last dot", role) : 0;
+}
+
 int role_pids(struct lab *l, const char *role, pid_t *pids, unsigned cap, struct npp_err *e)
 {
 	const char *what = NULL;
@@ -129,8 +152,7 @@ int role_pids(struct lab *l, const char *role, pid_t *pids, unsigned cap, struct
 		return of_wire(l, role, pids, e);
 	n = split(l, role, &what);
 	if (!n)
-		return npp_err_set(e, -ENOENT, "'%s' is no role: expected KIND.NODE.WHAT, as npp.acc1.ism0, npp.acc1.dispatch, "
-				   "host.web1.osm, host.web1.nginx, wire.c1.lan", role);
+		return no_role(role, e);
 	if (what && !*what)
 		return npp_err_set(e, -EINVAL, "'%s': nothing behind the last dot", role);
 	r = of_node(l, n, what, pids, cap);

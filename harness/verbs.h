@@ -34,11 +34,14 @@ int lab_links(const char *lab, bool json);
 int lab_impair(const char *lab, const char *link, char *const words[], bool json);
 int impair(struct lab *l, const char *link, const char *request, char **answer, struct npp_err *e);
 
-/* roles.c: processes by role. At most CAP pids; number found, or -errno. */
+/* roles.c: could there be such a process in the lab? 0 or -ENOENT, -EINVAL. */
+int role_check(struct lab *l, const char *role, struct npp_err *e);
+/* Processes by role. At most CAP pids; number found, or -errno. */
 int role_pids(struct lab *l, const char *role, pid_t *pids, unsigned cap, struct npp_err *e);
 
 /* fault.c: "kill ROLE", "stop ROLE", "cont ROLE", "link LINK down|up|flap [TIME]",
  * "partition NETWORK NODE...", "heal NETWORK". 0 or -errno; what was done in WHAT. */
+int fault_check(struct lab *l, char *const words[], struct npp_err *e); /* the same, but nothing is done */
 int fault_do(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e);
 int lab_fault(const char *lab, char *const words[], bool json);
 

@@ -95,15 +95,11 @@ static _Noreturn void do_load(struct run *r, const struct run_action *a)
 
 static int do_fault(struct run *r, const struct run_action *a)
 {
-	char text[512], *words[32], *save = NULL, what[200] = "";
+	char text[512], *words[32], what[200] = "";
 	struct npp_err e = { "" };
-	unsigned n = 0;
 	int rc;
 
-	snprintf(text, sizeof text, "%s", a->fault);
-	for (words[n] = strtok_r(text, " ", &save); words[n] && n < 30; words[n] = strtok_r(NULL, " ", &save))
-		n++;
-	words[n] = NULL;
+	scenario_words(a->fault, text, sizeof text, words);
 	rc = fault_do(&r->lab, words, what, sizeof what, &e);
 	puts(rc < 0 ? e.text : what);
 	return rc < 0;
@@ -340,21 +336,10 @@ static int run_in_lab(struct run *r, const char *lab, const char *out, bool json
 	return rc < 0 || !r->report->passed;
 }
 
-static int with_lab(struct run *r, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json)
+static int with_lab(struct run *r, const char *lab, const char *out, char *const *sets, unsigned n_sets, bool json)
 {
-	const char *lab = name ? name : r->s.name;
-	char **all = calloc(r->s.n_sets + n_sets + 1, sizeof *all);
-	unsigned n = 0;
-	int rc, rc2;
+	int rc = lab_up_quiet(r->s.topology_path, lab, sets, n_sets), rc2;
 
-	for (uint32_t i = 0; all && i < r->s.n_sets; i++)
-		all[n++] = strdup(r->s.sets[i]);
-	for (unsigned i = 0; all && i < n_sets; i++)
-		all[n++] = strdup(sets[i]);
-	rc = all ? lab_up_quiet(r->s.topology_path, lab, all, n) : 1;
-	for (unsigned i = 0; i < n; i++)
-		free(all[i]);
-	free(all);
 	if (rc)
 		return rc;
 	catch_signals();
@@ -363,25 +348,60 @@ static int with_lab(struct run *r, const char *name, const char *out, char *cons
 	return rc ? rc : rc2;
 }
 
+static void say_error(const char *text, bool json, unsigned *n)
+{
+	npp_warnx("%s", text);
+	if (!json)
+		return;
+	fputs((*n)++ ? ",\n " : "", stdout);
+	json_string(stdout, text);
+}
+
+/* Everything that is wrong with the scenario, and with its topology under these SETS, at once. */
+static int check(struct run *r, int rc, const char *lab, char *const *sets, unsigned n_sets, bool json)
+{
+	struct topo t = { .conf = NULL };
+	unsigned n = 0;
+
+	if (rc == 0 || r->s.topology_path) {
+		if (topo_load(&t, r->s.topology_path, lab, sets, n_sets) < 0)
+			rc = -EINVAL;
+		else if (scenario_check(&r->s, &t) < 0)
+			rc = -EINVAL;
+	}
+	if (rc < 0) {
+		fputs(json ? "{\"passed\": false, \"errors\": [" : "", stdout);
+		for (unsigned i = 0; r->s.conf && i < npp_conf_error_count(r->s.conf); i++)
+			say_error(npp_conf_error_text(r->s.conf, i), json, &n);
+		for (unsigned i = 0; i < topo_errors(&t); i++)
+			say_error(topo_error(&t, i), json, &n);
+		fputs(json ? "]}\n" : "", stdout);
+	}
+	topo_free(&t);
+	return rc;
+}
+
 int lab_run(const char *file, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json)
 {
 	struct run r = { .lab = { .lock = -1 }, .pid = getpid() };
 	int rc = scenario_load(&r.s, file);
+	char **all = calloc(r.s.n_sets + n_sets + 1, sizeof *all);
+	unsigned n = 0;
+	const char *lab = name ? name : r.s.name;
 
-	for (unsigned i = 0; r.s.conf && i < npp_conf_error_count(r.s.conf); i++)
-		npp_warnx("%s", npp_conf_error_text(r.s.conf, i));
-	if (rc < 0) {
-		scenario_free(&r.s);
-		return 1;
-	}
 	r.report = calloc(1, sizeof *r.report);
-	if (!r.report) {
-		npp_warnx("out of memory");
-		scenario_free(&r.s);
-		return 1;
-	}
+	if (!r.report || !all)
+		npp_fatalx("out of memory");
+	for (uint32_t i = 0; i < r.s.n_sets; i++)
+		all[n++] = strdup(r.s.sets[i] ? r.s.sets[i] : "");
+	for (unsigned i = 0; i < n_sets; i++)
+		all[n++] = strdup(sets[i]);
 	r.report->s = &r.s;
-	rc = with_lab(&r, name, out, sets, n_sets, json);
+	rc = check(&r, rc, lab, all, n, json);
+	rc = rc < 0 ? 1 : with_lab(&r, lab, out, all, n, json);
+	for (unsigned i = 0; i < n; i++)
+		free(all[i]);
+	free(all);
 	figures_free(&r.report->f);
 	free(r.report);
 	scenario_free(&r.s);

@@ -71,6 +71,10 @@ struct scenario {
 
 /* 0 or -EINVAL; errors stand in s->conf. scenario_free() is needed also then. */
 int scenario_load(struct scenario *s, const char *file);
+/* Holds it against the lab that T would be: nodes, links, faults. */
+int scenario_check(struct scenario *s, struct topo *t);
+/* TEXT as words, which point into BUF; ends with NULL. */
+void scenario_words(const char *text, char *buf, size_t cap, char *words[32]);
 void scenario_free(struct scenario *s);
 /* "<= 20" against GOT; -EINVAL: makes no sense. */
 int run_compare(const char *want, double got, bool *ok);

@@ -142,7 +142,7 @@ static void check_action(struct scenario *s, struct run_action *a)
 	only_with(s, a, "node", a->load || a->run, "load' and 'run");
 	if ((a->load || a->run) && !a->node)
 		npp_conf_error(s->conf, a->at, "key 'node' is missing");
-	if (a->load && (!a->target || !a->for_us))
+	if (a->load && !(npp_conf_get(a->at, "target") && npp_conf_get(a->at, "for")))
 		npp_conf_error(s->conf, a->at, "load needs 'target' (http://web1/) and 'for' (10s)");
 	if (a->impair)
 		check_impair(s, a);
@@ -243,12 +243,60 @@ int scenario_load(struct scenario *s, const char *file)
 	if (r == 0)
 		r = npp_conf_bind(c, npp_conf_root(c), &scenario_schema, s);
 	s->conf = c;
-	if (r < 0)
+	if (r < 0 && (!c || !npp_conf_root(c)))
 		return r;
 	s->file = npp_conf_strdup(c, file);
-	s->topology_path = topology_path(s, file);
-	check_all(s);
+	if (s->topology)
+		s->topology_path = topology_path(s, file);
+	check_all(s);	/* also after an error: all of them are told at once */
 	return npp_conf_error_count(c) ? -EINVAL : 0;
+}
+
+void scenario_words(const char *text, char *buf, size_t cap, char *words[32])
+{
+	char *save = NULL;
+	unsigned n = 0;
+
+	snprintf(buf, cap, "%s", text);
+	for (words[n] = strtok_r(buf, " ", &save); words[n] && n < 30; words[n] = strtok_r(NULL, " ", &save))
+		n++;
+	words[n] = NULL;
+}
+
+static bool has_place(struct lab *l, const char *name, bool nets)
+{
+	for (uint32_t i = 0; nets && i < l->n_nets; i++)
+		if (strcmp(l->nets[i].name, name) == 0)
+			return true;
+	return lab_find_node(l, name) != NULL;
+}
+
+int scenario_check(struct scenario *s, struct topo *t)
+{
+	struct npp_err e = { "" };
+	char text[512], *words[32];
+	struct link k;
+	struct lab l;
+
+	lab_plan(&l, t, s->topology);
+	for (uint32_t i = 0; i < s->n_actions; i++) {
+		const struct run_action *a = &s->actions[i];
+
+		if (a->node && !has_place(&l, a->node, a->run != NULL))
+			npp_conf_error_key(s->conf, a->at, "node", "topology '%s' has no node '%s'", s->topology, a->node);
+		if (a->fault) {
+			scenario_words(a->fault, text, sizeof text, words);
+			if (fault_check(&l, words, &e) < 0)
+				npp_conf_error_key(s->conf, a->at, "fault", "%s", e.text);
+		}
+		if (!a->impair)
+			continue;
+		if (link_find(&l, a->impair, &k, &e) < 0)
+			npp_conf_error_key(s->conf, a->at, "impair", "%s", e.text);
+		else if (!k.ifc->wire)
+			npp_conf_error_key(s->conf, a->at, "impair", "link '%s' has no wire: give it 'wire: yes'", a->impair);
+	}
+	return npp_conf_error_count(s->conf) ? -EINVAL : 0;
 }
 
 void scenario_free(struct scenario *s)

@@ -95,7 +95,7 @@ wrong 'two things at once' 's/at: 1s, impair: client1/at: 1s, fault: kill x, imp
 wrong 'a window that ends first' 's/\[0s, 1s\]/[2s, 1s]/' 'w.yaml:11: .*ends before it begins'
 wrong 'load without an end' 's/, for: 3s//' "w.yaml:7: .*load needs 'target'"
 wrong 'a topology that is not there' 's/pair-kernel/nowhere/' 'nowhere.yaml'
-wrong 'a node that is not there' 's/node: web1/node: web9/' "no node and no network 'web9'"
+wrong 'a node that is not there' 's/node: web1/node: web9/' "topology 'pair-kernel.yaml' has no node 'web9'"
 is 'nothing is left of any' "$(leftovers "$lab")" ''
 
 # Interrupted in the middle: reported and taken down.
@@ -109,4 +109,34 @@ wait "$pid"
 is 'an interrupted run fails' $? 1
 like 'and says so' "$(cat "$work/out")" 'FAILED.*interrupted'
 is 'and leaves nothing' "$(leftovers "$lab")" ''
+
+# All that is wrong is said at once, before a lab is made.
+cp "$topologies/pair.yaml" "$work"
+cat >"$work/bad.yaml" <<'Y'
+name: bad
+topology: pair.yaml
+timeline:
+  - {at: 0s, load: c1, node: nobody, target: 'http://web1/', for: 3x}
+  - {at: 1s, impair: client9, with: {dely: 3ms}}
+  - {at: 1s, impair: client1, with: {delay: 3ms}}
+  - {at: 1s, fault: kil web1}
+  - {at: 1s, fault: link nolink down}
+  - {at: 1s, fault: kill npp.acc9.ism0}
+  - {at: 1s, fault: kill wire.client1.lan}
+  - {at: 1s, fault: partition lan web1}
+  - {at: 1s, fault: heal wan}
+  - {at: 1s, bogus: 3}
+expect:
+  - {client: zz, errors: none}
+Y
+run "$work/bad.yaml"
+is 'a scenario full of errors' $? 1
+is 'each line of it is named' "$(sed -n 's/.*bad.yaml:\([0-9]*\):.*/\1/p' "$work/err" | sort -n | uniq | xargs)" '4 5 6 7 8 9 10 11 12 13 15'
+like 'with what is wrong: a node' "$(cat "$work/err")" "bad.yaml:4: key 'timeline.0..node': topology 'pair.yaml' has no node 'nobody'"
+like 'a link without a wire' "$(cat "$work/err")" "bad.yaml:6: .*link 'client1' has no wire"
+like 'a role' "$(cat "$work/err")" "bad.yaml:9: .*'npp.acc9.ism0' is no role"
+is 'as JSON, too' "$("$npplab" run "$work/bad.yaml" --name "$lab" --json 2>/dev/null | jq -c '[.passed, (.errors | length) >= 11]')" '[false,true]'
+run "$work/bad.yaml" --set nodes.acc1.iops=77
+like 'and what is wrong with its topology' "$(cat "$work/err")" "pair.yaml:[0-9]*: key 'nodes.acc1.iops': 77 is too large"
+is 'no lab was made' "$(leftovers "$lab")" ''
 done_testing
