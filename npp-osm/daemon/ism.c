@@ -84,15 +84,20 @@ static void on_udp_bound(struct npp_osm *o, unsigned s, const struct npp_msg *m)
 		osm_assoc_answered(o, (unsigned)i, s, m->error, m->ism_handle);
 }
 
-/* Is M about a socket that has gone? It was told twice to let go, or our predecessor saw that. */
-static bool gone(const struct npp_osm *o, const struct npp_msg *m)
+/* Has slot S let go already of the socket that M is about? It was told twice, or our predecessor saw
+ * that; others may still have it. */
+static bool gone(const struct npp_osm *o, unsigned s, const struct npp_msg *m)
 {
-	return m->sock <= o->sock_prog_count && osm_assoc_find(o, m->sock, m->sock_gen) < 0;
+	int i = osm_assoc_find(o, m->sock, m->sock_gen);
+
+	if (i < 0)
+		return m->sock <= o->sock_prog_count;
+	return o->books->assoc[i].state == OSM_AS_CLOSING && !osm_bit(&o->assoc[i].told, s);
 }
 
 static void on_unlistened(struct npp_osm *o, unsigned s, const struct npp_msg *m)
 {
-	int i = gone(o, m) ? -1 : assoc_of(o, s, m, IPPROTO_TCP, "let go of a listener that is none");
+	int i = gone(o, s, m) ? -1 : assoc_of(o, s, m, IPPROTO_TCP, "let go of a listener that is none");
 
 	if (i >= 0)
 		osm_assoc_letgo(o, (unsigned)i, s);
@@ -100,7 +105,7 @@ static void on_unlistened(struct npp_osm *o, unsigned s, const struct npp_msg *m
 
 static void on_udp_unbound(struct npp_osm *o, unsigned s, const struct npp_msg *m)
 {
-	int i = gone(o, m) ? -1 : assoc_of(o, s, m, IPPROTO_UDP, "let go of a datagram socket that is none");
+	int i = gone(o, s, m) ? -1 : assoc_of(o, s, m, IPPROTO_UDP, "let go of a datagram socket that is none");
 
 	if (i >= 0)
 		osm_assoc_letgo(o, (unsigned)i, s);

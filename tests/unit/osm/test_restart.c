@@ -151,6 +151,43 @@ START_TEST(restart_in_the_middle_of_closing_goes_on_closing)
 END_TEST
 
 /* Whatever stands in the memory, the new OSM starts or says no, and is consistent. */
+START_TEST(ism_may_let_go_twice_while_another_has_not)
+{
+	struct fake *f = fake_new(1);
+	struct npp_stats_page *page = f->stats.base;
+	struct npp_msg twice = { .type = NPP_MSG_UNLISTENED };
+	struct npp_ctl_bind q;
+	struct npp_ctl_check c;
+	uint32_t proc, ctx, l;
+	int sock;
+
+	fake_attach(f, 0, 2);
+	sock = fake_prog(f, &proc);
+	ctx = fake_ctx_open(f, sock);
+	l = listener(f, sock, proc, ctx, 3, 80);
+	f->npp[0].ism[1].live = false;
+	atomic_store(fake_fd(f, proc, 3), 0);
+	atomic_store(&f->sock[l].refs, 0);
+	q = fake_bind_body(f, l, "0.0.0.0", 80, IPPROTO_TCP);
+	twice.sock = l;
+	twice.sock_gen = atomic_load(&f->sock[l].gen);
+	ck_assert_int_eq(fake_call(f, sock, NPP_CTL_CLOSE, &q, sizeof q, NULL, 0), 0);
+	FAKE_UNTIL(f, fake_logged(&f->npp[0].ism[0], NPP_MSG_UNLISTEN, NULL) == 1);
+	fake_restart_osm(f); /* which says it once more */
+	fake_npp_again(f, 0);
+	FAKE_UNTIL(f, fake_logged(&f->npp[0].ism[0], NPP_MSG_UNLISTEN, NULL) >= 1);
+	fake_ism_post(f, &f->npp[0].ism[0], &twice);
+	for (int i = 0; i < 100; i++)
+		fake_step(f, 100);
+	f->npp[0].ism[1].live = true;
+	c = fake_settle(f);
+	ck_assert_uint_eq(c.binds, 0);
+	ck_assert_uint_eq(atomic_load(&page->counter[NPP_OS_PROTO_ERRORS]), 0);
+	close(sock);
+	fake_free(f);
+}
+END_TEST
+
 START_TEST(damaged_memory_is_survived)
 {
 	struct fake *f = fake_new(1);
@@ -199,6 +236,7 @@ int main(void)
 	tcase_add_test(t, everything_is_there_again);
 	tcase_add_loop_test(t, program_that_died_meanwhile_is_cleaned_up, 0, 2);
 	tcase_add_test(t, restart_in_the_middle_of_closing_goes_on_closing);
+	tcase_add_test(t, ism_may_let_go_twice_while_another_has_not);
 	tcase_add_loop_test(t, damaged_memory_is_survived, 0, 6);
 	suite_add_tcase(s, t);
 	return npp_suite_run(s);
