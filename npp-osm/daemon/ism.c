@@ -47,6 +47,7 @@ static void on_hello(struct npp_osm *o, unsigned s, const struct npp_msg *m)
 	if (!o->slot[s].mapped)
 		return;
 	osm_slot_down(o, s);
+	o->slot[s].forgot = false;
 	if (m->flags & NPP_HELLO_FRESH)
 		osm_slot_lost(o, s);
 	o->slot[s].up = true;
@@ -155,6 +156,9 @@ void osm_ism_message(struct npp_osm *o, unsigned s, const struct npp_msg *m)
 {
 	unsigned t = (unsigned)m->type - NPP_MSG_HELLO;
 
+	/* Of a life before only that a record is free still means something. */
+	if (o->slot[s].forgot && m->type != NPP_MSG_HELLO && (m->type != NPP_MSG_FREED || !m->sock))
+		return;
 	if (t < sizeof handlers / sizeof *handlers && handlers[t])
 		handlers[t](o, s, m);
 	else

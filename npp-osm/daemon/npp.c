@@ -143,6 +143,7 @@ static void npp_lost(struct npp_osm *o, unsigned a)
 		osm_slot_unmap(o, s);
 		if (was && mapped)
 			osm_slot_lost(o, s);
+		o->books->slot[s].inbound = o->books_shm->slot[s].inbound = 0;
 		if (mapped)
 			osm_ctx_withdraw_lane(o, s);
 	}
@@ -216,6 +217,37 @@ static bool same_life(const struct npp_osm *o, unsigned a, const struct npp_ctl_
 	return true;
 }
 
+static uint64_t inode(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Inbound regions that our predecessor did not have: the NPP took the host for failed while there was
+ * no OSM, and its ISMs have forgotten it, though programs may have sockets of theirs. Written
+ * down last, so that a successor of ours comes to the same judgement until it is done. */
+static void lost_meanwhile(struct npp_osm *o, unsigned a, const struct npp_ctl_msg *m)
+{
+	const struct osm_npp *n = &o->npp[a];
+
+	for (unsigned i = 0; i < n->n_iops; i++) {
+		unsigned s = osm_slot_of(a, i);
+		uint64_t now = inode(m->fds[1 + n->n_iops + i]), *then = &o->books->slot[s].inbound;
+
+		if (*then == now)
+			continue;
+		if (*then) {
+			atomic_fetch_and_explicit(&o->host->attach[a].iop_up, ~(1u << i), memory_order_release);
+			osm_slot_lost(o, s);
+			o->slot[s].forgot = true;
+			npp_warnx("NPP %s, IOP %u has forgotten this host meanwhile", n->name, i);
+		}
+		*then = now;
+		o->books_shm->slot[s].inbound = now;
+	}
+}
+
 /* The ISMs in UP serve us without having said HELLO: they never stopped. */
 static void go_on(struct npp_osm *o, unsigned a, uint32_t up)
 {
@@ -260,6 +292,7 @@ static void on_attached(struct npp_osm *o, unsigned a, struct npp_ctl_msg *m)
 	if (!err) {
 		n->host_no = o->host->attach[a].host_no = r.host_no;
 		n->n_iops = o->host->attach[a].n_iops = r.n_iops;
+		lost_meanwhile(o, a, m);
 		err = take_regions(o, a, m);
 	}
 	if (err) {

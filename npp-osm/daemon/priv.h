@@ -55,7 +55,7 @@
 /* ---- the books: in host memory for the next OSM, and in private memory for this one -- */
 
 #define OSM_BOOKS_MAGIC 0x736b6f6f626d736full
-struct osm_slot_rec { uint32_t first, count, zero[2]; };	/* records lent */
+struct osm_slot_rec { uint32_t first, count; uint64_t inbound; };	/* records lent; its inbound region, an inode */
 struct osm_extent_rec { uint64_t off; uint32_t size, slot; };	/* slot + 1, OSM_ORPHAN; 0 free */
 #define OSM_ORPHAN 0x8000u	/* its ISM is gone, sockets may still be read */
 struct osm_proc_rec { uint64_t image; };
@@ -148,6 +148,7 @@ struct osm_npp {	/* an attachment */
 
 struct osm_slot {
 	bool mapped, up;		/* up: HELLO came and was answered */
+	bool forgot;			/* what its lane still holds is of a life that nobody remembers, until HELLO */
 	bool refused;			/* extents: over the bound, until well below */
 	bool lane_ok;
 	struct npp_region region;

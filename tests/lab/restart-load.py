@@ -106,7 +106,7 @@ def doors_serve(port, count):
         s.listen(5)
         c, _ = s.accept()
         s.close()
-        c.settimeout(20)
+        c.settimeout(60)
         try:
             c.sendall(b"door %d\n" % (n % count) + c.recv(100))
             c.close()
@@ -141,10 +141,10 @@ def doors(host, port, count, seed):
     rnd, rep, n = random.Random(seed), Report(), 0
     while not stop:
         words = b"%x\n" % rnd.getrandbits(64)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:                     # it may not be open yet
             try:
-                s = socket.create_connection((host, port + n % count), timeout=20)
+                s = socket.create_connection((host, port + n % count), timeout=60)
                 break
             except ConnectionRefusedError:
                 if time.monotonic() > end:
@@ -166,7 +166,7 @@ def opens(host, port, seed):
     while not stop:
         words = b"%x\n" % rnd.getrandbits(64)
         try:
-            s = socket.create_connection((host, port), timeout=20)
+            s = socket.create_connection((host, port), timeout=60)
         except OSError as e:
             rep.error(f"connect {errno.errorcode.get(e.errno, 'timeout')}")
             time.sleep(0.05)

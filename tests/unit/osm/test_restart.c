@@ -188,6 +188,39 @@ START_TEST(ism_may_let_go_twice_while_another_has_not)
 }
 END_TEST
 
+START_TEST(npp_may_forget_the_host_while_there_is_no_osm)
+{
+	struct fake *f = fake_new(1);
+	struct npp_stats_page *page = f->stats.base;
+	struct npp_msg need = { .type = NPP_MSG_NEED_EXTENT, .arg = 1 << 20 }, back = { .type = NPP_MSG_FREED };
+	uint32_t proc, s;
+	int sock;
+
+	fake_attach(f, 0, 2);
+	sock = fake_prog(f, &proc);
+	fake_ctx_open(f, sock);
+	s = fake_accepted(f, &f->npp[0].ism[0], 0);
+	fake_fd_set(f, proc, 10, s);
+	fake_ism_post(f, &f->npp[0].ism[0], &need); /* nobody hears it any more */
+	fake_restart_osm(f);
+	fake_npp_conn(f, 0, 2);
+	for (unsigned i = 0; i < 2; i++)
+		f->npp[0].ism[i].fresh = true;
+	FAKE_UNTIL(f, atomic_load(&f->host->attach[0].iop_up) == 3 && f->npp[0].ism[0].ext_size && f->npp[0].ism[1].ext_size);
+	ck_assert(atomic_load(&f->sock[s].rx_flags) & NPP_RXF_RESET);
+	for (unsigned i = 0; i < 2; i++) { /* they have what they were lent in this life, and nothing else */
+		ck_assert_uint_eq(fake_logged(&f->npp[0].ism[i], NPP_MSG_EXTENT, NULL), 1);
+		back.off = f->npp[0].ism[i].ext_off;
+		back.arg2 = f->npp[0].ism[i].ext_size;
+		fake_ism_post(f, &f->npp[0].ism[i], &back);
+	}
+	fake_settle(f);
+	ck_assert_uint_eq(atomic_load(&page->counter[NPP_OS_PROTO_ERRORS]), 0);
+	close(sock);
+	fake_free(f);
+}
+END_TEST
+
 START_TEST(damaged_memory_is_survived)
 {
 	struct fake *f = fake_new(1);
@@ -237,6 +270,7 @@ int main(void)
 	tcase_add_loop_test(t, program_that_died_meanwhile_is_cleaned_up, 0, 2);
 	tcase_add_test(t, restart_in_the_middle_of_closing_goes_on_closing);
 	tcase_add_test(t, ism_may_let_go_twice_while_another_has_not);
+	tcase_add_test(t, npp_may_forget_the_host_while_there_is_no_osm);
 	tcase_add_loop_test(t, damaged_memory_is_survived, 0, 6);
 	suite_add_tcase(s, t);
 	return npp_suite_run(s);
