@@ -696,7 +696,7 @@ struct npp_member {
 };
 _Static_assert(sizeof(struct npp_member) == 160, "membership");
 /* The way out by an attachment that is not the one of the home ISM: as tx_ring, tx_head, tx_tail and
- * tx_want of the record, which are the home's. Under tx_lock of the socket. */
+ * tx_want of the record, which are the home's. Under tx_lock of the socket, but for `want`. */
 struct npp_udp_out {
 	NPP_ALIGNED struct npp_ring_desc ring;	/* ISM */
 	_Atomic uint32_t tail;			/* ISM; release */
@@ -705,7 +705,8 @@ struct npp_udp_out {
 	NPP_ALIGNED _Atomic uint32_t head;	/* programs; release */
 	_Atomic uint32_t pend;			/* programs set 1 after head moved, and post LOOK if it was 0; the ISM
 						   clears it before it looks */
-	uint32_t pad1[14];
+	_Atomic uint32_t want;			/* 1: tell me (NPP_OUT_TX) when there is room; the ISM stores 0 */
+	uint32_t pad1[13];
 };
 struct npp_udp { /* OSM, before UDP_BIND */
 	uint32_t sock;

@@ -28,7 +28,7 @@ static struct npp_udp_lane *lane_of(struct ism *I, const struct ism_sess *s)
 /* Where a program's datagrams come from: the record, or the way out by our attachment. */
 struct tx_words {
 	struct npp_ring_desc *ring;
-	_Atomic uint32_t *head, *tail, *pend;
+	_Atomic uint32_t *head, *tail, *pend, *want;
 };
 
 static bool is_home(struct ism *I, const struct ism_sess *s)
@@ -46,10 +46,10 @@ static bool tx_words(struct ism *I, const struct ism_sess *s, struct tx_words *w
 	struct npp_udp_out *o = &u->out[hs->attach];
 
 	if (is_home(I, s)) {
-		*w = (struct tx_words){ &rec->tx_ring, &rec->tx_head, &rec->tx_tail, &rec->pend_in };
+		*w = (struct tx_words){ &rec->tx_ring, &rec->tx_head, &rec->tx_tail, &rec->pend_in, &rec->tx_want };
 		return true;
 	}
-	*w = (struct tx_words){ &o->ring, &o->head, &o->tail, &o->pend };
+	*w = (struct tx_words){ &o->ring, &o->head, &o->tail, &o->pend, &o->want };
 	/* acquire: pairs with the OSM's release after it emptied the ring of a predecessor */
 	return atomic_load_explicit(&o->home, memory_order_acquire) == hs->slot + 1;
 }
@@ -406,8 +406,8 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 	atomic_store_explicit(w.tail, s->tx_tail, memory_order_release);
 	/* pairs with the writer's seq_cst store of tx_want before it looks at tx_tail again */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&rec->tx_want, memory_order_relaxed)) {
-		atomic_store_explicit(&rec->tx_want, 0, memory_order_relaxed);
+	if (atomic_load_explicit(w.want, memory_order_relaxed)) {
+		atomic_store_explicit(w.want, 0, memory_order_relaxed);
 		ism_notify(I, s, NPP_OUT_TX, false);
 	}
 	if (n > TX_BUDGET)

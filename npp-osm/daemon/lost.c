@@ -61,12 +61,14 @@ static void lose_way_out(struct npp_osm *o, unsigned i, unsigned s, struct npp_u
 	atomic_store_explicit(&out->tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&out->head, 0, memory_order_relaxed);
 	atomic_store_explicit(&out->pend, 0, memory_order_relaxed);
+	atomic_store_explicit(&out->want, 0, memory_order_relaxed);
 	for (unsigned n = s / NPP_MAX_IOPS * NPP_MAX_IOPS; n < (s / NPP_MAX_IOPS + 1) * NPP_MAX_IOPS && !home; n++)
 		if (o->slot[n].up && n != s)
 			home = n + 1;
 	/* release: pairs with the ISM's acquire; the ring is empty */
 	atomic_store_explicit(&out->home, home, memory_order_release);
 	npp_lock_drop(&k->tx_lock, OSM_CTX_LOCK);
+	osm_sock_wake(o, o->books->assoc[i].sock, NPP_OUT_TX);
 }
 
 /* The rings of datagram socket I that the ISM of slot S had made. Their readers and

@@ -32,6 +32,8 @@ struct lib npp_lib = {
 	.start_lock = PTHREAD_MUTEX_INITIALIZER,
 	.rpc_lock = PTHREAD_MUTEX_INITIALIZER,
 	.fd_lock = PTHREAD_MUTEX_INITIALIZER,
+	.pool_lock = PTHREAD_MUTEX_INITIALIZER,
+	.rpc_seq = 1,
 	.internal = { .kind = SO_INTERNAL },
 };
 _Thread_local struct thr npp_thr;
@@ -107,6 +109,61 @@ static bool went_away(int r)
 	return r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN;
 }
 
+/* The OSM went away; its successor knows us by pid and start time. */
+static void hang_up(void)
+{
+	fd_mark(npp_lib.rpc, false);
+	R->close(npp_lib.rpc);
+	npp_lib.rpc = -1;
+	npp_lib.strays |= npp_lib.n_asked != 0;
+	npp_lib.n_asked = 0;
+}
+
+/* Under rpc_lock: which contexts are ours. */
+static void note_contexts(uint16_t type, const void *body, const struct npp_ctl_msg *answer)
+{
+	struct npp_ctl_ctx c = { .ctx = 0 };
+
+	if (answer->hdr.error < 0)
+		return;
+	if (type == NPP_CTL_CTX_CLOSE) {
+		memcpy(&c, body, sizeof c);
+		ctx_know(c.ctx, false);
+	} else if (type == NPP_CTL_CTX_OPEN && answer->hdr.len >= sizeof c) {
+		memcpy(&c, answer->body, sizeof c);
+		ctx_know(c.ctx, true);
+	}
+}
+
+/* A request and its answer; answers to what was asked ahead are taken on the way, others are too
+ * late for anybody. */
+static int exchange(uint16_t type, const void *body, size_t len, struct npp_ctl_msg *answer, void *buf, size_t cap)
+{
+	uint64_t end = lib_now_us() + RPC_TIMEOUT_MS * 1000ull, now;
+	uint32_t seq = npp_lib.rpc_seq += 2;
+	int r = npp_ctl_send(npp_lib.rpc, type, seq, 0, body, len, NULL, 0);
+
+	while (r >= 0) {
+		now = lib_now_us();
+		r = npp_ctl_recv(npp_lib.rpc, answer, buf, cap, now < end ? (int)((end - now) / 1000) : 0);
+		if (r == 0)
+			return -EPIPE;
+		if (r == -EAGAIN) {
+			npp_lib.strays |= type == NPP_CTL_CTX_OPEN;
+			return -ETIMEDOUT;
+		}
+		if (r < 0)
+			break;
+		if (answer->hdr.seq == seq) {
+			note_contexts(type, body, answer);
+			return answer->hdr.error < 0 ? answer->hdr.error : 0;
+		}
+		ctx_ahead_answer(answer);
+		npp_ctl_close_fds(answer);
+	}
+	return r;
+}
+
 /* Under rpc_lock, signals blocked. 0 or more, or -errno; ANSWER's descriptors are the
  * caller's to take or close. */
 static int call_locked(uint16_t type, const void *body, size_t len, struct npp_ctl_msg *answer, void *buf, size_t cap)
@@ -122,35 +179,95 @@ static int call_locked(uint16_t type, const void *body, size_t len, struct npp_c
 				return r;
 			fd_mark(npp_lib.rpc, true);
 		}
-		r = npp_ctl_call(npp_lib.rpc, type, body, len, NULL, 0, answer, buf, cap, RPC_TIMEOUT_MS);
+		r = exchange(type, body, len, answer, buf, cap);
 		if (!went_away(r) || attempt >= RPC_ATTEMPTS)
 			return r;
-		/* The OSM went away; its successor knows us by pid and start time. */
-		fd_mark(npp_lib.rpc, false);
-		R->close(npp_lib.rpc);
-		npp_lib.rpc = -1;
+		hang_up();
 	}
 }
 
-struct guard { sigset_t old; int saved; };
-
-static void guard_enter(struct guard *g)
+static void guard_block(struct rpc_guard *g)
 {
 	sigset_t all;
 
 	g->saved = errno;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &g->old);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &g->cancel); /* who ends here would keep the lock */
 	npp_thr.inside++;
+}
+
+static void guard_unblock(struct rpc_guard *g)
+{
+	npp_thr.inside--;
+	pthread_setcancelstate(g->cancel, NULL);
+	pthread_sigmask(SIG_SETMASK, &g->old, NULL);
+	errno = g->saved;
+}
+
+static void guard_enter(struct rpc_guard *g)
+{
+	guard_block(g);
 	pthread_mutex_lock(&npp_lib.rpc_lock);
 }
 
-static void guard_leave(struct guard *g)
+static void guard_leave(struct rpc_guard *g)
 {
 	pthread_mutex_unlock(&npp_lib.rpc_lock);
-	npp_thr.inside--;
-	pthread_sigmask(SIG_SETMASK, &g->old, NULL);
-	errno = g->saved;
+	guard_unblock(g);
+}
+
+/* ---- requests that nobody waits for ------------------------------------------------ */
+
+bool lib_rpc_try_begin(struct rpc_guard *g)
+{
+	guard_block(g);
+	if (pthread_mutex_trylock(&npp_lib.rpc_lock) == 0)
+		return true;
+	guard_unblock(g);
+	return false;
+}
+
+void lib_rpc_end(struct rpc_guard *g)
+{
+	guard_leave(g);
+}
+
+void lib_rpc_collect(void)
+{
+	struct npp_ctl_msg m;
+	uint8_t buf[512];
+	int r = 0;
+
+	while (npp_lib.rpc >= 0 && npp_lib.n_asked && (r = npp_ctl_recv(npp_lib.rpc, &m, buf, sizeof buf, 0)) > 0) {
+		ctx_ahead_answer(&m);
+		npp_ctl_close_fds(&m);
+	}
+	if (npp_lib.rpc >= 0 && npp_lib.n_asked && r != -EAGAIN)
+		hang_up();
+}
+
+/* Few are under way at any time, so there is room for one more. */
+bool lib_rpc_ask(uint16_t type, const void *body, size_t len)
+{
+	return npp_lib.rpc >= 0 && npp_ctl_send(npp_lib.rpc, type, (npp_lib.rpc_seq += 2) - 1, 0, body, len, NULL, 0) == 0;
+}
+
+/* Contexts that the OSM has opened for us while we were not listening are given back. */
+static void disown_strays(void)
+{
+	for (uint32_t c = 1; c < NPP_MAX_CTX; c++) {
+		struct npp_ctl_ctx q = { .ctx = c };
+		struct npp_ctl_msg m;
+		uint8_t buf[512];
+
+		if (atomic_load_explicit(&npp_lib.ctx[c].state, memory_order_acquire) != NPP_CTX_OPEN ||
+		    *(volatile uint32_t *)&npp_lib.ctx[c].proc != npp_lib.proc ||
+		    (npp_lib.known[c / 32] >> c % 32 & 1))
+			continue;
+		if (call_locked(NPP_CTL_CTX_CLOSE, &q, sizeof q, &m, buf, sizeof buf) >= 0)
+			npp_ctl_close_fds(&m);
+	}
 }
 
 /**
@@ -164,7 +281,7 @@ int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t ca
 {
 	struct npp_ctl_msg m;
 	uint8_t buf[512];
-	struct guard g;
+	struct rpc_guard g;
 	int r;
 
 	guard_enter(&g);
@@ -182,6 +299,10 @@ int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t ca
 				r = -EPROTO;
 		}
 		npp_ctl_close_fds(&m);
+	}
+	if (unlikely(npp_lib.strays && r >= 0)) {
+		npp_lib.strays = false;
+		disown_strays();
 	}
 	guard_leave(&g);
 	return r < 0 ? r : 0;
@@ -273,7 +394,7 @@ static void own_fixed(void)
 static void ctx_key_gone(void *c)
 {
 	npp_thr.ctx = NULL;
-	ctx_close(c);
+	ctx_thread_gone(c);
 }
 
 static uint64_t random_word(void)
@@ -397,7 +518,7 @@ static int map_attach(uint32_t att)
 	struct npp_ctl_attached a;
 	struct npp_ctl_msg m;
 	uint8_t buf[512];
-	struct guard g;
+	struct rpc_guard g;
 	int r, fd;
 
 	guard_enter(&g);
@@ -482,8 +603,9 @@ void npp_stop(void)
 
 		npp_thr.ctx = NULL;
 		pthread_setspecific(npp_lib.key, NULL);
-		ctx_close(c);
+		ctx_thread_gone(c);
 	}
+	ctx_pool_drop();
 	fd_lock();
 	npp_lib.n_internal = 0;
 	for (uint32_t fd = 0; fd < FD_MAX; fd++)

@@ -3,15 +3,14 @@
  *
  * A context is the producer of one inbound lane per ISM and the consumer of one
  * outbound lane per ISM, which is why every thread that talks to ISMs needs its own. A
- * thread gets it with its first socket call that needs one and gives it back when it
- * ends (pthread key). Blocked threads look at the socket's state, not at messages: an
+ * thread gets it with its first socket call that needs one and leaves it when it ends
+ * (pthread key); ctx_pool.c says where from and where to. Blocked threads look at the socket's state, not at messages: an
  * EVENT for a thread only has to wake it, so its lanes are merely emptied. An epoll
  * instance wants to know which sockets to look at and reads them.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,94 +18,6 @@
 #include "npp-osm/libnpp/priv.h"
 #include "shm/bell.h"
 #include "shm/lock.h"
-
-static struct lctx *lctx_alloc(void)
-{
-	struct lctx *c;
-
-	pthread_mutex_lock(&npp_lib.rpc_lock);
-	c = npp_lib.ctx_free;
-	if (c)
-		npp_lib.ctx_free = c->next;
-	pthread_mutex_unlock(&npp_lib.rpc_lock);
-	if (!c)
-		c = lib_pages(sizeof *c);
-	if (c)
-		memset(c, 0, sizeof *c);
-	return c;
-}
-
-static void lctx_free(struct lctx *c)
-{
-	pthread_mutex_lock(&npp_lib.rpc_lock);
-	c->next = npp_lib.ctx_free;
-	npp_lib.ctx_free = c;
-	pthread_mutex_unlock(&npp_lib.rpc_lock);
-}
-
-/**
- * ctx_open() - borrow a context from the OSM
- * @kind: 0 thread, 1 epoll instance
- *
- * A thread's doorbell is made blocking: a wait without a deadline is then a read(),
- * which the kernel restarts after a handler with SA_RESTART, as recv() would be.
- * Return: the context, or NULL
- */
-struct lctx *ctx_open(uint32_t kind)
-{
-	struct npp_ctl_ctx q = { .kind = kind }, a;
-	struct lctx *c = lctx_alloc();
-	int r, fl;
-
-	if (!c)
-		return NULL;
-	r = lib_rpc(NPP_CTL_CTX_OPEN, &q, sizeof q, &a, sizeof a, &c->bell);
-	if (r < 0 || a.ctx == 0 || a.ctx >= NPP_MAX_CTX) {
-		if (r >= 0)
-			R->close(c->bell);
-		lctx_free(c);
-		lib_say(ONCE_CTX, "no context left on this host: calls on its sockets fail with ENOBUFS");
-		return NULL;
-	}
-	c->no = a.ctx;
-	c->kind = kind;
-	c->sh = &npp_lib.ctx[a.ctx];
-	c->bell = fd_high(c->bell);
-	fl = R->fcntl(c->bell, F_GETFL);
-	if (fl >= 0)
-		R->fcntl(c->bell, F_SETFL, kind == 0 ? fl & ~O_NONBLOCK : fl | O_NONBLOCK);
-	npp_bell_awake(&c->sh->sleeping);
-	fd_lock();
-	fd_own(&c->bell);
-	fd_unlock();
-	return c;
-}
-
-void ctx_close(struct lctx *c)
-{
-	struct npp_ctl_ctx q = { .ctx = c->no, .kind = c->kind };
-
-	lib_rpc(NPP_CTL_CTX_CLOSE, &q, sizeof q, NULL, 0, NULL);
-	fd_lock();
-	fd_disown(&c->bell);
-	R->close(c->bell);
-	fd_unlock();
-	lctx_free(c);
-}
-
-struct lctx *ctx_thread(void)
-{
-	int saved = errno;
-	struct lctx *c = ctx_open(0);
-
-	errno = saved;
-	if (c) {
-		npp_thr.ctx = c;
-		if (npp_lib.have_key)
-			pthread_setspecific(npp_lib.key, c);
-	}
-	return c;
-}
 
 /* ---- messages to an ISM -------------------------------------------------------- */
 
@@ -274,6 +185,7 @@ static int subscribe_more(struct so *so, struct lctx *c)
 	map = lib_at((uint64_t)*(volatile uint32_t *)&so->sk->sub_more_off64 * 64, NPP_MAX_CTX / 8);
 	if (r < 0 || !map)
 		return r < 0 ? r : -ENOBUFS;
+	c->sub_many = true; /* the map may be another's when the thread ends */
 	atomic_fetch_or_explicit(&map[c->no / 64], 1ull << c->no % 64, memory_order_release);
 	atomic_store_explicit(&so->sk->sub_all, 1, memory_order_release);
 	return 0;
@@ -311,6 +223,7 @@ int sock_subscribe(struct so *so, struct lctx *c, uint32_t flags)
 								  memory_order_relaxed)) {
 				/* before the look at the state; pairs with the ISM's seq_cst fetch_or */
 				atomic_thread_fence(memory_order_seq_cst);
+				ctx_note_sub(c, so->idx);
 				return 0;
 			}
 	}
@@ -474,9 +387,9 @@ int sock_ask_ring(struct so *so, uint32_t size, uint64_t deadline)
 	return wait_ring(so, size, deadline, true);
 }
 
-/* Until the ISM has sent something from the transmit ring, or DEADLINE, which should be
- * near: what is in the ring is not looked at again before the sleep. */
-int sock_nap(struct so *so, uint64_t deadline)
+/* Until the ISM has answered WANT, by something sent from the transmit ring, or DEADLINE, which
+ * should be near: what is in the ring is not looked at again before the sleep. */
+int sock_nap(struct so *so, _Atomic uint32_t *want, uint64_t deadline)
 {
 	struct lctx *c = ctx_self();
 	int r, saved = errno;
@@ -488,7 +401,7 @@ int sock_nap(struct so *so, uint64_t deadline)
 		return r;
 	sock_clear(so, EPOLLOUT);
 	npp_bell_announce(&c->sh->sleeping);
-	if (atomic_load_explicit(&so->sk->tx_want, memory_order_seq_cst))
+	if (atomic_load_explicit(want, memory_order_seq_cst))
 		r = sleep_on(c, -1, 0, deadline);
 	npp_bell_awake(&c->sh->sleeping);
 	ctx_drain(c, NULL, NULL);
@@ -499,10 +412,16 @@ int sock_nap(struct so *so, uint64_t deadline)
 int sock_lock_take(npp_lock_t *l)
 {
 	struct lctx *c = ctx_self();
+	unsigned i = 0;
 	int r;
 
 	if (unlikely(!c))
 		return -ENOBUFS;
+	/* Where it is written down which locks are ours; one that is not held any more makes room. */
+	while (i + 1 < CTX_LOCKS && c->lock[i] && c->lock[i] != l &&
+	       atomic_load_explicit(c->lock[i], memory_order_relaxed) == c->no + 1)
+		i++;
+	c->lock[i] = l;
 	if (npp_lock_try(l, c->no + 1))
 		return 0;
 	do {

@@ -203,50 +203,16 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 
 /* ---- send ---------------------------------------------------------------------------- */
 
-static void want_room(struct so *so)
+/* The words of a way out: of the record, or of an attachment where the home ISM is not. */
+struct way { struct npp_ring_desc *ring; _Atomic uint32_t *head, *tail, *want; struct npp_udp_out *out; };
+
+static struct way way_of(struct so *so, struct npp_udp_out *out)
 {
 	struct npp_sock *sk = so->sk;
-	bool none = *(volatile uint64_t *)&sk->tx_ring.off == 0;
 
-	/* seq_cst: pairs with the ISM's exchange after it moved tx_tail or made a ring */
-	if (atomic_exchange_explicit(&sk->tx_want, 1, memory_order_seq_cst) == 0 && none)
-		sock_post(so, NPP_MSG_NEED_RING, 0, 2 * DGRAM_MAX);
-}
-
-static uint32_t room_in(_Atomic uint32_t *head, _Atomic uint32_t *tail, uint32_t size)
-{
-	uint32_t used = atomic_load_explicit(head, memory_order_relaxed) -
-			atomic_load_explicit(tail, memory_order_acquire);
-
-	return used > size ? 0 : size - used;
-}
-
-static uint32_t room_of(struct npp_sock *sk, uint32_t size)
-{
-	return room_in(&sk->tx_head, &sk->tx_tail, size);
-}
-
-bool dgram_writable(struct so *so)
-{
-	for (int pass = 0; pass < 2; pass++) {
-		uint32_t size = *(volatile uint32_t *)&so->sk->tx_ring.size;
-
-		/* without a ring: the first send makes one and waits for it */
-		if (*(volatile uint64_t *)&so->sk->tx_ring.off == 0 || room_of(so->sk, size) >= size / 2)
-			return true;
-		want_room(so);
-	}
-	return false;
-}
-
-struct outgoing { struct npp_dgram d; union npp_addr src; const struct iovec *iov; int n; struct npp_udp_out *out; };
-
-static void gather(uint8_t *to, const struct iovec *iov, int n)
-{
-	for (int i = 0; i < n; i++) {
-		memcpy(to, iov[i].iov_base, iov[i].iov_len);
-		to += iov[i].iov_len;
-	}
+	if (!out)
+		return (struct way){ &sk->tx_ring, &sk->tx_head, &sk->tx_tail, &sk->tx_want, NULL };
+	return (struct way){ &out->ring, &out->head, &out->tail, &out->want, out };
 }
 
 /* To the ISM that sends by OUT. */
@@ -264,34 +230,117 @@ static void look_out(struct so *so, struct npp_udp_out *out, uint8_t type)
 		ctx_post(c, home - 1, &m);
 }
 
+/* Asks to be told of room, and for a ring where there is none. */
+static void want_room(struct so *so, const struct way *w)
+{
+	bool none = *(volatile uint64_t *)&w->ring->off == 0;
+
+	/* seq_cst: pairs with the ISM's fence after it moved the tail or made a ring */
+	if (atomic_exchange_explicit(w->want, 1, memory_order_seq_cst) != 0 || !none)
+		return;
+	if (w->out)
+		look_out(so, w->out, NPP_MSG_NEED_RING);
+	else
+		sock_post(so, NPP_MSG_NEED_RING, 0, 2 * DGRAM_MAX);
+}
+
+static uint32_t room_in(const struct way *w, uint32_t size)
+{
+	uint32_t used = atomic_load_explicit(w->head, memory_order_relaxed) -
+			atomic_load_explicit(w->tail, memory_order_acquire);
+
+	return used > size ? 0 : size - used;
+}
+
+/* Half a ring is free, or there is none: the first send makes one and waits for it. Else it is armed. */
+static bool way_writable(struct so *so, const struct way *w)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		uint32_t size = *(volatile uint32_t *)&w->ring->size;
+
+		if (*(volatile uint64_t *)&w->ring->off == 0 || room_in(w, size) >= size / 2)
+			return true;
+		want_room(so, w);
+	}
+	return false;
+}
+
+/* The way to ADDR, if it is not by the NPP where the socket's home ISM is. */
+static struct npp_udp_out *way_out(struct so *so, const union npp_addr *addr)
+{
+	union npp_addr src;
+	struct npp_udp *u;
+	int att;
+
+	if (npp_lib.host->n_attach < 2 || npp_addr_is_multicast(addr))
+		return NULL;
+	att = sock_route(addr, &src);
+	u = att < 0 || att == so->sk->slot / NPP_MAX_IOPS ? NULL : udp_of(so);
+	return u && atomic_load_explicit(&u->out[att].home, memory_order_acquire) ? &u->out[att] : NULL;
+}
+
+/**
+ * dgram_writable() - would a send find room?
+ *
+ * With a peer: on the way to it. Without one the next datagram may go anywhere, so there must be
+ * room on every way that the socket has used; a full one is what its program has met.
+ */
+bool dgram_writable(struct so *so)
+{
+	bool peer = sock_fl(so) & NPP_FL_CONNECTED, all = true;
+	union npp_addr to = so->sk->raddr;
+	struct npp_udp *u = udp_of(so);
+	struct way w = way_of(so, peer ? way_out(so, &to) : NULL);
+
+	if (peer)
+		return way_writable(so, &w);
+	all = way_writable(so, &w);
+	for (unsigned a = 0; u && a < NPP_MAX_ATTACH; a++) {
+		if (atomic_load_explicit(&u->out[a].home, memory_order_acquire) == 0)
+			continue;
+		w = way_of(so, &u->out[a]);
+		all &= way_writable(so, &w); /* all of them are armed */
+	}
+	return all;
+}
+
+struct outgoing { struct npp_dgram d; union npp_addr src; const struct iovec *iov; int n; struct npp_udp_out *out; };
+
+static void gather(uint8_t *to, const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++) {
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
+}
+
 /* One record into the ring. 0; -EAGAIN no room; -ENOBUFS no ring yet. */
 static int put(struct so *so, const struct outgoing *o)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t tail = npp_dgram_tail(o->d.flags), need = RECORD(o->d.len + tail), size, head, at, skip;
-	struct npp_ring_desc *ring = o->out ? &o->out->ring : &sk->tx_ring;
-	_Atomic uint32_t *h = o->out ? &o->out->head : &sk->tx_head, *t = o->out ? &o->out->tail : &sk->tx_tail;
+	struct way w = way_of(so, o->out);
 	bool skipped = false;
 	uint8_t *base;
 	int r = sock_lock_take(&sk->tx_lock);
 
 	if (r < 0)
 		return r;
-	if (!ring_ok(ring, &base, &size)) {
-		r = *(volatile uint64_t *)&ring->off ? -EIO : -ENOBUFS;
+	if (!ring_ok(w.ring, &base, &size)) {
+		r = *(volatile uint64_t *)&w.ring->off ? -EIO : -ENOBUFS;
 	} else {
-		head = atomic_load_explicit(h, memory_order_relaxed);
+		head = atomic_load_explicit(w.head, memory_order_relaxed);
 		at = head & (size - 1);
 		skip = size - at < need ? size - at : 0;
 		if (need > size)
 			r = -EMSGSIZE;
-		else if (room_in(h, t, size) < need + skip)
+		else if (room_in(&w, size) < need + skip)
 			r = -EAGAIN;
 	}
-	if (r == -EAGAIN && skip && need + skip > size && room_in(h, t, size) == size) {
+	if (r == -EAGAIN && skip && need + skip > size && room_in(&w, size) == size) {
 		/* it fits at the start of the ring only: lead the reader there first */
 		((struct npp_dgram *)(base + at))->len = NPP_DGRAM_SKIP;
-		atomic_store_explicit(h, head + skip, memory_order_release);
+		atomic_store_explicit(w.head, head + skip, memory_order_release);
 		skipped = true;
 	}
 	if (r == 0) {
@@ -304,7 +353,7 @@ static int put(struct so *so, const struct outgoing *o)
 		gather(base + at + sizeof o->d, o->iov, o->n);
 		memcpy(base + at + sizeof o->d + o->d.len, o->src.b, tail);
 		/* release: pairs with the ISM's acquire of tx_head */
-		atomic_store_explicit(h, head + need, memory_order_release);
+		atomic_store_explicit(w.head, head + need, memory_order_release);
 	}
 	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
 	if ((r == 0 || skipped) && o->out)
@@ -314,23 +363,25 @@ static int put(struct so *so, const struct outgoing *o)
 	return r;
 }
 
-/* Until there may be room in OUT (WHY -EAGAIN) or a ring (-ENOBUFS). 0: look again. */
-static int out_wait(struct so *so, struct npp_udp_out *out, int why, uint64_t until)
+/* Until W may have a ring, or UNTIL. 0: look again. */
+static int wait_for_ring(struct so *so, const struct way *w, uint64_t until)
 {
-	uint64_t now = lib_now_us();
+	uint64_t now = lib_now_us(), soon = now + (w->out ? 1000 : 20000); /* so_ready() takes no ring for ready */
 	int r;
 
 	if (now >= until)
-		return why;
-	look_out(so, out, why == -ENOBUFS ? NPP_MSG_NEED_RING : NPP_MSG_LOOK);
-	r = sock_nap(so, now + 1000 < until ? now + 1000 : until);
-	return r == -EAGAIN ? 0 : r;
+		return -ENOBUFS;
+	if (w->out)
+		look_out(so, w->out, NPP_MSG_NEED_RING);
+	r = w->out ? sock_nap(so, w->want, soon < until ? soon : until) : sock_wait_ring(so, 1, soon < until ? soon : until);
+	return r == -EINTR ? r : 0;
 }
 
 static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int flags)
 {
 	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK);
 	uint64_t deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
+	struct way w = way_of(so, o->out);
 	uint64_t ring_by = 0;
 	int r;
 
@@ -338,23 +389,12 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 		r = put(so, o);
 		if (r != -EAGAIN && r != -ENOBUFS)
 			return r < 0 ? r : (ssize_t)o->d.len;
-		if (r == -ENOBUFS && !ring_by)
-			ring_by = lib_now_us() + RING_WAIT_US;
-		if (o->out) {
-			r = out_wait(so, o->out, r, r == -ENOBUFS ? ring_by : block ? deadline : 0);
+		want_room(so, &w);
+		if (r == -ENOBUFS) {
+			ring_by = ring_by ? ring_by : lib_now_us() + RING_WAIT_US;
+			r = wait_for_ring(so, &w, ring_by);
 			if (r < 0)
 				return r;
-			continue;
-		}
-		want_room(so);
-		if (r == -ENOBUFS) {
-			uint64_t soon = lib_now_us() + 20000; /* so_ready() takes no ring for ready */
-
-			r = sock_wait_ring(so, 1, soon < ring_by ? soon : ring_by);
-			if (r == -EINTR)
-				return r;
-			if (lib_now_us() >= ring_by)
-				return -ENOBUFS;
 			continue;
 		}
 		if (!block)
@@ -362,7 +402,7 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 		if (dgram_writable(so)) { /* but not for one as large as this: until more is sent */
 			uint64_t soon = lib_now_us() + 1000;
 
-			r = sock_nap(so, soon < deadline ? soon : deadline);
+			r = sock_nap(so, w.want, soon < deadline ? soon : deadline);
 			if (r == -EAGAIN && soon < deadline)
 				r = 0;
 		} else {
@@ -458,20 +498,6 @@ static void outgoing_options(const struct so *so, struct outgoing *o)
 		o->d.flags |= NPP_DGRAM_HOPS0;
 	if (atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed) & NPP_OPT_MC_NOLOOP)
 		o->d.flags |= NPP_DGRAM_NOLOOP;
-}
-
-/* The way to ADDR, if it is not by the NPP where the socket's home ISM is. */
-static struct npp_udp_out *way_out(struct so *so, const union npp_addr *addr)
-{
-	union npp_addr src;
-	struct npp_udp *u;
-	int att;
-
-	if (npp_lib.host->n_attach < 2 || npp_addr_is_multicast(addr))
-		return NULL;
-	att = sock_route(addr, &src);
-	u = att < 0 || att == so->sk->slot / NPP_MAX_IOPS ? NULL : udp_of(so);
-	return u && atomic_load_explicit(&u->out[att].home, memory_order_acquire) ? &u->out[att] : NULL;
 }
 
 /**

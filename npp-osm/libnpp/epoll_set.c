@@ -284,17 +284,31 @@ static int ctl_locked(struct ep *ep, int epfd, int op, int fd, struct so *so, st
 	return 0;
 }
 
+/* What the kernel's part of SO is asked for: of a datagram socket not EPOLLOUT, since the kernel always
+ * has room and ours may not. */
+static struct epoll_event kernel_event(const struct so *so, const struct epoll_event *ev)
+{
+	struct epoll_event k = *ev;
+
+	if (so->kind == SO_OURS && so->dgram)
+		k.events &= ~(uint32_t)(EPOLLOUT | EPOLLWRNORM);
+	return k;
+}
+
 /* A descriptor of ours, or one that may become so: kernel part and item, or neither. */
 static int ctl_both(struct so *eso, int epfd, int op, int fd, struct so *so, struct epoll_event *ev)
 {
 	struct ep *ep = eso->ep;
 	bool kernel = so->kind == SO_KERNEL_YET || so->kpart;
+	struct epoll_event kev;
 	int r;
 
 	if (op != EPOLL_CTL_DEL && !ev)
 		return -EFAULT;
 	ep->epfd = epfd;
-	if (kernel && R->epoll_ctl(epfd, op, fd, ev) < 0 && op != EPOLL_CTL_DEL)
+	if (ev)
+		kev = kernel_event(so, ev);
+	if (kernel && R->epoll_ctl(epfd, op, fd, ev ? &kev : NULL) < 0 && op != EPOLL_CTL_DEL)
 		return -errno;
 	pthread_mutex_lock(&ep->lock);
 	r = ctl_locked(ep, epfd, op, fd, so, ev);
@@ -339,6 +353,17 @@ void ep_fd_closed(int fd, struct so *so)
 	}
 }
 
+/* The kernel's part of IT, which was put there while all of it was the kernel's. */
+static void kernel_changed(struct ep *ep, const struct item *it)
+{
+	struct epoll_event ev = { .events = it->events, .data = it->data }, k = kernel_event(it->so, &ev);
+	int saved = errno;
+
+	if (it->so->kpart && k.events != ev.events && R->epoll_ctl(ep->epfd, EPOLL_CTL_DEL, it->fd, &k) == 0)
+		R->epoll_ctl(ep->epfd, EPOLL_CTL_ADD, it->fd, &k);
+	errno = saved;
+}
+
 /* FD's object has got a record, or another one: its items are ours from now on. */
 void ep_fd_changed(int fd, struct so *so)
 {
@@ -352,6 +377,7 @@ void ep_fd_changed(int fd, struct so *so)
 		pthread_mutex_lock(&ep->lock);
 		it = ep->by_fd[fd];
 		if (it && it->so == so && ep_context(ep, ep_any_fd(ep)) == 0) {
+			kernel_changed(ep, it);
 			item_attach(ep, it);
 			ep_kick(ep);
 		}

@@ -57,6 +57,7 @@ static void before(void)
 	fd_lock();
 	npp_lib.embryo = forks_ours() ? make_embryo() : 0;
 	pthread_mutex_lock(&npp_lib.rpc_lock);
+	pthread_mutex_lock(&npp_lib.pool_lock);
 	errno = saved;
 }
 
@@ -67,6 +68,7 @@ static void in_parent(void)
 
 	if (npp_lib.state != LIB_ON)
 		return;
+	pthread_mutex_unlock(&npp_lib.pool_lock);
 	pthread_mutex_unlock(&npp_lib.rpc_lock);
 	if (!npp_lib.fork_wrapped) {
 		npp_lib.embryo = 0;
@@ -115,6 +117,7 @@ static void let_go(void)
 		R->close(*where);
 		fd_disown(where);
 	}
+	ctx_pool_forked();
 	ep_forked();
 	urg_forked();
 }

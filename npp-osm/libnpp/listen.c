@@ -297,15 +297,20 @@ void accept_hand_on(struct so *so)
 	}
 }
 
-struct taken { struct npp_accept_lane *lane; uint32_t pos, mask, idx, gen; uint64_t entry; };
+struct taken { struct npp_accept_lane *lane; uint32_t pos, mask, idx, gen, slot; uint64_t entry; };
 
-static bool entry_ok(struct taken *t)
+/* A connection of SO, and of the ISM that says so? */
+static bool entry_ok(const struct so *so, struct taken *t)
 {
+	struct npp_sock *sk;
+
 	t->idx = NPP_ACCEPT_SOCK(t->entry);
 	if (t->idx == 0 || t->idx >= npp_lib.sock_count)
 		return false;
-	t->gen = atomic_load_explicit(&npp_lib.sock[t->idx].gen, memory_order_acquire);
-	return (t->gen & 0xffff) == NPP_ACCEPT_GEN(t->entry) && npp_lib.sock[t->idx].type == NPP_SOCK_STREAM;
+	sk = &npp_lib.sock[t->idx];
+	t->gen = atomic_load_explicit(&sk->gen, memory_order_acquire);
+	return (t->gen & 0xffff) == NPP_ACCEPT_GEN(t->entry) && sk->type == NPP_SOCK_STREAM &&
+	       atomic_load_explicit(&sk->owner, memory_order_acquire) == 0x10000 + t->slot && sk->listener == so->idx;
 }
 
 static void entry_done(struct taken *t)
@@ -319,7 +324,7 @@ static void entry_done(struct taken *t)
 }
 
 /* Claims a connection of LANE for context C. */
-static bool claim_in(struct npp_accept_lane *lane, uint32_t mask, struct lctx *c, struct taken *t)
+static bool claim_in(const struct so *so, struct npp_accept_lane *lane, uint32_t mask, struct lctx *c, struct taken *t)
 {
 	t->lane = lane;
 	t->mask = mask;
@@ -331,7 +336,7 @@ static bool claim_in(struct npp_accept_lane *lane, uint32_t mask, struct lctx *c
 		if (!atomic_compare_exchange_strong_explicit(&lane->entry[t->pos & mask], &e, t->entry,
 							     memory_order_acq_rel, memory_order_relaxed))
 			continue;
-		if (entry_ok(t))
+		if (entry_ok(so, t))
 			return true;
 		entry_done(t);
 	}
@@ -349,7 +354,8 @@ static bool claim(struct so *so, struct lctx *c, struct taken *t)
 	for (uint32_t i = 0; l && i < n; i++) {
 		struct npp_accept_lane *lane = lane_at(l, slots[(turn + i) % n], &mask);
 
-		if (lane && claim_in(lane, mask, c, t))
+		t->slot = slots[(turn + i) % n];
+		if (lane && claim_in(so, lane, mask, c, t))
 			return true;
 	}
 	return false;

@@ -188,6 +188,8 @@ static int kernel_poll(struct poller *p, struct lctx *c, bool wait)
 		p->kfds[i].revents = 0;
 		if (so && !so->kpart)
 			p->kfds[i].fd = -1;
+		else if (so && so->dgram) /* the kernel always has room: ours decides */
+			p->kfds[i].events &= (short)~(POLLOUT | POLLWRNORM);
 		kernel |= p->kfds[i].fd >= 0;
 	}
 	p->kfds[p->n] = (struct pollfd){ .fd = wait ? c->bell : -1, .events = POLLIN };

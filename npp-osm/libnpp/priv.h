@@ -6,13 +6,14 @@
  * a negative errno; api.c turns that into the C library's manners.
  *
  * Locks, taken in this order: fd_lock (which number is which object), an epoll
- * instance's lock, rpc_lock (the connection to the OSM). The locks of a socket record
+ * instance's lock, rpc_lock (the connection to the OSM), pool_lock (contexts kept). The locks of a socket record
  * (rx_lock, tx_lock) are innermost; nobody waits for an RPC under them.
  */
 #ifndef NPP_LIBNPP_PRIV_H
 #define NPP_LIBNPP_PRIV_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,6 +77,10 @@ struct so {
 
 /* ---- contexts -------------------------------------------------------------------------- */
 
+#define CTX_SUBS 64	/* sockets that a thread is subscribed to, as far as they are remembered */
+#define CTX_LOCKS 4	/* a thread holds one, and signal handlers over it */
+#define AHEAD_MAX 4	/* contexts asked for and not yet in the pool */
+
 struct lctx {
 	uint32_t no;
 	uint32_t kind;		/* 0 thread, 1 epoll */
@@ -83,11 +88,15 @@ struct lctx {
 	bool busy;		/* in the middle of a post: a signal handler must not post too */
 	uint8_t n_deferred;
 	struct { uint32_t slot; struct npp_msg msg; } deferred[4];
+	bool sub_many;		/* more subscriptions than `sub` has, or others */
+	uint32_t n_sub, sub[CTX_SUBS];	/* thread: records that it has subscribed to */
+	npp_lock_t *lock[CTX_LOCKS];	/* taken last; perhaps not held any more */
 	struct npp_ctx *sh;
 	struct npp_i2oq_prod in[NPP_MAX_SLOTS];
 	struct npp_i2oq_cons out[NPP_MAX_SLOTS];
-	struct lctx *next;	/* free list */
+	struct lctx *next;	/* free list, or pool */
 };
+struct ahead { uint32_t no; int bell; };
 
 struct thr {
 	struct lctx *ctx;
@@ -139,7 +148,16 @@ struct lib {
 	struct so internal;
 	struct ep *eps;			/* all instances, under fd_lock; only grows */
 	struct so *so_free;		/* under fd_lock */
-	struct lctx *ctx_free;		/* under rpc_lock */
+	pthread_mutex_t pool_lock;
+	struct lctx *ctx_free;		/* memory of contexts; under pool_lock, as the next two */
+	struct lctx *ctx_pool;		/* contexts without a user */
+	_Atomic uint32_t n_pool, keep;	/* how many; how many may be */
+	uint32_t known[NPP_MAX_CTX / 32]; /* bitmap of our contexts; under rpc_lock */
+	_Atomic uint32_t n_thread_ctx;	/* threads that have one */
+	uint32_t rpc_seq;		/* of the last request that is waited for: odd. Those ahead have even ones */
+	uint32_t n_asked, n_got;	/* contexts asked for ahead; answered; under rpc_lock */
+	bool strays;			/* the OSM may have opened contexts that we were never told of */
+	struct ahead got[AHEAD_MAX];
 	int *internal_at[NPP_MAX_CTX + NPP_MAX_SLOTS + 8]; /* where the library keeps its descriptors; under fd_lock */
 	uint32_t n_internal;
 	struct { int pid; int from, to; } vfork_dup[32];
@@ -176,6 +194,12 @@ bool lib_on(void);			/* joined, or joins now; false: kernel only */
 bool lib_slot(uint32_t slot);		/* the ISM can be spoken to; maps its NPP if need be */
 bool lib_refresh(void);			/* maps NPPs that have come up since; true if any is there */
 int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t cap, int *fd);
+/* Without waiting: false if another thread is asking. Between begin and end signals are blocked. */
+struct rpc_guard { sigset_t old; int saved, cancel; };
+bool lib_rpc_try_begin(struct rpc_guard *g);
+void lib_rpc_end(struct rpc_guard *g);
+void lib_rpc_collect(void);		/* takes answers that are there */
+bool lib_rpc_ask(uint16_t type, const void *body, size_t len);	/* the answer goes to ctx_ahead_answer() */
 int lib_reconnect(uint32_t *proc);	/* new connection and hello: start, and child of fork */
 void *lib_at(uint64_t off, uint64_t len);	/* checked pointer into host memory, or NULL */
 void lib_forget(void);
@@ -197,10 +221,19 @@ static inline uint32_t slot_next(uint32_t s)
 	return NPP_MAX_SLOTS;
 }
 
-/* ---- ctx.c: contexts, messages, waiting ------------------------------------------------------------ */
+/* ---- ctx_pool.c ---------------------------------------------------------------------------------------- */
 struct lctx *ctx_open(uint32_t kind);
 void ctx_close(struct lctx *c);
 struct lctx *ctx_thread(void);
+void ctx_thread_gone(struct lctx *c);
+void ctx_note_sub(struct lctx *c, uint32_t idx);
+struct npp_ctl_msg;
+void ctx_ahead_answer(struct npp_ctl_msg *m);
+void ctx_know(uint32_t no, bool ours);		/* under rpc_lock */
+void ctx_pool_drop(void);
+void ctx_pool_forked(void);
+
+/* ---- ctx.c: contexts, messages, waiting ------------------------------------------------------------ */
 static inline struct lctx *ctx_self(void)
 {
 	return npp_thr.ctx ? npp_thr.ctx : ctx_thread();
@@ -222,7 +255,7 @@ void sock_clear(struct so *so, uint32_t mask);
 int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline);
 /* Asks for that much; ends as well when the ISM has answered that there is no more. */
 int sock_ask_ring(struct so *so, uint32_t size, uint64_t deadline);
-int sock_nap(struct so *so, uint64_t deadline);
+int sock_nap(struct so *so, _Atomic uint32_t *want, uint64_t deadline);
 uint64_t deadline_of(uint32_t timeo_ms);
 
 /* ---- fdtab.c ------------------------------------------------------------------------------------------ */

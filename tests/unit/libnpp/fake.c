@@ -540,6 +540,7 @@ static void on_ctx_open(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 	if (f->ctx_bell[n] < 0)
 		f->ctx_bell[n] = npp_bell_create();
 	f->ctx[n].kind = q.kind;
+	f->ctx[n].proc = f->conn_proc[c];
 	atomic_store(&f->ctx[n].sleeping, 0);
 	atomic_store(&f->ctx[n].state, NPP_CTX_OPEN);
 	f->ctx_opened++;
@@ -704,6 +705,11 @@ static void *osm_thread(void *arg)
 			p[2 + i] = (struct pollfd){ .fd = f->conn[i], .events = POLLIN };
 		poll(p, 2 + f->n_conn, -1);
 		pthread_mutex_lock(&f->lock);
+		if (f->held) {
+			pthread_mutex_unlock(&f->lock);
+			usleep(1000);
+			continue;
+		}
 		for (unsigned i = 0, n = f->n_conn; i < n; i++) {
 			struct npp_ctl_msg m;
 
@@ -721,6 +727,25 @@ static void *osm_thread(void *arg)
 			f->conn[f->n_conn++] = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	}
 	return NULL;
+}
+
+/* Under the lock, so that a request is taken and answered whole or not at all. */
+void fake_hold(struct fake *f, bool on)
+{
+	pthread_mutex_lock(&f->lock);
+	f->held = on;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void fake_hang_up(struct fake *f)
+{
+	pthread_mutex_lock(&f->lock);
+	for (unsigned i = 0; i < f->n_conn; i++)
+		if (f->conn[i] >= 0) {
+			close(f->conn[i]);
+			f->conn[i] = -1;
+		}
+	pthread_mutex_unlock(&f->lock);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

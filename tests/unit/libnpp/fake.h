@@ -47,12 +47,14 @@ struct fake {
 	uint16_t next_port;
 	pthread_mutex_t lock;		/* of all that the ISMs know */
 	pthread_t osm, ism;
-	volatile bool stop;
+	volatile bool stop, held;
 	struct npp_i2oq_cons in[FAKE_IOPS][NPP_MAX_CTX];
 	struct npp_i2oq_prod out[FAKE_IOPS][NPP_MAX_CTX];
 	struct fake_sess *sess;
 };
 
+void fake_hold(struct fake *f, bool on);	/* the OSM is stopped: it takes no request and answers none */
+void fake_hang_up(struct fake *f);		/* the OSM is started anew: connections to it end */
 struct fake *fake_start(void);		/* and $NPP_HOST_SOCK in `path` */
 void fake_stop(struct fake *f);
 struct npp_sock *fake_sock_of(struct fake *f, int fd, uint32_t *idx);	/* record behind a descriptor of this process */
