@@ -181,7 +181,12 @@
 	X(IS_DROP_REDIRECT, "drop.redirect", "redirects, which are not obeyed") \
 	X(IS_ACD_CONFLICTS, "acd.conflicts", "ARP and neighbour discovery that claim an address of ours") \
 	X(IS_ACD_DEFENDED, "acd.defended", "times that we said again that it is ours") \
-	X(IS_TCP_URGENT_IN, "tcp.urgent_in", "urgent pointers received")
+	X(IS_TCP_URGENT_IN, "tcp.urgent_in", "urgent pointers received") \
+	X(IS_MEM_LEVEL, "mem.pressure", "gauge: memory for rings is short: 1 they grow for few, 2 holders are ended") \
+	X(IS_MEM_REFUSED, "mem.refused", "first rings refused to peers whose prefix has its share") \
+	X(IS_MEM_SHRUNK, "mem.shrunk", "transmit rings made smaller because memory was short") \
+	X(IS_MEM_PRUNED, "mem.pruned", "receive rings taken back with data out of order, because memory was short") \
+	X(IS_MEM_ENDED, "mem.ended", "connections reset whose peers took nothing while memory was short")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

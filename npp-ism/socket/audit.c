@@ -42,6 +42,27 @@ static uint64_t block_bytes(const struct ism *I, uint32_t blk, unsigned order, b
 	return (uint64_t)ISM_PAGE << order;
 }
 
+/* Takes from the counts what sessions have, and gives it back: nothing may remain. */
+static const char *audit_peers(struct ism *I, unsigned h)
+{
+	struct ism_host *hs = ism_hst(I, h);
+	uint32_t had = 0, has = 0;
+
+	for (uint32_t p = 0; p < ISM_PEERS; p++)
+		had += hs->peer_pages[p] != 0;
+	for (int turn = 0; turn < 2; turn++) {
+		for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
+			const struct ism_sess *s = &I->sess[i];
+
+			if (s->kind && s->host == h && s->peer < ISM_PEERS)
+				hs->peer_pages[s->peer] += turn ? ism_sess_pages(s) : -ism_sess_pages(s);
+		}
+		for (uint32_t p = 0; p < ISM_PEERS && turn == 0; p++)
+			has += hs->peer_pages[p] != 0;
+	}
+	return has ? "memory of a prefix" : had != hs->n_peers ? "number of prefixes with memory" : NULL;
+}
+
 static const char *audit_memory(struct ism *I, unsigned h)
 {
 	const struct ism_host *hs = ism_hst(I, h);
@@ -65,7 +86,7 @@ static const char *audit_memory(struct ism *I, unsigned h)
 		return "a ring that is not in use";
 	if (free_bytes != hs->heap.free)
 		return "free lists of host memory";
-	return used + free_bytes != hs->heap.lent ? "host memory leaked" : NULL;
+	return used + free_bytes != hs->heap.lent ? "host memory leaked" : audit_peers(I, h);
 }
 
 static const char *audit_host(struct ism *I, unsigned h)

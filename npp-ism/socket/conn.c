@@ -34,6 +34,7 @@ static void bind_tcb(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 	c->user_sock = s->sock;
 	c->user_gen = s->sock_gen;
 	c->user_flags = ism_sess_index(I, s) + 1;
+	s->peer = ism_peer_of(I, &c->raddr);
 }
 
 static void unbind_tcb(struct ism_sess *s, struct tcp_conn *c)
@@ -86,6 +87,8 @@ static bool take_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	if (used > ism_tx_size(s) || used < known)
 		return false;
 	if (used != known && !(s->flags & SESS_SHUT)) {
+		if (!known)
+			ism_hold_begin(I, s, c);
 		s->active_us = I->now_us;
 		stack_tcp_sent(I->stack, c, head);
 	}

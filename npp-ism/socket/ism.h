@@ -36,7 +36,11 @@
 #define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
 #define ISM_UDP_RING (128u << 10)	/* holds all but the largest datagrams twice */
 #define ISM_UDP_RING_MAX (256u << 10)	/* holds the largest twice; for receiving, while memory is plentiful */
-#define ISM_IDLE_US 2000000		/* then empty rings are given back */
+#define ISM_IDLE_US 2000000		/* then empty rings are given back; */
+#define ISM_IDLE_TIGHT_US 100000	/* sooner while memory is short */
+#define ISM_HOLD_MS 1000		/* a peer that takes nothing for so long may be ended while it is */
+#define ISM_PEERS 1024			/* prefixes of peers whose memory is counted: a hash of them */
+#define ISM_PEER_NONE 0xffffu
 #define ISM_OWED 64			/* messages to the OSM that wait for a free frame */
 
 /* ---- private region -------------------------------------------------------------- */
@@ -69,7 +73,7 @@ struct ism_sess {	/* a row of the association table */
 	uint8_t marked;		/* enum ism_mark */
 	uint8_t rx_order, tx_order;
 	uint8_t old_order;
-	uint8_t pad0[2];
+	uint16_t peer;		/* of whose prefix its rings are counted; ISM_PEER_NONE */
 	uint32_t flags;		/* SESS_* */
 	uint32_t gen;		/* of the handle; 12 bits */
 	uint32_t sock, sock_gen;	/* OSM handle */
@@ -87,7 +91,8 @@ struct ism_sess {	/* a row of the association table */
 	uint64_t active_us;	/* data moved */
 	uint64_t brief_us;	/* TCP brief was written */
 	uint32_t old_blk;	/* receive ring before the last growth, in which a program may be reading; ISM_NONE */
-	uint8_t pad1[20];
+	uint32_t mark, mark_ms;	/* reclaim.c: what its peer had moved when, since when it holds memory */
+	uint8_t pad1[12];
 };
 _Static_assert(sizeof(struct ism_sess) == 2 * NPP_LINE, "session");
 
@@ -108,6 +113,8 @@ struct ism_host {	/* what we know of a host */
 	uint64_t asked_us;	/* NEED_EXTENT was posted and not answered */
 	uint32_t ask_backoff_us;
 	uint32_t wait_head, wait_tail;	/* sessions that wait for a transmit ring */
+	uint32_t n_peers;	/* derived, as the next: prefixes that have memory */
+	uint32_t peer_pages[ISM_PEERS];
 	uint32_t n_owed;
 	uint64_t errors;	/* its protocol errors */
 	struct npp_msg owed[ISM_OWED];
@@ -149,6 +156,14 @@ struct ism_ipc {	/* rings to and from one other IOP */
 	uint64_t failed_us;
 };
 
+/* reclaim.c: bytes by the class of who holds them, and the class from which on they are taken. */
+#define ISM_CLASSES 64u
+struct ism_reclaim {
+	uint64_t weight[ISM_CLASSES];
+	uint64_t want;		/* bytes still to be taken in this turn */
+	uint32_t from;
+};
+
 struct ism_deferred;
 struct ism_port;
 
@@ -174,6 +189,7 @@ struct ism {	/* the process */
 	bool urgent;			/* housekeeping has something to try again soon */
 	bool flushing;
 	uint32_t sweep_at;
+	struct ism_reclaim reclaim[NPP_MAX_HOSTS];
 	unsigned host_turn;		/* host that is served first */
 	unsigned msg_cost;		/* of a message that is more work than most, beside itself */
 	struct ism_host_map *host[NPP_MAX_HOSTS];
@@ -347,9 +363,17 @@ void ism_ring_wait(struct ism *I, struct ism_sess *s, uint32_t want);
 bool ism_ring_retry(struct ism *I, unsigned h);	/* true: some still wait */
 /* A block of 2^ORDER pages, asking for more memory when it runs low; ISM_NONE. */
 uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order);
-/* The largest affordable block of at most WISH and at least NEED bytes. */
-uint32_t ism_block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order);
-void ism_block_put(struct ism *I, unsigned h, uint32_t blk, unsigned order);
+/* The largest affordable block of at most WISH and at least NEED bytes, for a peer of prefix PEER. */
+uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order);
+void ism_block_put(struct ism *I, unsigned h, uint16_t peer, uint32_t blk, unsigned order);
+/* Has the OSM left a request for more without an answer, or refused it? */
+bool ism_mem_scarce(const struct ism_host *hs);
+/* A transmit ring that holds little becomes a small one, if nobody is at it. */
+bool ism_ring_shrink_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+/* The connection is dead: its transmit ring goes now, not when the program closes. */
+void ism_ring_bury_tx(struct ism *I, struct ism_sess *s);
+/* Gives the receive ring back if all in order was read, with what stands in it out of order. */
+bool ism_ring_prune_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
 
 static inline uint32_t ism_rx_size(const struct ism_sess *s)
 {
@@ -359,6 +383,11 @@ static inline uint32_t ism_rx_size(const struct ism_sess *s)
 static inline uint32_t ism_tx_size(const struct ism_sess *s)
 {
 	return s->tx_blk == ISM_NONE ? 0 : (uint32_t)ISM_PAGE << s->tx_order;
+}
+
+static inline uint32_t ism_sess_pages(const struct ism_sess *s)
+{
+	return (ism_rx_size(s) + ism_tx_size(s)) / ISM_PAGE + (s->old_blk == ISM_NONE ? 0 : 1u << s->old_order);
 }
 
 /* ---- conn.c: TCP ------------------------------------------------------------------------------------- */
@@ -424,10 +453,26 @@ void ism_autoconf(void *arg, const struct npp_autoconf *a);
 void ism_groups(void *arg, const struct npp_groups *g);
 void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);
 
+/* ---- reclaim.c: memory of a host is short ------------------------------------------------------------------------ */
+
+enum ism_mem_level { ISM_MEM_EASY = 0, ISM_MEM_TIGHT, ISM_MEM_SHORT };
+enum ism_mem_level ism_mem_level(const struct ism_host *hs);
+uint16_t ism_peer_of(const struct ism *I, const union npp_addr *addr);
+void ism_peer_charge(struct ism_host *hs, uint16_t peer, int32_t pages);
+/* May peers of prefix PEER have BYTES more, by their share of what is lent? */
+bool ism_peer_may(const struct ism_host *hs, uint16_t peer, uint32_t bytes);
+/* S begins to hold something for its peer, or its peer has moved. */
+void ism_hold_begin(struct ism *I, struct ism_sess *s, const struct tcp_conn *c);
+/* All sessions were looked at: who is ended in the next turn? */
+void ism_reclaim_turn(struct ism *I);
+/* One session of a host whose memory is short. */
+void ism_reclaim_look(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+
 /* ---- scan.c ------------------------------------------------------------------------------------------------------ */
 
 void ism_scan_thread(struct nk *nk, void *arg);	/* normal: after an overflow, looks at everything of a host */
-void ism_sweep_thread(struct nk *nk, void *arg);	/* low: gives idle rings back */
+void ism_sweep_thread(struct nk *nk, void *arg);	/* low: gives idle rings back, reclaims where memory is short */
+bool ism_sweep_hurry(const struct ism *I);	/* memory of a host is short: again soon */
 
 /* ---- port.c, port_in.c, ipc.c, control.c, run.c: the process around it --------------------------------------------------------- */
 

@@ -113,6 +113,8 @@ static void host_rebuild(struct ism *I, unsigned h)
 	if (hs->state == ISM_HOST_NONE)
 		return;
 	ism_mem_begin_rebuild(I->chunks, &hs->heap, h);
+	hs->n_peers = 0;
+	memset(hs->peer_pages, 0, sizeof hs->peer_pages);
 	for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
 		struct ism_sess *s = &I->sess[i];
 
@@ -126,6 +128,7 @@ static void host_rebuild(struct ism *I, unsigned h)
 			s->old_blk = ISM_NONE;
 		if (s->tx_blk != ISM_NONE && !ism_mem_mark(I->chunks, &hs->heap, h, s->tx_blk, s->tx_order))
 			s->tx_blk = ISM_NONE;
+		ism_peer_charge(hs, s->peer, (int32_t)ism_sess_pages(s));
 	}
 	ism_mem_end_rebuild(I->chunks, &hs->heap, h);
 }
@@ -224,10 +227,19 @@ void ism_flush(struct ism *I)
 	I->flushing = false;
 }
 
+/* The sweep is a lazy one while all is well. */
+static void hurry_sweep(struct ism *I)
+{
+	struct nk_tstate *t = &I->r->nk.thread[I->th_sweep];
+
+	if (t->lazy)
+		nk_thread_raise(&I->nk, I->th_sweep);
+}
+
 bool ism_housekeeping(struct ism *I)
 {
 	bool again = false;
-	uint64_t rings = 0;
+	uint64_t rings = 0, level = 0;
 
 	I->urgent = false;
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
@@ -241,7 +253,11 @@ bool ism_housekeeping(struct ism *I)
 		if (hs->wait_head != ISM_NONE)
 			again |= ism_ring_retry(I, h);
 		rings += hs->heap.lent - hs->heap.free;
+		level = ism_mem_level(hs) > level ? ism_mem_level(hs) : level;
 	}
+	npp_stat_set(I->stats, NPP_IS_MEM_LEVEL, level);
+	if (level)
+		hurry_sweep(I);
 	npp_stat_set(I->stats, NPP_IS_RING_BYTES, rings);
 	return again || I->urgent;
 }

@@ -82,38 +82,49 @@ uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order)
 	return blk;
 }
 
-void ism_block_put(struct ism *I, unsigned h, uint32_t blk, unsigned order)
+void ism_block_put(struct ism *I, unsigned h, uint16_t peer, uint32_t blk, unsigned order)
 {
-	ism_mem_put(I->chunks, &ism_hst(I, h)->heap, blk, order);
+	struct ism_host *hs = ism_hst(I, h);
+
+	if (ism_mem_put(I->chunks, &hs->heap, blk, order))
+		ism_peer_charge(hs, peer, -(int32_t)(1u << order));
 }
 
-/* Has the OSM left a request for more without an answer, or refused it? */
-static bool scarce(const struct ism_host *hs)
+bool ism_mem_scarce(const struct ism_host *hs)
 {
 	return hs->asked_us && hs->ask_backoff_us > ASK_BACKOFF_US;
 }
 
-/* May this host have a ring of BYTES now? The last quarter is for the first ring of each session
- * alone if no more can be had: peers that only hold memory, by closed windows or by data out of
+/* May this host have a ring of BYTES now, for a peer of prefix PEER? If no more can be had, the last
+ * quarter is for the first ring of each session alone, and the last eighth for those of peers that
+ * have less than their share: others that only hold memory, by closed windows or by data out of
  * order, must not take all of it. Large rings leave that quarter alone anyway. */
-static bool affordable(struct ism *I, unsigned h, uint32_t bytes)
+static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes)
 {
 	const struct ism_host *hs = ism_hst(I, h);
+	uint64_t free = hs->heap.free, lent = hs->heap.lent;
+	bool scarce = ism_mem_scarce(hs), may = !scarce || ism_peer_may(hs, peer, bytes);
 
-	if (hs->heap.free >= hs->heap.lent / 4 + bytes)
-		return true;
+	if (free >= lent / 4 + bytes)
+		return may || bytes <= ISM_RING_FIRST;
 	if (bytes > ISM_RING_PLENTY)
 		ask(I, h, bytes);
-	return bytes <= ISM_RING_FIRST || (bytes <= ISM_RING_PLENTY && !scarce(hs));
+	if (bytes > ISM_RING_FIRST)
+		return bytes <= ISM_RING_PLENTY && !scarce;
+	if (may || free >= lent / 8 + bytes)
+		return true;
+	npp_stat_inc(I->stats, NPP_IS_MEM_REFUSED);
+	return false;
 }
 
-uint32_t ism_block_between(struct ism *I, unsigned h, uint32_t need, uint32_t wish, unsigned *order)
+uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order)
 {
 	for (unsigned o = order_of(wish), lo = order_of(need);; o--) {
-		if (affordable(I, h, ISM_PAGE << o)) {
+		if (affordable(I, h, peer, ISM_PAGE << o)) {
 			uint32_t blk = ism_block_get(I, h, o);
 
 			if (blk != ISM_BLK_NONE) {
+				ism_peer_charge(ism_hst(I, h), peer, (int32_t)(1u << o));
 				*order = o;
 				return blk;
 			}
@@ -203,7 +214,7 @@ static bool rx_old_free(struct ism *I, struct ism_sess *s, struct npp_sock *rec,
 	if (!take(I, &rec->rx_lock, spins))
 		return false;
 	npp_lock_drop(&rec->rx_lock, lock_name(I));
-	ism_block_put(I, s->host, s->old_blk, s->old_order);
+	ism_block_put(I, s->host, s->peer, s->old_blk, s->old_order);
 	s->old_blk = ISM_NONE;
 	return true;
 }
@@ -223,15 +234,16 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = wish > limit ? limit : wish;
 	wish = wish < need ? need : wish;
 	/* The first ring need not hold all: what has no room is sent again. */
-	blk = ism_block_between(I, s->host, have ? need : ISM_RING_FIRST, wish, &order);
+	blk = ism_block_between(I, s->host, s->peer, have ? need : ISM_RING_FIRST, wish, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!have) {
+		ism_hold_begin(I, s, c);
 		rx_install(I, s, c, rec, blk, order);
 		return true;
 	}
 	if (!rx_old_free(I, s, rec, LOCK_SPINS)) {
-		ism_block_put(I, s->host, blk, order);
+		ism_block_put(I, s->host, s->peer, blk, order);
 		return false;
 	}
 	ring_copy(block_base(I, s->host, blk), ISM_PAGE << order, c->rx.base, have, c->rx_tail,
@@ -256,7 +268,7 @@ void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 	if (c)
 		c->rx = (struct stack_ring){ NULL, 0 };
 	if (s->old_blk != ISM_NONE)
-		ism_block_put(I, s->host, s->old_blk, s->old_order);
+		ism_block_put(I, s->host, s->peer, s->old_blk, s->old_order);
 	s->old_blk = ISM_NONE;
 	if (s->rx_blk == ISM_NONE)
 		return;
@@ -264,7 +276,7 @@ void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 		desc_publish(&ism_sess_rec(I, s)->rx_ring, 0, 0);
 	blk = s->rx_blk;
 	s->rx_blk = ISM_NONE; /* before it can be another's */
-	ism_block_put(I, s->host, blk, s->rx_order);
+	ism_block_put(I, s->host, s->peer, blk, s->rx_order);
 }
 
 /* ---- transmit ---------------------------------------------------------------------------- */
@@ -292,11 +304,11 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = wish > limit ? limit : wish;
 	if (order_of(wish) <= s->tx_order && have)
 		return false;
-	blk = ism_block_between(I, s->host, have ? 2 * have : ISM_PAGE, wish, &order);
+	blk = ism_block_between(I, s->host, s->peer, have ? 2 * have : ISM_PAGE, wish, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!take(I, &rec->tx_lock, have ? 0 : LOCK_SPINS)) {
-		ism_block_put(I, s->host, blk, order);
+		ism_block_put(I, s->host, s->peer, blk, order);
 		return false;
 	}
 	if (have) {
@@ -317,9 +329,9 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	}
 	npp_lock_drop(&rec->tx_lock, lock_name(I));
 	if (!ok)
-		ism_block_put(I, s->host, blk, order);
+		ism_block_put(I, s->host, s->peer, blk, order);
 	else if (have)
-		ism_block_put(I, s->host, old, old_order);
+		ism_block_put(I, s->host, s->peer, old, old_order);
 	return ok;
 }
 
@@ -335,7 +347,61 @@ void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 		ism_sess_rec(I, s)->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
 	blk = s->tx_blk;
 	s->tx_blk = ISM_NONE;
-	ism_block_put(I, s->host, blk, s->tx_order);
+	ism_block_put(I, s->host, s->peer, blk, s->tx_order);
+}
+
+bool ism_ring_shrink_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	uint32_t have = ism_tx_size(s), head, used, blk, old = s->tx_blk;
+	unsigned order, old_order = s->tx_order;
+	bool ok = false;
+
+	if (have < 4 * ISM_RING_FIRST || !take(I, &rec->tx_lock, 0))
+		return false;
+	head = atomic_load_explicit(&rec->tx_head, memory_order_acquire);
+	used = head - c->tx_tail;
+	order = order_of(used < ISM_RING_FIRST ? ISM_RING_FIRST : used);
+	/* Not worth it for less than three quarters. A block of our own at once: it is given back twice over. */
+	blk = used <= have && order + 2 <= old_order ? ism_mem_get(I->chunks, &ism_hst(I, s->host)->heap, order) : ISM_BLK_NONE;
+	if (blk != ISM_BLK_NONE) {
+		ism_peer_charge(ism_hst(I, s->host), s->peer, (int32_t)(1u << order));
+		ring_copy(block_base(I, s->host, blk), ISM_PAGE << order, c->tx.base, have, c->tx_tail, head);
+		ring_enter(s);
+		s->tx_blk = blk;
+		s->tx_order = (uint8_t)order;
+		rec->tx_ring = desc(I, blk, order);
+		c->tx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
+		ring_leave(s);
+		ism_block_put(I, s->host, s->peer, old, old_order);
+		ok = true;
+	}
+	npp_lock_drop(&rec->tx_lock, lock_name(I));
+	return ok;
+}
+
+void ism_ring_bury_tx(struct ism *I, struct ism_sess *s)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+
+	if (s->tx_blk == ISM_NONE || !take(I, &rec->tx_lock, LOCK_SPINS))
+		return;
+	ism_ring_drop_tx(I, s, NULL);
+	npp_lock_drop(&rec->tx_lock, lock_name(I));
+}
+
+bool ism_ring_prune_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	bool ok;
+
+	if (s->rx_blk == ISM_NONE || !take(I, &rec->rx_lock, 0))
+		return false;
+	ok = atomic_load_explicit(&rec->rx_tail, memory_order_acquire) == c->rx_head;
+	if (ok)
+		ism_ring_drop_rx(I, s, c);
+	npp_lock_drop(&rec->rx_lock, lock_name(I));
+	return ok;
 }
 
 /* ---- waiting for memory or a lock -------------------------------------------------------- */

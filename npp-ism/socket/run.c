@@ -22,6 +22,7 @@
 #define HOUSE_US 10000
 #define HOUSE_URGENT_US 1000
 #define SWEEP_US 250000
+#define SWEEP_HURRY_US 10000	/* memory is short */
 #define SPIN_US 20
 
 /* ---- receive ring ----------------------------------------------------------------- */
@@ -176,7 +177,10 @@ static void sweep_thread(struct nk *nk, void *arg)
 	struct ism *I = arg;
 
 	ism_sweep_thread(nk, arg);
-	nk_thread_alarm(nk, I->th_sweep, I->now_us + SWEEP_US, true);
+	if (ism_sweep_hurry(I))
+		nk_thread_alarm(nk, I->th_sweep, I->now_us + SWEEP_HURRY_US, false);
+	else
+		nk_thread_alarm(nk, I->th_sweep, I->now_us + SWEEP_US, true);
 }
 
 /* Are there cores for all of us: dispatcher, IOPs, one program? Who is pinned may share his. */

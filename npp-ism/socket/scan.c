@@ -8,7 +8,8 @@
 #include "npp-ism/socket/ism.h"
 
 #define STRIDE 64		/* sessions between two preemption points */
-#define SWEEP_SLICE 4096	/* sessions looked at in one run of the sweep */
+#define SWEEP_SLICE 4096	/* sessions looked at in one run of the sweep ... */
+#define SWEEP_TURNS 32		/* ... and while memory is short at least so much of all */
 #define KEEP_BYTES (4u << 20)	/* of a host's memory: not given back */
 
 /* A message of this session may have been lost: do what it would have asked for. */
@@ -99,10 +100,24 @@ void ism_scan_thread(struct nk *nk, void *arg)
 	ism_flush(I);
 }
 
-static bool idle(const struct ism *I, const struct ism_sess *s)
+/* What there is to do about a session that has a ring: empty ones are given back, sooner while memory
+ * is short, and then it is looked at who only holds some. */
+static void sweep_session(struct ism *I, struct ism_sess *s)
 {
-	return s->kind == ISM_STREAM && !(s->flags & SESS_CLOSED) &&
-	       (s->rx_blk != ISM_NONE || s->tx_blk != ISM_NONE) && I->now_us - s->active_us >= ISM_IDLE_US;
+	enum ism_mem_level level;
+	struct tcp_conn *c;
+
+	if (s->kind != ISM_STREAM || (s->rx_blk == ISM_NONE && s->tx_blk == ISM_NONE) || !I->host[s->host])
+		return;
+	c = ism_conn_of(I, s);
+	if (!c)
+		return;
+	level = ism_mem_level(ism_hst(I, s->host));
+	if (!(s->flags & SESS_CLOSED) &&
+	    I->now_us - s->active_us >= (level == ISM_MEM_EASY ? ISM_IDLE_US : ISM_IDLE_TIGHT_US))
+		ism_ring_idle(I, s, c);
+	if (level != ISM_MEM_EASY)
+		ism_reclaim_look(I, s, c);
 }
 
 /* Gives an extent back to the OSM when three quarters of a host's memory are free and would be
@@ -126,20 +141,26 @@ static void give_back(struct ism *I, unsigned h)
 	ism_mem_add(I->chunks, hp, h, off, len); /* not this one, or not now */
 }
 
+bool ism_sweep_hurry(const struct ism *I)
+{
+	bool hurry = false;
+
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		hurry |= I->host[h] && ism_mem_level(&I->r->host[h]) != ISM_MEM_EASY;
+	return hurry;
+}
+
 void ism_sweep_thread(struct nk *nk, void *arg)
 {
 	struct ism *I = arg;
-	uint32_t n = I->r->lay.n_sess < SWEEP_SLICE ? I->r->lay.n_sess : SWEEP_SLICE;
+	uint32_t all = I->r->lay.n_sess, n = ism_sweep_hurry(I) && all / SWEEP_TURNS > SWEEP_SLICE ? all / SWEEP_TURNS : SWEEP_SLICE;
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct ism_sess *s = &I->sess[I->sweep_at++ % I->r->lay.n_sess];
-
-		if (idle(I, s) && I->host[s->host]) {
-			struct tcp_conn *c = ism_conn_of(I, s);
-
-			if (c)
-				ism_ring_idle(I, s, c);
+	for (uint32_t i = 0; i < n && i < all; i++) {
+		if (I->sweep_at >= all) {
+			I->sweep_at = 0;
+			ism_reclaim_turn(I);
 		}
+		sweep_session(I, &I->sess[I->sweep_at++]);
 		if (i % STRIDE == STRIDE - 1)
 			nk_preempt_point(nk);
 	}

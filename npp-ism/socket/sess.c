@@ -116,6 +116,8 @@ struct ism_sess *ism_sess_new(struct ism *I, unsigned h, enum ism_kind kind, uin
 	s->rx_blk = s->tx_blk = s->old_blk = ISM_NONE;
 	s->dirty_next = s->wait_next = ISM_NONE;
 	s->active_us = I->now_us;
+	s->mark_ms = (uint32_t)(I->now_us / 1000);
+	s->peer = ISM_PEER_NONE;
 	s->kind = (uint8_t)kind;
 	hash_add(I, s);
 	I->r->host[h].n_sess++;

@@ -178,11 +178,11 @@ void ism_udp_drop(struct ism *I, struct ism_sess *s)
 	if (I->host[s->host] && s->rx_blk != ISM_NONE)
 		lane_of(I, s)->rx_ring = (struct npp_ring_desc){ 0, 0, 0 };
 	if (s->rx_blk != ISM_NONE)
-		ism_block_put(I, s->host, s->rx_blk, s->rx_order);
+		ism_block_put(I, s->host, s->peer, s->rx_blk, s->rx_order);
 	s->rx_blk = ISM_NONE;
 	if (I->host[s->host] && s->tx_blk != ISM_NONE && !is_home(I, s) && tx_words(I, s, &w)) {
 		*w.ring = (struct npp_ring_desc){ 0, 0, 0 };
-		ism_block_put(I, s->host, s->tx_blk, s->tx_order);
+		ism_block_put(I, s->host, s->peer, s->tx_blk, s->tx_order);
 		s->tx_blk = ISM_NONE;
 	}
 	ism_ring_drop_tx(I, s, NULL);
@@ -219,7 +219,7 @@ static uint8_t *rx_ring(struct ism *I, struct ism_sess *s, struct npp_udp_lane *
 		uint32_t set = atomic_load_explicit(&ism_sess_rec(I, s)->rcvbuf, memory_order_relaxed);
 		unsigned order;
 
-		s->rx_blk = ism_block_between(I, s->host, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING_MAX), &order);
+		s->rx_blk = ism_block_between(I, s->host, s->peer, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING_MAX), &order);
 		if (s->rx_blk == ISM_NONE)
 			return NULL;
 		s->rx_order = (uint8_t)order;
@@ -427,7 +427,7 @@ void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 	}
 	if (s->tx_blk == ISM_NONE) {
 		set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
-		s->tx_blk = ism_block_between(I, s->host, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING), &order);
+		s->tx_blk = ism_block_between(I, s->host, s->peer, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING), &order);
 		if (s->tx_blk == ISM_NONE) {
 			ism_ring_wait(I, s, want);
 			return;

@@ -16,7 +16,7 @@
 
 struct fconn {
 	struct tcp_conn c;
-	bool used, closed, shut;
+	bool used, closed, shut, ooo;
 	uint32_t final, reads, seen;
 	uint32_t up;
 	uint32_t wake;
@@ -277,9 +277,15 @@ uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool
 
 bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c)
 {
-	(void)s;
-	(void)c;
-	return true;
+	const struct fconn *f = &s->conn[c->index];
+
+	MUST(f->used);
+	return !f->ooo || !c->rx.size; /* without its ring it counts as never received */
+}
+
+void fake_out_of_order(struct stack *s, struct tcp_conn *c, bool on)
+{
+	fc(s, c)->ooo = on;
 }
 
 uint32_t fake_tx_useful = UINT32_MAX;
@@ -383,6 +389,8 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct n
 	return d->port == 1 ? -EMSGSIZE : 0;
 }
 
+uint32_t fake_raddr = 0x0200000a;
+
 /* ---- the tests' side ------------------------------------------------------------------------ */
 
 bool fake_syn(struct stack *s, struct tcp_listener *l)
@@ -399,7 +407,7 @@ struct tcp_conn *fake_accept(struct stack *s, struct tcp_listener *l, uint16_t r
 	f->c.passive = 1;
 	f->c.state = TCP_ST_ESTABLISHED;
 	f->c.laddr = npp_addr_v4(0x0100000a);
-	f->c.raddr = npp_addr_v4(0x0200000a);
+	f->c.raddr = npp_addr_v4(fake_raddr);
 	f->c.lport = l->port;
 	f->c.rport = rport;
 	f->c.listener = l->index;

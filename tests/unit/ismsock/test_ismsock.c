@@ -487,7 +487,7 @@ START_TEST(memory_runs_out_and_comes_back)
 	for (i = 0; i < 4; i++)
 		ck_assert_uint_ne(env_sock(e, 0, sock[i])->tx_ring.off, 0);
 	while (n > 0) /* for the audit */
-		ism_block_put(e->I, 0, taken[--n], 0);
+		ism_block_put(e->I, 0, ISM_PEER_NONE, taken[--n], 0);
 }
 END_TEST
 
@@ -1057,18 +1057,18 @@ START_TEST(memory_that_cannot_be_had_anew_is_left_to_small_rings)
 		ck_assert_uint_ne(blk[n++], ISM_BLK_NONE);
 	}
 	hs->asked_us = 0; /* the OSM has not been asked for more, or has just given it */
-	one = ism_block_between(e->I, 0, ISM_RING_PLENTY, ISM_RING_PLENTY, &order);
+	one = ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_PLENTY, ISM_RING_PLENTY, &order);
 	ck_assert_uint_ne(one, ISM_BLK_NONE);
-	ism_block_put(e->I, 0, one, order);
+	ism_block_put(e->I, 0, ISM_PEER_NONE, one, order);
 	hs->asked_us = 1; /* it has, twice, and has refused */
 	hs->ask_backoff_us = 1000000;
-	ck_assert_uint_eq(ism_block_between(e->I, 0, ISM_RING_PLENTY, ISM_RING_PLENTY, &order), ISM_BLK_NONE);
-	one = ism_block_between(e->I, 0, ISM_RING_FIRST, ISM_RING_PLENTY, &order);
+	ck_assert_uint_eq(ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_PLENTY, ISM_RING_PLENTY, &order), ISM_BLK_NONE);
+	one = ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_FIRST, ISM_RING_PLENTY, &order);
 	ck_assert_uint_ne(one, ISM_BLK_NONE);
 	ck_assert_uint_eq(order, 0);
-	ism_block_put(e->I, 0, one, order);
+	ism_block_put(e->I, 0, ISM_PEER_NONE, one, order);
 	while (n > 0)
-		ism_block_put(e->I, 0, blk[--n], 4);
+		ism_block_put(e->I, 0, ISM_PEER_NONE, blk[--n], 4);
 }
 END_TEST
 
