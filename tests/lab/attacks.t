@@ -88,7 +88,7 @@ attack()
   diag "$name: $packets packets, $(num .pps "$report") /s, $((cost / (packets > 0 ? packets : 1))) ns of CPU each," \
     "$((cost / 10000 / (wall > 0 ? wall : 1))) % of a core; requests served $served %, failed $errors, p99 $lat ms"
   diag "  $(jq -rn --argjson a "$after" --argjson b "$before" '[$a | to_entries[] | .value -= ($b[.key] // 0)
-    | select(.value != 0 and (.key | test("^drop|cookies|challenge|half_open|conns|rings|time_wait|recycled|rst_|echo_r|icmp.out|conflicts|probes|reass|syn_held|retrans"))) | "\(.key) \(.value)"] | join(", ")')"
+    | select(.value != 0 and (.key | test("^drop|cookies|challenge|half_open|conns|rings|time_wait|recycled|rst_|echo_r|icmp.out|conflicts|probes|reass|syn_held|retrans|mem[.]"))) | "\(.key) \(.value)"] | join(", ")')"
   cost=$((cost / (packets > 0 ? packets : 1)))
   cmp_num "$name: it was one" "$packets" -gt 20
   if $long; then
@@ -207,9 +207,33 @@ if todo_attack inside; then
   ! $long || within tw 300
 fi
 
+# ---- more who hold than there is memory for ----------------------------------------------------------
+
+# hold NAME SOURCES: 4000 connections that ask for 1 MB and take nothing of it; together they would have
+# all memory for rings several times over.
+hold()
+{
+  local seconds=$((6 * slow)) rate=15000 wanted=$((wanted * 10)) name=$1 sources=$2 ended
+  $long && seconds=$((seconds < 10 ? 10 : seconds))
+  wanted=$((200 * seconds))
+  ns=300000 attack "$name" -t 10.1.0.11 -s "10.1.$((210 + ${#tried[@]})).0" -k "$sources" -c 4000 -u /big zero
+  tried+=("$name" "$name" "$name" "$name")
+  cmp_num "$name: connections were made" "$(num .opened "$(tail -n1 "$evidence/flood-$name")")" -ge 3000
+  ended=$(($(grew mem.ended) + $(grew mem.refused)))
+  cmp_num "$name: memory was short, and some were refused or ended" "$ended" -gt 0
+  cmp_num "$name: the client is served" "$served" -ge 90
+  diag "$name: $(grew mem.refused) refused, $(grew mem.ended) ended, $(grew mem.shrunk) shrunk, rings $(($(gauge mem.rings) >> 10)) KB"
+}
+if todo_attack hold; then
+  hold hold 200
+  hold hold-prefixes 800
+fi
+
 st=$("$npplab" status "$lab" --json)
 is 'no process of npp has died' "$(jq -r '[.nodes[].state] | unique | join(" ")' <<<"$st")" up
 is 'nor was replaced' "$(npp_do stat acc1 --json | jq -r '[.. | objects | select(.role? and .pid?).pid] | unique | join(" ")')" "$pids"
 legit after
 is 'in peace again nothing fails' "$(jq .errors_total "$evidence/legit-after")" 0
+rested() { sum_is acc1 mem.pressure 0; }
+ok 'memory is not short any more' wait_for 60 rested
 done_testing

@@ -31,7 +31,7 @@ osm=$(osm_pid)
 kill -STOP "$osm"
 ok 'while the OSM is stopped nothing fails' short 2 stopped
 kill -CONT "$osm"
-cmp_num 'and requests are served' "$(jq .requests "$evidence/load-stopped")" -gt $((peace / 4))
+cmp_num 'and requests are served' "$(jq .requests "$evidence/load-stopped")" -gt $((peace / 20))
 diag "$(jq .requests "$evidence/load-stopped") requests in two seconds without an OSM"
 
 short $((4 * slow)) killed &
@@ -43,7 +43,8 @@ for round in 1 2 3; do
 done
 wait $client
 is 'meanwhile nothing failed' $? 0
-cmp_num 'and requests were served' "$(jq .requests "$evidence/load-killed")" -gt "$peace"
+diag "$(jq .requests "$evidence/load-killed") requests in $((4 * slow)) seconds with three deaths of the OSM"
+cmp_num 'and requests were served' "$(jq .requests "$evidence/load-killed")" -gt 32
 contexts_back() { [ "$(osm_counter web1 ctxs)" -le 80 ]; }
 ok 'no context is left behind' wait_for 10 contexts_back
 is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0

@@ -12,7 +12,8 @@
 #include "shm/bell.h"
 #include "tests/unit/ismsock/env.h"
 
-static void host_make(struct env *e, unsigned h)
+/* Where things stand in the memory of host H, as its nppd writes it. */
+static void host_plan(struct env *e, unsigned h)
 {
 	struct env_host *eh = &e->host[h];
 	uint64_t ctx = (sizeof(struct npp_host) + 4095) & ~4095ull;
@@ -20,12 +21,6 @@ static void host_make(struct env *e, unsigned h)
 	uint64_t sock = proc + sizeof(struct npp_proc) * NPP_MAX_PROCS;
 	uint64_t heap = (sock + sizeof(struct npp_sock) * ENV_SOCKS + 4095) & ~4095ull;
 
-	ck_assert_int_eq(npp_region_create(&eh->mem, "test-host", NPP_REGION_HOST, heap + ENV_HEAP, h,
-					   npp_abi_layout_hash(), 0), 0);
-	ck_assert_int_eq(npp_region_create(&eh->in, "test-inbound", NPP_REGION_INBOUND, sizeof(struct npp_inbound),
-					   1, npp_abi_layout_hash(), 0), 0);
-	eh->h = eh->mem.base;
-	eh->inb = eh->in.base;
 	eh->h->sock_count = ENV_SOCKS;
 	eh->h->sock_prog_count = ENV_PROG;
 	eh->h->ctx_off = ctx;
@@ -35,30 +30,65 @@ static void host_make(struct env *e, unsigned h)
 	eh->h->heap_size = ENV_HEAP;
 	eh->heap_at = heap;
 	eh->copy = *eh->h;
-	for (unsigned c = 0; c < NPP_MAX_CTX; c++) {
+}
+
+static uint64_t host_bytes(void)
+{
+	uint64_t tables = ((sizeof(struct npp_host) + 4095) & ~4095ull) + sizeof(struct npp_ctx) * NPP_MAX_CTX +
+			  sizeof(struct npp_proc) * NPP_MAX_PROCS + sizeof(struct npp_sock) * ENV_SOCKS;
+
+	return ((tables + 4095) & ~4095ull) + ENV_HEAP;
+}
+
+static void lanes_make(struct env *e, unsigned h, unsigned n)
+{
+	struct env_host *eh = &e->host[h];
+
+	for (unsigned c = 0; c < n; c++) {
+		memset(&eh->inb->lane[c], 0, sizeof eh->inb->lane[c]);
 		npp_i2oq_init(&eh->inb->lane[c]);
 		npp_i2oq_attach_prod(&eh->prod[c], &eh->inb->lane[c]);
-		eh->bell[c] = -1;
 	}
 }
 
-struct env *env_new(unsigned hosts)
+static void host_make(struct env *e, unsigned h)
 {
-	struct env *e = calloc(1, sizeof *e);
-	struct stack_env env;
+	struct env_host *eh = &e->host[h];
 
-	e->start = (struct npp_ctl_start_ism){ .abi_version = NPP_ABI_VERSION, .iop = 1, .n_iops = 2,
-					       .max_conns = ENV_CONNS, .seed = { 1, 2, 3, 4, 5, 6, 7, 8 } };
-	e->region_size = (ism_region_size(&e->start) + 4095) & ~(size_t)4095;
-	e->region = mmap(NULL, e->region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(e->region, MAP_FAILED);
-	env = (struct stack_env){ .stats = e->stats, .global = &e->global, .neigh = &e->neigh };
+	ck_assert_int_eq(npp_region_create(&eh->mem, "test-host", NPP_REGION_HOST, host_bytes(), h,
+					   npp_abi_layout_hash(), 0), 0);
+	ck_assert_int_eq(npp_region_create(&eh->in, "test-inbound", NPP_REGION_INBOUND, sizeof(struct npp_inbound),
+					   1, npp_abi_layout_hash(), 0), 0);
+	eh->h = eh->mem.base;
+	eh->inb = eh->in.base;
+	host_plan(e, h);
+	lanes_make(e, h, NPP_MAX_CTX);
+	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
+		eh->bell[c] = -1;
+}
+
+static void ism_make(struct env *e)
+{
+	struct stack_env env = { .stats = e->stats, .global = &e->global, .neigh = &e->neigh };
+
 	e->I = ism_new();
 	e->I->start = e->start;
 	ck_assert_int_eq(ism_init(e->I, e->region, e->region_size, &e->start, &env), 0);
 	e->I->bells[1] = npp_bell_create();
 	ism_run_setup(e->I);
 	e->I->nk.max_sleep_us = 1000;
+}
+
+struct env *env_new(unsigned hosts)
+{
+	struct env *e = calloc(1, sizeof *e);
+
+	e->start = (struct npp_ctl_start_ism){ .abi_version = NPP_ABI_VERSION, .iop = 1, .n_iops = 2,
+					       .max_conns = ENV_CONNS, .seed = { 1, 2, 3, 4, 5, 6, 7, 8 } };
+	e->region_size = (ism_region_size(&e->start) + 4095) & ~(size_t)4095;
+	e->region = mmap(NULL, e->region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(e->region, MAP_FAILED);
+	ism_make(e);
 	for (unsigned h = 0; h < 2; h++)
 		e->host[h].mem = e->host[h].in = (struct npp_region)NPP_REGION_NULL;
 	for (unsigned h = 0; h < hosts; h++)
@@ -66,7 +96,8 @@ struct env *env_new(unsigned hosts)
 	return e;
 }
 
-void env_free(struct env *e)
+/* Detaches all hosts; everything must be back. */
+static void settle(struct env *e)
 {
 	const char *fault = ism_audit(e->I);
 
@@ -82,6 +113,12 @@ void env_free(struct env *e)
 	close(e->I->bells[1]);
 	ism_destroy(e->I);
 	free(e->I);
+	e->I = NULL;
+}
+
+void env_free(struct env *e)
+{
+	settle(e);
 	munmap(e->region, e->region_size);
 	for (unsigned h = 0; h < 2; h++) {
 		for (unsigned c = 0; e->host[h].h && c < NPP_MAX_CTX; c++)
@@ -92,6 +129,38 @@ void env_free(struct env *e)
 		fake_mem[h] = (struct fake_mem){ NULL, 0 };
 	}
 	free(e);
+}
+
+/* The pages are zero again, and those of nobody are no work. The header stays. */
+static void clean(void *base, size_t size, int advice)
+{
+	struct npp_region_hdr hdr = *(struct npp_region_hdr *)base;
+
+	ck_assert_int_eq(madvise(base, size, advice), 0);
+	*(struct npp_region_hdr *)base = hdr;
+}
+
+void env_renew(struct env *e, unsigned lanes)
+{
+	settle(e);
+	ck_assert_int_eq(madvise(e->region, e->region_size, MADV_DONTNEED), 0);
+	memset(e->stats, 0, sizeof e->stats);
+	ism_make(e);
+	for (unsigned h = 0; h < 2 && e->host[h].h; h++) {
+		struct env_host *eh = &e->host[h];
+
+		clean(eh->mem.base, eh->mem.size, MADV_REMOVE);
+		host_plan(e, h);
+		eh->inb->summary = 0;
+		for (unsigned i = 0; i < NPP_MAX_CTX / 64; i++)
+			eh->inb->work[i] = 0;
+		lanes_make(e, h, lanes);
+		for (unsigned c = 0; c < lanes; c++) {
+			npp_bell_drain(eh->bell[c]);
+			eh->cons[c].q = NULL;
+		}
+		fake_mem[h] = (struct fake_mem){ NULL, 0 };
+	}
 }
 
 void *env_at(struct env *e, unsigned h, uint64_t off)

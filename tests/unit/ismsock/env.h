@@ -40,6 +40,9 @@ struct env {
 
 struct env *env_new(unsigned hosts);	/* ISM made, hosts made, nothing attached */
 void env_free(struct env *e);		/* detaches, audits, unmaps */
+/* As env_free() and env_new(), but on the same memory, of which only the first LANES inbound lanes have been
+ * touched: for fuzzers, where making it is most of the work. */
+void env_renew(struct env *e, unsigned lanes);
 void env_attach(struct env *e, unsigned h);	/* with HELLO, HOST and one EXTENT done */
 int env_attach_raw(struct env *e, unsigned h);
 void env_lane(struct env *e, unsigned h, unsigned ctx);	/* the OSM opens context CTX */

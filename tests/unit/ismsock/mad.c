@@ -16,6 +16,8 @@
 #include "tests/unit/ismsock/env.h"
 #include "tests/unit/ismsock/mad.h"
 
+#define CTXS 6	/* contexts that are used */
+
 static struct env *e;
 static struct npp_accept_lane *lane[2];
 static mad_random *random_of;
@@ -80,7 +82,7 @@ static void mutate(struct npp_msg *m)
 
 static void random_message(unsigned h)
 {
-	unsigned ctx = below(6);
+	unsigned ctx = below(CTXS);
 	uint32_t i = some_sock();
 	struct npp_sock *rec = env_sock(e, h, i);
 	struct npp_msg m = env_msg(e, h, 1 + below(NPP_MSG_INBOUND_END - 1), i, 0);
@@ -166,10 +168,10 @@ static void scribble(unsigned h)
 		scribble_words(env_at(e, h, (eh->copy.heap_off + below(1 << 20)) & ~63ull), 64);
 		break;
 	case 4:
-		scribble_words(env_ctx(e, h, below(6)), sizeof(struct npp_ctx));
+		scribble_words(env_ctx(e, h, below(CTXS)), sizeof(struct npp_ctx));
 		break;
 	case 5:
-		scribble_words(&eh->inb->lane[below(6)], sizeof(struct npp_i2oq));
+		scribble_words(&eh->inb->lane[below(CTXS)], sizeof(struct npp_i2oq));
 		break;
 	case 6:
 		eh->inb->summary = (uint64_t)rnd() << below(32);
@@ -187,7 +189,7 @@ static void mend(unsigned h)
 {
 	struct env_host *eh = &e->host[h];
 
-	for (unsigned c = 0; c < 6; c++) {
+	for (unsigned c = 0; c < CTXS; c++) {
 		memset(&eh->inb->lane[c], 0, sizeof eh->inb->lane[c]);
 		npp_i2oq_init(&eh->inb->lane[c]);
 		npp_i2oq_attach_prod(&eh->prod[c], &eh->inb->lane[c]);
@@ -306,7 +308,7 @@ static void take_messages(unsigned h)
 {
 	struct npp_msg m;
 
-	for (unsigned c = 0; c < 6; c++)
+	for (unsigned c = 0; c < CTXS; c++)
 		for (int n = 0; n < 200 && e->host[h].cons[c].q && env_get(e, h, c, &m); n++)
 			;
 }
@@ -315,14 +317,16 @@ void mad_begin(mad_random *r, void *arg)
 {
 	random_of = r;
 	random_arg = arg;
-	e = env_new(2);
+	if (!e)
+		e = env_new(2);
+	fake_sent = (struct fake_sent){ .count = 0 };
 	for (unsigned h = 0; h < 2; h++) {
 		env_attach(e, h);
-		for (unsigned c = 3; c < 6; c++)
+		for (unsigned c = 3; c < CTXS; c++)
 			env_lane(e, h, c);
 		bind_udp(h);
 		lane[h] = env_listen(e, h, 1, (uint16_t)(80 + h), 16, 8);
-		for (unsigned c = 3; c < 6; c++)
+		for (unsigned c = 3; c < CTXS; c++)
 			env_sock(e, h, 1)->sub[c - 3] = (c + 1) | NPP_SUB_RX | (c > 3 ? NPP_SUB_EXCLUSIVE : 0);
 	}
 }
@@ -376,5 +380,11 @@ const char *mad_audit(void)
 
 void mad_end(void)
 {
+	env_renew(e, CTXS); /* audits; the memory stays for the next life */
+}
+
+void mad_free(void)
+{
 	env_free(e);
+	e = NULL;
 }

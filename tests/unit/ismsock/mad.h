@@ -12,5 +12,6 @@ void mad_begin(mad_random *r, void *arg);
 void mad_step(void);
 const char *mad_audit(void);	/* NULL: everything adds up */
 void mad_end(void);		/* all is detached and must be back */
+void mad_free(void);		/* after the last life: memory goes, too */
 
 #endif

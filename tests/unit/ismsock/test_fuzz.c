@@ -48,6 +48,7 @@ START_TEST(a_mad_host_harms_only_itself)
 		life(seed, 4000);
 		seed++;
 	} while (nk_clock_us() - start < limit);
+	mad_free();
 }
 END_TEST
 
