@@ -8,11 +8,13 @@
 #   doors HOST PORT COUNT SEED      that client
 #   opens HOST PORT SEED            connections, one after the other, with a line both ways
 #
-# Clients work until SIGTERM and then report in JSON: what was done, errors by name, and the
+# $FAMILY 6: over IPv6. Clients work until SIGTERM and then report in JSON: what was done, errors by name, and the
 # longest time without an answer (gap_ms).
-import errno, json, random, select, signal, socket, struct, sys, time
+import errno, json, os, random, select, signal, socket, struct, sys, time
 
 stop = False
+FAMILY = socket.AF_INET6 if os.environ.get("FAMILY") == "6" else socket.AF_INET
+ANY = "::" if FAMILY == socket.AF_INET6 else "0.0.0.0"
 
 
 def on_term(*_):
@@ -42,9 +44,9 @@ class Report:
 
 
 def udp_serve(port):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = socket.socket(FAMILY, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    s.bind(("0.0.0.0", port))
+    s.bind((ANY, port))
     while True:
         data, peer = s.recvfrom(65536)
         s.sendto(data, peer)
@@ -67,7 +69,7 @@ def udp(host, port, count, seed):
     for i in range(count):
         p = Peer()
         p.index, p.number = i, 0
-        p.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        p.sock = socket.socket(FAMILY, socket.SOCK_DGRAM)
         p.sock.connect((host, port))
         socks[p.sock.fileno()] = p
         poll.register(p.sock, select.POLLIN)
@@ -100,9 +102,9 @@ def udp(host, port, count, seed):
 def doors_serve(port, count):
     n = 0
     while True:
-        s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        s = socket.socket(FAMILY, socket.SOCK_STREAM)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("0.0.0.0", port + n % count))
+        s.bind((ANY, port + n % count))
         s.listen(5)
         c, _ = s.accept()
         s.close()
@@ -113,6 +115,17 @@ def doors_serve(port, count):
         except OSError as e:
             print(f"door {n}: {e}", flush=True)
         n += 1
+
+
+def connection(host, port):
+    s = socket.socket(FAMILY, socket.SOCK_STREAM)
+    s.settimeout(60)
+    try:
+        s.connect((host, port))
+    except OSError:
+        s.close()
+        raise
+    return s
 
 
 def talk(rep, s, words, want):
@@ -144,7 +157,7 @@ def doors(host, port, count, seed):
         end = time.monotonic() + 60
         while True:                     # it may not be open yet
             try:
-                s = socket.create_connection((host, port + n % count), timeout=60)
+                s = connection(host, port + n % count)
                 break
             except ConnectionRefusedError:
                 if time.monotonic() > end:
@@ -166,7 +179,7 @@ def opens(host, port, seed):
     while not stop:
         words = b"%x\n" % rnd.getrandbits(64)
         try:
-            s = socket.create_connection((host, port), timeout=60)
+            s = connection(host, port)
         except OSError as e:
             rep.error(f"connect {errno.errorcode.get(e.errno, 'timeout')}")
             time.sleep(0.05)

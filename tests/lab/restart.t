@@ -6,6 +6,7 @@
 #
 # Ten restarts, fifty with NPP_SOAK=1; NPP_RESTARTS and NPP_KILLS say other numbers.
 # NPP_SEED repeats the choice of moments and processes.
+# NPP_IPV6=1: over IPv6.
 # Where the machine stands still for seconds, nobody is taken for frozen and no client gives up: only
 # the longest gap tells, and the control, which npp has no part in, says what may be forgiven.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
@@ -19,7 +20,10 @@ seed=${NPP_SEED:-$RANDOM}
 n_restarts=${NPP_RESTARTS:-10} n_kills=${NPP_KILLS:-4}
 [ -z "${NPP_SOAK:-}" ] || { n_restarts=${NPP_RESTARTS:-50}; n_kills=${NPP_KILLS:-25}; }
 RANDOM=$seed
-diag "NPP_SEED=$seed"
+family=4 any=0.0.0.0 six=no
+[ -z "${NPP_IPV6:-}" ] || family=6 any=:: six=yes
+export FAMILY=$family
+diag "NPP_SEED=$seed, IPv$family"
 
 cat >"$work/two.yaml" <<'Y'
 name: two
@@ -32,20 +36,20 @@ nodes:
   acc2:    {kind: npp, iops: 3, networks: {lan: 10.1.0.12}, options: {host_frozen_ms: 0}}
   web2:    {kind: host, stack: npp, npps: [acc2]}
 Y
-lab_up "$work/two.yaml"
+lab_up "$work/two.yaml" --set ipv6=$six
 processes=('ism 0 acc1' 'ism 1 acc1' 'dispatch acc1' 'osm web1'
   'ism 0 acc2' 'ism 1 acc2' 'ism 2 acc2' 'dispatch acc2' 'osm web2')
 
 # ---- load ----------------------------------------------------------------------------------
 
-start sink web1 "$load" serve -p 6001 sink
-start source web1 "$load" serve -p 6002 source
-start http web1 "$load" serve -p 8080 http
-start echo2 web2 "$load" serve -p 7001 echo
-start http2 web2 "$load" serve -p 8080 http
+start sink web1 "$load" serve -b $any -p 6001 sink
+start source web1 "$load" serve -b $any -p 6002 source
+start http web1 "$load" serve -b $any -p 8080 http
+start echo2 web2 "$load" serve -b $any -p 7001 echo
+start http2 web2 "$load" serve -b $any -p 8080 http
 start udp web1 $python "$helper" udp-serve 7007
 start udp2 web2 $python "$helper" udp-serve 7007
-start echo0 client1 "$load" serve -p 7001 echo
+start echo0 client1 "$load" serve -b $any -p 7001 echo
 ok 'servers listen' wait_for 15 listening web1 6001
 for p in 'web1 6002' 'web1 8080' 'web2 7001' 'web2 8080' 'client1 7001'; do
   # shellcheck disable=SC2086
@@ -72,16 +76,16 @@ load_begin()
   start "doors-$doors" web1 $python "$helper" doors-serve $doors 8
   doors_server=$started
   # How long this machine itself stands still: the kernel alone, without npp.
-  client control client1 "$load" -q -j -t 60000 -c 1 -r 200 -d 3600 -b 300 echo client1 7001
-  client bulk-in client1 "$load" -q -j -t 60000 -c 2 -d 3600 -b $((32 * m)) send web1 6001
-  client bulk-out client1 "$load" -q -j -t 60000 -c 2 -d 3600 -b $((32 * m)) recv web1 6002
-  client keepalive client1 "$load" -q -j -t 60000 -c 8 -d 3600 http://web1:8080/
-  client keepalive2 client1 "$load" -q -j -t 60000 -c 8 -d 3600 http://web2:8080/
-  client close client1 "$load" -q -j -t 60000 -k -c 4 -d 3600 http://web2:8080/
-  client connect client1 "$load" -q -j -t 60000 -c 2 -r 200 -d 3600 connect web1 8080
-  client echo client1 "$load" -q -j -t 60000 -c 2 -d 3600 -b 300 echo web2 7001
-  client echo-opened web1 "$load" -q -j -t 60000 -c 4 -d 3600 -b 500 echo client1 7001
-  client between web2 "$load" -q -j -t 60000 -c 2 -d 3600 -b 2000 http://web1:8080/
+  client control client1 "$load" -q -j -$family -t 60000 -c 1 -r 200 -d 3600 -b 300 echo client1 7001
+  client bulk-in client1 "$load" -q -j -$family -t 60000 -c 2 -d 3600 -b $((32 * m)) send web1 6001
+  client bulk-out client1 "$load" -q -j -$family -t 60000 -c 2 -d 3600 -b $((32 * m)) recv web1 6002
+  client keepalive client1 "$load" -q -j -$family -t 60000 -c 8 -d 3600 http://web1:8080/
+  client keepalive2 client1 "$load" -q -j -$family -t 60000 -c 8 -d 3600 http://web2:8080/
+  client close client1 "$load" -q -j -$family -t 60000 -k -c 4 -d 3600 http://web2:8080/
+  client connect client1 "$load" -q -j -$family -t 60000 -c 2 -r 200 -d 3600 connect web1 8080
+  client echo client1 "$load" -q -j -$family -t 60000 -c 2 -d 3600 -b 300 echo web2 7001
+  client echo-opened web1 "$load" -q -j -$family -t 60000 -c 4 -d 3600 -b 500 echo client1 7001
+  client between web2 "$load" -q -j -$family -t 60000 -c 2 -d 3600 -b 2000 http://web1:8080/
   client opens web1 $python "$helper" opens web2 7001 $RANDOM
   client udp client1 $python "$helper" udp web1 7007 4 $RANDOM
   client udp2 client1 $python "$helper" udp web2 7007 4 $RANDOM
@@ -183,7 +187,7 @@ every_iop_accepts() # NPP HOST: new connections reach each of them
 {
   local before after
   before=$(iop_counters "$1" tcp.accepted | xargs)
-  on client1 "$load" -q -j -t 60000 -k -c 4 -n 64 "http://$2:8080/" >/dev/null || return 1
+  on client1 "$load" -q -j -$family -t 60000 -k -c 4 -n 64 "http://$2:8080/" >/dev/null || return 1
   after=$(iop_counters "$1" tcp.accepted | xargs)
   # shellcheck disable=SC2086
   set -- $before
