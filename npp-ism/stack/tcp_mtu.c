@@ -2,11 +2,13 @@
  * tcp_mtu.c - how large a packet may be, found out by what arrives (RFC 4821, RFC 8899)
  *
  * Normally routers say it (tcp_icmp_error(), RFC 1191 and RFC 8201). Where their messages get lost,
- * large segments vanish while small ones pass: a black hole. After three timeouts in a row for full
- * segments smaller ones are tried (mtu_ok). When those are acknowledged, a binary search for the
- * largest size that gets through begins: one segment of the size in question goes among the new
- * data, in front of smaller ones, so that SACK tells quickly whether it was lost; its loss is no
- * sign of congestion. A search that is over begins anew after ten minutes, from the path's MTU.
+ * large segments vanish while small ones pass: a black hole. After three timeouts in a row for
+ * something that a smaller size would cut, that size is tried (mtu_ok), after two more the next: a
+ * connection that its program has closed ends after eight. When its segments are
+ * acknowledged, a binary search for the largest size that gets through begins: one segment of the
+ * size in question goes among the new data, in front of smaller ones, so that SACK tells quickly
+ * whether it was lost; its loss is no sign of congestion. A search that is over begins anew after
+ * ten minutes, from the path's MTU.
  */
 #include "config.h"
 
@@ -35,10 +37,13 @@ static void search_in(const struct stack *s, struct tcb *t, uint32_t secs)
 
 void tcp_mtu_timeout(struct stack *s, struct tcb *t)
 {
-	uint32_t to = tcp_mtu(t) > TCP_MTU_BASE ? TCP_MTU_BASE : TCP_MTU_BASE4;
+	uint32_t size = u32_min(t->snd_nxt - t->snd_una, t->mss) + overhead(t), to;
 
+	/* What is tried is smaller than what vanishes, be that a full segment or less: a hole may be
+	 * too small for the last bytes of a stream as well. */
+	to = size > TCP_MTU_BASE ? TCP_MTU_BASE : TCP_MTU_BASE4;
 	t->mtu_try = 0; /* whatever became of it */
-	if (t->tries % TCP_MTU_TRIES || t->snd_nxt - t->snd_una < t->mss || to >= tcp_mtu(t) ||
+	if (t->tries < TCP_MTU_TRIES || (t->tries - TCP_MTU_TRIES) % TCP_MTU_MORE || size <= to || to >= tcp_mtu(t) ||
 	    (to < TCP_MTU_BASE && !npp_addr_is_v4(&t->c.raddr)))
 		return;
 	STAT_INC(s, IS_MTU_HOLES);

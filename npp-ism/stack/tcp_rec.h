@@ -66,6 +66,7 @@
 #define TCP_MTU_BASE 1280u		/* what is tried when large segments vanish ... */
 #define TCP_MTU_BASE4 576u		/* ... and if that does not help, IPv4 */
 #define TCP_MTU_TRIES 3u		/* timeouts in a row that raise the suspicion */
+#define TCP_MTU_MORE 2u			/* and more, until a still smaller size is tried */
 #define TCP_MTU_STEP 32u		/* a search ends when it is that close */
 #define TCP_MTU_SEARCH_S 5u		/* from a black hole found to the first probe */
 #define TCP_MTU_RAISE_S 600u		/* PMTU_RAISE_TIMER of RFC 8899, 5.1.1 */

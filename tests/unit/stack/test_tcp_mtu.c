@@ -96,10 +96,21 @@ START_TEST(small_segments_that_get_lost_make_nothing_smaller)
 }
 END_TEST
 
+START_TEST(less_than_a_full_segment_may_be_too_large_as_well)
+{
+	th_write(h, p.k, data, 700);
+	stack_flush(h->s);
+	th_forget(h);
+	th_advance(h, 8000000);
+	ck_assert_uint_eq(tcb()->mss, 536);
+	until_all_is_acknowledged();
+}
+END_TEST
+
 START_TEST(if_that_does_not_help_ipv4_goes_down_to_576)
 {
 	fall_into_the_hole();
-	for (int i = 0; tcb()->tries < 6; i++) {
+	for (int i = 0; tcb()->tries < 5; i++) {
 		ck_assert_int_lt(i, 10000);
 		th_forget(h);
 		th_advance(h, 10000);
@@ -176,6 +187,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, three_timeouts_make_full_segments_smaller);
 	tcase_add_test(tc, small_segments_that_get_lost_make_nothing_smaller);
+	tcase_add_test(tc, less_than_a_full_segment_may_be_too_large_as_well);
 	tcase_add_test(tc, if_that_does_not_help_ipv4_goes_down_to_576);
 	tcase_add_test(tc, probes_find_the_largest_size_that_gets_through);
 	suite_add_tcase(suite, tc);
