@@ -174,6 +174,22 @@ static bool same_filter(const struct mc_filter *a, const struct mc_filter *b)
 	return true;
 }
 
+/* Is a source in B as it is in A, but was otherwise in BETWEEN? */
+static bool undone(const struct mc_filter *a, const struct mc_filter *between, const struct mc_filter *b)
+{
+	union npp_addr src[MC_SOURCES];
+	unsigned n = minus(between, a, src);
+
+	for (unsigned i = 0; i < n; i++)	/* came and went */
+		if (!in_list(b, &src[i]))
+			return true;
+	n = minus(a, between, src);
+	for (unsigned i = 0; i < n; i++)	/* went and came */
+		if (in_list(b, &src[i]))
+			return true;
+	return false;
+}
+
 /* The change was reported often enough, or nobody has to. */
 static void settled(struct stack *s, struct mc_group *g)
 {
@@ -191,7 +207,9 @@ void mc_changed(struct stack *s, struct mc_group *g, const struct mc_filter *now
 	if (!same) {
 		if (!g->due)
 			g->told = g->now;
-		g->mode_change |= g->now.exclude != now->exclude;
+		/* What was reported between is undone by all of the state: its difference to what was told
+		 * before is nothing, and routers would keep what they heard last. */
+		g->mode_change |= g->now.exclude != now->exclude || (g->due && undone(&g->told, &g->now, now));
 		g->now = *now;
 	}
 	if (same && g->due)

@@ -195,6 +195,40 @@ START_TEST(sources_are_merged_and_reported_by_difference)
 }
 END_TEST
 
+START_TEST(a_source_that_comes_back_at_once_is_not_forgotten)
+{
+	union npp_addr any4 = npp_addr_v4(0), g = rig_addr(G1);
+	struct npp_member m = { .group = g, .n_sources = 1, .source = { rig_addr(RIG_PEER) } };
+	uint32_t ep = bind_sock(&any4, 53, 1, 0);
+	unsigned n, before;
+
+	join(ep, &m, 1);
+	rig_advance(r, 3000000);
+	before = r->n_talks;
+	join(ep, none, 0);
+	ck_assert_uint_eq(r->n_talks, before + 1);
+	ck_assert_int_eq(record(talk(0), &g, &n), MC_BLOCK);
+	join(ep, &m, 1);	/* the difference to what was told first is nothing, but not to what was told last */
+	ck_assert_uint_eq(r->n_talks, before + 2);
+	ck_assert_int_eq(record(talk(0), &g, &n), MC_TO_INCLUDE);
+	ck_assert_uint_eq(n, 1);
+	rig_advance(r, 3000000);
+	ck_assert_uint_eq(r->n_talks, before + 3);
+	before = r->n_talks;
+	m.source[0] = rig_addr(RIG_PEER + 1);	/* the other way round: comes and goes */
+	m.n_sources = 2;
+	m.source[1] = rig_addr(RIG_PEER);
+	join(ep, &m, 1);
+	ck_assert_int_eq(record(talk(0), &g, &n), MC_ALLOW);
+	m.n_sources = 1;
+	m.source[0] = rig_addr(RIG_PEER);
+	memset(&m.source[1], 0, sizeof m.source[1]);
+	join(ep, &m, 1);
+	ck_assert_int_eq(record(talk(0), &g, &n), MC_TO_INCLUDE);
+	ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 START_TEST(every_member_gets_a_copy_and_nobody_else)
 {
 	union npp_addr any4 = npp_addr_v4(0), any6 = { .q = { 0, 0 } }, g = rig_addr(G1);
@@ -577,6 +611,7 @@ int main(void)
 	tcase_add_test(tc, our_own_groups_are_reported_at_the_start);
 	tcase_add_test(tc, joining_and_leaving_is_reported_twice);
 	tcase_add_test(tc, sources_are_merged_and_reported_by_difference);
+	tcase_add_test(tc, a_source_that_comes_back_at_once_is_not_forgotten);
 	tcase_add_test(tc, every_member_gets_a_copy_and_nobody_else);
 	tcase_add_test(tc, a_sender_hears_itself_unless_it_says_no);
 	tcase_add_test(tc, queries_are_answered_within_their_time);
