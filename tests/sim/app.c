@@ -30,6 +30,12 @@ const union npp_addr *prog_addr(const struct world *w, uint32_t prog, const stru
 	return w->plan.prog[prog].v6 ? &n->addr6 : &n->addr;
 }
 
+/* Is PROG about a connection? */
+static bool prog_connects(const struct world *w, uint32_t prog)
+{
+	return w->plan.prog[prog].kind == PROG_TCP || w->plan.prog[prog].kind == PROG_BOTH;
+}
+
 bool app_graceful(const struct world *w, uint32_t prog)
 {
 	const struct plan_prog *g = &w->plan.prog[prog];
@@ -455,7 +461,7 @@ bool apps_over(struct world *w)
 	for (unsigned i = 0; i < SIM_APPS; i++) {
 		struct app *a = &w->app[i];
 
-		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind == PROG_UDP || app_over(a))
+		if (!w->plan.prog[a->prog].on || !prog_connects(w, a->prog) || app_over(a))
 			continue;
 		over = false;
 		force(a);
@@ -507,6 +513,21 @@ static bool cookie_lost(const struct app *a)
 	return cookies && w->app[a->idx & ~1u].error == ECONNRESET && !w->clean;
 }
 
+/* Does the plan have a hole on a path that loses frames as well? Then of the eight tries of a closed
+ * connection five are for the size, and the others may meet a loss. */
+static bool hole_and_loss(const struct world *w)
+{
+	bool hole = false, loss = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct plan_link *l = &w->plan.link[i];
+
+		hole |= l->hole != 0;
+		loss |= l->loss_ppm || l->burst_ppm || l->corrupt_ppm || l->rate_kbps || l->late_ppm;
+	}
+	return hole && loss;
+}
+
 /* Did A's connection measure round trips that held an outage, so that it gave up after few losses? */
 static bool outage_lost(const struct app *a)
 {
@@ -514,6 +535,8 @@ static bool outage_lost(const struct app *a)
 
 	if (w->app[a->idx & ~1u].error != ETIMEDOUT && w->app[a->idx | 1].error != ETIMEDOUT)
 		return false;
+	if (hole_and_loss(w) && w->now_us - w->start_us > 60000000)
+		return true;
 	for (unsigned i = 0; i < PLAN_EVENTS; i++) {
 		const struct plan_event *e = &w->plan.event[i];
 
@@ -561,7 +584,7 @@ void apps_verdict(struct world *w)
 	for (unsigned i = 0; i < SIM_APPS; i++) {
 		struct app *a = &w->app[i];
 
-		if (!w->plan.prog[a->prog].on || w->plan.prog[a->prog].kind == PROG_UDP || !app_graceful(w, a->prog))
+		if (!w->plan.prog[a->prog].on || !prog_connects(w, a->prog) || !app_graceful(w, a->prog))
 			continue;
 		if (a->role == 0 && kills(w) && !cookie_lost(a) && (!app_whole(a) || !app_whole(app_peer(a)))) {
 			lost++;

@@ -168,11 +168,53 @@ static void draw_more(struct plan *p, struct rng *r)
 	}
 }
 
+/* What came after that. */
+static void draw_later(struct plan *p, struct rng *r)
+{
+	if (rng_one_in(r, 10)) {	/* one that says nothing of what it does not carry */
+		unsigned which = rng_below(r, 3);
+
+		for (unsigned i = 0; i < 2; i++)
+			if (which != (i ^ 1)) {
+				p->link[i].hole = 1;
+				p->link[i].mtu = 600 + rng_below(r, 900);
+			}
+	}
+	if (rng_one_in(r, 12))
+		p->event[PLAN_EVENTS - 1] = (struct plan_event){ .kind = PE_CLAIM, .at_us = rng_log(r, 10, 2000000),
+			.dur_us = rng_log(r, 1000, 20000000), .npp = rng_below(r, 2), .arg = 1 + rng_below(r, 199) };
+}
+
+static void draw_groups(struct plan *p, struct rng *r)
+{
+	bool v6 = rng_one_in(r, 2);
+
+	for (unsigned i = PLAN_PROGS - 1 - rng_below(r, 3); i < PLAN_PROGS; i++) {
+		struct plan_prog *g = &p->prog[i];
+
+		*g = (struct plan_prog){ .on = 1, .kind = PROG_MCAST, .start_us = rng_log(r, 1, 3000000), .from = rng_below(r, 2),
+					 .iop = rng_below(r, 8), .port = rng_one_in(r, 2) ? 0 : rng_below(r, 4),
+					 .bound = rng_one_in(r, 4), .v6 = rng_one_in(r, 3) ? !v6 : v6 };
+		g->to = rng_one_in(r, 4) ? g->from : g->from ^ 1;
+		g->side[0].chunk = rng_one_in(r, 4) ? rng_log(r, 1, 9000) : rng_log(r, 1, 1400);
+		g->side[0].bytes = g->side[0].chunk * (1 + rng_below(r, 200));
+		g->side[0].gap_us = rng_log(r, 10, 30000);
+	}
+	for (unsigned i = 4; i < PLAN_EVENTS - 1; i++) {
+		if (rng_one_in(r, 3))
+			p->event[i] = (struct plan_event){ .kind = PE_GROUP, .at_us = rng_log(r, 10, 4000000),
+				.dur_us = rng_log(r, 10, 5000000), .arg = rng_below(r, 4) };
+		else if (rng_one_in(r, 2))
+			p->event[i] = (struct plan_event){ .kind = PE_QUERY, .at_us = rng_log(r, 10, 8000000),
+				.npp = rng_below(r, 2), .arg = rng_one_in(r, 2) ? 4 * rng_below(r, PLAN_PROGS) + 3 : rng_below(r, 4) };
+	}
+}
+
 static void draw_event(struct plan_event *e, struct rng *r, enum weather w)
 {
 	static const uint32_t calm[] = { PE_RESTART, PE_STALL, PE_ROLE, PE_NET, PE_DELAY };
 
-	e->kind = w == FAIR ? calm[rng_below(r, 5)] : 1 + rng_below(r, PE_KINDS - 1);
+	e->kind = w == FAIR ? calm[rng_below(r, 5)] : 1 + rng_below(r, PE_KILL);
 	e->at_us = rng_log(r, 10, rng_one_in(r, 3) ? 5000000 : 200000);
 	e->dur_us = rng_log(r, 10, 200000);
 	e->npp = rng_below(r, 2);
@@ -226,5 +268,11 @@ void plan_generate(struct plan *p, uint64_t seed)
 		for (unsigned k = 0; k < 2; k++)
 			if (rng_one_in(&r, 2))
 				p->prog[i].side[k].urg = rng_log(&r, 1, 200000);
+	r = rng_make(seed, 610);
+	draw_later(p, &r);
+	if (rng_one_in(&r, 8)) {
+		r = rng_make(seed, 710);
+		draw_groups(p, &r);
+	}
 	plan_fix(p);
 }

@@ -88,7 +88,7 @@ static void iop_start(struct npp *n, unsigned nr)
 	struct iop *p = &n->iop[nr];
 	struct rng r = rng_make(n->w->plan.seed, 0x6b657900 + n->nr * 16 + nr);
 	struct stack_cfg cfg = { .iop = nr, .n_iops = n->cfg.iops, .max_conns = n->cfg.conns, .max_listeners = 8,
-				 .max_udp = 2 * PLAN_PROGS, .reass_bytes = n->cfg.reass_kb << 10,
+				 .max_udp = 4 * PLAN_PROGS, .reass_bytes = n->cfg.reass_kb << 10,
 				 .hash_key = { rng_next(&r), rng_next(&r) }, .isn_key = { rng_next(&r), rng_next(&r) },
 				 .tfo_key = { n->w->plan.seed, n->nr } };
 
@@ -108,6 +108,7 @@ static void iop_start(struct npp *n, unsigned nr)
 	for (unsigned i = 0; i < 4; i++)
 		iop_listen(p, i);
 	udp_bind_all(p);
+	mcast_bind_all(p);
 	iop_ring(p);
 }
 
@@ -280,6 +281,7 @@ void iop_round(struct iop *p)
 	p->wake_at = SIM_NEVER;
 	p->inside = true;
 	if (setjmp(p->kill) == 0) {
+		mcast_sync(p);
 		feed(p, &p->rx, p->npp->cfg.budget);
 		feed(p, &p->ipc, p->npp->cfg.budget);
 		stack_run_timers(p->s, 256);

@@ -227,7 +227,7 @@ static void fix_link(struct plan_link *l)
 		at_least(&l->queue_kb, l->cut ? 8 : 136);
 	}
 	if (l->mtu)
-		at_least(&l->mtu, 552);
+		at_least(&l->mtu, l->hole ? 576 : 552);	/* TCP_MTU_BASE4 */
 }
 
 static void fix_side(struct plan_side *s)
@@ -280,9 +280,12 @@ void plan_fix(struct plan *p)
 		g->from &= 1;
 		g->to &= 1;
 		g->v6 &= 1;
-		g->port = g->v6 ? (g->port & 1) * 3 : g->port % 3;
 		if (g->kind >= PROG_KINDS)
 			g->kind = PROG_TCP;
+		if (g->kind == PROG_MCAST)
+			g->port &= 3;
+		else
+			g->port = g->v6 ? (g->port & 1) * 3 : g->port % 3;
 		if (g->on && g->v6) {
 			at_least(&p->npp[0].mtu, 1280);
 			at_least(&p->npp[1].mtu, 1280);

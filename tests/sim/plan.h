@@ -75,6 +75,7 @@ enum prog_kind {
 	PROG_TCP = 0,
 	PROG_UDP,
 	PROG_BOTH,		/* simultaneous open */
+	PROG_MCAST,		/* datagrams to a group; `port` is the filter of the member */
 	PROG_KINDS
 };
 
@@ -103,6 +104,11 @@ enum plan_event_kind {
 	PE_UNLISTEN,		/* listener arg goes for dur_us */
 	PE_NET,			/* addresses and routes are written anew, the same ones */
 	PE_KILL,		/* IOP ends in the middle of what it does next; successor after dur_us */
+	PE_CLAIM,		/* arg times within dur_us somebody else says that addresses are his: that of `npp`
+				   and its peer's, which `npp` must not believe */
+	PE_GROUP,		/* groups arg modulo 4 are left for dur_us */
+	PE_QUERY,		/* `npp` is asked for its groups, arg modulo 4: the newest version, the one before,
+				   version 1 of IGMP, the newest version about group arg / 4 */
 	PE_KINDS
 };
 

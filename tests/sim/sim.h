@@ -65,12 +65,14 @@ struct frame *frame_segment(const struct frame *f, uint32_t *off);
 struct frame *frame_fragment(const struct frame *f, uint32_t mtu, uint32_t *off);
 /* "Fragmentation needed" or "packet too big" about F, from 10.0.0.254 or fd00::fe. */
 struct frame *frame_too_big(const struct frame *f, uint32_t mtu);
+/* Somebody else announces ADDR (made.c). */
+struct frame *frame_claim(const union npp_addr *addr);
 /* SYN number I of a flood on PORT of NPP. */
 struct frame *frame_syn(struct npp *to, uint32_t i, uint16_t port, struct rng *r);
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-enum event_kind { EV_FRAME, EV_IPC, EV_WAKE, EV_APP, EV_UDP, EV_PLAN, EV_PLAN_END };
+enum event_kind { EV_FRAME, EV_IPC, EV_WAKE, EV_APP, EV_UDP, EV_MCAST, EV_PLAN, EV_PLAN_END };
 struct event {
 	uint64_t at, order;
 	uint8_t kind, npp, iop;
@@ -101,6 +103,7 @@ struct iop {
 	uint64_t rounds, attaches;
 	uint64_t timers_us;	/* when its timers were last run */
 	uint32_t checked;	/* rounds since the last look at everything */
+	bool mcast_on[PLAN_PROGS]; /* what it was told last of these memberships */
 };
 
 struct npp {
@@ -229,6 +232,35 @@ void udp_bind_all(struct iop *p);
 void udps_verdict(struct world *w);
 void udps_end(struct world *w);
 
+/* ---- groups (mcast.c) ---------------------------------------------------------------------------------- */
+
+/* Numbers of the sockets of program I, as the stack has them. */
+#define MCAST_MEMBER(i) (1000u + (i))
+#define MCAST_IDLE(i) (2000u + (i))
+#define MCAST_SENDER(i) (3000u + (i))
+
+struct mcast {
+	struct plan_side cfg;
+	uint32_t sent, got, dups;
+	uint32_t expected;	/* sent while the member's NPP let them in */
+	bool joined;
+	bool known;		/* to the router that hears all reports */
+	uint8_t *seen;
+};
+void mcasts_start(struct world *w);
+void mcast_run(struct world *w, uint32_t prog);
+void mcast_bind_all(struct iop *p);
+void mcast_sync(struct iop *p);		/* memberships that P has not heard of */
+void mcast_toggle(struct world *w, uint32_t which, bool join);
+void mcast_groups(struct npp *n, const struct npp_groups *g);
+bool mcast_input(struct iop *p, const struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
+		 const void *payload);
+void mcast_report(struct npp *n, const struct frame *f); /* F has left */
+void mcasts_verdict(struct world *w);
+void mcasts_end(struct world *w);
+/* A query: group ANY is a general one; VERSION 3 is the newest of both families (made.c). */
+struct frame *frame_query(const union npp_addr *group, unsigned version);
+
 /* ---- the callbacks of the stacks (sock.c) ------------------------------------------------------------ */
 
 extern const struct stack_ops sim_ops;
@@ -276,10 +308,11 @@ struct world {
 	struct link link[SIM_NPPS];
 	struct app app[SIM_APPS];
 	struct udp_app udp[PLAN_PROGS];
+	struct mcast mcast[PLAN_PROGS];
 	uint64_t dark_us;		/* longest outage of the plan */
 	bool clean;
 	uint32_t forced;		/* programs ended because nothing came any more */
-	uint32_t flood_left;
+	uint32_t flood_left, claims_left;
 	uint64_t frames, bytes, restarts;
 };
 

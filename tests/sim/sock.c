@@ -45,6 +45,7 @@ static void op_tx(void *arg, unsigned port, const struct stack_tx *tx)
 	trace_frame(w, "out", p->npp->nr, p->nr, f);
 	wire_check(p, tx, f);
 	pcap_write(w, p->npp->nr, f);
+	mcast_report(p->npp, f);
 	link_send(w, p->npp->nr, f);
 }
 
@@ -69,6 +70,26 @@ static void op_ipc(void *arg, unsigned iop, enum npp_rec_kind kind, const struct
 static uint64_t op_random(void *arg)
 {
 	return rng_next(&((struct iop *)arg)->rng);
+}
+
+static void op_groups(void *arg, const struct npp_groups *g)
+{
+	struct iop *p = arg;
+
+	iop_may_die(p);
+	if (atomic_load(&p->npp->g->link_iop) != p->nr)
+		sim_fail(world_of(p), "groups-role", "iop %u has not the link role", p->nr);
+	mcast_groups(p->npp, g);
+}
+
+static void op_conflict(void *arg, const struct npp_conflict *c)
+{
+	static const uint8_t thief[6] = { 2, 0, 0, 0, 0, 0x66 };
+	struct iop *p = arg;
+
+	iop_may_die(p);
+	if (memcmp(c->mac, thief, 6) != 0 || !c->n || !(npp_addr_eq(&c->addr, &p->npp->addr) || npp_addr_eq(&c->addr, &p->npp->addr6)))
+		sim_fail(world_of(p), "conflict", "%u times, about an address that nobody claims", c->n);
 }
 
 /* ---- sockets -------------------------------------------------------------------------------- */
@@ -255,6 +276,7 @@ static void op_udp_error(void *arg, struct udp_endpoint *ep, int err)
 }
 
 const struct stack_ops sim_ops = {
+	.conflict = op_conflict, .groups = op_groups,
 	.tx = op_tx, .ipc = op_ipc, .random = op_random, .accept = op_accept, .accept_room = op_accept_room, .fastopen = op_fastopen,
 	.event = op_event, .rx_grow = op_rx_grow, .urgent = op_urgent, .udp_input = op_udp_input, .udp_error = op_udp_error,
 };
@@ -271,8 +293,9 @@ static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dg
 	struct udp_app *u = &w->udp[prog % PLAN_PROGS];
 	struct udp_head h;
 
-	(void)to;
 	iop_may_die(p);
+	if (mcast_input(p, ep, d, to, payload))
+		return;
 	if (prog >= PLAN_PROGS || !u->on || u->to != p->npp || d->len < sizeof h)
 		sim_fail(w, "udp-port", "port %u len %u", ep->lport, d->len);
 	memcpy(&h, payload, sizeof h);

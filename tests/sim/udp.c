@@ -60,7 +60,7 @@ void udps_start(struct world *w)
 
 static struct udp_endpoint *endpoint(struct stack *s, uint16_t lport)
 {
-	for (uint32_t i = 0; i < 2 * PLAN_PROGS; i++) {
+	for (uint32_t i = 0; i < 4 * PLAN_PROGS; i++) {
 		struct udp_endpoint *e = stack_udp(s, i);
 
 		if (e && e->lport == lport)

@@ -28,9 +28,9 @@ static void check_ip4(struct iop *p, struct frame *f)
 	const struct ip4_hdr *h = frame_ip4(f);
 	uint32_t len = f->len - ETH_HDR_LEN;
 
-	if (h->vhl != 0x45 || ntohs(h->len) != len)
+	if (h->vhl != (h->proto == 2 ? 0x46 : 0x45) || ntohs(h->len) != len)
 		FAIL(p, "ip-length", "header says %u, frame has %u", ntohs(h->len), len);
-	if (npp_csum_finish(npp_csum_add(h, IP4_HDR_MIN, 0)) != 0)
+	if (npp_csum_finish(npp_csum_add(h, (h->vhl & 15) * 4u, 0)) != 0)
 		FAIL(p, "ip-checksum", "%#x", h->csum);
 	if (npp_addr_get_v4(&p->npp->addr) != h->src)
 		FAIL(p, "ip-source", "%#x", ntohl(h->src));

@@ -76,6 +76,39 @@ static void flood(struct world *w, const struct plan_event *e, uint32_t idx)
 		w->flood_left = 0;
 }
 
+/* One claim after the other: of our address, and of the peer's, in both families where they are spoken. */
+static void claim(struct world *w, const struct plan_event *e, uint32_t idx)
+{
+	const struct npp *n = &w->npp[e->npp], *peer = &w->npp[e->npp ^ 1];
+	const union npp_addr *const addr[4] = { &n->addr, &peer->addr, &n->addr6, &peer->addr6 };
+	uint32_t times = e->arg % 200, which;
+
+	if (w->claims_left == 0)
+		w->claims_left = times + 1;
+	if (--w->claims_left == 0)
+		return;
+	which = w->claims_left % (n->g->n_addrs > 1 ? 4 : 2);
+	npp_receive(&w->npp[e->npp], frame_claim(addr[which]));
+	if (w->claims_left > 1)
+		world_at(w, w->now_us + e->dur_us / (times + 1) + 1, (struct event){ .kind = EV_PLAN, .idx = idx });
+	else
+		w->claims_left = 0;
+}
+
+/* A querier asks, in both families. */
+static void query(struct world *w, const struct plan_event *e)
+{
+	static const unsigned version[4] = { 3, 2, 1, 3 };
+	union npp_addr g4 = npp_addr_v4(0), g6 = { .q = { 0, 0 } };
+
+	if (e->arg % 4 == 3) {
+		g4 = npp_addr_v4(htonl(0xef510000u + e->arg / 4 % PLAN_PROGS));
+		g6 = (union npp_addr){ .b = { 0xff, 0x15, [14] = 0x51, [15] = (uint8_t)(e->arg / 4 % PLAN_PROGS) } };
+	}
+	npp_receive(&w->npp[e->npp], frame_query(&g4, version[e->arg % 4]));
+	npp_receive(&w->npp[e->npp], frame_query(&g6, version[e->arg % 4]));
+}
+
 static void unlisten(struct npp *n, uint32_t which)
 {
 	for (unsigned i = 0; i < n->cfg.iops; i++) {
@@ -129,6 +162,8 @@ static void plan_begin(struct world *w, uint32_t idx)
 		return;
 	case PE_MTU:
 		w->link[e->npp].cfg.mtu = e->arg < 552 ? 552 : e->arg;
+		if (w->link[e->npp].cfg.hole && e->arg < 576)
+			w->link[e->npp].cfg.mtu = 576;
 		return;
 	case PE_RATE:
 		w->link[e->npp].cfg.rate_kbps = e->arg < 200 ? 200 : e->arg;
@@ -143,6 +178,15 @@ static void plan_begin(struct world *w, uint32_t idx)
 		return;
 	case PE_FLOOD:
 		flood(w, e, idx);
+		return;
+	case PE_CLAIM:
+		claim(w, e, idx);
+		return;
+	case PE_GROUP:
+		mcast_toggle(w, e->arg, false);
+		break;
+	case PE_QUERY:
+		query(w, e);
 		return;
 	case PE_UNLISTEN:
 		unlisten(n, e->arg);
@@ -166,6 +210,8 @@ static void plan_over(struct world *w, const struct event *ev)
 		iop_restart(p);
 	else if (kind == PE_STALL)
 		iop_ring(p);
+	else if (kind == PE_GROUP)
+		mcast_toggle(p->npp->w, w->plan.event[ev->idx].arg, true);
 	else if (kind == PE_UNLISTEN)
 		relisten(p->npp, w->plan.event[ev->idx].arg);
 }
@@ -193,6 +239,9 @@ static void one(struct world *w, const struct event *e)
 		break;
 	case EV_UDP:
 		udp_run(w, e->idx);
+		break;
+	case EV_MCAST:
+		mcast_run(w, e->idx);
 		break;
 	case EV_PLAN:
 		plan_begin(w, e->idx);
@@ -247,6 +296,7 @@ static void begin(struct world *w, const struct plan *p)
 		link_start(w, i);
 	apps_start(w);
 	udps_start(w);
+	mcasts_start(w);
 	for (unsigned i = 0; i < PLAN_EVENTS; i++)
 		if (p->event[i].kind != PE_NONE)
 			world_at(w, w->now_us + p->event[i].at_us, (struct event){ .kind = EV_PLAN, .idx = i });
@@ -261,6 +311,7 @@ static void end(struct world *w)
 	r->restarts = w->restarts;
 	apps_end(w);
 	udps_end(w);
+	mcasts_end(w);
 	for (unsigned i = 0; i < SIM_NPPS; i++)
 		npp_end(&w->npp[i]);
 	for (; w->n_heap; w->n_heap--)
@@ -288,6 +339,7 @@ void world_run(const struct plan *p, struct report *r, FILE *tr, const char *pca
 		derived_everywhere(w);
 		apps_verdict(w);
 		udps_verdict(w);
+		mcasts_verdict(w);
 		for (unsigned n = 0; n < SIM_NPPS; n++)
 			for (unsigned i = 0; i < w->npp[n].cfg.iops; i++)
 				check_gone(&w->npp[n].iop[i]);
