@@ -17,13 +17,6 @@
 
 #define SNAPLEN 262144
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int sig)
-{
-	stop = sig;
-}
-
 /* Where WHAT, a link or a network, can be seen. */
 static int find_place(struct lab *l, const char *what, const char **ns, const char **ifname, struct npp_err *e)
 {
@@ -75,17 +68,23 @@ static pcap_t *open_link(const char *ifname, const char *filter, struct npp_err 
 	return p;
 }
 
-struct limits { uint64_t count; int64_t end_ms; };
+struct wanted {
+	const char *what, *file, *filter;
+	uint64_t count;
+	int64_t end_ms;
+	bool json;
+};
 
-static uint64_t run(pcap_t *p, pcap_dumper_t *d, const struct limits *lim)
+static uint64_t run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
+	const volatile sig_atomic_t *stop = stop_on_signals();
 	uint64_t n = 0;
 	int r;
 
 	pcap_setnonblock(p, 1, (char[PCAP_ERRBUF_SIZE]){ "" });
-	while (!stop && (!lim->count || n < lim->count) && (!lim->end_ms || now_ms() < lim->end_ms)) {
+	while (!*stop && (!lim->count || n < lim->count) && (!lim->end_ms || now_ms() < lim->end_ms)) {
 		r = pcap_next_ex(p, &h, &data);
 		if (r < 0)
 			break;
@@ -99,16 +98,16 @@ static uint64_t run(pcap_t *p, pcap_dumper_t *d, const struct limits *lim)
 	return n;
 }
 
-static int capture(struct lab *l, const char *what, const char *file, const char *filter, struct limits *lim,
-		   bool json, struct npp_err *e)
+static int capture(struct lab *l, void *arg, struct npp_err *e)
 {
+	const struct wanted *w = arg;
 	const char *ns = "", *ifname = "";
 	char path[NS_PATH_CAP];
 	struct pcap_stat st = { 0 };
 	pcap_dumper_t *d;
 	pcap_t *p;
 	uint64_t n;
-	int fd, r = find_place(l, what, &ns, &ifname, e), back;
+	int fd, r = find_place(l, w->what, &ns, &ifname, e), back;
 
 	if (r < 0)
 		return r;
@@ -119,45 +118,35 @@ static int capture(struct lab *l, const char *what, const char *file, const char
 	close(fd);
 	if (back < 0)
 		return back;
-	p = open_link(ifname, filter, e);
+	p = open_link(ifname, w->filter, e);
 	ns_leave(back);
 	if (!p)
 		return -EIO;
-	d = pcap_dump_open(p, file);
+	d = pcap_dump_open(p, w->file);
 	if (!d) {
 		r = npp_err_set(e, -EIO, "%s", pcap_geterr(p));
 		pcap_close(p);
 		return r;
 	}
-	fprintf(stderr, "npp-lab: capturing on %s\n", what);
-	n = run(p, d, lim);
+	fprintf(stderr, "npp-lab: capturing on %s\n", w->what);
+	n = run(p, d, w);
 	pcap_stats(p, &st);
-	r = pcap_dump_flush(d) < 0 ? npp_err_set(e, -EIO, "cannot write %s", file) : 0;
+	r = pcap_dump_flush(d) < 0 ? npp_err_set(e, -EIO, "cannot write %s", w->file) : 0;
 	pcap_dump_close(d);
 	pcap_close(p);
-	if (json)
+	if (w->json)
 		printf("{\"frames\": %llu, \"missed\": %u}\n", (unsigned long long)n, st.ps_drop);
 	else
-		printf("%llu frames from %s to %s, %u missed\n", (unsigned long long)n, what, file, st.ps_drop);
+		printf("%llu frames from %s to %s, %u missed\n", (unsigned long long)n, w->what, w->file, st.ps_drop);
 	return r;
 }
 
 int lab_capture(const char *lab, const char *link, const char *file, const char *filter, uint64_t count,
 		double seconds, bool json)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
-	struct limits lim = { .count = count, .end_ms = seconds > 0 ? now_ms() + (int64_t)(seconds * 1000) : 0 };
-	struct lab l = { .lock = -1 };
-	struct npp_err e = { "" };
-	int r;
+	struct wanted w = { .what = link, .file = file, .filter = filter, .count = count, .json = json,
+			    .end_ms = seconds > 0 ? now_ms() + (int64_t)(seconds * 1000) : 0 };
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	r = lab_open(&l, lab, &e);
-	if (r == 0)
-		r = capture(&l, link, file, filter, &lim, json, &e);
-	lab_free(&l);
-	if (r < 0)
-		npp_warnx("capture: %s", e.text);
-	return r < 0;
+	stop_on_signals();
+	return lab_with(lab, false, "capture", capture, &w) < 0;
 }

@@ -87,6 +87,20 @@ int lab_open_own(struct lab *l, const char *name, struct npp_err *e)
 	return open_picked(l, name, true, e);
 }
 
+int lab_with(const char *lab, bool own, const char *verb, lab_work_fn *fn, void *arg)
+{
+	struct lab l = { .lock = -1 };
+	struct npp_err e = { "" };
+	int r = open_picked(&l, lab, own, &e);
+
+	if (r == 0)
+		r = fn(&l, arg, &e);
+	lab_free(&l);
+	if (r < 0)
+		npp_warnx("%s: %s", verb, e.text);
+	return r;
+}
+
 int lab_exec(const char *lab, const char *node, char *const argv[])
 {
 	struct npp_err e = { "" };

@@ -16,13 +16,6 @@
 
 #include "harness/verbs.h"
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int sig)
-{
-	stop = sig;
-}
-
 static bool alive(struct lab *l, const struct lab_node *n)
 {
 	const struct lab_proc *p = lab_node_proc(l, n);
@@ -223,15 +216,13 @@ static int write_graph(struct lab *l, const char *out, struct npp_err *e)
 
 int lab_graph(const char *lab, const char *out, double seconds, bool json)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	const volatile sig_atomic_t *stop = NULL;
 	struct npp_err e = { "" };
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (seconds > 0) {
-		sigaction(SIGINT, &sa, NULL);
-		sigaction(SIGTERM, &sa, NULL);
-	}
+	if (seconds > 0)
+		stop = stop_on_signals();
 	do {
 		struct lab l = { .lock = -1 };
 
@@ -243,7 +234,7 @@ int lab_graph(const char *lab, const char *out, double seconds, bool json)
 		lab_free(&l);
 		if (r == 0 && seconds > 0)
 			pause_ms((int)(seconds * 1000));
-	} while (r == 0 && seconds > 0 && !stop);
+	} while (r == 0 && stop && !*stop);
 	if (r < 0)
 		npp_warnx("graph: %s", e.text);
 	return r < 0;

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness/lab.h"
+#include "harness/verbs.h"
 
 int64_t now_ms(void)
 {
@@ -35,6 +35,22 @@ int64_t now_ms(void)
 void pause_ms(int ms)
 {
 	poll(NULL, 0, ms);
+}
+
+static volatile sig_atomic_t stopped;
+
+static void on_stop(int sig)
+{
+	stopped = sig;
+}
+
+const volatile sig_atomic_t *stop_on_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_stop };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	return &stopped;
 }
 
 /* ---- start ------------------------------------------------------------------------------ */

@@ -33,17 +33,12 @@ struct replay {
 	uint8_t src_mac[6], dst_mac[6];
 	union npp_addr server;		/* as captured; any: not yet known */
 	union npp_addr src[2], dst[2];	/* IPv4, IPv6; any: there is none */
-	bool have_dst;
+	bool have_dst, json;
 	double speed;
+	const volatile sig_atomic_t *stop;
+	const char *node, *file, *to;	/* what the user has named */
 	uint64_t sent, other, skipped, bytes;
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int sig)
-{
-	stop = sig;
-}
 
 /* ---- the lab's side ---------------------------------------------------------------------------- */
 
@@ -324,14 +319,14 @@ static void one(struct replay *r, const struct pcap_pkthdr *h, const u_char *dat
 	put_out(r, f);
 }
 
-static void wait_until(const struct pcap_pkthdr *h, const struct timeval *first, int64_t start_ns, double speed)
+static void wait_until(const struct replay *r, const struct pcap_pkthdr *h, const struct timeval *first, int64_t start_ns)
 {
 	int64_t us = ((int64_t)h->ts.tv_sec - first->tv_sec) * 1000000 + (h->ts.tv_usec - first->tv_usec);
-	int64_t at = start_ns + (int64_t)((double)us * 1000 / speed);
+	int64_t at = start_ns + (int64_t)((double)us * 1000 / r->speed);
 	struct timespec t = { .tv_sec = at / 1000000000, .tv_nsec = at % 1000000000 };
 
 	if (us > 0)
-		while (!stop && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+		while (!*r->stop && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
 			;
 }
 
@@ -344,13 +339,13 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 	int64_t start = 0;
 	int rc, bad = 0;
 
-	while (!stop && !bad && (rc = pcap_next_ex(p, &h, &data)) == 1) {
+	while (!*r->stop && !bad && (rc = pcap_next_ex(p, &h, &data)) == 1) {
 		if (!start) {
 			clock_gettime(CLOCK_MONOTONIC, &t);
 			start = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 			first = h->ts;
 		} else if (r->speed > 0) {
-			wait_until(h, &first, start, r->speed);
+			wait_until(r, h, &first, start);
 		}
 		if (!r->have_dst) {	/* the captured server, if it is one of the lab */
 			struct lab_if *to;
@@ -374,20 +369,31 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 	return bad;
 }
 
-static int replay(struct lab *l, const char *node, const char *file, const char *to, struct replay *r,
-		  struct npp_err *e)
+static void report(const struct replay *r)
 {
-	struct lab_node *n = lab_find_node(l, node);
+	if (r->json)
+		printf("{\"sent\": %llu, \"bytes\": %llu, \"other_direction\": %llu, \"skipped\": %llu}\n",
+		       (unsigned long long)r->sent, (unsigned long long)r->bytes, (unsigned long long)r->other,
+		       (unsigned long long)r->skipped);
+	else
+		printf("%llu frames sent, %llu were of the other direction, %llu could not be sent\n",
+		       (unsigned long long)r->sent, (unsigned long long)r->other, (unsigned long long)r->skipped);
+}
+
+static int replay(struct lab *l, void *arg, struct npp_err *e)
+{
+	struct replay *r = arg;
+	struct lab_node *n = lab_find_node(l, r->node);
 	struct lab_if *from = n && n->n_ifs ? &n->ifs[0] : NULL, *target;
 	char text[PCAP_ERRBUF_SIZE] = "";
 	pcap_t *p;
 	int rc;
 
 	if (!from || strcmp(n->stack, "kernel") != 0)
-		return npp_err_set(e, -EINVAL, "'%s' is no node with a link of the kernel's", node);
-	target = to ? first_link(l, to) : NULL;
-	if (to && !target)
-		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s' with a link", l->name, to);
+		return npp_err_set(e, -EINVAL, "'%s' is no node with a link of the kernel's", r->node);
+	target = r->to ? first_link(l, r->to) : NULL;
+	if (r->to && !target)
+		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s' with a link", l->name, r->to);
 	r->src[0] = addr_of(from->address);
 	r->src[1] = addr_of(from->address6);
 	npp_conf_parse_mac(from->mac, r->src_mac);
@@ -396,12 +402,14 @@ static int replay(struct lab *l, const char *node, const char *file, const char 
 		rc = open_link(r, n->ns, from->network, e);
 	if (rc < 0)
 		return rc;
-	p = pcap_open_offline(file, text);
+	p = pcap_open_offline(r->file, text);
 	if (!p)
 		return npp_err_set(e, -EINVAL, "%s", text);
 	rc = pcap_datalink(p) == DLT_EN10MB ? send_all(r, p, l, from, e) :
-	     npp_err_set(e, -EINVAL, "%s was not captured on Ethernet", file);
+	     npp_err_set(e, -EINVAL, "%s was not captured on Ethernet", r->file);
 	pcap_close(p);
+	if (rc == 0)
+		report(r);
 	return rc;
 }
 
@@ -417,30 +425,13 @@ static struct wire_frame *buffer(void)
 
 int lab_replay(const char *lab, const char *node, const char *file, const char *to, double speed, bool json)
 {
-	struct replay r = { .fd = -1, .speed = speed, .in = buffer(), .cut = buffer() };
-	struct sigaction sa = { .sa_handler = on_signal };
-	struct lab l = { .lock = -1 };
-	struct npp_err e = { "" };
-	int rc;
+	struct replay r = { .fd = -1, .speed = speed, .in = buffer(), .cut = buffer(), .json = json, .node = node,
+			    .file = file, .to = to, .stop = stop_on_signals() };
+	int rc = lab_with(lab, true, "replay", replay, &r);
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	rc = lab_open_own(&l, lab, &e);
-	if (rc == 0)
-		rc = replay(&l, node, file, to, &r, &e);
-	if (rc == 0 && json)
-		printf("{\"sent\": %llu, \"bytes\": %llu, \"other_direction\": %llu, \"skipped\": %llu}\n",
-		       (unsigned long long)r.sent, (unsigned long long)r.bytes, (unsigned long long)r.other,
-		       (unsigned long long)r.skipped);
-	else if (rc == 0)
-		printf("%llu frames sent, %llu were of the other direction, %llu could not be sent\n",
-		       (unsigned long long)r.sent, (unsigned long long)r.other, (unsigned long long)r.skipped);
 	if (r.fd >= 0)
 		close(r.fd);
 	free(r.in);
 	free(r.cut);
-	lab_free(&l);
-	if (rc < 0)
-		npp_warnx("replay: %s", e.text);
 	return rc < 0;
 }

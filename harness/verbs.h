@@ -7,12 +7,20 @@
 #ifndef NPP_HARNESS_VERBS_H
 #define NPP_HARNESS_VERBS_H
 
+#include <signal.h>
+
 #include "harness/lab.h"
 
 /* exec.c: the lab NAME (NULL: the only one), which must be up; the caller must be root. */
 int lab_open(struct lab *l, const char *name, struct npp_err *e);
 /* The same for what breaks things: without NAME, the only one if it was made in this session. */
 int lab_open_own(struct lab *l, const char *name, struct npp_err *e);
+
+/* Opens LAB (OWN: as lab_open_own()), lets FN work on it, says what went wrong under the VERB's name. 0 or -errno. */
+typedef int lab_work_fn(struct lab *l, void *arg, struct npp_err *e);
+int lab_with(const char *lab, bool own, const char *verb, lab_work_fn *fn, void *arg);
+/* proc.c: from now on SIGINT and SIGTERM only set what this points to. */
+const volatile sig_atomic_t *stop_on_signals(void);
 
 /* links.c */
 struct link { struct lab_node *node; struct lab_if *ifc; const char *net_ns; };

@@ -122,6 +122,32 @@ int walk_options(int argc, char **argv, struct walk_options *o)
 	return -1;
 }
 
+int walk_show(int argc, char **argv, const struct walk_shape *s, void *arg)
+{
+	struct walk_options o;
+	int r = walk_options(argc, argv, &o);
+
+	if (r >= 0)
+		return r;
+	if (s->begin)
+		s->begin(arg, o.json);
+	r = walk_iops(o.names, s->fn, arg);
+	if (r == 0)
+		(o.json ? s->json : s->text)(arg);
+	return r < 0;
+}
+
+void *walk_room(void *list, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return list;
+	*cap = *cap ? *cap * 2 : 64;
+	list = realloc(list, *cap * size);
+	if (!list)
+		npp_fatalx("no memory");
+	return list;
+}
+
 /* ---- connections ----------------------------------------------------------------------------------- */
 
 static const char *state_name(unsigned s)
@@ -140,7 +166,7 @@ static void conn_json(const struct iop_view *v, const struct stack_conn_info *c,
 {
 	char l[NPP_ADDR_STRLEN], r[NPP_ADDR_STRLEN];
 
-	printf("%s\n {\"npp\": ", n ? "," : "");
+	fputs(n ? ",\n {\"npp\": " : "{\"connections\": [\n {\"npp\": ", stdout);
 	npp_json_string(stdout, v->npp->label);
 	printf(", \"iop\": %u, \"host\": ", v->iop);
 	npp_json_string(stdout, walk_host_name(v->npp, c->conn.user_host));
@@ -189,29 +215,40 @@ static void conns_of(const struct iop_view *v, void *arg)
 	}
 }
 
-int verb_conns(int argc, char **argv)
+static void conns_begin(void *arg, bool json)
 {
 	static const char *const head[] = { "NPP", "IOP", "HOST", "STATE", "LOCAL", "REMOTE", "UNREAD", "UNACKED", "RTT", "CWND",
 					    "RETRANS" };
-	struct conns_out out = { .n = 0 };
-	struct walk_options o;
-	int r = walk_options(argc, argv, &o);
+	struct conns_out *o = arg;
 
-	if (r >= 0)
-		return r;
-	out.json = o.json;
-	table_init(&out.tab, 11, 1 | 4 | 8 | 16 | 32);
+	o->json = json;
+	table_init(&o->tab, 11, 1 | 4 | 8 | 16 | 32);
 	for (unsigned i = 0; i < 11; i++)
-		table_cell(&out.tab, "%s", head[i]);
-	if (o.json)
-		fputs("{\"connections\": [", stdout);
-	r = walk_iops(o.names, conns_of, &out);
-	if (o.json)
-		puts("\n]}");
-	else if (r == 0)
-		table_print(&out.tab, "");
+		table_cell(&o->tab, "%s", head[i]);
+}
+
+static void conns_json(void *arg)
+{
+	const struct conns_out *o = arg;
+
+	puts(o->n ? "\n]}" : "{\"connections\": [\n]}");
+}
+
+static void conns_text(void *arg)
+{
+	struct conns_out *o = arg;
+
+	table_print(&o->tab, "");
+}
+
+int verb_conns(int argc, char **argv)
+{
+	static const struct walk_shape shape = { conns_of, conns_begin, conns_json, conns_text };
+	struct conns_out out = { .n = 0 };
+	int r = walk_show(argc, argv, &shape, &out);
+
 	table_free(&out.tab);
-	return r < 0;
+	return r;
 }
 
 /* ---- listeners --------------------------------------------------------------------------------------- */
@@ -246,15 +283,7 @@ static void add_replica(struct listeners_out *o, const struct iop_view *v, const
 	struct listener *l = same_listener(o, k);
 
 	if (!l) {
-		if (o->n == o->cap) {
-			size_t cap = o->cap ? o->cap * 2 : 64;
-			void *list = realloc(o->list, cap * sizeof *o->list);
-
-			if (!list)
-				npp_fatalx("no memory");
-			o->list = list;
-			o->cap = cap;
-		}
+		o->list = walk_room(o->list, o->n, &o->cap, sizeof *o->list);
 		l = &o->list[o->n++];
 		*l = *k;
 	}
@@ -304,8 +333,10 @@ static void listeners_of(const struct iop_view *v, void *arg)
 	}
 }
 
-static void listeners_json(const struct listeners_out *o)
+static void listeners_json(void *arg)
 {
+	const struct listeners_out *o = arg;
+
 	fputs("{\"listeners\": [", stdout);
 	for (size_t i = 0; i < o->n; i++) {
 		const struct listener *l = &o->list[i];
@@ -331,9 +362,10 @@ static void listeners_json(const struct listeners_out *o)
 	puts("\n]}");
 }
 
-static void listeners_text(const struct listeners_out *o)
+static void listeners_text(void *arg)
 {
 	static const char *const head[] = { "NPP", "HOST", "PROTO", "LOCAL", "BACKLOG", "REPLICAS", "ON IOPS" };
+	const struct listeners_out *o = arg;
 	struct table t;
 
 	table_init(&t, 7, 1 | 2 | 4 | 8 | 64);
@@ -364,17 +396,10 @@ static void listeners_text(const struct listeners_out *o)
 
 int verb_listeners(int argc, char **argv)
 {
+	static const struct walk_shape shape = { listeners_of, NULL, listeners_json, listeners_text };
 	struct listeners_out out = { .list = NULL };
-	struct walk_options o;
-	int r = walk_options(argc, argv, &o);
+	int r = walk_show(argc, argv, &shape, &out);
 
-	if (r >= 0)
-		return r;
-	r = walk_iops(o.names, listeners_of, &out);
-	if (r == 0 && o.json)
-		listeners_json(&out);
-	else if (r == 0)
-		listeners_text(&out);
 	free(out.list);
-	return r < 0;
+	return r;
 }

@@ -22,15 +22,7 @@ static struct group *group_of(struct groups_out *o, const struct iop_view *v, co
 	for (size_t k = 0; k < o->n; k++)
 		if (strcmp(o->list[k].npp, v->npp->label) == 0 && npp_addr_eq(&o->list[k].i.group, &i->group))
 			return &o->list[k];
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? o->cap * 2 : 64;
-		void *list = realloc(o->list, cap * sizeof *o->list);
-
-		if (!list)
-			npp_fatalx("no memory");
-		o->list = list;
-		o->cap = cap;
-	}
+	o->list = walk_room(o->list, o->n, &o->cap, sizeof *o->list);
 	g = &o->list[o->n++];
 	*g = (struct group){ .i = *i, .n_iops = v->npp->st.n_iops };
 	snprintf(g->npp, sizeof g->npp, "%.99s", v->npp->label);
@@ -57,8 +49,9 @@ static void groups_of(const struct iop_view *v, void *arg)
 	}
 }
 
-static void groups_json(const struct groups_out *o)
+static void groups_json(void *arg)
 {
+	const struct groups_out *o = arg;
 	char text[NPP_ADDR_STRLEN];
 
 	fputs("{\"groups\": [", stdout);
@@ -79,8 +72,9 @@ static void groups_json(const struct groups_out *o)
 	puts("\n]}");
 }
 
-static void groups_text(const struct groups_out *o)
+static void groups_text(void *arg)
 {
+	const struct groups_out *o = arg;
 	static const char *const head[] = { "NPP", "GROUP", "SOCKETS", "OF HOSTS", "SOURCES", "IOPS" };
 	char text[NPP_ADDR_STRLEN];
 	struct table t;
@@ -107,17 +101,10 @@ static void groups_text(const struct groups_out *o)
 
 int verb_groups(int argc, char **argv)
 {
+	static const struct walk_shape shape = { groups_of, NULL, groups_json, groups_text };
 	struct groups_out out = { .list = NULL };
-	struct walk_options o;
-	int r = walk_options(argc, argv, &o);
+	int r = walk_show(argc, argv, &shape, &out);
 
-	if (r >= 0)
-		return r;
-	r = walk_iops(o.names, groups_of, &out);
-	if (r == 0 && o.json)
-		groups_json(&out);
-	else if (r == 0)
-		groups_text(&out);
 	free(out.list);
-	return r < 0;
+	return r;
 }

@@ -20,4 +20,12 @@ struct walk_options { bool json; char **names; };
 /* The options of such a verb; -1: go on, else its exit status. */
 int walk_options(int argc, char **argv, struct walk_options *o);
 
+/* Such a verb from its options to its output: FN sees each IOP, then JSON or TEXT prints. ARG is theirs;
+ * BEGIN (or NULL) comes first and learns which of the two it will be. Exit status. */
+struct walk_shape { walk_fn *fn; void (*begin)(void *arg, bool json), (*json)(void *arg), (*text)(void *arg); };
+int walk_show(int argc, char **argv, const struct walk_shape *s, void *arg);
+
+/* Room for one more behind the N of SIZE bytes in LIST, where *CAP fit; ends the program if there is no memory. */
+void *walk_room(void *list, size_t n, size_t *cap, size_t size);
+
 #endif
