@@ -148,5 +148,5 @@ int lab_capture(const char *lab, const char *link, const char *file, const char 
 			    .end_ms = seconds > 0 ? now_ms() + (int64_t)(seconds * 1000) : 0 };
 
 	stop_on_signals();
-	return lab_with(lab, false, "capture", capture, &w) < 0;
+	return lab_with(lab, false, "capture", json, capture, &w) < 0;
 }

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness/lab.h"
+#include "harness/verbs.h"
 #include "lib/hugepages.h"
 
 #define MAX_PIDS 8192
@@ -415,7 +415,7 @@ int lab_clean(bool json)
 	int bad = 0;
 
 	if (geteuid() != 0) {
-		npp_warnx("clean needs to be root");
+		verb_failed("clean", "needs to be root", json);
 		return 1;
 	}
 	fputs(json ? "[" : "", stdout);

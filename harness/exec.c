@@ -87,7 +87,17 @@ int lab_open_own(struct lab *l, const char *name, struct npp_err *e)
 	return open_picked(l, name, true, e);
 }
 
-int lab_with(const char *lab, bool own, const char *verb, lab_work_fn *fn, void *arg)
+void verb_failed(const char *verb, const char *text, bool json)
+{
+	npp_warnx("%s%s%s", verb ? verb : "", verb ? ": " : "", text);
+	if (!json)
+		return;
+	fputs("{\"ok\": false, \"errors\": [", stdout);
+	json_string(stdout, text);
+	puts("]}");
+}
+
+int lab_with(const char *lab, bool own, const char *verb, bool json, lab_work_fn *fn, void *arg)
 {
 	struct lab l = { .lock = -1 };
 	struct npp_err e = { "" };
@@ -97,7 +107,7 @@ int lab_with(const char *lab, bool own, const char *verb, lab_work_fn *fn, void 
 		r = fn(&l, arg, &e);
 	lab_free(&l);
 	if (r < 0)
-		npp_warnx("%s: %s", verb, e.text);
+		verb_failed(verb, e.text, json);
 	return r;
 }
 

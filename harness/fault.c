@@ -191,6 +191,6 @@ int lab_fault(const char *lab, char *const words[], bool json)
 	}
 	lab_free(&l);
 	if (r < 0)
-		npp_warnx("fault: %s", e.text);
+		verb_failed("fault", e.text, json);
 	return r == 0 ? 0 : r == -EINVAL ? 2 : 1;
 }

@@ -236,6 +236,6 @@ int lab_graph(const char *lab, const char *out, double seconds, bool json)
 			pause_ms((int)(seconds * 1000));
 	} while (r == 0 && stop && !*stop);
 	if (r < 0)
-		npp_warnx("graph: %s", e.text);
+		verb_failed("graph", e.text, json);
 	return r < 0;
 }

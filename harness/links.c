@@ -144,7 +144,7 @@ int lab_links(const char *lab, bool json)
 		fputs("]\n", stdout);
 	lab_free(&l);
 	if (r < 0)
-		npp_warnx("%s", e.text);
+		verb_failed(NULL, e.text, json);
 	return r < 0;
 }
 
@@ -197,6 +197,6 @@ int lab_impair(const char *lab, const char *link, char *const words[], bool json
 	free(answer);
 	lab_free(&l);
 	if (r < 0)
-		npp_warnx("%s", e.text);
+		verb_failed(NULL, e.text, json);
 	return r < 0;
 }

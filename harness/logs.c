@@ -65,21 +65,22 @@ int lab_logs(const char *lab, const char *what, bool json)
 		r = lab_load(&l, name, &e);
 	if (r == 0)
 		n = scandir(l.dir, &d, is_log, alphasort);
-	fputs(json ? "[" : "", stdout);
 	for (int i = 0; i < n; i++) {
 		if (wanted(d[i]->d_name, what)) {
+			fputs(json && !shown ? "[" : "", stdout);
 			print_log(l.dir, d[i]->d_name, json, &lines);
 			shown++;
 		}
 		free(d[i]);
 	}
 	free(d);
-	fputs(json ? "]\n" : "", stdout);
 	if (r == 0 && what && !shown)
 		r = npp_err_set(&e, -ENOENT, "lab '%s' has no log of '%s'", l.name, what);
+	else if (r == 0 && json)
+		puts(shown ? "]" : "[]");
 	lab_free(&l);
 	if (r < 0)
-		npp_warnx("%s", e.text);
+		verb_failed(NULL, e.text, json);
 	return r < 0;
 }
 

@@ -427,7 +427,7 @@ int lab_replay(const char *lab, const char *node, const char *file, const char *
 {
 	struct replay r = { .fd = -1, .speed = speed, .in = buffer(), .cut = buffer(), .json = json, .node = node,
 			    .file = file, .to = to, .stop = stop_on_signals() };
-	int rc = lab_with(lab, true, "replay", replay, &r);
+	int rc = lab_with(lab, true, "replay", json, replay, &r);
 
 	if (r.fd >= 0)
 		close(r.fd);

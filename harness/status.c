@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "harness/lab.h"
+#include "harness/verbs.h"
 
 /* "up", or what is wrong with it. */
 static const char *node_state(struct lab *l, const struct lab_node *n)
@@ -153,7 +153,7 @@ int lab_status(const char *name, bool json)
 	if (r == 0)
 		r = lab_load(&l, pick, &e);
 	if (r < 0) {
-		npp_warnx("%s", e.text);
+		verb_failed(NULL, e.text, json);
 		return 1;
 	}
 	if (json)

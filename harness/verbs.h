@@ -18,7 +18,9 @@ int lab_open_own(struct lab *l, const char *name, struct npp_err *e);
 
 /* Opens LAB (OWN: as lab_open_own()), lets FN work on it, says what went wrong under the VERB's name. 0 or -errno. */
 typedef int lab_work_fn(struct lab *l, void *arg, struct npp_err *e);
-int lab_with(const char *lab, bool own, const char *verb, lab_work_fn *fn, void *arg);
+int lab_with(const char *lab, bool own, const char *verb, bool json, lab_work_fn *fn, void *arg);
+/* Says what went wrong (VERB: NULL, TEXT names it), with JSON also on standard output: the answer of all verbs. */
+void verb_failed(const char *verb, const char *text, bool json);
 /* proc.c: from now on SIGINT and SIGTERM only set what this points to. */
 const volatile sig_atomic_t *stop_on_signals(void);
 

@@ -22,6 +22,13 @@ nodes:
   client2: {kind: client, networks: isp}
 Y
 lab_up "$work/t.yaml"
+
+# What cannot be done is said in JSON, too.
+for words in 'status nolab' "links --lab nolab" "logs --lab $lab nobody" "impair --lab $lab client1 dely=1ms" "fault --lab $lab kill npp.acc9.ism0" \
+  "capture --lab $lab nobody -w $work/x" "replay --lab $lab nobody $work/x" 'graph nolab' 'up nofile.yaml' 'down nolab' 'check nofile.yaml'; do
+  # shellcheck disable=SC2086
+  is "$(cut -d' ' -f1 <<<"$words"): an error is JSON" "$("$npplab" $words --json 2>/dev/null | jq -c '[.ok, (.errors | length)]')" '[false,1]'
+done
 do_() { local v=$1; shift; "$npplab" "$v" --lab "$lab" "$@"; }
 get() { on "$1" curl -4 -s -m 5 -o /dev/null http://web1/README; }
 ok 'it serves' get client1
