@@ -27,10 +27,10 @@ enum npp_ctl_type {
 	NPP_CTL_NONE = 0,
 
 	/* nppd -> child, once, first */
-	NPP_CTL_START_DISPATCH = 1,	/* npp_ctl_start_dispatch; fds: global ro, stats, private, port queue,
-					   own bell, bells[n_iops], (rx ctl, rx data)[n_iops] */
-	NPP_CTL_START_ISM,		/* npp_ctl_start_ism; fds: global ro, neigh ro, stats, locks, private,
-					   rx ctl, rx data, port queue (transmit only), bells[n_iops] */
+	NPP_CTL_START_DISPATCH = 1,	/* npp_ctl_start_dispatch; fds: global ro, stats, private, own bell,
+					   queue[n_ports], bells[n_iops], (rx ctl, rx data)[n_iops] */
+	NPP_CTL_START_ISM,		/* npp_ctl_start_ism; fds: global ro, neigh ro, stats, locks, private, rx ctl,
+					   rx data, queue[n_ports] (transmit only, unless steered), bells[n_iops] */
 	NPP_CTL_START_OSM,		/* npp_ctl_start_osm; fds: host memory, stats, listening socket,
 					   bells[NPP_MAX_CTX] follow in NPP_CTL_BELLS messages */
 	NPP_CTL_STOP,			/* to a child: finish and exit 0 */
@@ -51,6 +51,7 @@ enum npp_ctl_type {
 					   host for this ISM */
 	NPP_CTL_BELLS,			/* npp_ctl_bells; fds: that many eventfds (to ISM: of that host; to OSM: its own) */
 	NPP_CTL_HOST_DETACH,		/* npp_ctl_host_attach without fds: the host has failed or left */
+	NPP_CTL_NET,			/* no body: net_seq has moved; look at once, also from sleep */
 
 	/* nppd of host -> npp-osm */
 	NPP_CTL_NPP_CONN = 32,		/* npp_ctl_npp_conn; fd: connected socket to the nppd of that NPP */
@@ -128,6 +129,7 @@ struct npp_ctl_start_dispatch {
 	uint64_t layout_hash;
 	int32_t cpu;		/* pin to, -1 not */
 	uint32_t verbose;
+	uint32_t n_ports, zero;
 };
 struct npp_ctl_start_ism {
 	uint32_t abi_version, iop, n_iops;
@@ -137,6 +139,7 @@ struct npp_ctl_start_ism {
 	uint32_t verbose;
 	uint32_t max_conns;	/* TCBs */
 	uint32_t reass_bytes;
+	uint32_t n_ports, zero;
 	uint32_t seed[8];	/* random, from nppd; keys of tables and ISNs */
 	uint32_t npp_key[4];	/* the same for all ISMs of the NPP: key of Fast Open cookies */
 };
@@ -257,7 +260,7 @@ struct npp_ctl_status {
 	char attached[NPP_MAX_HOSTS][NPP_NAME_MAX]; /* NPP: its hosts by number; host: its NPPs */
 	uint32_t huge_pages;	/* 2 MB pages in use by its regions */
 	uint32_t zero;
-	uint64_t port_drops;	/* NPP: frames that its port had no room for */
+	uint64_t port_drops[NPP_MAX_PORTS];	/* NPP: frames that its ports had no room for */
 	struct npp_ctl_conflict {	/* NPP: addresses of it that somebody else uses, the latest */
 		union npp_addr addr;
 		uint8_t mac[6];

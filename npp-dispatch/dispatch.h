@@ -64,22 +64,30 @@ bool dispatch_classify(const struct dispatch_ctx *c, const struct vnet_hdr *vnet
 #define DISPATCH_BATCH_BYTES (256u << 10)
 #define DISPATCH_LARGE 2048u	/* from here on a frame counts for prediction */
 
-struct dispatch {
+struct dispatch_port {	/* a network port */
 	struct dispatch_ctx ctx;
+	int fd;			/* its queue 0 */
+	int error;		/* of the last read; 0: it can be read */
+	uint32_t bytes;		/* of this batch */
+};
+
+struct dispatch {
+	uint32_t n_iops, n_ports;
+	uint32_t next_port;	/* where the next batch begins */
+	struct dispatch_port port[NPP_MAX_PORTS];
 	struct dispatch_state *state;
 	struct npp_stats_page *page;
 	npp_counter_t *stats;
 	struct npp_fring_prod ring[NPP_MAX_IOPS];
 	int bell[NPP_MAX_IOPS];
-	int port_fd;
 	uint32_t dirty;		/* rings with records not yet published */
-	bool drained;		/* the last batch ended because the port had no more */
+	bool drained;		/* the last batch ended because no port had more */
 	uint32_t now_us;
 	uint32_t spin_max_us;	/* 0: cores are scarce, never spin */
 };
 
-/* Reads what the port has, one batch at most, and hands it out. Number of frames read;
- * 0: nothing there; or -errno. */
+/* Reads what the ports have, one batch of each at most, and hands it out. Number of frames read;
+ * 0: nothing there; or, if nothing was read and a port cannot be, -errno. */
 int dispatch_batch(struct dispatch *d);
 
 /* Runs until a STOP message or the end of CTL_FD (0), or -errno. BELL_FD, if not -1,

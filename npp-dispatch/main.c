@@ -23,7 +23,7 @@
 #define SPIN_MAX_US 30
 
 /* Places of the descriptors in NPP_CTL_START_DISPATCH. */
-enum { FD_GLOBAL, FD_STATS, FD_PRIVATE, FD_PORT, FD_BELL, FD_BELLS };
+enum { FD_GLOBAL, FD_STATS, FD_PRIVATE, FD_BELL, FD_PORTS };
 
 static void usage(FILE *to)
 {
@@ -64,14 +64,14 @@ static uint32_t spin_allowed(uint32_t n_iops)
 
 static void open_rings(struct dispatch *d, struct npp_ctl_msg *m)
 {
-	uint32_t n = d->ctx.n_iops;
+	uint32_t n = d->n_iops, bells = FD_PORTS + d->n_ports;
 
 	for (uint32_t i = 0; i < n; i++) {
 		int ctl, data, err;
 
-		d->bell[i] = take_fd(m, FD_BELLS + i);
-		ctl = take_fd(m, FD_BELLS + n + 2 * i);
-		data = take_fd(m, FD_BELLS + n + 2 * i + 1);
+		d->bell[i] = take_fd(m, bells + i);
+		ctl = take_fd(m, bells + n + 2 * i);
+		data = take_fd(m, bells + n + 2 * i + 1);
 		err = npp_fring_attach_prod(&d->ring[i], ctl, data, NPP_REGION_RX);
 		if (err < 0) {
 			errno = -err;
@@ -80,6 +80,17 @@ static void open_rings(struct dispatch *d, struct npp_ctl_msg *m)
 		close(ctl);
 		close(data);
 	}
+}
+
+static void open_port(struct dispatch *d, uint32_t i, struct npp_ctl_msg *m, const struct npp_global *g)
+{
+	struct dispatch_port *p = &d->port[i];
+
+	p->fd = take_fd(m, FD_PORTS + i);
+	if (dispatch_ctx_init(&p->ctx, g, i) < 0 || p->ctx.n_iops != d->n_iops)
+		npp_fatalx("global region: wrong number of IOPs");
+	if (fcntl(p->fd, F_SETFL, fcntl(p->fd, F_GETFL) | O_NONBLOCK) < 0)
+		npp_fatal("port %u", i);
 }
 
 static void open_stats(struct dispatch *d, struct npp_stats_page *page)
@@ -107,20 +118,20 @@ static int start(struct dispatch *d)
 	npp_log_init("npp-dispatch", (int)body.verbose);
 	if (body.abi_version != NPP_ABI_VERSION || body.layout_hash != npp_abi_layout_hash())
 		npp_fatalx("the supervisor is of another build");
-	if (body.n_iops < 1 || body.n_iops > NPP_MAX_IOPS || m.hdr.nfds != FD_BELLS + 3 * body.n_iops)
-		npp_fatalx("start message: %u descriptors for %u IOPs", m.hdr.nfds, body.n_iops);
+	if (body.n_iops < 1 || body.n_iops > NPP_MAX_IOPS || body.n_ports < 1 || body.n_ports > NPP_MAX_PORTS ||
+	    m.hdr.nfds != FD_PORTS + body.n_ports + 3 * body.n_iops)
+		npp_fatalx("start message: %u descriptors for %u IOPs and %u ports", m.hdr.nfds, body.n_iops, body.n_ports);
 	map(&global, &m, FD_GLOBAL, false, 0, NPP_REGION_GLOBAL, npp_abi_layout_hash(), sizeof(struct npp_global));
 	map(&stats, &m, FD_STATS, true, 0, NPP_REGION_STATS, npp_abi_layout_hash(), sizeof(struct npp_stats_page));
 	map(&private, &m, FD_PRIVATE, true, NPP_ADDR_DISPATCH, NPP_REGION_DISPATCH, dispatch_layout_hash(),
 	    sizeof(struct dispatch_state));
 	d->state = private.base;
-	d->port_fd = take_fd(&m, FD_PORT);
-	if (dispatch_ctx_init(&d->ctx, global.base, 0) < 0 || d->ctx.n_iops != body.n_iops)
-		npp_fatalx("global region: wrong number of IOPs");
+	d->n_iops = body.n_iops;
+	d->n_ports = body.n_ports;
+	for (uint32_t i = 0; i < d->n_ports; i++)
+		open_port(d, i, &m, global.base);
 	open_stats(d, stats.base);
 	open_rings(d, &m);
-	if (fcntl(d->port_fd, F_SETFL, fcntl(d->port_fd, F_GETFL) | O_NONBLOCK) < 0)
-		npp_fatal("port");
 	npp_cores_pin(body.cpu);
 	d->spin_max_us = spin_allowed(body.n_iops);
 	atomic_fetch_add_explicit(&d->state->hdr.generation, 1, memory_order_relaxed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * place.c - from the port into the rings
+ * place.c - from the ports into the rings
  *
  * A frame's owner is known only after it was read. So it is read into the ring that
  * the last large frame went to: bulk flows come in runs, and a 64 KB frame that lands
@@ -34,24 +34,25 @@ static unsigned predicted(const struct dispatch *d)
 {
 	uint32_t iop = d->state->last_large;
 
-	return iop < d->ctx.n_iops ? iop : 0;
+	return iop < d->n_iops ? iop : 0;
 }
 
-static void count_frame(struct dispatch *d, const struct vnet_hdr *vnet, uint32_t len)
+static void count_frame(struct dispatch *d, struct dispatch_port *p, const struct vnet_hdr *vnet, uint32_t len)
 {
 	count(d, NPP_DS_RX_FRAMES);
 	npp_stat_add(d->stats, NPP_DS_RX_BYTES, len);
+	p->bytes += len;
 	if (vnet->gso_type != VNET_GSO_NONE)
 		count(d, NPP_DS_RX_GSO);
 }
 
-static void fill_record(const struct dispatch *d, struct npp_frame_rec *rec, uint32_t len,
+static void fill_record(const struct dispatch *d, struct npp_frame_rec *rec, uint32_t port, uint32_t len,
 			const struct dispatch_verdict *v)
 {
 	rec->len = len;
 	rec->kind = NPP_REC_FRAME;
 	rec->csum = v->csum;
-	rec->port = (uint8_t)d->ctx.port;
+	rec->port = (uint8_t)port;
 	rec->l4_off = v->l4_off;
 	rec->hash = v->hash;
 	rec->rx_us = d->now_us;
@@ -59,7 +60,7 @@ static void fill_record(const struct dispatch *d, struct npp_frame_rec *rec, uin
 }
 
 /* The frame of LEN bytes at REC goes to v->iop. DIRECT: REC lies at the head of ring GUESS. */
-static void place(struct dispatch *d, struct npp_frame_rec *rec, uint32_t len,
+static void place(struct dispatch *d, struct npp_frame_rec *rec, uint32_t port, uint32_t len,
 		  const struct dispatch_verdict *v, unsigned guess, bool direct)
 {
 	struct npp_fring_prod *ring = &d->ring[v->iop];
@@ -77,13 +78,13 @@ static void place(struct dispatch *d, struct npp_frame_rec *rec, uint32_t len,
 		}
 		memcpy((uint8_t *)to + WIRE_OFF, (const uint8_t *)rec + WIRE_OFF, sizeof rec->vnet + len);
 	}
-	fill_record(d, to, len, v);
+	fill_record(d, to, port, len, v);
 	npp_fring_commit(ring, to);
 	d->dirty |= 1u << v->iop;
 }
 
-/* One frame. Bytes of it, 0 if the port has none, or -errno. */
-static ssize_t take_frame(struct dispatch *d)
+/* One frame of P. Bytes of it, 0 if the port has none, or -errno. */
+static ssize_t take_frame(struct dispatch *d, struct dispatch_port *p)
 {
 	unsigned guess = predicted(d);
 	struct npp_frame_rec *rec = npp_fring_reserve(&d->ring[guess], REC_MAX);
@@ -96,7 +97,7 @@ static ssize_t take_frame(struct dispatch *d)
 	if (!direct)
 		rec = (struct npp_frame_rec *)d->state->scratch;
 	do
-		n = read(d->port_fd, (uint8_t *)rec + WIRE_OFF, REC_MAX - WIRE_OFF);
+		n = read(p->fd, (uint8_t *)rec + WIRE_OFF, REC_MAX - WIRE_OFF);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
@@ -109,9 +110,9 @@ static ssize_t take_frame(struct dispatch *d)
 	}
 	len = (uint32_t)((size_t)n - sizeof vnet);
 	vnet = rec->vnet;
-	count_frame(d, &vnet, len);
-	if (dispatch_classify(&d->ctx, &vnet, (const uint8_t *)(rec + 1), len, &v))
-		place(d, rec, len, &v, guess, direct);
+	count_frame(d, p, &vnet, len);
+	if (dispatch_classify(&p->ctx, &vnet, (const uint8_t *)(rec + 1), len, &v))
+		place(d, rec, p->ctx.port, len, &v, guess, direct);
 	else
 		count(d, v.drop);
 	if (v.cls)
@@ -134,23 +135,49 @@ static void publish(struct dispatch *d)
 	}
 }
 
-int dispatch_batch(struct dispatch *d)
+/* What port P has, up to a batch. Frames, or -errno if there were none. */
+static int read_port(struct dispatch *d, struct dispatch_port *p)
 {
 	uint32_t bytes = 0;
 	ssize_t n = 0;
 	int frames = 0;
 
-	dispatch_ctx_refresh(&d->ctx);
+	p->bytes = 0;
+	dispatch_ctx_refresh(&p->ctx);
 	while (frames < (int)DISPATCH_BATCH_FRAMES && bytes < DISPATCH_BATCH_BYTES) {
-		n = take_frame(d);
+		n = take_frame(d, p);
 		if (n <= 0)
 			break;
 		bytes += (uint32_t)n;
 		frames++;
 	}
-	d->drained = n <= 0;
+	p->error = n < 0 ? (int)n : 0;
+	if (n > 0)
+		d->drained = false;
+	if (frames) {
+		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_FRAMES, p->ctx.port), (uint64_t)frames);
+		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_BYTES, p->ctx.port), p->bytes);
+	}
+	return frames ? frames : p->error;
+}
+
+int dispatch_batch(struct dispatch *d)
+{
+	int frames = 0, error = 0;
+
+	d->drained = true;
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		int n = read_port(d, &d->port[(d->next_port + i) % d->n_ports]);
+
+		if (n < 0)
+			error = n;
+		else
+			frames += n;
+	}
 	if (frames == 0)
-		return (int)n;
+		return error;
+	if (d->n_ports > 1)
+		d->next_port = (d->next_port + 1) % d->n_ports;
 	publish(d);
 	count(d, NPP_DS_RX_BATCHES);
 	return frames;

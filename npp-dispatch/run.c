@@ -97,17 +97,21 @@ static int give_way(struct dispatch *d, struct npp_yield *y)
 }
 
 /* Sleeps until there is something to do. AWAKE_US: since when it has been awake. */
-static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, bool port_broken, uint64_t *awake_us)
+static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, uint64_t *awake_us)
 {
-	struct pollfd pfd[3] = { { .fd = ctl_fd, .events = POLLIN },
-				 { .fd = bell_fd, .events = POLLIN },
-				 { .fd = port_broken ? -1 : d->port_fd, .events = POLLIN } };
+	struct pollfd pfd[2 + NPP_MAX_PORTS] = { { .fd = ctl_fd, .events = POLLIN }, { .fd = bell_fd, .events = POLLIN } };
+	bool broken = false;
 	uint64_t now = clock_us();
 	int rc;
 
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		broken |= d->port[i].error != 0;
+		pfd[2 + i] = (struct pollfd){ .fd = d->port[i].error ? -1 : d->port[i].fd, .events = POLLIN };
+	}
+
 	npp_stat_add(d->stats, NPP_DS_BUSY_US, now - *awake_us);
 	npp_stat_inc(d->stats, NPP_DS_SLEEPS);
-	rc = poll(pfd, 3, port_broken ? ERROR_PAUSE_MS : IDLE_MS);
+	rc = poll(pfd, 2 + d->n_ports, broken ? ERROR_PAUSE_MS : IDLE_MS);
 	*awake_us = clock_us();
 	see_clock(d, *awake_us);
 	if (rc < 0)
@@ -117,16 +121,30 @@ static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, bool port_
 	return pfd[0].revents ? control(ctl_fd) : 1;
 }
 
+/* About ports that cannot be read, each time that it is something else. */
+static void complain(struct dispatch *d, int told[NPP_MAX_PORTS])
+{
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		int error = d->port[i].error;
+
+		if (error)
+			npp_stat_inc(d->stats, NPP_DS_READ_ERRORS);
+		if (error && error != told[i])
+			npp_warnx("reading port %u: error %d", i, -error);
+		told[i] = error;
+	}
+}
+
 int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 {
 	uint64_t awake_us = clock_us();
 	uint32_t sleeps = 0, batches = 0;
 	struct npp_yield yield = { 0 };
-	int n, rc, last_error = 0;
+	int n, rc, told[NPP_MAX_PORTS] = { 0 };
 
 	see_clock(d, awake_us);
 	/* A predecessor may have published without ringing. */
-	for (uint32_t i = 0; i < d->ctx.n_iops; i++)
+	for (uint32_t i = 0; i < d->n_iops; i++)
 		npp_bell_ring(d->bell[i]);
 	for (;;) {
 		n = dispatch_batch(d);
@@ -134,21 +152,15 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 			/* a port seen empty need not be read again */
 			n = d->spin_max_us ? spin(d, sleeps) : give_way(d, &yield);
 		if (n > 0) {
-			last_error = 0;
 			see_clock(d, clock_us());
 			npp_start_worked(d->page, d->page->now_us);
 			if (++batches % 256 != 0)
 				continue;
 			rc = control(ctl_fd); /* also under load */
 		} else {
-			if (n < 0) {
-				npp_stat_inc(d->stats, NPP_DS_READ_ERRORS);
-				if (n != last_error)
-					npp_warnx("reading the port: error %d", -n);
-			}
-			last_error = n;
+			complain(d, told);
 			sleeps++;
-			rc = wait_for_work(d, ctl_fd, bell_fd, n < 0, &awake_us);
+			rc = wait_for_work(d, ctl_fd, bell_fd, &awake_us);
 		}
 		if (rc <= 0)
 			return rc;

@@ -168,7 +168,7 @@ static void conn_json(const struct iop_view *v, const struct stack_conn_info *c,
 
 	fputs(n ? ",\n {\"npp\": " : "{\"connections\": [\n {\"npp\": ", stdout);
 	npp_json_string(stdout, v->npp->label);
-	printf(", \"iop\": %u, \"host\": ", v->iop);
+	printf(", \"iop\": %u, \"interface\": %u, \"host\": ", v->iop, c->conn.port);
 	npp_json_string(stdout, walk_host_name(v->npp, c->conn.user_host));
 	printf(", \"state\": \"%s\", \"passive\": %s, \"local\": \"%s\", \"lport\": %u, \"remote\": \"%s\", \"rport\": %u, "
 	       "\"received\": %u, \"unread\": %u, \"unacked\": %u, \"rtt_us\": %u, \"rto_us\": %u, \"cwnd\": %u, "
@@ -185,6 +185,7 @@ static void conn_row(struct table *t, const struct iop_view *v, const struct sta
 
 	table_cell(t, "%.60s", v->npp->label);
 	table_cell(t, "%u", v->iop);
+	table_cell(t, "%u", c->conn.port);
 	table_cell(t, "%s", walk_host_name(v->npp, c->conn.user_host));
 	table_cell(t, "%s", state_name(c->conn.state));
 	table_cell(t, "%s", end_point(&c->conn.laddr, c->conn.lport, buf, sizeof buf));
@@ -217,13 +218,13 @@ static void conns_of(const struct iop_view *v, void *arg)
 
 static void conns_begin(void *arg, bool json)
 {
-	static const char *const head[] = { "NPP", "IOP", "HOST", "STATE", "LOCAL", "REMOTE", "UNREAD", "UNACKED", "RTT", "CWND",
-					    "RETRANS" };
+	static const char *const head[] = { "NPP", "IOP", "IF", "HOST", "STATE", "LOCAL", "REMOTE", "UNREAD", "UNACKED", "RTT",
+					    "CWND", "RETRANS" };
 	struct conns_out *o = arg;
 
 	o->json = json;
-	table_init(&o->tab, 11, 1 | 4 | 8 | 16 | 32);
-	for (unsigned i = 0; i < 11; i++)
+	table_init(&o->tab, 12, 1 | 8 | 16 | 32 | 64);
+	for (unsigned i = 0; i < 12; i++)
 		table_cell(&o->tab, "%s", head[i]);
 }
 

@@ -73,6 +73,65 @@ static void json_counters(const uint64_t *v, uint32_t role)
 	putchar('}');
 }
 
+/* What the ports of an NPP have seen, over all its processes: frames and bytes, in and out. */
+struct port_sum { uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes; };
+
+static struct port_sum port_sum(const struct sample *s, unsigned port)
+{
+	struct port_sum p = { 0 };
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		const uint64_t *c = s->page[i].counter;
+		bool ism = s->page[i].role == NPP_ROLE_ISM;
+		unsigned rx = npp_stat_of_port(ism ? NPP_IS_RX0_FRAMES : NPP_DS_RX0_FRAMES, port);
+		unsigned tx = npp_stat_of_port(NPP_IS_TX0_FRAMES, port);
+
+		p.rx_frames += c[rx];
+		p.rx_bytes += c[rx + 1];
+		p.tx_frames += ism ? c[tx] : 0;
+		p.tx_bytes += ism ? c[tx + 1] : 0;
+	}
+	return p;
+}
+
+static uint32_t n_ports(const struct target *t)
+{
+	const struct npp_global *g = t->global.base;
+
+	return g->n_ports < NPP_MAX_PORTS ? g->n_ports : NPP_MAX_PORTS;
+}
+
+static void json_fixed(const char *text, size_t cap)
+{
+	char copy[17];
+
+	snprintf(copy, sizeof copy, "%.*s", (int)(cap < sizeof copy ? cap : sizeof copy - 1), text);
+	npp_json_string(stdout, copy);
+}
+
+static void json_ports(const struct target *t, const struct sample *s)
+{
+	const struct npp_global *g = t->global.base;
+	uint64_t drops = 0;
+
+	fputs(", \"ports\": [", stdout);
+	for (uint32_t i = 0; i < n_ports(t); i++) {
+		struct port_sum p = port_sum(s, i);
+
+		printf("%s\n {\"port\": %u, \"name\": ", i ? "," : "", i);
+		json_fixed(g->port[i].ifname, sizeof g->port[i].ifname);
+		fputs(", \"bridge\": ", stdout);
+		json_fixed(g->port[i].bridge, sizeof g->port[i].bridge);
+		printf(", \"up\": %s, \"downs\": %u, \"rx_frames\": %llu, \"rx_bytes\": %llu, \"tx_frames\": %llu, "
+		       "\"tx_bytes\": %llu, \"drops\": %llu}", atomic_load_explicit(&g->port[i].up, memory_order_relaxed) ? "true" : "false",
+		       atomic_load_explicit(&g->port[i].downs, memory_order_relaxed), (unsigned long long)p.rx_frames,
+		       (unsigned long long)p.rx_bytes, (unsigned long long)p.tx_frames, (unsigned long long)p.tx_bytes,
+		       (unsigned long long)t->st.port_drops[i]);
+		drops += t->st.port_drops[i];
+	}
+	printf("], \"port_drops\": %llu", (unsigned long long)drops);
+}
+
 static void json_target(const struct target *t, const struct sample *s)
 {
 	uint32_t sum_role = target_is_host(t) ? NPP_ROLE_OSM : NPP_ROLE_ISM;
@@ -83,7 +142,7 @@ static void json_target(const struct target *t, const struct sample *s)
 	if (!target_is_host(t))
 		printf(", \"engine\": \"%s\"", target_engine(t));
 	if (!target_is_host(t))
-		printf(", \"port_drops\": %llu", (unsigned long long)t->st.port_drops);
+		json_ports(t, s);
 	printf(", \"time\": %llu.%06llu, \"processes\": [", (unsigned long long)(wall / 1000000),
 	       (unsigned long long)(wall % 1000000));
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -212,6 +271,36 @@ static void npp_table(const struct view *v)
 	table_print(&tab, "  ");
 }
 
+/* With several ports: each, how it is and what went by it. */
+static void ports_table(const struct view *v)
+{
+	static const char *const head[] = { "", "NAME", "NETWORK", "STATE", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT" };
+	const struct npp_global *g = v->t->global.base;
+	struct table tab;
+
+	table_init(&tab, 8, 1);
+	for (unsigned k = 0; k < 8; k++)
+		table_cell(&tab, "%s", head[k]);
+	for (uint32_t i = 0; i < n_ports(v->t); i++) {
+		struct port_sum p = port_sum(v->s, i), b = { 0 };
+		double s = v->seconds > 0 ? v->seconds : 1;
+
+		if (v->base)
+			b = port_sum(v->base, i);
+		if (b.rx_bytes > p.rx_bytes || b.tx_bytes > p.tx_bytes) /* one of the processes is a new one */
+			b = (struct port_sum){ 0 };
+		table_cell(&tab, "port %u", i);
+		table_cell(&tab, "%.15s", g->port[i].ifname);
+		table_cell(&tab, "%.15s", g->port[i].bridge[0] ? g->port[i].bridge : "-");
+		table_cell(&tab, "%s", atomic_load_explicit(&g->port[i].up, memory_order_relaxed) ? "up" : "down");
+		cell_count(&tab, (double)(p.rx_frames - b.rx_frames) / s);
+		cell_count(&tab, (double)(p.rx_bytes - b.rx_bytes) / s);
+		cell_count(&tab, (double)(p.tx_frames - b.tx_frames) / s);
+		cell_count(&tab, (double)(p.tx_bytes - b.tx_bytes) / s);
+	}
+	table_print(&tab, "  ");
+}
+
 static void host_table(const struct view *v)
 {
 	static const char *const head[] = { "", "PID", "PROGRAMS", "CONTEXTS", "LISTENERS", "MEMORY", "REQUESTS", "MSGS IN",
@@ -271,10 +360,18 @@ static void print_target(const struct view *v)
 		host_table(v);
 	else
 		npp_table(v);
+	if (!target_is_host(t) && n_ports(t) > 1)
+		ports_table(v);
 	print_drops(v);
-	if (t->st.port_drops)
-		printf("  dropped by %-11s %8llu  queue_full: the IOPs or the dispatcher did not read in time\n", "the port",
-		       (unsigned long long)t->st.port_drops);
+	for (uint32_t i = 0; i < NPP_MAX_PORTS; i++) {
+		char port[16] = "the port";
+
+		if (i || t->st.port_drops[1] || t->st.port_drops[2] || t->st.port_drops[3])
+			snprintf(port, sizeof port, "port %u", i);
+		if (t->st.port_drops[i])
+			printf("  dropped by %-11s %8llu  queue_full: the IOPs or the dispatcher did not read in time\n", port,
+			       (unsigned long long)t->st.port_drops[i]);
+	}
 }
 
 /* ---- the verb ------------------------------------------------------------------------------------------ */

@@ -72,8 +72,9 @@ void nppd_is_up(struct nppd *d)
 	if (d->s->is_host)
 		npp_info("host %s is up", d->s->host.name);
 	else
-		npp_info("NPP %s is up: %u IOPs behind port %s, engine %s", d->s->npp.name, d->s->npp.iops,
-			 d->s->npp.port.name, d->s->npp.engine == ENGINE_KERNEL ? "kernel" : "process");
+		npp_info("NPP %s is up: %u IOPs behind %u port%s, engine %s", d->s->npp.name, d->s->npp.iops,
+			 d->s->npp.n_ports, d->s->npp.n_ports == 1 ? "" : "s",
+			 d->s->npp.engine == ENGINE_KERNEL ? "kernel" : "process");
 	if (d->ready_fd >= 0) {
 		if (write(d->ready_fd, "\n", 1) != 1)
 			npp_warn("--ready-fd %d", d->ready_fd);
@@ -255,9 +256,15 @@ static int check(const struct settings *s)
 		printf("host %s: %u NPPs, %u sockets, %llu MB\n", s->host.name, s->host.n_npps, s->host.sockets,
 		       (unsigned long long)(s->host.memory >> 20));
 	else
-		printf("npp %s: %u IOPs, %u connections each, port %s %02x:%02x:%02x:%02x:%02x:%02x\n", n->name, n->iops,
-		       n->memory.connections, n->port.name, n->port.mac[0], n->port.mac[1], n->port.mac[2],
-		       n->port.mac[3], n->port.mac[4], n->port.mac[5]);
+		printf("npp %s: %u IOPs, %u connections each", n->name, n->iops, n->memory.connections);
+	for (uint32_t i = 0; !s->is_host && i < n->n_ports; i++) {
+		const struct port_settings *p = &n->port[i];
+
+		printf(", port %s %02x:%02x:%02x:%02x:%02x:%02x", p->name, p->mac[0], p->mac[1], p->mac[2], p->mac[3],
+		       p->mac[4], p->mac[5]);
+	}
+	if (!s->is_host)
+		putchar('\n');
 	printf("uid %u\n", settings_common(s)->uid);
 	printf("hugepages %u\n", settings_hugepages_needed(s));
 	return 0;

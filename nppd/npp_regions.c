@@ -16,12 +16,14 @@
 
 /* IPv6 needs an address that is valid on the link (RFC 4291, 2.8): made from the port's MAC
  * (RFC 2464, 4) unless one is configured. */
-static void add_link_local(struct npp_global *g, const uint8_t *mac, bool ip6)
+static void add_link_local(struct npp_global *g, uint8_t port, const uint8_t *mac, bool ip6)
 {
 	struct npp_if_addr a = { .addr.b = { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
-					     mac[5] }, .prefix_len = 64, .port = 0 };
+					     mac[5] }, .prefix_len = 64, .port = port };
 
 	for (uint32_t i = 0; i < g->n_addrs; i++) {
+		if (g->addr[i].port != port && g->addr[i].port != NPP_PORT_ANY)
+			continue;
 		if (settings_link_local(&g->addr[i].addr))
 			return;
 		ip6 |= !npp_addr_is_v4(&g->addr[i].addr);
@@ -30,52 +32,73 @@ static void add_link_local(struct npp_global *g, const uint8_t *mac, bool ip6)
 		g->addr[g->n_addrs++] = a;
 }
 
-static void add_default(struct npp_global *g, const union npp_addr *via)
+/* ROUTE by each of PORTS; the first one is the best. */
+static void add_route(struct npp_global *g, struct npp_route route, uint32_t ports)
 {
-	struct npp_route r = { .via = *via };
+	for (; ports && g->n_routes < NPP_MAX_ROUTES; ports &= ports - 1) {
+		route.port = (uint8_t)__builtin_ctz(ports);
+		g->route[g->n_routes++] = route;
+	}
+}
 
+static void add_default(struct npp_global *g, const union npp_addr *via, uint32_t ports, uint32_t metric)
+{
+	struct npp_route r = { .via = *via, .metric = metric };
+
+	if (npp_addr_is_any(via))
+		return;
 	if (npp_addr_is_v4(via)) {
 		r.dst = npp_addr_v4(0);
 		r.prefix_len = 96;
 	}
-	g->route[g->n_routes++] = r;
+	add_route(g, r, ports);
 }
 
 static void fill_net(struct npp_global *g, const struct npp_settings *s)
 {
-	g->n_addrs = s->n_addrs;
-	for (uint32_t i = 0; i < s->n_addrs; i++)
-		g->addr[i] = (struct npp_if_addr){ .addr = s->addrs[i].addr, .prefix_len = (uint8_t)s->addrs[i].len,
-						   .port = 0xff };
+	g->n_addrs = s->n_all;
+	for (uint32_t i = 0; i < s->n_all; i++)
+		g->addr[i] = (struct npp_if_addr){ .addr = s->all[i].p.addr, .prefix_len = (uint8_t)s->all[i].p.len,
+						   .port = s->all[i].port };
 	for (uint32_t i = 0; i < s->n_routes; i++) {
 		const struct route_settings *r = &s->routes[i];
 
-		g->route[g->n_routes++] = (struct npp_route){ .dst = r->to.addr, .via = r->via,
-			.prefix_len = (uint8_t)r->to.len, .mtu = (uint16_t)r->mtu, .metric = r->metric };
+		add_route(g, (struct npp_route){ .dst = r->to.addr, .via = r->via, .prefix_len = (uint8_t)r->to.len,
+						 .mtu = (uint16_t)r->mtu, .metric = r->metric },
+			  settings_ports_of_route(s, r));
 	}
-	if (!npp_addr_is_any(&s->gateway))
-		add_default(g, &s->gateway);
-	if (!npp_addr_is_any(&s->gateway6))
-		add_default(g, &s->gateway6);
-	add_link_local(g, s->port.mac, s->autoconf);
+	add_default(g, &s->gateway, settings_ports_to(s, &s->gateway), 0);
+	add_default(g, &s->gateway6, settings_ports_to(s, &s->gateway6), 0);
+	for (uint32_t i = 0; i < s->n_ports; i++) {
+		add_default(g, &s->port[i].gateway, 1u << i, i);
+		add_default(g, &s->port[i].gateway6, 1u << i, i);
+		add_link_local(g, (uint8_t)i, s->port[i].mac, s->port[i].autoconf);
+	}
+}
+
+static bool learns(const struct npp_settings *s, uint32_t port)
+{
+	return port < s->n_ports && s->port[port].autoconf;
 }
 
 /* What an ISM says is checked: it may claim addresses of its own making and no others. */
-static bool autoconf_ok(const struct npp_autoconf *a)
+static bool autoconf_ok(const struct npp_autoconf *a, const struct npp_settings *s)
 {
 	if (a->n_addrs > NPP_AUTO_MAX || a->n_on_link > NPP_AUTO_MAX || a->n_routers > NPP_AUTO_MAX)
 		return false;
-	if (a->mtu && a->mtu < 1280)
-		return false;
+	for (uint32_t i = 0; i < NPP_MAX_PORTS; i++)
+		if (a->link[i].mtu && a->link[i].mtu < 1280)
+			return false;
 	for (uint32_t i = 0; i < a->n_addrs; i++)
 		if (npp_addr_is_v4(&a->addr[i].addr) || npp_addr_is_any(&a->addr[i].addr) || a->addr[i].addr.b[0] == 0xff ||
-		    a->addr[i].prefix_len > 128)
+		    a->addr[i].prefix_len > 128 || !learns(s, a->addr[i].port))
 			return false;
 	for (uint32_t i = 0; i < a->n_on_link; i++)
-		if (npp_addr_is_v4(&a->on_link[i].addr) || !a->on_link[i].prefix_len || a->on_link[i].prefix_len > 128)
+		if (npp_addr_is_v4(&a->on_link[i].addr) || !a->on_link[i].prefix_len || a->on_link[i].prefix_len > 128 ||
+		    !learns(s, a->on_link[i].port))
 			return false;
 	for (uint32_t i = 0; i < a->n_routers; i++)
-		if (!settings_link_local(&a->router[i]))
+		if (!settings_link_local(&a->router[i]) || !learns(s, a->router_port[i]))
 			return false;
 	return true;
 }
@@ -93,34 +116,69 @@ static void add_learned(struct npp_global *g, const struct npp_autoconf *a)
 	for (uint32_t i = 0; i < a->n_addrs && g->n_addrs < NPP_MAX_IF_ADDRS; i++) {
 		if (known_addr(g, &a->addr[i].addr))
 			continue;
-		g->addr[g->n_addrs] = a->addr[i];
-		g->addr[g->n_addrs++].port = 0;
+		g->addr[g->n_addrs++] = a->addr[i];
 	}
-	for (uint32_t i = 0; i < a->n_on_link && g->n_routes < NPP_MAX_ROUTES; i++)
-		g->route[g->n_routes++] = (struct npp_route){ .dst = a->on_link[i].addr,
-							      .prefix_len = a->on_link[i].prefix_len };
-	for (uint32_t i = 0; i < a->n_routers && g->n_routes < NPP_MAX_ROUTES; i++)
-		g->route[g->n_routes++] = (struct npp_route){ .via = a->router[i], .metric = 1024 + i };
+	for (uint32_t i = 0; i < a->n_on_link; i++)
+		add_route(g, (struct npp_route){ .dst = a->on_link[i].addr, .prefix_len = a->on_link[i].prefix_len },
+			  1u << a->on_link[i].port);
+	for (uint32_t i = 0; i < a->n_routers; i++)
+		add_default(g, &a->router[i], 1u << a->router_port[i], 1024 + i);
+}
+
+/* Odd while we write: pairs with the acquire and the fence of all readers. */
+static void net_begin(struct npp_global *g)
+{
+	atomic_store_explicit(&g->net_seq, atomic_load_explicit(&g->net_seq, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+static void net_end(struct npp_global *g)
+{
+	atomic_store_explicit(&g->net_seq, atomic_load_explicit(&g->net_seq, memory_order_relaxed) + 1, memory_order_release);
+}
+
+static void tell_isms(struct npp_side *n)
+{
+	for (unsigned i = 0; i < n->n_iops; i++)
+		if (npp_side_ism(n, i)->state == CHILD_READY)
+			child_send(npp_side_ism(n, i), NPP_CTL_NET, 0, 0, NULL, 0, NULL, 0);
+}
+
+/* Whoever has cached a way looks for it anew, and no ISM sleeps on meanwhile. */
+bool npp_regions_port_up(struct npp_side *n, unsigned port, bool up)
+{
+	struct npp_global *g = n->global.base;
+	struct npp_port_cfg *p = &g->port[port];
+
+	if (atomic_load_explicit(&p->up, memory_order_relaxed) == up)
+		return false;
+	net_begin(g);
+	atomic_store_explicit(&p->up, up, memory_order_relaxed);
+	if (!up)
+		atomic_store_explicit(&p->downs, atomic_load_explicit(&p->downs, memory_order_relaxed) + 1, memory_order_relaxed);
+	net_end(g);
+	tell_isms(n);
+	return true;
 }
 
 void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
 {
 	struct npp_global *g = n->global.base;
-	uint32_t seq = atomic_load_explicit(&g->net_seq, memory_order_relaxed);
 
-	if (!n->d->s->npp.autoconf || !autoconf_ok(a)) {
+	if (!autoconf_ok(a, &n->d->s->npp)) {
 		npp_warnx("an ISM reports addresses that cannot be: ignored");
 		return;
 	}
-	/* Odd while we write: pairs with the acquire and the fence of all readers. */
-	atomic_store_explicit(&g->net_seq, seq + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
+	net_begin(g);
 	g->n_addrs = g->n_routes = 0;
 	fill_net(g, &n->d->s->npp);
 	add_learned(g, a);
-	atomic_store_explicit(&g->ra6, NPP_RA6(a->hops, a->mtu), memory_order_relaxed);
-	atomic_store_explicit(&g->ra6_reachable_ms, a->reachable_ms, memory_order_relaxed);
-	atomic_store_explicit(&g->net_seq, seq + 2, memory_order_release);
+	for (uint32_t i = 0; i < n->n_ports; i++) {
+		atomic_store_explicit(&g->port[i].ra6, NPP_RA6(a->link[i].hops, a->link[i].mtu), memory_order_relaxed);
+		atomic_store_explicit(&g->port[i].ra6_reachable_ms, a->link[i].reachable_ms, memory_order_relaxed);
+	}
+	net_end(g);
+	tell_isms(n);
 	npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
 }
 
@@ -155,19 +213,22 @@ static int create_global(struct npp_side *n)
 	g = n->global.base;
 	snprintf(g->name, sizeof g->name, "%s", s->name);
 	g->n_iops = s->iops;
-	g->n_ports = 1;
+	g->n_ports = s->n_ports;
 	g->tcp_max_conns = s->memory.connections;
 	g->tcp_ecn = s->tcp.ecn;
 	g->tcp_cc = s->tcp.congestion;
 	g->tcp_time_wait_ms = (uint32_t)(s->tcp.time_wait / 1000);
-	snprintf(g->port[0].ifname, sizeof g->port[0].ifname, "%s", s->port.name);
-	memcpy(g->port[0].mac, s->port.mac, 6);
-	g->port[0].mtu = (uint16_t)s->port.mtu;
-	g->port[0].flags = s->engine == ENGINE_KERNEL ? NPP_PORT_KERNEL : 0;
-	if (s->autoconf)
-		g->port[0].flags |= NPP_PORT_AUTOCONF;
-	if (s->acd == ACD_OFF)
-		g->port[0].flags |= NPP_PORT_ACD_OFF;
+	for (uint32_t i = 0; i < s->n_ports; i++) {
+		const struct port_settings *p = &s->port[i];
+		struct npp_port_cfg *to = &g->port[i];
+
+		snprintf(to->ifname, sizeof to->ifname, "%s", p->name);
+		snprintf(to->bridge, sizeof to->bridge, "%s", p->bridge ? p->bridge : "");
+		memcpy(to->mac, p->mac, 6);
+		to->mtu = (uint16_t)p->mtu;
+		to->flags = (s->engine == ENGINE_KERNEL ? NPP_PORT_KERNEL : 0) | (p->autoconf ? NPP_PORT_AUTOCONF : 0) |
+			    (s->acd == ACD_OFF ? NPP_PORT_ACD_OFF : 0);
+	}
 	fill_net(g, s);
 	g->prog[0] = g->prog[1] = s->prog;
 	return 0;
@@ -198,7 +259,7 @@ void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_star
 
 	*start = (struct npp_ctl_start_ism){ .abi_version = NPP_ABI_VERSION, .iop = iop, .n_iops = n->n_iops,
 		.layout_hash = npp_abi_layout_hash(), .cpu = nppd_cpu(n->d, 1 + iop), .verbose = n->d->verbose,
-		.max_conns = s->memory.connections, .reass_bytes = (uint32_t)s->memory.reassembly };
+		.n_ports = s->n_ports, .max_conns = s->memory.connections, .reass_bytes = (uint32_t)s->memory.reassembly };
 }
 
 static int create_ism(struct npp_side *n, unsigned iop)

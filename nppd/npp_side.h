@@ -39,9 +39,9 @@ struct host_name {		/* what is known of a name, whether a host has it now or not
 
 struct npp_side {
 	struct nppd *d;
-	uint32_t n_iops;
-	struct tap tap;
-	struct loop_fd link_src;
+	uint32_t n_iops, n_ports;
+	struct tap tap[NPP_MAX_PORTS];
+	struct loop_fd link_src[NPP_MAX_PORTS];
 	struct npp_region global, neigh, locks, dispatch;
 	struct npp_region ism[NPP_MAX_IOPS];
 	int rx_ctl[NPP_MAX_IOPS], rx_data[NPP_MAX_IOPS];
@@ -76,6 +76,8 @@ static inline uint32_t npp_side_link_iop(struct npp_side *n)
 int npp_regions_create(struct npp_side *n);
 /* Addresses and routes: those of the configuration and what the link role has learned. */
 void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a);
+/* Carrier of PORT came (UP) or went; false: no news. */
+bool npp_regions_port_up(struct npp_side *n, unsigned port, bool up);
 void npp_regions_groups(struct npp_side *n, const struct npp_groups *g);
 void npp_regions_free(struct npp_side *n);
 void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_start_ism *start); /* without seed */

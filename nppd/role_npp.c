@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * role_npp.c - nppd in the role of an NPP: port, regions, dispatcher and ISMs
+ * role_npp.c - nppd in the role of an NPP: ports, regions, dispatcher and ISMs
  *
  * Children: 0 the dispatcher, 1 + n ISM n. An ISM has its bit in iop_up from when it serves
  * until it is given up: while it is replaced its frames wait. The link role goes to the
@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -23,16 +24,19 @@
 static int start_dispatch(struct npp_side *n)
 {
 	struct npp_ctl_start_dispatch body = { .abi_version = NPP_ABI_VERSION, .n_iops = n->n_iops,
-		.layout_hash = npp_abi_layout_hash(), .cpu = nppd_cpu(n->d, 0), .verbose = n->d->verbose };
-	int fds[5 + 3 * NPP_MAX_IOPS], r;
+		.layout_hash = npp_abi_layout_hash(), .cpu = nppd_cpu(n->d, 0), .verbose = n->d->verbose,
+		.n_ports = n->n_ports };
+	int fds[4 + NPP_MAX_PORTS + 3 * NPP_MAX_IOPS], r;
 	unsigned k = 0;
 
 	fds[k++] = npp_region_reopen_ro(n->global.fd);
 	fds[k++] = n->d->child[0].stats.fd;
 	fds[k++] = n->dispatch.fd;
-	fds[k++] = n->tap.queue[0];
-	for (unsigned i = 0; i <= n->n_iops; i++)
-		fds[k++] = n->bell[i];
+	fds[k++] = n->bell[0];
+	for (unsigned i = 0; i < n->n_ports; i++)
+		fds[k++] = n->tap[i].queue[0];
+	for (unsigned i = 0; i < n->n_iops; i++)
+		fds[k++] = n->bell[1 + i];
 	for (unsigned i = 0; i < n->n_iops; i++) {
 		fds[k++] = n->rx_ctl[i];
 		fds[k++] = n->rx_data[i];
@@ -49,7 +53,7 @@ static int start_ism(struct npp_side *n, unsigned iop, enum start_kind kind)
 {
 	struct child *c = npp_side_ism(n, iop);
 	struct npp_ctl_start_ism body;
-	int fds[8 + NPP_MAX_IOPS], r;
+	int fds[7 + NPP_MAX_PORTS + NPP_MAX_IOPS], r;
 	unsigned k = 0;
 
 	npp_regions_start_ism(n, iop, &body);
@@ -68,7 +72,8 @@ static int start_ism(struct npp_side *n, unsigned iop, enum start_kind kind)
 	fds[k++] = n->ism[iop].fd;
 	fds[k++] = n->rx_ctl[iop];
 	fds[k++] = n->rx_data[iop];
-	fds[k++] = n->tap.queue[1 + iop];
+	for (unsigned i = 0; i < n->n_ports; i++)
+		fds[k++] = n->tap[i].queue[1 + iop];
 	for (unsigned i = 0; i < n->n_iops; i++)
 		fds[k++] = n->bell[1 + i];
 	r = fds[0] < 0 ? fds[0] : fds[1];
@@ -89,7 +94,8 @@ static void set_iop_up(struct npp_side *n, unsigned iop, bool up)
 		atomic_fetch_or_explicit(w, 1u << iop, memory_order_release);
 	else
 		atomic_fetch_and_explicit(w, ~(1u << iop), memory_order_release);
-	engine_serve(&n->tap, &n->d->s->npp.prog, atomic_load_explicit(w, memory_order_relaxed));
+	for (unsigned i = 0; i < n->n_ports; i++)
+		engine_serve(&n->tap[i], &n->d->s->npp.prog, atomic_load_explicit(w, memory_order_relaxed));
 }
 
 /* Gives the link role to the first ISM from FROM on that is ready. */
@@ -207,42 +213,67 @@ static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
 }
 
-/* ---- the port --------------------------------------------------------------------------- */
+/* ---- the ports -------------------------------------------------------------------------- */
+
+/* A port in messages: by its name, and where there are several by its number and network. */
+static const char *port_text(const struct npp_side *n, unsigned port, char *buf, size_t cap)
+{
+	const struct port_settings *p = &n->d->s->npp.port[port];
+
+	if (n->n_ports == 1)
+		snprintf(buf, cap, "%s", p->name);
+	else
+		snprintf(buf, cap, "%u (%s%s%s)", port, p->name, p->bridge ? " on " : "", p->bridge ? p->bridge : "");
+	return buf;
+}
 
 static void on_link_change(struct loop_fd *src)
 {
 	struct nppd *d = src->arg;
 	struct npp_side *n = d->npp;
-	_Atomic uint32_t *up = &npp_side_global(n)->port[0].up;
+	unsigned port = (unsigned)(src - n->link_src);
+	struct tap *t = &n->tap[port];
+	char text[64];
 	int carrier;
 
-	tap_events_read(&n->tap);
-	carrier = tap_carrier(&n->tap);
+	tap_events_read(t);
+	carrier = tap_carrier(t);
 	if (carrier < 0) {
-		npp_warnx("port %s: somebody removed the link", n->tap.name);
+		npp_warnx("port %s: somebody removed the link", port_text(n, port, text, sizeof text));
 		loop_del(&d->loop, src);
 		carrier = 0;
 	}
-	if (atomic_exchange_explicit(up, (uint32_t)carrier, memory_order_relaxed) != (uint32_t)carrier)
-		npp_info("port %s is %s", n->tap.name, carrier ? "up" : "down");
+	if (npp_regions_port_up(n, port, carrier))
+		npp_info("port %s is %s", port_text(n, port, text, sizeof text), carrier ? "up" : "down");
 }
 
-static int open_port(struct nppd *d)
+static int open_port(struct nppd *d, unsigned port)
 {
 	struct npp_side *n = d->npp;
-	int r = tap_open(&n->tap, d->s);
+	struct tap *t = &n->tap[port];
+	char text[64];
+	int r = tap_probe(t, d->s, CARRIER_MS);
 
-	if (r < 0)
-		return r;
-	r = tap_probe(&n->tap, d->s, CARRIER_MS);
 	if (r == -ETIMEDOUT) {
-		npp_warnx("port %s has no carrier yet; going on without", n->tap.name);
+		npp_warnx("port %s has no carrier yet; going on without", port_text(n, port, text, sizeof text));
 		r = 0;
 	} else if (r == 0) {
-		atomic_store_explicit(&npp_side_global(n)->port[0].up, 1, memory_order_relaxed);
+		npp_regions_port_up(n, port, true);
 	}
 	if (r == 0)
-		r = loop_add(&d->loop, &n->link_src, n->tap.events, on_link_change, d);
+		r = loop_add(&d->loop, &n->link_src[port], t->events, on_link_change, d);
+	return r;
+}
+
+/* All are opened before one is waited for: they get their carriers at the same time. */
+static int open_ports(struct nppd *d)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < d->npp->n_ports; i++)
+		r = tap_open(&d->npp->tap[i], d->s, i);
+	for (unsigned i = 0; r == 0 && i < d->npp->n_ports; i++)
+		r = open_port(d, i);
 	return r;
 }
 
@@ -256,9 +287,11 @@ static struct npp_side *side_new(struct nppd *d)
 		return NULL;
 	n->d = d;
 	n->n_iops = d->s->npp.iops;
-	n->tap.events = n->tap.packet = -1;
-	n->tap.steer = (struct steer)STEER_NULL;
-	n->link_src.fd = -1;
+	n->n_ports = d->s->npp.n_ports;
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++) {
+		tap_init(&n->tap[i]);
+		n->link_src[i].fd = -1;
+	}
 	n->global = n->neigh = n->locks = n->dispatch = (struct npp_region)NPP_REGION_NULL;
 	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
 		n->ism[i] = (struct npp_region)NPP_REGION_NULL;
@@ -288,7 +321,7 @@ static int start(struct nppd *d)
 	r = hosts_init(d->npp);
 	if (r < 0)
 		return r;
-	r = open_port(d);
+	r = open_ports(d);
 	for (unsigned i = 0; r == 0 && i < d->npp->n_iops; i++)
 		r = start_ism(d->npp, i, START_FIRST);
 	if (r == 0)
@@ -300,7 +333,8 @@ static void status(struct nppd *d, struct npp_ctl_status *st)
 {
 	st->role = 1;
 	st->n_iops = d->npp->n_iops;
-	st->port_drops = tap_drops(&d->npp->tap);
+	for (unsigned i = 0; i < d->npp->n_ports; i++)
+		st->port_drops[i] = tap_drops(&d->npp->tap[i]);
 	conflicts_status(d->npp, st);
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
 		const struct host *h = &d->npp->host[i];
@@ -338,8 +372,10 @@ static void finish(struct nppd *d)
 	if (!n)
 		return;
 	hosts_free(n);
-	loop_del(&d->loop, &n->link_src);
-	tap_close(&n->tap);
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++) {
+		loop_del(&d->loop, &n->link_src[i]);
+		tap_close(&n->tap[i]);
+	}
 	grants_free(n->grants);
 	npp_regions_free(n);
 	free(n);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,12 +127,18 @@ static int parse_mac(struct npp_conf *c, const struct npp_conf_node *n, const st
 	return 0;
 }
 
+static const struct npp_conf_field addr_item = { .type = NPP_CONF_PREFIX };
 static const struct npp_conf_field port_fields[] = {
 	{ .key = "name", .type = NPP_CONF_CUSTOM, .off = offsetof(struct port_settings, name), .parse = check_ifname },
 	{ .key = "mac", .type = NPP_CONF_CUSTOM, .off = 0, .parse = parse_mac },
 	NPP_CONF_FIELD("mtu", U32, struct port_settings, mtu, .min = 576, .max = 9216, .dflt = "1500"),
 	NPP_CONF_FIELD("netns", STR, struct port_settings, netns, .min = 1),
 	{ .key = "bridge", .type = NPP_CONF_CUSTOM, .off = offsetof(struct port_settings, bridge), .parse = check_ifname },
+	NPP_CONF_FIELD("addresses", LIST, struct port_settings, addrs, .max = NPP_MAX_IF_ADDRS, .item = &addr_item,
+		       .count_off = offsetof(struct port_settings, n_addrs)),
+	NPP_CONF_FIELD("gateway", ADDR, struct port_settings, gateway),
+	NPP_CONF_FIELD("gateway6", ADDR, struct port_settings, gateway6),
+	NPP_CONF_FIELD("autoconf", BOOL, struct port_settings, autoconf, .dflt = "no"),
 	NPP_CONF_FIELD(NULL, SELF, struct port_settings, node),
 	{ .type = NPP_CONF_END }
 };
@@ -144,6 +149,7 @@ static const struct npp_conf_field route_fields[] = {
 	NPP_CONF_FIELD("via", ADDR, struct route_settings, via),
 	NPP_CONF_FIELD("mtu", U32, struct route_settings, mtu, .min = 576, .max = 9216),
 	NPP_CONF_FIELD("metric", U32, struct route_settings, metric),
+	NPP_CONF_FIELD("port", U32, struct route_settings, port, .max = NPP_MAX_PORTS - 1),
 	NPP_CONF_FIELD(NULL, SELF, struct route_settings, node),
 	{ .type = NPP_CONF_END }
 };
@@ -187,7 +193,7 @@ static const struct npp_conf_field tcp_fields[] = {
 };
 static const struct npp_conf_schema tcp_schema = { sizeof ((struct npp_settings *)NULL)->tcp, tcp_fields, NULL };
 
-static const struct npp_conf_field addr_item = { .type = NPP_CONF_PREFIX };
+static const struct npp_conf_field port_item = { .type = NPP_CONF_MAP, .sub = &port_schema };
 static const struct npp_conf_field route_item = { .type = NPP_CONF_MAP, .sub = &route_schema };
 static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *obj);
 static const struct npp_conf_field npp_fields[] = {
@@ -195,8 +201,9 @@ static const struct npp_conf_field npp_fields[] = {
 	NPP_CONF_FIELD("iops", U32, struct npp_settings, iops, .min = 1, .max = NPP_MAX_IOPS, .dflt = "4"),
 	NPP_CONF_FIELD("engine", ENUM, struct npp_settings, engine, .enums = engine_names, .dflt = "process"),
 	NPP_CONF_FIELD("port", MAP, struct npp_settings, port, .sub = &port_schema),
-	NPP_CONF_FIELD("addresses", LIST, struct npp_settings, addrs, .flags = NPP_CONF_REQUIRED, .min = 1,
-		       .max = NPP_MAX_IF_ADDRS, .item = &addr_item, .count_off = offsetof(struct npp_settings, n_addrs)),
+	NPP_CONF_FIELD("ports", LIST, struct npp_settings, ports_list, .min = 1, .max = NPP_MAX_PORTS, .item = &port_item,
+		       .count_off = offsetof(struct npp_settings, n_ports_list)),
+	NPP_CONF_FIELD("addresses", LIST, struct npp_settings, addrs, .min = 1, .max = NPP_MAX_IF_ADDRS, .item = &addr_item, .count_off = offsetof(struct npp_settings, n_addrs)),
 	NPP_CONF_FIELD("routes", LIST, struct npp_settings, routes, .max = NPP_MAX_ROUTES - 2, .item = &route_item,
 		       .count_off = offsetof(struct npp_settings, n_routes)),
 	NPP_CONF_FIELD("gateway", ADDR, struct npp_settings, gateway),
@@ -225,103 +232,6 @@ static int check_memory(struct npp_conf *c, const struct npp_conf_node *n, void 
 }
 
 /* ---- npp: checks over several keys ------------------------------------------------------ */
-
-static const struct npp_conf_node *nth(const struct npp_conf_node *list, uint32_t i)
-{
-	const struct npp_conf_node *n = list && list->kind == NPP_CONF_LIST_NODE ? list->first : NULL;
-
-	if (!n)
-		return list;
-	while (n && i--)
-		n = n->next;
-	return n;
-}
-
-static bool usable(const struct npp_conf_prefix *p)
-{
-	static const union npp_addr loopback = { .b = { [15] = 1 } };
-	bool v4 = npp_addr_is_v4(&p->addr);
-	uint32_t host = ntohl(p->addr.w[3]), mask;
-
-	if (npp_addr_is_any(&p->addr) || npp_addr_eq(&p->addr, &loopback) || p->addr.b[v4 ? 12 : 0] == 0xff || (v4 && (p->addr.b[12] & 0xf0) >= 0xe0) ||
-	    (v4 && p->addr.b[12] == 127))
-		return false;
-	if (!v4 || p->len < 96 || p->len > 126)
-		return true;
-	mask = p->len == 96 ? 0xffffffffu : 0xffffffffu >> (p->len - 96);
-	return (host & mask) != 0 && (host & mask) != mask;
-}
-
-static int check_addrs(struct npp_conf *c, struct npp_settings *s)
-{
-	const struct npp_conf_node *list = npp_conf_get(s->node, "addresses");
-	int r = 0;
-
-	for (uint32_t i = 0; i < s->n_addrs; i++) {
-		const struct npp_conf_node *n = nth(list, i);
-
-		if (!usable(&s->addrs[i]))
-			r = npp_conf_error(c, n, "%s cannot be the address of a machine", n->text);
-		for (uint32_t k = 0; k < i; k++)
-			if (npp_addr_eq(&s->addrs[i].addr, &s->addrs[k].addr))
-				r = npp_conf_error(c, n, "%s stands there twice", n->text);
-	}
-	return r;
-}
-
-bool settings_link_local(const union npp_addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
-static bool on_link(const struct npp_settings *s, const union npp_addr *a)
-{
-	if (settings_link_local(a))
-		return true;
-	for (uint32_t i = 0; i < s->n_addrs; i++)
-		if (npp_addr_in_prefix(a, &s->addrs[i].addr, s->addrs[i].len))
-			return true;
-	return false;
-}
-
-static int check_next_hop(struct npp_conf *c, const struct npp_settings *s, const struct npp_conf_node *map,
-			  const char *key, const union npp_addr *via)
-{
-	char text[NPP_ADDR_STRLEN];
-
-	if (!on_link(s, via))
-		return npp_conf_error_key(c, map, key, "%s is in no network that 'addresses' names",
-					  npp_addr_format(via, text));
-	for (uint32_t i = 0; i < s->n_addrs; i++)
-		if (npp_addr_eq(via, &s->addrs[i].addr))
-			return npp_conf_error_key(c, map, key, "%s is our own address", npp_addr_format(via, text));
-	return 0;
-}
-
-static int check_routes(struct npp_conf *c, struct npp_settings *s)
-{
-	int r = 0;
-
-	if (npp_conf_get(s->node, "gateway") && check_next_hop(c, s, s->node, "gateway", &s->gateway) < 0)
-		r = -EINVAL;
-	if (npp_conf_get(s->node, "gateway6")) {
-		if (npp_addr_is_v4(&s->gateway6))
-			r = npp_conf_error_key(c, s->node, "gateway6", "is an IPv4 address: that is key 'gateway'");
-		else if (check_next_hop(c, s, s->node, "gateway6", &s->gateway6) < 0)
-			r = -EINVAL;
-	}
-	for (uint32_t i = 0; i < s->n_routes; i++) {
-		struct route_settings *rt = &s->routes[i];
-
-		if (!npp_conf_get(rt->node, "via"))
-			continue;
-		if (npp_addr_is_v4(&rt->via) != npp_addr_is_v4(&rt->to.addr))
-			r = npp_conf_error_key(c, rt->node, "via", "is of another family than 'to'");
-		else if (check_next_hop(c, s, rt->node, "via", &rt->via) < 0)
-			r = -EINVAL;
-	}
-	return r;
-}
 
 static int make_program(struct npp_conf *c, struct npp_settings *s)
 {
@@ -353,32 +263,16 @@ static int make_program(struct npp_conf *c, struct npp_settings *s)
 	return 0;
 }
 
-static int check_mtu(struct npp_conf *c, const struct npp_settings *s)
-{
-	bool ip6 = s->autoconf;
-
-	for (uint32_t i = 0; i < s->n_addrs; i++)
-		ip6 |= !npp_addr_is_v4(&s->addrs[i].addr);
-	if (!ip6 || s->port.mtu >= 1280)
-		return 0;
-	return npp_conf_error_key(c, s->node, "port", "an mtu of %u is too small for IPv6: at least 1280", s->port.mtu);
-}
-
 static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *obj)
 {
 	struct npp_settings *s = obj;
-	int r = check_addrs(c, s);
+	int r = settings_check_ports(c, s);
 
-	if (check_mtu(c, s) < 0 || check_routes(c, s) < 0 || make_program(c, s) < 0)
+	(void)n;
+	if (settings_check_routes(c, s) < 0 || make_program(c, s) < 0)
 		r = -EINVAL;
 	for (uint32_t i = 0; s->policy == NPP_SHARE_STANDBY && i < s->n_share; i++)
 		s->share[i].weight = i + 1;
-	if (!s->port.name) {
-		s->port.name = s->name;
-		if (strlen(s->name) >= IFNAMSIZ)
-			r = npp_conf_error_key(c, n, "name", "'%s' is too long to name the port as well (at most %d): "
-					       "give 'port.name'", s->name, IFNAMSIZ - 1);
-	}
 	return r;
 }
 
@@ -414,10 +308,10 @@ static int check_host(struct npp_conf *c, const struct npp_conf_node *n, void *o
 				       (unsigned long long)(fixed >> 20) + 1);
 	for (uint32_t i = 0; i < s->n_npps; i++) {
 		if (strcmp(s->npps[i], s->name) == 0)
-			r = npp_conf_error(c, nth(list, i), "'%s' is the host's own name", s->name);
+			r = npp_conf_error(c, settings_nth(list, i), "'%s' is the host's own name", s->name);
 		for (uint32_t k = 0; k < i; k++)
 			if (strcmp(s->npps[i], s->npps[k]) == 0)
-				r = npp_conf_error(c, nth(list, i), "'%s' stands there twice", s->npps[i]);
+				r = npp_conf_error(c, settings_nth(list, i), "'%s' stands there twice", s->npps[i]);
 	}
 	return r;
 }
@@ -466,17 +360,20 @@ uint32_t settings_derive_uid(const char *rundir, const char *name)
 static void derive(struct settings *s, const char *rundir)
 {
 	struct common_settings *common = s->is_host ? &s->host.common : &s->npp.common;
-	struct port_settings *p = &s->npp.port;
-	uint64_t h;
 
 	if (!common->uid)
 		common->uid = settings_derive_uid(rundir, settings_name(s));
-	if (s->is_host || p->mac_given)
-		return;
-	h = fnv(rundir, s->npp.name);
-	p->mac[0] = 0x02;
-	for (unsigned i = 1; i < 6; i++)
-		p->mac[i] = (uint8_t)(h >> (8 * i));
+	for (uint32_t k = 0; !s->is_host && k < s->npp.n_ports; k++) {
+		struct port_settings *p = &s->npp.port[k];
+		uint64_t h = fnv(rundir, s->npp.name);
+
+		if (p->mac_given)
+			continue;
+		p->mac[0] = 0x02;
+		for (unsigned i = 1; i < 6; i++)
+			p->mac[i] = (uint8_t)(h >> (8 * i));
+		p->mac[5] ^= (uint8_t)k; /* its ports differ */
+	}
 }
 
 int settings_load(struct settings *s, const char *file, const char *rundir)

@@ -24,6 +24,16 @@ struct port_settings {
 	uint32_t mtu;
 	const char *netns;	/* path; NULL: our own */
 	const char *bridge;	/* NULL: none */
+	struct npp_conf_prefix *addrs;	/* of this port alone */
+	uint32_t n_addrs;
+	union npp_addr gateway, gateway6; /* any: none */
+	bool autoconf;		/* IPv6 addresses and routers from advertisements, too */
+	const struct npp_conf_node *node;
+};
+
+struct addr_settings {
+	struct npp_conf_prefix p;
+	uint8_t port;		/* or NPP_PORT_ANY */
 	const struct npp_conf_node *node;
 };
 
@@ -31,6 +41,7 @@ struct route_settings {
 	struct npp_conf_prefix to;
 	union npp_addr via;	/* any: on link */
 	uint32_t mtu, metric;
+	uint32_t port;		/* if the key stands there */
 	const struct npp_conf_node *node;
 };
 
@@ -62,16 +73,21 @@ struct npp_settings {
 	const char *name;
 	uint32_t iops;
 	uint32_t engine;	/* who dispatches frames: ENGINE_* */
-	struct port_settings port;
-	struct npp_conf_prefix *addrs;
+	struct port_settings port[NPP_MAX_PORTS];
+	uint32_t n_ports;
+	struct port_settings *ports_list; /* as it stands in the file */
+	uint32_t n_ports_list;
+	struct npp_conf_prefix *addrs;	/* of the NPP as a whole */
 	uint32_t n_addrs;
+	struct addr_settings all[NPP_MAX_IF_ADDRS]; /* these and those of the ports */
+	uint32_t n_all;
 	struct route_settings *routes;
 	uint32_t n_routes;
 	union npp_addr gateway;	/* any: none */
 	union npp_addr gateway6; /* any: none */
 	uint32_t acd;		/* enum acd_mode */
 	uint32_t acd_ms;	/* how long the network is asked before the start */
-	bool autoconf;		/* IPv6 addresses and routers from advertisements, too */
+	bool autoconf;		/* of all ports */
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
 	/* enum npp_tcp_ecn, enum npp_tcp_cc, microseconds */
@@ -123,6 +139,17 @@ static inline const struct common_settings *settings_common(const struct setting
 /* A uid for the children of NAME: beside those of people and, as far as a hash can tell,
  * of other NPPs and hosts. */
 uint32_t settings_derive_uid(const char *rundir, const char *name);
+
+/* Entry I of LIST, or what stands in the place of a list of one. */
+const struct npp_conf_node *settings_nth(const struct npp_conf_node *list, uint32_t i);
+
+/* settings_ports.c: ports and all addresses, after the file was bound; 0 or -EINVAL. */
+int settings_check_ports(struct npp_conf *c, struct npp_settings *s);
+int settings_check_routes(struct npp_conf *c, struct npp_settings *s);
+/* Bitmap of the ports on whose networks VIA lies. */
+uint32_t settings_ports_to(const struct npp_settings *s, const union npp_addr *via);
+/* The ports that R goes by. */
+uint32_t settings_ports_of_route(const struct npp_settings *s, const struct route_settings *r);
 
 /* Is A an IPv6 address that is valid on its link only? */
 bool settings_link_local(const union npp_addr *a);

@@ -37,12 +37,12 @@
 #define QUEUE_FRAMES 4000
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
-static int key_error(struct settings *s, const char *key, const char *fmt, ...) NPP_PRINTF(3, 4);
+static int key_error(const struct tap *t, struct settings *s, const char *key, const char *fmt, ...) NPP_PRINTF(4, 5);
 
 /* About key KEY of the port, or of the NPP if the file has no such port. */
-static int key_error(struct settings *s, const char *key, const char *fmt, ...)
+static int key_error(const struct tap *t, struct settings *s, const char *key, const char *fmt, ...)
 {
-	const struct npp_conf_node *map = s->npp.port.node ? s->npp.port.node : s->npp.node;
+	const struct npp_conf_node *own = s->npp.port[t->port].node, *map = own ? own : s->npp.node;
 	char text[256];
 	va_list ap;
 
@@ -54,9 +54,10 @@ static int key_error(struct settings *s, const char *key, const char *fmt, ...)
 
 /* ---- namespaces ------------------------------------------------------------------ */
 
-/* Enters the namespace PATH; *BACK leads home. */
-static int enter(struct settings *s, const char *path, int *back)
+/* Enters the namespace of the port; *BACK leads home. */
+static int enter(const struct tap *t, struct settings *s, int *back)
 {
+	const char *path = s->npp.port[t->port].netns;
 	int fd, err = 0;
 
 	*back = -1;
@@ -65,13 +66,13 @@ static int enter(struct settings *s, const char *path, int *back)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		err = -errno;
-		key_error(s, "netns", "%s: %s", path, strerror(-err));
+		key_error(t, s, "netns", "%s: %s", path, strerror(-err));
 		return err;
 	}
 	*back = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (*back < 0 || setns(fd, CLONE_NEWNET) < 0) {
 		err = -errno;
-		key_error(s, "netns", "%s: %s", path,
+		key_error(t, s, "netns", "%s: %s", path,
 			  err == -EINVAL ? "is not a network namespace" : strerror(-err));
 	}
 	close(fd);
@@ -103,7 +104,7 @@ static int open_queue(struct tap *t, struct settings *s, unsigned i)
 
 	if (fd < 0) {
 		err = -errno;
-		key_error(s, "name", "/dev/net/tun: %s%s", strerror(-err),
+		key_error(t, s, "name", "/dev/net/tun: %s%s", strerror(-err),
 			  err == -EACCES ? " (others than root can have NPPs where its mode is 0666)" : "");
 		return err;
 	}
@@ -113,22 +114,22 @@ static int open_queue(struct tap *t, struct settings *s, unsigned i)
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		err = -errno;
 		if (err == -EBUSY || err == -EEXIST || (i == 0 && err == -EINVAL && if_nametoindex(t->name)))
-			key_error(s, "name", "'%s' is there already as a network link", t->name);
+			key_error(t, s, "name", "'%s' is there already as a network link", t->name);
 		else
-			key_error(s, "name", "cannot make the TAP '%s': %s", t->name, strerror(-err));
+			key_error(t, s, "name", "cannot make the TAP '%s': %s", t->name, strerror(-err));
 		close(fd);
 		return err;
 	}
 	if (strcmp(ifr.ifr_name, t->name) != 0) { /* "tap%d" and the like */
 		close(fd);
-		return key_error(s, "name", "'%s' is not a plain name", t->name);
+		return key_error(t, s, "name", "'%s' is not a plain name", t->name);
 	}
 	t->queue[i] = fd;
 	t->n_queues = i + 1;
 	if (i > 0 && s->npp.engine == ENGINE_PROCESS) {
 		ifr.ifr_flags = IFF_DETACH_QUEUE;
 		if (ioctl(fd, TUNSETQUEUE, &ifr) < 0)
-			return key_error(s, "name", "cannot detach queue %u: %s", i, strerror(errno));
+			return key_error(t, s, "name", "cannot detach queue %u: %s", i, strerror(errno));
 	}
 	return 0;
 }
@@ -143,7 +144,7 @@ static int open_queues(struct tap *t, struct settings *s)
 			return r;
 	}
 	if (ioctl(t->queue[0], TUNSETVNETHDRSZ, &hdr) < 0 || ioctl(t->queue[0], TUNSETOFFLOAD, OFFLOADS) < 0)
-		return key_error(s, "name", "'%s' refuses its offloads: %s", t->name, strerror(errno));
+		return key_error(t, s, "name", "'%s' refuses its offloads: %s", t->name, strerror(errno));
 	return 0;
 }
 
@@ -166,24 +167,24 @@ static void quiet_ipv6(const char *ifname)
 
 static int bridge_index(struct tap *t, struct settings *s, const char *bridge)
 {
+	const char *netns = s->npp.port[t->port].netns;
 	struct rtnl_link *l;
 	const char *type;
 	int index;
 
 	if (rtnl_link_get_kernel(t->ask, 0, bridge, &l) < 0)
-		return key_error(s, "bridge", "there is no link '%s'%s%s", bridge, s->npp.port.netns ? " in " : "",
-				 s->npp.port.netns ? s->npp.port.netns : "");
+		return key_error(t, s, "bridge", "there is no link '%s'%s%s", bridge, netns ? " in " : "", netns ? netns : "");
 	type = rtnl_link_get_type(l);
 	index = rtnl_link_get_ifindex(l);
 	if (!type || strcmp(type, "bridge") != 0)
-		index = key_error(s, "bridge", "'%s' is not a bridge", bridge);
+		index = key_error(t, s, "bridge", "'%s' is not a bridge", bridge);
 	rtnl_link_put(l);
 	return index;
 }
 
 static int set_link(struct tap *t, struct settings *s)
 {
-	const struct port_settings *p = &s->npp.port;
+	const struct port_settings *p = &s->npp.port[t->port];
 	struct rtnl_link *old = NULL, *change = rtnl_link_alloc();
 	uint8_t mac[6] = { 0xfe, p->mac[1], p->mac[2], p->mac[3], p->mac[4], p->mac[5] };
 	struct nl_addr *addr = nl_addr_build(AF_LLC, mac, sizeof mac);
@@ -202,7 +203,7 @@ static int set_link(struct tap *t, struct settings *s)
 	}
 	r = rtnl_link_get_kernel(t->ask, 0, t->name, &old);
 	if (r < 0) {
-		r = key_error(s, "name", "'%s': %s", t->name, nl_geterror(r));
+		r = key_error(t, s, "name", "'%s': %s", t->name, nl_geterror(r));
 		goto out;
 	}
 	t->ifindex = rtnl_link_get_ifindex(old);
@@ -213,7 +214,7 @@ static int set_link(struct tap *t, struct settings *s)
 	rtnl_link_set_flags(change, IFF_UP);
 	r = rtnl_link_change(t->ask, old, change, 0);
 	if (r < 0)
-		r = key_error(s, p->bridge ? "bridge" : "name", "cannot set '%s' up: %s", t->name, nl_geterror(r));
+		r = key_error(t, s, p->bridge ? "bridge" : "name", "cannot set '%s' up: %s", t->name, nl_geterror(r));
 out:
 	rtnl_link_put(old);
 	rtnl_link_put(change);
@@ -234,22 +235,29 @@ static int open_netlink(struct tap *t)
 	return 0;
 }
 
-int tap_open(struct tap *t, struct settings *s)
+void tap_init(struct tap *t)
 {
-	int back, r;
-
 	memset(t, 0, sizeof *t);
 	t->events = t->packet = -1;
 	t->steer = (struct steer)STEER_NULL;
-	snprintf(t->name, sizeof t->name, "%s", s->npp.port.name);
-	r = enter(s, s->npp.port.netns, &back);
+}
+
+int tap_open(struct tap *t, struct settings *s, unsigned port)
+{
+	const struct port_settings *p = &s->npp.port[port];
+	int back, r;
+
+	tap_init(t);
+	t->port = port;
+	snprintf(t->name, sizeof t->name, "%s", p->name);
+	r = enter(t, s, &back);
 	if (r < 0)
 		return r;
 	r = open_netlink(t);
 	if (r < 0)
 		npp_conf_error(s->conf, NULL, "netlink: %s", strerror(-r));
 	/* a missing bridge is found before a link appears */
-	if (r == 0 && s->npp.port.bridge && bridge_index(t, s, s->npp.port.bridge) < 0)
+	if (r == 0 && p->bridge && bridge_index(t, s, p->bridge) < 0)
 		r = -ENODEV;
 	if (r == 0)
 		r = open_queues(t, s);
@@ -329,35 +337,48 @@ struct NPP_PACKED arp_frame {
 	uint32_t tpa;
 };
 
+/* IPv4 address number I, if it is this port's; 0: it is not. */
+static uint32_t addr4(const struct tap *t, const struct settings *s, uint32_t i)
+{
+	const struct addr_settings *a = &s->npp.all[i];
+
+	return npp_addr_is_v4(&a->p.addr) && (a->port == t->port || a->port == NPP_PORT_ANY) ? npp_addr_get_v4(&a->p.addr) : 0;
+}
+
 static void send_probes(struct tap *t, const struct settings *s)
 {
 	struct arp_frame f = { .dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, .type = htons(0x0806), .htype = htons(1),
 			       .ptype = htons(0x0800), .hlen = 6, .plen = 4, .op = htons(1) };
 
-	memcpy(f.src, s->npp.port.mac, 6);
-	memcpy(f.sha, s->npp.port.mac, 6);
-	for (uint32_t i = 0; i < s->npp.n_addrs; i++) {
-		if (!npp_addr_is_v4(&s->npp.addrs[i].addr))
-			continue;
-		f.tpa = npp_addr_get_v4(&s->npp.addrs[i].addr);
-		if (write(t->queue[0], &f, sizeof f) < 0)
+	memcpy(f.src, s->npp.port[t->port].mac, 6);
+	memcpy(f.sha, s->npp.port[t->port].mac, 6);
+	for (uint32_t i = 0; i < s->npp.n_all; i++) {
+		f.tpa = addr4(t, s, i);
+		if (f.tpa && write(t->queue[0], &f, sizeof f) < 0)
 			npp_debug("probe: %s", strerror(errno));
 	}
 }
 
+/* Is MAC one of our ports'? Two of them may be on one network. */
+static bool own_mac(const struct settings *s, const uint8_t *mac)
+{
+	for (uint32_t i = 0; i < s->npp.n_ports; i++)
+		if (memcmp(s->npp.port[i].mac, mac, 6) == 0)
+			return true;
+	return false;
+}
+
 /* Does FRAME say that somebody has an address of ours? Its number, or -1. */
-static int conflict(const struct settings *s, const struct arp_frame *f, ssize_t len)
+static int conflict(const struct tap *t, const struct settings *s, const struct arp_frame *f, ssize_t len)
 {
 	if (len < (ssize_t)sizeof *f || f->type != htons(0x0806) || f->htype != htons(1) || f->ptype != htons(0x0800) ||
-	    f->hlen != 6 || f->plen != 4 || memcmp(f->sha, s->npp.port.mac, 6) == 0)
+	    f->hlen != 6 || f->plen != 4 || own_mac(s, f->sha))
 		return -1;
-	for (uint32_t i = 0; i < s->npp.n_addrs; i++) {
-		uint32_t a = npp_addr_get_v4(&s->npp.addrs[i].addr);
+	for (uint32_t i = 0; i < s->npp.n_all; i++) {
+		uint32_t a = addr4(t, s, i);
 
-		if (!npp_addr_is_v4(&s->npp.addrs[i].addr))
-			continue;
 		/* someone uses it, or probes for it as we do */
-		if (f->spa == a || (f->spa == 0 && f->tpa == a && f->op == htons(1)))
+		if (a && (f->spa == a || (f->spa == 0 && f->tpa == a && f->op == htons(1))))
 			return (int)i;
 	}
 	return -1;
@@ -365,17 +386,10 @@ static int conflict(const struct settings *s, const struct arp_frame *f, ssize_t
 
 static int report_conflict(struct settings *s, unsigned i, const uint8_t mac[6])
 {
-	const struct npp_conf_node *n = npp_conf_get(s->npp.node, "addresses");
 	char text[NPP_ADDR_STRLEN];
 
-	if (n->kind == NPP_CONF_LIST_NODE)
-		for (n = n->first; n && i--; n = n->next)
-			;
-	for (uint32_t k = 0; k < s->npp.n_addrs; k++)
-		if (!n || k == n->index)
-			npp_addr_format(&s->npp.addrs[k].addr, text);
-	npp_conf_error(s->conf, n, "%s is in use on the network by %02x:%02x:%02x:%02x:%02x:%02x", text, mac[0], mac[1],
-		       mac[2], mac[3], mac[4], mac[5]);
+	npp_conf_error(s->conf, s->npp.all[i].node, "%s is in use on the network by %02x:%02x:%02x:%02x:%02x:%02x",
+		       npp_addr_format(&s->npp.all[i].p.addr, text), mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return -EADDRINUSE;
 }
 
@@ -393,7 +407,7 @@ static int listen_for(struct tap *t, struct settings *s, unsigned ms)
 		if (poll(&p, 1, (int)(end - now)) <= 0)
 			continue;
 		while ((n = read(t->queue[0], &buf, sizeof buf)) > 0 && loop_now_ms() < end) {
-			i = conflict(s, &buf.arp, n);
+			i = conflict(t, s, &buf.arp, n);
 			if (i >= 0)
 				return report_conflict(s, (unsigned)i, buf.arp.sha);
 		}

@@ -14,6 +14,7 @@ struct nl_sock;
 
 struct tap {
 	char name[16];
+	unsigned port;			/* number of the port */
 	int ifindex;
 	unsigned n_queues;
 	int queue[1 + NPP_MAX_IOPS];	/* 0: the dispatcher's; 1 + n: ISM n's, transmit-only unless steered */
@@ -23,9 +24,11 @@ struct tap {
 	int packet;			/* until the queues were verified; -1 */
 };
 
-/* Opens queues, sets the link up, joins the bridge. Errors go to s->conf with their key.
- * 0 or -errno. */
-int tap_open(struct tap *t, struct settings *s);
+/* A tap that is not open. */
+void tap_init(struct tap *t);
+/* Opens the queues of port number PORT, sets the link up, joins the bridge. Errors go to s->conf
+ * with their key. 0 or -errno. */
+int tap_open(struct tap *t, struct settings *s, unsigned port);
 void tap_close(struct tap *t);
 /* Carrier now: 1 or 0, or -errno (-ENODEV: somebody removed the link). */
 int tap_carrier(struct tap *t);

@@ -262,20 +262,27 @@ struct npp_locks { /* NPP_REGION_LOCKS: A14, for services between IOPs */
 
 struct npp_port_cfg { /* nppd */
 	char ifname[16];
+	char bridge[16];	/* what it was joined to; may be empty */
 	uint8_t mac[6];
 	uint16_t mtu;
-	_Atomic uint32_t up;	/* carrier */
+	_Atomic uint32_t up;	/* carrier; who goes by it takes it under net_seq, which moves with it */
 	uint32_t flags;		/* NPP_PORT_* */
+	_Atomic uint32_t ra6;	/* NPP_RA6: what routers there say of hop limit and MTU; 0 nothing */
+	_Atomic uint32_t ra6_reachable_ms;	/* as routers there say, for IPv6 neighbours; 0 nothing */
+	_Atomic uint32_t downs;	/* how often the carrier was lost */
+	uint32_t zero;
 };
 #define NPP_PORT_ACD_OFF 4u	/* addresses are neither announced nor defended */
 #define NPP_PORT_AUTOCONF 2u	/* IPv6 addresses and routers are taken from router advertisements, too */
 #define NPP_PORT_KERNEL 1u	/* engine kernel: the port is steered, ISMs read their own queues of it */
-_Static_assert(sizeof(struct npp_port_cfg) == 32, "port");
+_Static_assert(sizeof(struct npp_port_cfg) == 64, "port");
+
+#define NPP_PORT_ANY 0xffu	/* an address of the NPP as a whole: it is where a port is up */
 
 struct npp_if_addr { /* nppd */
 	union npp_addr addr;
 	uint8_t prefix_len;	/* in 128 bits: 96 + n for IPv4 */
-	uint8_t port;		/* network port, 0xff: the NPP as a whole */
+	uint8_t port;		/* network port, NPP_PORT_ANY: the NPP as a whole */
 	uint8_t reserved[5];
 	uint8_t flags;		/* NPP_ADDR_* */
 };
@@ -298,17 +305,22 @@ struct npp_conflict {
 	uint32_t zero2;
 };
 _Static_assert(sizeof(struct npp_conflict) == 32, "conflict");
-#define NPP_AUTO_MAX 4
+#define NPP_AUTO_MAX 8	/* of all ports together */
 struct npp_autoconf { /* what follows from router advertisements; link-role ISM to nppd, always all of it */
 	uint32_t n_addrs, n_on_link, n_routers;
-	uint16_t mtu;		/* for IPv6 on this link; 0 not said */
-	uint8_t hops, zero;	/* hop limit of what we send; 0 not said */
-	uint32_t reachable_ms, zero2;	/* how long a neighbour is believed; 0 not said */
+	uint32_t zero;
+	struct {
+		uint32_t reachable_ms;	/* how long a neighbour is believed; 0 not said */
+		uint16_t mtu;	/* for IPv6 on this link; 0 not said */
+		uint8_t hops;	/* hop limit of what we send; 0 not said */
+		uint8_t zero;
+	} link[NPP_MAX_PORTS];
 	struct npp_if_addr addr[NPP_AUTO_MAX];
 	struct npp_if_addr on_link[NPP_AUTO_MAX];	/* prefixes */
 	union npp_addr router[NPP_AUTO_MAX];
+	uint8_t router_port[NPP_AUTO_MAX];
 };
-_Static_assert(sizeof(struct npp_autoconf) == 24 + NPP_AUTO_MAX * (24 + 24 + 16), "autoconfiguration");
+_Static_assert(sizeof(struct npp_autoconf) == 48 + NPP_AUTO_MAX * (24 + 24 + 16 + 1), "autoconfiguration");
 
 struct npp_route { /* nppd */
 	union npp_addr dst;
@@ -351,14 +363,12 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	uint32_t tcp_ecn;		/* enum npp_tcp_ecn */
 	uint32_t tcp_cc;		/* enum npp_tcp_cc: of sockets that ask for none */
 	uint32_t tcp_time_wait_ms;	/* how long a connection stands in TIME_WAIT; 0: 60 s */
-	_Atomic uint32_t ra6;		/* NPP_RA6: what routers say of hop limit and MTU; 0 nothing */
 	struct npp_port_cfg port[NPP_MAX_PORTS];
-	/* Addresses and routes: seqlock `net_seq`, odd while nppd writes. */
+	/* Addresses, routes and which ports are up: seqlock `net_seq`, odd while nppd writes. */
 	NPP_ALIGNED _Atomic uint32_t net_seq;
 	uint32_t n_addrs;
 	uint32_t n_routes;
-	_Atomic uint32_t ra6_reachable_ms;	/* as routers say, for IPv6 neighbours; 0 nothing */
-	uint32_t pad0[12];
+	uint32_t pad0[13];
 	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
 	struct npp_route route[NPP_MAX_ROUTES];
 	/* Dispatch programs, double-buffered: prog[prog_active & 1] runs. */
@@ -620,7 +630,7 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	/* lines 4-5: local address and statistics. */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */
 	uint32_t scope;
-	uint32_t ifno;				/* ISM: network port of the session (A28) */
+	_Atomic uint32_t ifno;			/* ISM: network port of the session now (A28); relaxed */
 	struct npp_tcp_brief brief;
 };
 _Static_assert(sizeof(struct npp_sock) == 384, "socket record");

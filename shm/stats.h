@@ -34,6 +34,17 @@
 	X(P##DROP_IOP_DOWN, N "iop_down", "the IOP it belongs to is not there") \
 	X(P##DROP_VNET, N "vnet", "virtio header makes no sense")
 
+/* The same figures of each network port. */
+#define NPP_PORT_FRAMES(X, P, N, way, text) \
+	X(P##0_FRAMES, N "0." way "_frames", "frames " text " port 0") \
+	X(P##0_BYTES, N "0." way "_bytes", "bytes of them") \
+	X(P##1_FRAMES, N "1." way "_frames", "frames " text " port 1") \
+	X(P##1_BYTES, N "1." way "_bytes", "bytes of them") \
+	X(P##2_FRAMES, N "2." way "_frames", "frames " text " port 2") \
+	X(P##2_BYTES, N "2." way "_bytes", "bytes of them") \
+	X(P##3_FRAMES, N "3." way "_frames", "frames " text " port 3") \
+	X(P##3_BYTES, N "3." way "_bytes", "bytes of them")
+
 #define NPP_DISPATCH_COUNTERS(X) \
 	X(DS_RX_FRAMES, "rx.frames", "frames read from the port") \
 	X(DS_RX_BYTES, "rx.bytes", "bytes of them") \
@@ -46,7 +57,8 @@
 	X(DS_SLEEPS, "sleeps", "times it went to sleep") \
 	X(DS_BUSY_US, "busy_us", "microseconds not asleep") \
 	NPP_PORT_DROPS(X, DS_, "drop.") \
-	X(DS_READ_ERRORS, "read_errors", "errors reading the port")
+	X(DS_READ_ERRORS, "read_errors", "errors reading the port") \
+	NPP_PORT_FRAMES(X, DS_RX, "port", "rx", "read from")
 
 #define NPP_ISM_COUNTERS(X) \
 	X(IS_RX_FRAMES, "rx.frames", "frames taken from the receive ring, and from the port") \
@@ -186,7 +198,10 @@
 	X(IS_MEM_REFUSED, "mem.refused", "first rings refused to peers whose prefix has its share") \
 	X(IS_MEM_SHRUNK, "mem.shrunk", "transmit rings made smaller because memory was short") \
 	X(IS_MEM_PRUNED, "mem.pruned", "receive rings taken back with data out of order, because memory was short") \
-	X(IS_MEM_ENDED, "mem.ended", "connections reset whose peers took nothing while memory was short")
+	X(IS_MEM_ENDED, "mem.ended", "connections reset whose peers took nothing while memory was short") \
+	NPP_PORT_FRAMES(X, IS_TX, "port", "tx", "written to") \
+	NPP_PORT_FRAMES(X, IS_RX, "port", "rx", "read (engine kernel) from") \
+	X(IS_PORT_MOVES, "tcp.port_moves", "connections that went on by another port")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \
@@ -216,6 +231,12 @@ static inline unsigned npp_stat_port(unsigned ds)
 	return ds >= NPP_DS_DROP_SHORT ? NPP_IS_PORT_DROP_SHORT + (ds - NPP_DS_DROP_SHORT)
 				       : NPP_IS_PORT_CLASS_ARP + (ds - NPP_DS_CLASS_ARP);
 }
+/* The first of the pair that counts frames and bytes of network port PORT; BASE is that of port 0. */
+static inline unsigned npp_stat_of_port(unsigned base, unsigned port)
+{
+	return base + 2 * (port < NPP_MAX_PORTS ? port : 0);
+}
+_Static_assert(NPP_MAX_PORTS == 4, "NPP_PORT_FRAMES names each port");
 _Static_assert(NPP_DS_COUNT <= NPP_STATS_COUNTERS && NPP_IS_COUNT <= NPP_STATS_COUNTERS &&
 	       NPP_OS_COUNT <= NPP_STATS_COUNTERS, "statistics page too small");
 

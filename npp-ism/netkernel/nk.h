@@ -39,7 +39,7 @@ enum nk_prio { NK_HIGH = 1, NK_NORMAL, NK_LOW };
 
 #define NK_MAX_SOURCES 24
 #define NK_MAX_THREADS 16
-#define NK_MAX_FDS 12
+#define NK_MAX_FDS 16
 #define NK_NEVER UINT64_MAX
 
 enum nk_tstate_code { NK_T_NONE, NK_T_BLOCKED, NK_T_READY, NK_T_RUNNING };

@@ -255,7 +255,9 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	}
 	if (up & (TCP_UP_TX | TCP_UP_FREED))
 		atomic_store_explicit(&rec->tx_tail, c->tx_tail, memory_order_release);
-	if (up & ~(TCP_UP_RX | TCP_UP_TX))
+	if (up & TCP_UP_PORT)
+		atomic_store_explicit(&rec->ifno, c->port, memory_order_relaxed);
+	if (up & ~(TCP_UP_RX | TCP_UP_TX | TCP_UP_PORT))
 		bits |= publish_state(s, c, rec, up);
 	if ((up & TCP_UP_CONNECTED) && s->want && !ism_ring_grow_tx(I, s, c, s->want))
 		ism_ring_wait(I, s, s->want);
@@ -430,7 +432,7 @@ static bool record_fill(struct ism *I, struct npp_sock *rec, struct ism_sess *s,
 	rec->lport = c->lport;
 	rec->laddr = c->laddr;
 	rec->scope = 0;
-	rec->ifno = c->port;
+	atomic_store_explicit(&rec->ifno, c->port, memory_order_relaxed);
 	atomic_store_explicit(&rec->refs, 0, memory_order_relaxed);
 	/* The program's view of addresses is that of its listener. */
 	atomic_store_explicit(&rec->fl, atomic_load_explicit(&lrec->fl, memory_order_relaxed) & NPP_FL_API6,
@@ -511,7 +513,7 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 	s->want = want;
 	rec->laddr = c->laddr;
 	rec->lport = c->lport;
-	rec->ifno = c->port;
+	atomic_store_explicit(&rec->ifno, c->port, memory_order_relaxed);
 	/* release: after the local address; pairs with the program's acquire load */
 	atomic_store_explicit(&rec->tcp_state, c->state, memory_order_release);
 }

@@ -19,7 +19,7 @@
 
 #define IPC_WAIT_MS 1000
 #define HOSTS_WAIT_MS 1000	/* a successor's hosts are given to it again within that time */
-#define START_FDS 8		/* before the doorbells */
+#define START_FDS 7		/* before queues and doorbells */
 
 struct ism_deferred {
 	struct ism_deferred *next;
@@ -87,7 +87,8 @@ static int start_check(const struct npp_ctl_msg *m, const struct npp_ctl_start_i
 	if (start->abi_version != NPP_ABI_VERSION || start->layout_hash != npp_abi_layout_hash())
 		return -EPROTO;
 	if (start->n_iops == 0 || start->n_iops > NPP_MAX_IOPS || start->iop >= start->n_iops ||
-	    start->max_conns == 0 || m->hdr.nfds != START_FDS + start->n_iops)
+	    start->max_conns == 0 || start->n_ports == 0 || start->n_ports > NPP_MAX_PORTS ||
+	    m->hdr.nfds != START_FDS + start->n_ports + start->n_iops)
 		return -EPROTO;
 	return 0;
 }
@@ -158,9 +159,10 @@ int ism_control_start(struct ism *I, int ctl)
 	I->have_rx = true;
 	I->verbose = start.verbose != 0;
 	stats_begin(I, &start);
-	I->tap = npp_ctl_take_fd(&m, START_FDS - 1);
+	for (unsigned i = 0; i < start.n_ports; i++)
+		I->tap[i] = npp_ctl_take_fd(&m, START_FDS + i);
 	for (unsigned i = 0; i < start.n_iops; i++)
-		I->bells[i] = npp_ctl_take_fd(&m, START_FDS + i);
+		I->bells[i] = npp_ctl_take_fd(&m, START_FDS + start.n_ports + i);
 	npp_ctl_close_fds(&m);
 	I->start = start;
 	I->iop = start.iop;
@@ -301,6 +303,8 @@ static void handle(struct ism *I, struct npp_ctl_msg *m)
 		break;
 	case NPP_CTL_HOST_DETACH:
 		on_host_detach(I, m);
+		break;
+	case NPP_CTL_NET: /* the flush at the end of this round looks */
 		break;
 	default:
 		npp_warnx("control message %u means nothing here", m->hdr.type);

@@ -196,8 +196,9 @@ struct ism {	/* the process */
 	/* around it; unused in unit tests */
 	struct npp_fring_cons rx;
 	bool have_rx;
-	struct ism_port *port;		/* engine kernel: we read our own queue; else NULL */
-	int tap, ctl;
+	struct ism_port *port[NPP_MAX_PORTS];	/* engine kernel: we read our own queues; else NULL */
+	int tap[NPP_MAX_PORTS];		/* our queue of each port; -1: none */
+	int ctl;
 	uint32_t ctl_seq;
 	struct npp_ctl_start_ism start;
 	int bells[NPP_MAX_IOPS];

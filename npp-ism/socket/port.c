@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * port.c - frames out: one writev on this ISM's transmit-only queue of the port
+ * port.c - frames out: one writev on this ISM's transmit-only queue of a port
  */
 #include "config.h"
 
@@ -23,22 +23,22 @@ static bool wait_writable(int fd)
 void ism_port_tx(void *arg, unsigned port, const struct stack_tx *tx)
 {
 	struct ism *I = arg;
+	int fd = port < NPP_MAX_PORTS ? I->tap[port] : -1;
 	uint32_t head_len = STACK_L4_OFF + tx->l4_len - tx->start;
 	struct iovec iov[2 + STACK_SLICES];
 	unsigned n = 2;
 	ssize_t done = -1;
 
-	(void)port; /* one port, one queue */
 	iov[0] = (struct iovec){ (void *)(uintptr_t)&tx->vnet, sizeof tx->vnet };
 	iov[1] = (struct iovec){ (void *)(uintptr_t)(tx->head + tx->start), head_len };
 	for (unsigned i = 0; i < tx->n_slices && i < STACK_SLICES; i++)
 		if (tx->slice[i].len)
 			iov[n++] = (struct iovec){ (void *)(uintptr_t)tx->slice[i].data, tx->slice[i].len };
-	if (I->tap >= 0)
-		done = writev(I->tap, iov, (int)n);
-	for (int t = 0; done < 0 && I->tap >= 0 && (errno == EAGAIN || errno == EINTR) && t < TRIES; t++) {
-		wait_writable(I->tap);
-		done = writev(I->tap, iov, (int)n);
+	if (fd >= 0)
+		done = writev(fd, iov, (int)n);
+	for (int t = 0; done < 0 && fd >= 0 && (errno == EAGAIN || errno == EINTR) && t < TRIES; t++) {
+		wait_writable(fd);
+		done = writev(fd, iov, (int)n);
 	}
 	if (done < 0) {
 		npp_stat_inc(I->stats, NPP_IS_TX_ERRORS);
@@ -46,6 +46,8 @@ void ism_port_tx(void *arg, unsigned port, const struct stack_tx *tx)
 	}
 	npp_stat_inc(I->stats, NPP_IS_TX_FRAMES);
 	npp_stat_add(I->stats, NPP_IS_TX_BYTES, head_len + tx->payload_len);
+	npp_stat_inc(I->stats, npp_stat_of_port(NPP_IS_TX0_FRAMES, port));
+	npp_stat_add(I->stats, npp_stat_of_port(NPP_IS_TX0_BYTES, port), head_len + tx->payload_len);
 	if (tx->gso_size)
 		npp_stat_inc(I->stats, NPP_IS_TX_GSO);
 }

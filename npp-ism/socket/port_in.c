@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * port_in.c - frames in, with engine: kernel: this ISM's own queue of the port
+ * port_in.c - frames in, with engine: kernel: this ISM's own queue of each port
  *
  * The steering program of the TAP has chosen the queue; it has looked at no more than the
  * flow needs. So every frame is validated and classified here by the dispatcher's own code
@@ -32,7 +32,9 @@
 
 
 struct ism_port {
+	struct ism *ism;
 	struct dispatch_ctx ctx;
+	int fd;
 	uint64_t looked_us;	/* the round of the last read */
 	int watch;		/* number in nk */
 	uint32_t singles;	/* looks in a row that found one frame */
@@ -77,12 +79,12 @@ static void deliver(struct ism *I, struct ism_port *p, uint32_t len)
 }
 
 /* Bytes read, 0 if there is nothing, or -errno. */
-static ssize_t read_frame(struct ism *I, struct ism_port *p)
+static ssize_t read_frame(struct ism_port *p)
 {
 	ssize_t n;
 
 	do
-		n = read(I->tap, (uint8_t *)p + WIRE_OFF, sizeof *p - WIRE_OFF);
+		n = read(p->fd, (uint8_t *)p + WIRE_OFF, sizeof *p - WIRE_OFF);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
@@ -93,7 +95,7 @@ static void failed(struct ism *I, struct ism_port *p, int err)
 {
 	npp_stat_inc(I->stats, NPP_IS_PORT_READ_ERRORS);
 	if (err != p->last_error)
-		npp_warnx("reading the port: error %d", -err);
+		npp_warnx("reading port %u: error %d", p->ctx.port, -err);
 	p->last_error = err;
 	p->looked_us = I->now_us + ERROR_US;
 	nk_watch_set(&I->nk, p->watch, -1); /* or it would never let us sleep */
@@ -102,7 +104,7 @@ static void failed(struct ism *I, struct ism_port *p, int err)
 static void recovered(struct ism *I, struct ism_port *p)
 {
 	p->last_error = 0;
-	nk_watch_set(&I->nk, p->watch, I->tap);
+	nk_watch_set(&I->nk, p->watch, p->fd);
 }
 
 /* Has there been a wait since the last look, and one that was not over at once? */
@@ -113,8 +115,8 @@ static bool slept_since(const struct ism *I, const struct ism_port *p)
 
 static unsigned port_run(void *arg, unsigned budget)
 {
-	struct ism *I = arg;
-	struct ism_port *p = I->port;
+	struct ism_port *p = arg;
+	struct ism *I = p->ism;
 	uint32_t batch_bytes = 0, len;
 	uint64_t bytes = 0;
 	unsigned done = 0;
@@ -128,7 +130,7 @@ static unsigned port_run(void *arg, unsigned budget)
 	single = p->singles >= SINGLES;
 	p->looked_us = I->now_us;
 	dispatch_ctx_refresh(&p->ctx);
-	while (done < budget && !(single && done) && (n = read_frame(I, p)) > 0) {
+	while (done < budget && !(single && done) && (n = read_frame(p)) > 0) {
 		done++;
 		if ((size_t)n < sizeof p->rec.vnet) {
 			npp_stat_inc(I->stats, NPP_IS_PORT_FRAMES);
@@ -153,6 +155,8 @@ static unsigned port_run(void *arg, unsigned budget)
 	p->singles = done > 1 ? 0 : p->singles + done;
 	npp_stat_add(I->stats, NPP_IS_RX_FRAMES, done);
 	npp_stat_add(I->stats, NPP_IS_RX_BYTES, bytes);
+	npp_stat_add(I->stats, npp_stat_of_port(NPP_IS_RX0_FRAMES, p->ctx.port), done);
+	npp_stat_add(I->stats, npp_stat_of_port(NPP_IS_RX0_BYTES, p->ctx.port), bytes);
 	return done;
 }
 
@@ -160,41 +164,50 @@ static unsigned port_run(void *arg, unsigned budget)
  * sleeps: then the descriptor says what there is. */
 static bool port_pending(void *arg)
 {
-	struct ism *I = arg;
+	struct ism_port *p = arg;
 
-	return I->now_us >= I->port->looked_us + LOOK_US;
+	return p->ism->now_us >= p->looked_us + LOOK_US;
+}
+
+static int open_one(struct ism *I, unsigned port)
+{
+	struct ism_port *p = calloc(1, sizeof *p);
+	struct nk_source source = { "port", NK_RX, BUDGET, p, port_pending, port_run, NULL };
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->ism = I;
+	p->fd = I->tap[port];
+	err = dispatch_ctx_init(&p->ctx, I->global.base, port);
+	if (err == 0 && p->ctx.n_iops != I->n_iops)
+		err = -EINVAL;
+	if (err == 0)
+		err = p->watch = nk_watch_fd(&I->nk, p->fd, NK_RX);
+	if (err >= 0)
+		err = nk_source_add(&I->nk, &source);
+	if (err < 0)
+		free(p);
+	else
+		I->port[port] = p;
+	return err < 0 ? err : 0;
 }
 
 int ism_port_open(struct ism *I)
 {
 	const struct npp_global *g = I->global.base;
-	const struct nk_source source = { "port", NK_RX, BUDGET, I, port_pending, port_run, NULL };
-	struct ism_port *p;
-	int err;
+	int err = 0;
 
-	if (!g || !(g->port[0].flags & NPP_PORT_KERNEL) || I->tap < 0)
-		return 0;
-	p = calloc(1, sizeof *p);
-	if (!p)
-		return -ENOMEM;
-	err = dispatch_ctx_init(&p->ctx, g, 0);
-	if (err == 0 && p->ctx.n_iops != I->n_iops)
-		err = -EINVAL;
-	if (err == 0)
-		err = p->watch = nk_watch_fd(&I->nk, I->tap, NK_RX);
-	if (err >= 0) {
-		I->port = p;
-		err = nk_source_add(&I->nk, &source);
-	}
-	if (err >= 0)
-		return 0;
-	I->port = NULL;
-	free(p);
+	for (unsigned i = 0; err == 0 && g && i < NPP_MAX_PORTS; i++)
+		if (g->port[i].flags & NPP_PORT_KERNEL && I->tap[i] >= 0)
+			err = open_one(I, i);
 	return err;
 }
 
 void ism_port_close(struct ism *I)
 {
-	free(I->port);
-	I->port = NULL;
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++) {
+		free(I->port[i]);
+		I->port[i] = NULL;
+	}
 }

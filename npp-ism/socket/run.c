@@ -226,7 +226,7 @@ void ism_run_setup(struct ism *I)
 	nk_thread_raise(&I->nk, I->th_house);
 	nk_thread_alarm(&I->nk, I->th_sweep, I->nk.now_us + SWEEP_US, true);
 	/* a spin sees rings, not the port: there it would only be late */
-	I->nk.spin_us = cores_to_spare(I) && !I->port ? SPIN_US : 0;
+	I->nk.spin_us = cores_to_spare(I) && !I->port[0] ? SPIN_US : 0;
 }
 
 int ism_run(struct ism *I)
@@ -264,7 +264,9 @@ struct ism *ism_new(void)
 
 	if (!I)
 		return NULL;
-	I->tap = I->ctl = -1;
+	I->ctl = -1;
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++)
+		I->tap[i] = -1;
 	for (unsigned i = 0; i < NPP_MAX_IOPS; i++)
 		I->bells[i] = -1;
 	I->global = I->neigh = I->neigh_rw = I->stats_region = I->locks = I->priv =

@@ -62,8 +62,9 @@ bool acd_conflict(struct stack *s, const union npp_addr *addr, uint8_t port, con
 	return true;
 }
 
-void acd_begin(struct stack *s)
+void acd_begin(struct stack *s, bool test)
 {
+	s->ip->announce_test = test;
 	s->ip->announce_left = ACD_ANNOUNCES;
 	acd_timer(s);
 }

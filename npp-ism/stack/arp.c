@@ -52,7 +52,7 @@ void arp_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, cons
 	arp_send(s, port, ARP_REQUEST, mac ? mac : mac_all, src, mac_none, addr);
 }
 
-/* Announces our addresses (RFC 5227, 2.3). */
+/* Announces our addresses (RFC 5227, 2.3), each where it is to be had now. */
 void arp_announce(struct stack *s)
 {
 	const struct ip_net *n = &s->ip->net;
@@ -63,7 +63,7 @@ void arp_announce(struct stack *s)
 		if (!npp_addr_is_v4(&a->addr))
 			continue;
 		for (uint8_t port = 0; port < n->n_ports; port++)
-			if (a->port == 0xff || a->port == port)
+			if (route_announced(s, a, port))
 				arp_send(s, port, ARP_REQUEST, mac_all, &a->addr, mac_none, &a->addr);
 	}
 }
@@ -97,8 +97,8 @@ void arp_input(struct stack *s, const struct ip_in *in)
 		STAT_INC(s, IS_DROP_ARP);
 		return;
 	}
-	if (!s->env->neigh_rw || memcmp(a->sha, mac, 6) == 0)
-		return;	/* not our business; or our own, sent back */
+	if (!s->env->neigh_rw || ip_own_mac(s, a->sha))
+		return;	/* not our business; or our own, sent back or heard by another port */
 	route_sync(s);
 	spa = addr_of(a->spa);
 	tpa = addr_of(a->tpa);
@@ -107,7 +107,7 @@ void arp_input(struct stack *s, const struct ip_in *in)
 			arp_send(s, in->port, ARP_REQUEST, mac_all, &spa, mac_none, &spa);
 		return;
 	}
-	for_us = a->op == htons(ARP_REQUEST) && ip_is_local(s, &tpa);
+	for_us = a->op == htons(ARP_REQUEST) && route_answers(s, &tpa, &spa, in->port);
 	answer = a->op == htons(ARP_REPLY) && memcmp(in->frame, mac, 6) == 0;
 	if (!npp_addr_is_any(&spa)) {
 		if (!route_on_link(s, &spa, in->port) || route_dst_kind(s, &spa) != IP_DST_OTHER) {

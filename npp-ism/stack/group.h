@@ -42,8 +42,9 @@ struct mc_group {
 	uint8_t mode_change;	/* the change to report is one of filter mode */
 	uint8_t due;		/* reports of it still to send */
 	uint8_t asked;		/* enum mc_asked */
+	uint8_t asked_ports;	/* bitmap */
 	uint8_t n_asked;
-	uint8_t last;		/* old versions: the last report was ours */
+	uint8_t last_ports;	/* bitmap; old versions: the last report there was ours */
 	uint16_t members;
 	uint16_t next;		/* derived: hash chain */
 	struct mc_filter now, told;	/* told: before the change that is being reported */
@@ -53,7 +54,7 @@ struct mc_group {
 enum mc_asked { MC_ASKED_NOT = 0, MC_ASKED_SOURCES, MC_ASKED_ALL };
 
 enum mc_family { MC_V4 = 0, MC_V6, MC_FAMILIES };
-struct mc_talk {	/* with routers, per family */
+struct mc_talk {	/* with routers, per port and family */
 	uint64_t general_us;	/* answer to a general query is due; 0: none */
 	uint64_t v1_until_us, v2_until_us;	/* a querier of an older version is there; MLD: version 1 counts as v2 */
 	uint8_t robust;
@@ -62,7 +63,7 @@ struct mc_talk {	/* with routers, per family */
 struct mc_state {
 	struct mc_member member[MC_MEMBERS];
 	struct mc_group group[MC_GROUPS];
-	struct mc_talk talk[MC_FAMILIES];
+	struct mc_talk talk[NPP_MAX_PORTS][MC_FAMILIES];
 	struct npp_groups last;	/* what was told */
 	uint8_t told;
 	uint16_t head[MC_HEADS];	/* derived */
@@ -95,19 +96,21 @@ void mc_free(struct stack *s, struct mc_group *g);
 /* ---- group_talk.c (link role; the others only let changes lapse) */
 void mc_changed(struct stack *s, struct mc_group *g, const struct mc_filter *now);
 void mc_role(struct stack *s, bool has);
+void mc_ports(struct stack *s, uint32_t came);	/* bitmap of ports that have a carrier again */
 void mc_timer(struct stack *s);
 struct mc_query {
 	union npp_addr group;	/* any: general */
 	const uint8_t *src;	/* of n_src sources, 4 or 16 bytes each */
 	uint32_t n_src;
 	uint32_t resp_us;
+	uint8_t port;		/* it came by */
 	uint8_t version;	/* 3, or the older one */
 	uint8_t robust;		/* 0: not said */
 	uint64_t interval_us;
 };
 void mc_query(struct stack *s, enum mc_family f, const struct mc_query *q);
-/* Somebody else reported G to a querier of an older version: we need not. */
-void mc_overheard(struct stack *s, const union npp_addr *group);
+/* Somebody else on PORT reported G to a querier of an older version: we need not. */
+void mc_overheard(struct stack *s, const union npp_addr *group, uint8_t port);
 void mc_tell(struct stack *s);	/* which groups the dispatcher is to let in */
 
 /* ---- igmp.c, mld.c */
@@ -115,10 +118,10 @@ enum mc_record { MC_IS_INCLUDE = 1, MC_IS_EXCLUDE, MC_TO_INCLUDE, MC_TO_EXCLUDE,
 void igmp_input(struct stack *s, const struct pkt *pkt);
 void mld_input(struct stack *s, const struct pkt *pkt);
 /* A report of N records, LEN bytes. */
-void igmp_send_report(struct stack *s, const void *records, uint32_t len, unsigned n);
-void mld_send_report(struct stack *s, const void *records, uint32_t len, unsigned n);
+void igmp_send_report(struct stack *s, uint8_t port, const void *records, uint32_t len, unsigned n);
+void mld_send_report(struct stack *s, uint8_t port, const void *records, uint32_t len, unsigned n);
 /* In the words of an older version (IGMP 1 or 2, MLD 1): G is wanted, or not any more. */
-void igmp_send_old(struct stack *s, const union npp_addr *group, unsigned version, bool leave);
-void mld_send_old(struct stack *s, const union npp_addr *group, bool leave);
+void igmp_send_old(struct stack *s, uint8_t port, const union npp_addr *group, unsigned version, bool leave);
+void mld_send_old(struct stack *s, uint8_t port, const union npp_addr *group, bool leave);
 
 #endif

@@ -7,6 +7,9 @@
  * sources of it; of two answers due the earlier and the wider wins (5.2). While a querier of an
  * older version is there its messages are spoken (7.2.1; MLD 8.2.1).
  *
+ * What has been joined is the same on all network ports: a change is reported on each of them, a query
+ * is answered where it came from, and each may have a querier of another version.
+ *
  * A query can be forged, so it can never cause more than one report per group and 10 ms.
  */
 #include "config.h"
@@ -19,7 +22,7 @@
 #define ANSWER_LEAST_US 10000u
 #define RESP_MOST_US (100u * 1000000)	/* of what a query may ask for */
 
-struct report { uint8_t buf[REPORT_MAX]; uint32_t len; unsigned n; enum mc_family f; };
+struct report { uint8_t buf[REPORT_MAX]; uint32_t len; unsigned n; enum mc_family f; uint8_t port; };
 
 static uint64_t random_us(struct stack *s, uint64_t below)
 {
@@ -48,17 +51,20 @@ static bool reported(const union npp_addr *a)
 }
 
 /* 0: the newest. */
-static unsigned old_version(const struct stack *s, enum mc_family f)
+static unsigned old_version(const struct stack *s, uint8_t port, enum mc_family f)
 {
-	const struct mc_talk *t = &s->ip->mc.talk[f];
+	const struct mc_talk *t = &s->ip->mc.talk[port][f];
 
 	return s->now_us < t->v1_until_us ? 1 : s->now_us < t->v2_until_us ? 2 : 0;
 }
 
 static uint8_t robust(const struct stack *s, enum mc_family f)
 {
-	uint8_t r = s->ip->mc.talk[f].robust;
+	uint8_t r = 0;
 
+	for (unsigned port = 0; port < NPP_MAX_PORTS; port++)
+		if (s->ip->mc.talk[port][f].robust > r)
+			r = s->ip->mc.talk[port][f].robust;
 	return r ? r : MC_ROBUST;
 }
 
@@ -69,9 +75,9 @@ static void report_send(struct stack *s, struct report *r)
 	if (!r->n)
 		return;
 	if (r->f == MC_V4)
-		igmp_send_report(s, r->buf, r->len, r->n);
+		igmp_send_report(s, r->port, r->buf, r->len, r->n);
 	else
-		mld_send_report(s, r->buf, r->len, r->n);
+		mld_send_report(s, r->port, r->buf, r->len, r->n);
 	r->len = r->n = 0;
 }
 
@@ -151,15 +157,16 @@ static void state_record(struct stack *s, struct report *r, const struct mc_grou
 		record_add(s, r, MC_IS_INCLUDE, &g->addr, src, n);
 }
 
-static void old_send(struct stack *s, struct mc_group *g, unsigned version, bool leave)
+static void old_send(struct stack *s, uint8_t port, struct mc_group *g, unsigned version, bool leave)
 {
-	if (leave && (version == 1 || !g->last)) /* nobody expects it; another one is left */
+	if (leave && (version == 1 || !(g->last_ports >> port & 1))) /* nobody expects it; another one is left */
 		return;
-	g->last = !leave;
+	g->last_ports &= (uint8_t)~(1u << port);
+	g->last_ports |= (uint8_t)(!leave << port);
 	if (mc_family(&g->addr) == MC_V4)
-		igmp_send_old(s, &g->addr, version, leave);
+		igmp_send_old(s, port, &g->addr, version, leave);
 	else
-		mld_send_old(s, &g->addr, leave);
+		mld_send_old(s, port, &g->addr, leave);
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -225,18 +232,37 @@ void mc_changed(struct stack *s, struct mc_group *g, const struct mc_filter *now
 	arm(s, s->now_us);
 }
 
+/* On all ports, into the report of each. */
 static void change_step(struct stack *s, struct report *r, struct mc_group *g)
 {
-	unsigned old = old_version(s, r->f);
+	uint32_t ports = ip_ports(&s->ip->net);
+	bool all_old = true;
 
-	if (old)
-		old_send(s, g, old, !mc_joined(g));
-	else
-		change_record(s, r, g);
-	if (--g->due == 0 || (old && !mc_joined(g)))
+	for (uint8_t port = 0; port < NPP_MAX_PORTS; port++) {
+		unsigned old = old_version(s, port, r->f);
+
+		if (!(ports >> port & 1))
+			continue;
+		if (old)
+			old_send(s, port, g, old, !mc_joined(g));
+		else
+			change_record(s, &r[port], g);
+		all_old &= old != 0;
+	}
+	if (--g->due == 0 || (all_old && !mc_joined(g)))
 		settled(s, g);
 	else
 		g->change_us = s->now_us + 1 + random_us(s, MC_UNSOLICITED_US);
+}
+
+/* Begins to report all of G, as if it were new. */
+static void report_anew(struct stack *s, struct mc_group *g)
+{
+	g->told = (struct mc_filter){ .exclude = 0 };
+	g->mode_change = g->now.exclude;
+	g->due = MC_ROBUST;
+	g->change_us = s->now_us;
+	arm(s, s->now_us);
 }
 
 /* With the role all is reported; without it nothing is. */
@@ -252,55 +278,93 @@ void mc_role(struct stack *s, bool has)
 		if (!g->used)
 			continue;
 		g->asked = MC_ASKED_NOT;
-		g->last = 0;
+		g->last_ports = 0;
 		settled(s, g);
-		if (!has || !g->used || !reported(&g->addr))
-			continue;
-		g->told = (struct mc_filter){ .exclude = 0 };
-		g->mode_change = g->now.exclude;
-		g->due = MC_ROBUST;
-		g->change_us = s->now_us;
-		arm(s, s->now_us);
+		if (has && g->used && reported(&g->addr))
+			report_anew(s, g);
 	}
 	if (has)
 		mc_refresh(s);
+}
+
+/* Whoever snoops or routes behind a port that was gone knows nothing of us. */
+void mc_ports(struct stack *s, uint32_t came)
+{
+	if (!came || !speaks(s))
+		return;
+	for (unsigned i = 0; i < MC_GROUPS; i++) {
+		struct mc_group *g = &s->ip->mc.group[i];
+
+		if (g->used && mc_joined(g) && reported(&g->addr))
+			report_anew(s, g);
+	}
 }
 
 /* ---- answers ------------------------------------------------------------------------------------- */
 
 static void answer(struct stack *s, struct report *r, struct mc_group *g, bool all)
 {
-	unsigned old = old_version(s, r->f);
+	unsigned old = old_version(s, r->port, r->f);
 
-	g->asked = MC_ASKED_NOT;
 	if (!mc_joined(g) || !reported(&g->addr))
 		return;
 	if (old)
-		old_send(s, g, old, false);
+		old_send(s, r->port, g, old, false);
 	else
 		state_record(s, r, g, all);
 }
 
+/* What is due of G: to general queries on the ports GENERAL, and to those about it. */
+static void answers(struct stack *s, struct report *r, struct mc_group *g, uint32_t general)
+{
+	uint32_t asked = g->asked && g->answer_us <= s->now_us ? g->asked_ports : 0;
+
+	for (uint8_t port = 0; port < NPP_MAX_PORTS; port++)
+		if ((general | asked) >> port & 1)
+			answer(s, &r[port], g, general >> port & 1 || g->asked == MC_ASKED_ALL);
+	g->asked_ports &= (uint8_t)~(general | asked);
+	if (!g->asked_ports)
+		g->asked = MC_ASKED_NOT;
+}
+
+/* Bitmap of the ports where the answer to a general query is due; *NEXT: when the next one is. */
+static uint32_t general_due(struct stack *s, enum mc_family f, uint64_t *next)
+{
+	uint32_t due = 0;
+
+	for (uint8_t port = 0; port < NPP_MAX_PORTS; port++) {
+		struct mc_talk *t = &s->ip->mc.talk[port][f];
+
+		if (t->general_us && t->general_us <= s->now_us) {
+			t->general_us = 0;
+			due |= 1u << port;
+		} else if (t->general_us && t->general_us < *next) {
+			*next = t->general_us;
+		}
+	}
+	return due;
+}
+
 static uint64_t family_run(struct stack *s, enum mc_family f)
 {
-	struct mc_talk *t = &s->ip->mc.talk[f];
-	bool general = t->general_us && t->general_us <= s->now_us;
-	struct report r = { .len = 0, .n = 0, .f = f };
 	uint64_t next = UINT64_MAX;
+	uint32_t general = general_due(s, f, &next);
+	struct report r[NPP_MAX_PORTS];
 
-	if (general)
-		t->general_us = 0;
-	else if (t->general_us)
-		next = t->general_us;
+	for (uint8_t port = 0; port < NPP_MAX_PORTS; port++) {
+		r[port].len = r[port].n = 0;
+		r[port].f = f;
+		r[port].port = port;
+	}
 	for (unsigned i = 0; i < MC_GROUPS; i++) {
 		struct mc_group *g = &s->ip->mc.group[i];
 
 		if (!g->used || mc_family(&g->addr) != f)
 			continue;
 		if (general || (g->asked && g->answer_us <= s->now_us))
-			answer(s, &r, g, general || g->asked == MC_ASKED_ALL);
+			answers(s, r, g, general);
 		if (g->due && g->change_us <= s->now_us)
-			change_step(s, &r, g);
+			change_step(s, r, g);
 		if (!g->used)
 			continue;
 		if (g->asked && g->answer_us < next)
@@ -308,7 +372,8 @@ static uint64_t family_run(struct stack *s, enum mc_family f)
 		if (g->due && g->change_us < next)
 			next = g->change_us;
 	}
-	report_send(s, &r);
+	for (uint8_t port = 0; port < NPP_MAX_PORTS; port++)
+		report_send(s, &r[port]);
 	return next;
 }
 
@@ -336,7 +401,7 @@ static void ask_group(struct stack *s, struct mc_group *g, const struct mc_query
 	if (!mc_joined(g) || !reported(&g->addr))
 		return;
 	if (!g->asked) {
-		g->n_asked = 0;
+		g->n_asked = g->asked_ports = 0;
 		g->answer_us = when;
 	} else if (when < g->answer_us) {
 		g->answer_us = when;
@@ -351,12 +416,13 @@ static void ask_group(struct stack *s, struct mc_group *g, const struct mc_query
 			g->asked_src[g->n_asked++] = a;
 	}
 	g->asked = all ? MC_ASKED_ALL : MC_ASKED_SOURCES;
+	g->asked_ports |= (uint8_t)(1u << q->port);
 	arm(s, g->answer_us);
 }
 
 void mc_query(struct stack *s, enum mc_family f, const struct mc_query *q)
 {
-	struct mc_talk *t = &s->ip->mc.talk[f];
+	struct mc_talk *t = &s->ip->mc.talk[q->port][f];
 	uint32_t resp = q->resp_us < RESP_MOST_US ? q->resp_us : RESP_MOST_US;
 	uint64_t when = s->now_us + ANSWER_LEAST_US + random_us(s, resp);
 	uint64_t old_until = s->now_us + (uint64_t)robust(s, f) * MC_QUERY_US + RESP_MOST_US / 10;
@@ -384,14 +450,16 @@ void mc_query(struct stack *s, enum mc_family f, const struct mc_query *q)
 	}
 }
 
-void mc_overheard(struct stack *s, const union npp_addr *group)
+void mc_overheard(struct stack *s, const union npp_addr *group, uint8_t port)
 {
 	struct mc_group *g = mc_group_find(s, group);
 
-	if (!g || !old_version(s, mc_family(group)))
+	if (!g || !old_version(s, port, mc_family(group)))
 		return;
-	g->asked = MC_ASKED_NOT;
-	g->last = 0;
+	g->asked_ports &= (uint8_t)~(1u << port);
+	if (!g->asked_ports)
+		g->asked = MC_ASKED_NOT;
+	g->last_ports &= (uint8_t)~(1u << port);
 }
 
 /* ---- who lets them in ------------------------------------------------------------------------------ */

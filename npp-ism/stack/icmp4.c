@@ -24,13 +24,14 @@ static uint16_t icmp_csum(const struct icmp4_hdr *h, const void *data, uint32_t 
 	return npp_csum_finish(npp_csum_add(data, len, npp_csum_add(h, sizeof *h, 0)));
 }
 
-static void icmp_send(struct stack *s, const union npp_addr *src, const union npp_addr *dst, uint8_t tos,
-		      const struct icmp4_hdr *h, const void *data, uint32_t len)
+/* To who has sent PKT. */
+static void icmp_send(struct stack *s, const struct pkt *pkt, uint8_t tos, const struct icmp4_hdr *h, const void *data,
+		      uint32_t len)
 {
 	struct stack_tx tx;
 	struct ip_path p;
 
-	if (ip_path_init(s, &p, src, dst) != 0) {
+	if (ip_path_answer(s, &p, &pkt->dst, &pkt->src, pkt->port) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
@@ -56,7 +57,7 @@ void icmp4_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t c
 	if (quote > ICMP_QUOTE_MAX)
 		quote = ICMP_QUOTE_MAX;
 	h.csum = icmp_csum(&h, pkt->ip, quote);
-	icmp_send(s, &pkt->dst, &pkt->src, 0, &h, pkt->ip, quote);
+	icmp_send(s, pkt, 0, &h, pkt->ip, quote);
 }
 
 void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code)
@@ -85,7 +86,7 @@ static void echo_reply(struct stack *s, const struct pkt *pkt)
 	memcpy(&n, new, 2);
 	h.csum = npp_csum_finish((uint64_t)(uint16_t)~q->csum + (uint16_t)~o + n);
 	STAT_INC(s, IS_ECHO_REPLIES);
-	icmp_send(s, &pkt->dst, &pkt->src, pkt->tos & 0xfc, &h, pkt->l4 + sizeof h, pkt->l4_len - sizeof h);
+	icmp_send(s, pkt, pkt->tos & 0xfc, &h, pkt->l4 + sizeof h, pkt->l4_len - sizeof h);
 }
 
 /* ---- errors in ------------------------------------------------------------------------------ */

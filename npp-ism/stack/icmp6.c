@@ -16,7 +16,8 @@
 
 /* ---- out ------------------------------------------------------------------------------ */
 
-static void icmp6_send(struct stack *s, const union npp_addr *src, const union npp_addr *dst, uint8_t tos,
+/* To who has sent PKT. */
+static void icmp6_send(struct stack *s, const struct pkt *pkt, const union npp_addr *src, uint8_t tos,
 		       const struct icmp4_hdr *h, const void *data, uint32_t len)
 {
 	struct icmp4_hdr *o;
@@ -24,7 +25,7 @@ static void icmp6_send(struct stack *s, const union npp_addr *src, const union n
 	struct ip_path p;
 	uint64_t sum;
 
-	if (ip_path_init(s, &p, src, dst) != 0) {
+	if (ip_path_answer(s, &p, src, &pkt->src, pkt->port) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
@@ -62,7 +63,7 @@ void icmp6_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t c
 		return;
 	if (quote > QUOTE_MAX)
 		quote = QUOTE_MAX;
-	icmp6_send(s, ip_is_local(s, &pkt->dst) ? &pkt->dst : &any, &pkt->src, 0, &h, pkt->ip, quote);
+	icmp6_send(s, pkt, ip_is_local(s, &pkt->dst) ? &pkt->dst : &any, 0, &h, pkt->ip, quote);
 }
 
 static void echo_reply(struct stack *s, const struct pkt *pkt)
@@ -76,7 +77,7 @@ static void echo_reply(struct stack *s, const struct pkt *pkt)
 		return;
 	}
 	STAT_INC(s, IS_ECHO_REPLIES);
-	icmp6_send(s, pkt->dst.b[0] == 0xff ? &any : &pkt->dst, &pkt->src, pkt->tos & 0xfc, &h, pkt->l4 + sizeof h,
+	icmp6_send(s, pkt, pkt->dst.b[0] == 0xff ? &any : &pkt->dst, pkt->tos & 0xfc, &h, pkt->l4 + sizeof h,
 		   pkt->l4_len - (uint32_t)sizeof h);
 }
 

@@ -30,10 +30,10 @@ struct NPP_PACKED router_alert { uint8_t type, len; uint16_t value; };
 /* ---- out ------------------------------------------------------------------------------------ */
 
 /* HDR, and LEN bytes behind it, to DST with hop limit 1 and router alert (RFC 3376, 4). */
-static void igmp_send(struct stack *s, uint32_t dst, struct igmp_hdr *hdr, const void *data, uint32_t len)
+static void igmp_send(struct stack *s, uint8_t port, uint32_t dst, struct igmp_hdr *hdr, const void *data, uint32_t len)
 {
 	union npp_addr to = npp_addr_v4(htonl(dst));
-	const union npp_addr *src = route_source(s, &to, 0);
+	const union npp_addr *src = route_source(s, &to, port);
 	uint8_t d[4];
 	struct stack_tx tx;
 	struct eth_hdr *eth;
@@ -54,7 +54,7 @@ static void igmp_send(struct stack *s, uint32_t dst, struct igmp_hdr *hdr, const
 	ra = (struct router_alert *)(ip + 1);
 	memcpy(d, to.b + 12, 4);
 	memcpy(eth->dst, (const uint8_t[6]){ 0x01, 0x00, 0x5e, d[1] & 0x7f, d[2], d[3] }, 6);
-	memcpy(eth->src, s->env->global->port[0].mac, 6);
+	memcpy(eth->src, s->env->global->port[port].mac, 6);
 	eth->type = htons(ETH_P_IPV4);
 	ip4_put_header(ip, (uint32_t)(IP4_HDR_MIN + sizeof *ra + sizeof *hdr) + len, ip4_next_id(s, 0), 0, 0xc0, 1,
 		       IP_PROTO_IGMP, src, &to);
@@ -66,22 +66,22 @@ static void igmp_send(struct stack *s, uint32_t dst, struct igmp_hdr *hdr, const
 	hdr->csum = npp_csum_finish(npp_csum_add(data, len, npp_csum_add(hdr, sizeof *hdr, 0)));
 	memcpy(tx.head + STACK_L4_OFF, hdr, sizeof *hdr);
 	STAT_INC(s, IS_IGMP_OUT);
-	s->env->ops->tx(s->env->arg, 0, &tx);
+	s->env->ops->tx(s->env->arg, port, &tx);
 }
 
-void igmp_send_report(struct stack *s, const void *records, uint32_t len, unsigned n)
+void igmp_send_report(struct stack *s, uint8_t port, const void *records, uint32_t len, unsigned n)
 {
 	struct igmp_hdr h = { .type = IGMP_REPORT_3, .group = htonl(n) }; /* reserved, number of records */
 
-	igmp_send(s, 0xe0000016u, &h, records, len);
+	igmp_send(s, port, 0xe0000016u, &h, records, len);
 }
 
-void igmp_send_old(struct stack *s, const union npp_addr *group, unsigned version, bool leave)
+void igmp_send_old(struct stack *s, uint8_t port, const union npp_addr *group, unsigned version, bool leave)
 {
 	struct igmp_hdr h = { .type = leave ? IGMP_LEAVE_2 : version == 1 ? IGMP_REPORT_1 : IGMP_REPORT_2,
 			      .group = npp_addr_get_v4(group) };
 
-	igmp_send(s, leave ? 0xe0000002u : ntohl(h.group), &h, NULL, 0);
+	igmp_send(s, port, leave ? 0xe0000002u : ntohl(h.group), &h, NULL, 0);
 }
 
 /* ---- in --------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ static bool query_in(struct stack *s, const struct pkt *pkt)
 {
 	const struct igmp_hdr *h = (const struct igmp_hdr *)pkt->l4;
 	const struct igmp_query3 *q3 = (const struct igmp_query3 *)pkt->l4;
-	struct mc_query q = { .group = h->group ? npp_addr_v4(h->group) : npp_addr_v4(0), .version = 3 };
+	struct mc_query q = { .group = h->group ? npp_addr_v4(h->group) : npp_addr_v4(0), .port = pkt->port, .version = 3 };
 
 	if (h->group ? !npp_addr_is_multicast(&q.group) : npp_addr_get_v4(&pkt->dst) != htonl(0xe0000001u))
 		return false; /* a general query goes to all (9.1) */
@@ -133,7 +133,7 @@ void igmp_input(struct stack *s, const struct pkt *pkt)
 		group = npp_addr_v4(h->group);
 		ok = npp_addr_eq(&group, &pkt->dst);
 		if (ok)
-			mc_overheard(s, &group);
+			mc_overheard(s, &group, pkt->port);
 	} else if (ok && h->type != IGMP_LEAVE_2 && h->type != IGMP_REPORT_3) {
 		ok = false;
 	}

@@ -65,7 +65,7 @@ void ip_init(struct stack *s, void *mem)
 	ip->icmp_tokens = ICMP_BURST;
 	ip->icmp_us = s->now_us;
 	memset(ip->mc.head, 0xff, sizeof ip->mc.head);
-	ip->mc.net_seq = 1;
+	ip->mc.net_seq = ip->net_seq = 1;
 	neigh_attach(s);
 	reass_rebuild(s);
 }
@@ -132,19 +132,31 @@ void ip_timer(struct stack *s, struct wheel_timer *t)
 	}
 }
 
-/* The link role came or went, or the addresses changed. */
+/* Ports have lost their carrier (GONE) or have it again (CAME). */
+static void ports_changed(struct stack *s, uint32_t gone, uint32_t came)
+{
+	for (uint8_t port = 0; port < s->ip->net.n_ports; port++)
+		if (came >> port & 1 && s->env->neigh_rw)
+			neigh_port_up(s, port);
+	tcp_ports_changed(s, s->ip->net.up ? gone | came : came); /* with no port at all there is no hurry */
+}
+
+/* The link role came or went, addresses or routes changed, or a port's carrier. */
 static void ip_look_around(struct stack *s)
 {
 	struct ip_state *ip = s->ip;
-	bool role = s->env->neigh_rw != NULL;
-	uint32_t seq = ip->net.seq;
+	bool role = s->env->neigh_rw != NULL, role_changed = role != ip->role, net_changed, ports;
+	uint32_t up;
 
 	route_sync(s);
+	net_changed = ip->net.seq != ip->net_seq;
+	if (!role_changed && !net_changed && ip->mc.net_seq == ip->net.seq)
+		return;
+	up = ip->net.up;
+	ports = net_changed && ip->net_seq != 1 && up != ip->up;
 	if (ip->mc.net_seq != ip->net.seq)
 		mc_refresh(s);
-	if (role == ip->role && (!role || seq == ip->net.seq))
-		return;
-	if (role != ip->role) {
+	if (role_changed) {
 		ip->role = role;
 		if (role) {
 			neigh_take_role(s);
@@ -155,8 +167,16 @@ static void ip_look_around(struct stack *s)
 		}
 		mc_role(s, role);
 	}
+	if (ports)
+		ports_changed(s, ip->up & ~up, up & ~ip->up);
+	if (ports && role && !role_changed) {
+		nd_auto_ports(s, up & ~ip->up);
+		mc_ports(s, up & ~ip->up);
+	}
+	ip->net_seq = ip->net.seq;
+	ip->up = up;
 	if (role)
-		acd_begin(s);
+		acd_begin(s, role_changed || !ports);
 }
 
 /* ---- frames to ourselves ------------------------------------------------------------------ */

@@ -142,6 +142,6 @@ int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, ui
 		}
 	}
 	if (!npp_addr_is_v4(&p->dst))
-		return ip6_output(s, p, proto, tos, ttl ? ttl : ip_default_hops(s, &p->dst), df, tx);
+		return ip6_output(s, p, proto, tos, ttl ? ttl : ip_default_hops(s, p), df, tx);
 	return ip4_output(s, p, proto, tos, ttl ? ttl : IP_TTL_DEFAULT, df, tx);
 }

@@ -50,13 +50,20 @@ static inline uint32_t ip_min_pmtu(const union npp_addr *dst)
 
 /* ---- addresses and routes: a copy of the global tables ------------------------------- */
 
-#define IP_NET_ROUTES (NPP_MAX_ROUTES + NPP_MAX_IF_ADDRS)
+#define IP_NET_ROUTES (NPP_MAX_ROUTES + NPP_MAX_PORTS * NPP_MAX_IF_ADDRS)
 struct ip_net {		/* derived from npp_global; longest prefix first, then metric */
 	uint32_t seq;	/* net_seq it was copied at; odd: never */
 	uint32_t n_addrs, n_routes, n_ports;
+	uint32_t up;	/* bitmap of the ports that have a carrier */
 	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
 	struct npp_route route[IP_NET_ROUTES];
 };
+
+/* Ports that may be used: those that are up, or all if none is. */
+static inline uint32_t ip_ports(const struct ip_net *n)
+{
+	return n->up ? n->up : (1u << n->n_ports) - 1;
+}
 
 enum ip_path_kind { IP_PATH_NONE = 0, IP_PATH_UNICAST, IP_PATH_LOCAL, IP_PATH_GROUP };
 enum ip_dst_kind { IP_DST_OTHER = 0, IP_DST_LOCAL, IP_DST_BROADCAST, IP_DST_MULTICAST };
@@ -170,23 +177,27 @@ struct reass_frag {
 
 struct nd_prefix {
 	union npp_addr prefix;
-	uint8_t len, used, on_link, autonomous;
+	uint8_t len, used, on_link, autonomous, port;
 	uint8_t duplicate;	/* somebody else has our address of it */
 	uint64_t valid_us, preferred_us;	/* until then; UINT64_MAX for ever */
 	uint64_t tested_until_us;
 };
-struct nd_router { union npp_addr addr; uint64_t until_us; /* 0: none here */ };
-struct nd_auto {
-	struct nd_prefix prefix[NPP_AUTO_MAX];
-	struct nd_router router[NPP_AUTO_MAX];
-	struct npp_autoconf last;	/* what was told */
-	uint8_t told, rs_left;
+struct nd_router { union npp_addr addr; uint64_t until_us; /* 0: none here */ uint8_t port; };
+struct nd_link {	/* of a port */
+	uint8_t rs_left;
 	uint8_t hops;		/* 0: not said */
 	uint16_t mtu;
 	uint32_t base_ms;	/* reachable time as it was said, 0 not */
 	uint32_t reachable_ms;	/* what we made of it (RFC 4861, 6.3.2) */
 	uint32_t retrans_ms;	/* between questions; 0 not said */
 	uint64_t drawn_us;	/* reachable_ms is drawn anew from time to time */
+};
+struct nd_auto {
+	struct nd_prefix prefix[NPP_AUTO_MAX];
+	struct nd_router router[NPP_AUTO_MAX];
+	struct npp_autoconf last;	/* what was told */
+	uint8_t told;
+	struct nd_link link[NPP_MAX_PORTS];
 };
 
 /* ---- address conflicts (acd.c), link role -------------------------------------------------- */
@@ -212,6 +223,8 @@ struct ip_state {
 	struct wheel_timer timer[IPT_COUNT];
 	uint8_t role;		/* we acted as the link role */
 	uint8_t announce_left;
+	uint8_t announce_test;	/* the first time is a question whether somebody else has the address */
+	uint32_t net_seq, up;	/* addresses, routes and ports as they were when we last looked around */
 	uint16_t id_frag[IP_ID_SLOTS], id_df[IP_ID_SLOTS];
 	uint32_t id6;		/* counts IPv6 datagrams that were fragmented */
 	uint32_t icmp_tokens;
@@ -253,19 +266,30 @@ static inline uint32_t ip_now_s(const struct stack *s)
 }
 
 /* Hop limit of unicast that asks for none: for IPv6 routers may say it (RFC 4861, 6.3.4). */
-static inline uint8_t ip_default_hops(const struct stack *s, const union npp_addr *dst)
+static inline uint8_t ip_default_hops(const struct stack *s, const struct ip_path *p)
 {
-	uint8_t hops = npp_addr_is_v4(dst) ? 0 : NPP_RA6_HOPS(atomic_load_explicit(&s->env->global->ra6, memory_order_relaxed));
+	uint8_t hops = npp_addr_is_v4(&p->dst) ? 0 :
+		       NPP_RA6_HOPS(atomic_load_explicit(&s->env->global->port[p->port].ra6, memory_order_relaxed));
 
 	return hops ? hops : IP_TTL_DEFAULT;
 }
 
-/* How long a confirmed neighbour is believed: for IPv6 routers may say it (RFC 4861, 6.3.4). */
-static inline uint32_t neigh_fresh_us(const struct stack *s, const union npp_addr *addr)
+/* How long a confirmed neighbour on PORT is believed: for IPv6 routers may say it (RFC 4861, 6.3.4). */
+static inline uint32_t neigh_fresh_us(const struct stack *s, const union npp_addr *addr, uint8_t port)
 {
-	uint32_t ms = npp_addr_is_v4(addr) ? 0 : atomic_load_explicit(&s->env->global->ra6_reachable_ms, memory_order_relaxed);
+	uint32_t ms = npp_addr_is_v4(addr) ? 0 :
+		      atomic_load_explicit(&s->env->global->port[port].ra6_reachable_ms, memory_order_relaxed);
 
 	return ms && ms <= ND_REACHABLE_MAX_MS ? ms * 1000 : NEIGH_FRESH_US;
+}
+
+/* Is MAC that of a port of ours? Two of them may be on one network. */
+static inline bool ip_own_mac(const struct stack *s, const uint8_t *mac)
+{
+	for (uint32_t i = 0; i < s->ip->net.n_ports; i++)
+		if (memcmp(s->env->global->port[i].mac, mac, 6) == 0)
+			return true;
+	return false;
 }
 
 static inline uint64_t ip_align(uint64_t n)
@@ -290,6 +314,11 @@ void route_sync(struct stack *s);	/* renews the copy when the global tables chan
 enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a);
 /* Is A reached directly on PORT? */
 bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port);
+/* Is our address A to be had on PORT? One of another port is, while that is down, if its network lies
+ * on PORT, too; one of the NPP as a whole where the way to PEER goes (any: everywhere). */
+bool route_answers(struct stack *s, const union npp_addr *a, const union npp_addr *peer, uint8_t port);
+/* Is it A that all on PORT should know to be there? */
+bool route_announced(struct stack *s, const struct npp_if_addr *a, uint8_t port);
 /* An address of ours to speak to PEER with on PORT; NULL: none. */
 const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port);
 int ip_path_refresh(struct stack *s, struct ip_path *p);
@@ -321,6 +350,8 @@ void neigh_set(struct stack *s, struct npp_neigh *e, enum npp_neigh_state state,
 	       bool used);
 void neigh_touch(struct stack *s, struct npp_neigh *e);	/* confirmed and in use */
 void neigh_set_pmtu(struct stack *s, const union npp_addr *dst, uint8_t port, uint16_t mtu);
+/* PORT has a carrier again: who did not answer is asked anew, and who did, too. */
+void neigh_port_up(struct stack *s, uint8_t port);
 
 /* ---- neigh_wait.c */
 /* A copy of TX waits for P->next_hop. 0; -ENOBUFS; -EHOSTUNREACH: it failed lately. */
@@ -362,7 +393,7 @@ void arp_announce(struct stack *s);
 /* ---- acd.c (link role) */
 /* Somebody else, at MAC, uses our address ADDR. True: it is to be defended now. */
 bool acd_conflict(struct stack *s, const union npp_addr *addr, uint8_t port, const uint8_t *mac);
-void acd_begin(struct stack *s);	/* announces our addresses, and again */
+void acd_begin(struct stack *s, bool test);	/* TEST: the first time is a question whether somebody else has them */	/* announces our addresses, and again */
 void acd_timer(struct stack *s);
 
 /* ---- nd.c (link role) */
@@ -376,12 +407,15 @@ void nd_ask_routers(struct stack *s, uint8_t port);
 /* ---- nd_auto.c (link role) */
 void nd_auto_begin(struct stack *s);
 void nd_auto_end(struct stack *s);
+void nd_auto_ports(struct stack *s, uint32_t came);	/* bitmap of ports that have a carrier again: asks routers there */
 void nd_auto_timer(struct stack *s);
 void nd_advertised(struct stack *s, const struct pkt *pkt);
-/* Microseconds between two questions for a neighbour. */
-static inline uint32_t nd_retrans_us(const struct stack *s)
+/* Microseconds between two questions for a neighbour on PORT. */
+static inline uint32_t nd_retrans_us(const struct stack *s, uint8_t port)
 {
-	return s->ip->autoconf.retrans_ms ? s->ip->autoconf.retrans_ms * 1000 : NEIGH_RETRY_US;
+	uint32_t ms = s->ip->autoconf.link[port].retrans_ms;
+
+	return ms ? ms * 1000 : NEIGH_RETRY_US;
 }
 bool nd_auto_conflict(struct stack *s, const union npp_addr *addr);
 

@@ -34,10 +34,10 @@ struct NPP_PACKED hop_alert {	/* hop-by-hop header with a router alert (RFC 2711
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-static void mld_send(struct stack *s, const union npp_addr *dst, struct mld_hdr *hdr, const void *data, uint32_t len)
+static void mld_send(struct stack *s, uint8_t port, const union npp_addr *dst, struct mld_hdr *hdr, const void *data, uint32_t len)
 {
 	static const union npp_addr any;
-	const union npp_addr *src = route_source(s, dst, 0);
+	const union npp_addr *src = route_source(s, dst, port);
 	uint32_t l4 = (uint32_t)sizeof *hdr + len;
 	struct stack_tx tx;
 	struct eth_hdr *eth;
@@ -55,7 +55,7 @@ static void mld_send(struct stack *s, const union npp_addr *dst, struct mld_hdr 
 	eth = (struct eth_hdr *)(tx.head + tx.start);
 	eth->dst[0] = eth->dst[1] = 0x33;
 	memcpy(eth->dst + 2, dst->b + 12, 4);
-	memcpy(eth->src, s->env->global->port[0].mac, 6);
+	memcpy(eth->src, s->env->global->port[port].mac, 6);
 	eth->type = htons(ETH_P_IP6);
 	ip6_put_header((struct ip6_hdr_w *)(eth + 1), (uint32_t)sizeof *hop + l4, 0, 1, IP_PROTO_HOPOPTS, src, dst);
 	hop = (struct hop_alert *)(tx.head + STACK_L4_OFF - sizeof *hop);
@@ -65,23 +65,23 @@ static void mld_send(struct stack *s, const union npp_addr *dst, struct mld_hdr 
 				    npp_csum_pseudo(src, dst, IP_PROTO_ICMP6, l4))));
 	memcpy(tx.head + STACK_L4_OFF, hdr, sizeof *hdr);
 	STAT_INC(s, IS_MLD_OUT);
-	s->env->ops->tx(s->env->arg, 0, &tx);
+	s->env->ops->tx(s->env->arg, port, &tx);
 }
 
-void mld_send_report(struct stack *s, const void *records, uint32_t len, unsigned n)
+void mld_send_report(struct stack *s, uint8_t port, const void *records, uint32_t len, unsigned n)
 {
 	static const union npp_addr routers = { .b = { 0xff, 2, [15] = 0x16 } };
 	struct mld_hdr h = { .type = MLD_REPORT_2, .zero = htons((uint16_t)n) };
 
-	mld_send(s, &routers, &h, records, len);
+	mld_send(s, port, &routers, &h, records, len);
 }
 
-void mld_send_old(struct stack *s, const union npp_addr *group, bool leave)
+void mld_send_old(struct stack *s, uint8_t port, const union npp_addr *group, bool leave)
 {
 	static const union npp_addr routers = { .b = { 0xff, 2, [15] = 2 } };
 	struct mld_hdr h = { .type = leave ? MLD_DONE_1 : MLD_REPORT_1 };
 
-	mld_send(s, leave ? &routers : group, &h, group->b, 16);
+	mld_send(s, port, leave ? &routers : group, &h, group->b, 16);
 }
 
 /* ---- in --------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ static bool query_in(struct stack *s, const struct pkt *pkt)
 {
 	static const union npp_addr all_nodes = { .b = { 0xff, 2, [15] = 1 } };
 	const struct mld_query2 *q2 = (const struct mld_query2 *)pkt->l4;
-	struct mc_query q = { .version = 3 };
+	struct mc_query q = { .port = pkt->port, .version = 3 };
 	uint32_t ms = ntohs(q2->m.h.resp);	/* version 1: as it is (RFC 2710, 3.4) */
 
 	memcpy(q.group.b, q2->m.group, 16);
@@ -138,7 +138,7 @@ void mld_input(struct stack *s, const struct pkt *pkt)
 		memcpy(group.b, m->group, 16);
 		ok = npp_addr_eq(&group, &pkt->dst);
 		if (ok)
-			mc_overheard(s, &group);
+			mc_overheard(s, &group, pkt->port);
 	}
 	if (!ok)
 		STAT_INC(s, IS_DROP_MLD);

@@ -120,7 +120,8 @@ void nd_ask_routers(struct stack *s, uint8_t port)
 }
 
 /* Twice after start: first asks, in the manner of duplicate address detection, whether an address
- * of ours is somebody else's, then says that it is ours. It is in use meanwhile (RFC 4429). */
+ * of ours is somebody else's, then says that it is ours. It is in use meanwhile (RFC 4429). When a port
+ * came or went nothing is asked: the address was ours, and its new place must be known at once. */
 void nd_announce(struct stack *s)
 {
 	const struct ip_net *n = &s->ip->net;
@@ -131,8 +132,8 @@ void nd_announce(struct stack *s)
 		if (npp_addr_is_v4(&a->addr))
 			continue;
 		for (uint8_t port = 0; port < n->n_ports; port++)
-			if (a->port == 0xff || a->port == port)
-				announce(s, &a->addr, port, s->ip->announce_left > 1);
+			if (route_announced(s, a, port))
+				announce(s, &a->addr, port, s->ip->announce_test && s->ip->announce_left > 1);
 	}
 }
 
@@ -188,7 +189,7 @@ static void solicited(struct stack *s, const struct pkt *pkt, const struct nd_ms
 	}
 	if (probe && nd_auto_conflict(s, &target)) /* tested by two at a time */
 		return;
-	if (!ip_is_local(s, &target))
+	if (!route_answers(s, &target, &pkt->src, pkt->port))
 		return;
 	if (probe) {
 		conflict(s, &target, pkt);
@@ -236,8 +237,8 @@ void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt)
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
-	if (!s->env->neigh_rw || memcmp(pkt->eth_src, s->env->global->port[pkt->port].mac, 6) == 0)
-		return;	/* not our business; or our own, sent back */
+	if (!s->env->neigh_rw || ip_own_mac(s, pkt->eth_src))
+		return;	/* not our business; or our own, sent back or heard by another port */
 	if (m->type == ND_RA) {
 		nd_advertised(s, pkt);
 		return;

@@ -2,7 +2,7 @@
  * nd_auto.c - router discovery (RFC 4861, 6.3) and stateless address autoconfiguration (RFC
  *             4862) for the IOP that has the link role
  *
- * Only if the port asks for it (NPP_PORT_AUTOCONF). What advertisements say is kept in two small
+ * Only on ports that ask for it (NPP_PORT_AUTOCONF). What advertisements say is kept in two small
  * lists with the times when it ends; whenever what follows from them changes, the user is
  * told all of it, and nppd, the only writer of addresses and routes, enters it in the
  * global tables, from where every IOP, the dispatcher and the hosts have it.
@@ -53,9 +53,18 @@ static union npp_addr own_address(struct stack *s, const union npp_addr *prefix,
 	return a;
 }
 
-static bool wanted(const struct stack *s)
+static bool wanted(const struct stack *s, uint8_t port)
 {
-	return s->env->neigh_rw && s->env->global->port[0].flags & NPP_PORT_AUTOCONF && s->env->ops->autoconf;
+	return s->env->neigh_rw && s->env->global->port[port].flags & NPP_PORT_AUTOCONF && s->env->ops->autoconf;
+}
+
+static bool wanted_any(const struct stack *s)
+{
+	bool any = false;
+
+	for (uint8_t port = 0; port < s->ip->net.n_ports; port++)
+		any |= wanted(s, port);
+	return any;
 }
 
 /* ---- what follows ------------------------------------------------------------------------ */
@@ -65,9 +74,11 @@ static void collect(struct stack *s, struct npp_autoconf *a)
 	const struct nd_auto *n = &s->ip->autoconf;
 
 	memset(a, 0, sizeof *a);
-	a->mtu = n->mtu;
-	a->hops = n->hops;
-	a->reachable_ms = n->reachable_ms;
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++) {
+		a->link[i].mtu = n->link[i].mtu;
+		a->link[i].hops = n->link[i].hops;
+		a->link[i].reachable_ms = n->link[i].reachable_ms;
+	}
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		const struct nd_prefix *p = &n->prefix[i];
 		struct npp_if_addr *to = &a->addr[a->n_addrs];
@@ -75,18 +86,22 @@ static void collect(struct stack *s, struct npp_autoconf *a)
 		if (!p->used)
 			continue;
 		if (p->autonomous && !p->duplicate) {
-			to->addr = own_address(s, &p->prefix, 0);
+			to->addr = own_address(s, &p->prefix, p->port);
+			to->port = p->port;
 			to->prefix_len = p->on_link ? p->len : 128;
 			to->flags = NPP_ADDR_AUTO | (p->preferred_us <= s->now_us ? NPP_ADDR_DEPRECATED : 0);
 			a->n_addrs++;
 		} else if (p->on_link) {
 			a->on_link[a->n_on_link].addr = p->prefix;
+			a->on_link[a->n_on_link].port = p->port;
 			a->on_link[a->n_on_link++].prefix_len = p->len;
 		}
 	}
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++)
-		if (n->router[i].until_us)
+		if (n->router[i].until_us) {
+			a->router_port[a->n_routers] = n->router[i].port;
 			a->router[a->n_routers++] = n->router[i].addr;
+		}
 }
 
 static void report(struct stack *s)
@@ -125,17 +140,21 @@ static uint64_t expire(struct stack *s)
 	return next;
 }
 
-static bool has_router(const struct nd_auto *n)
+static bool has_router(const struct nd_auto *n, uint8_t port)
 {
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++)
-		if (n->router[i].until_us)
+		if (n->router[i].until_us && n->router[i].port == port)
 			return true;
 	return false;
 }
 
 static void arm(struct stack *s, uint64_t next)
 {
-	if (s->ip->autoconf.rs_left && next > s->now_us + RS_INTERVAL_US)
+	bool asking = false;
+
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++)
+		asking |= s->ip->autoconf.link[i].rs_left != 0;
+	if (asking && next > s->now_us + RS_INTERVAL_US)
 		next = s->now_us + RS_INTERVAL_US;
 	if (next > s->now_us + 3600 * SECOND_US)
 		next = s->now_us + 3600 * SECOND_US;
@@ -146,29 +165,44 @@ static void arm(struct stack *s, uint64_t next)
 void nd_auto_timer(struct stack *s)
 {
 	struct nd_auto *n = &s->ip->autoconf;
+	bool asking = false;
 	uint64_t next;
 
-	if (!wanted(s))
+	if (!wanted_any(s))
 		return;
 	next = expire(s);
-	if (n->rs_left && has_router(n))
-		n->rs_left = 0;
-	if (n->rs_left) {
-		n->rs_left--;
-		nd_ask_routers(s, 0);
-	} else {
-		report(s);
+	for (uint8_t port = 0; port < s->ip->net.n_ports; port++) {
+		if (n->link[port].rs_left && has_router(n, port))
+			n->link[port].rs_left = 0;
+		if (!n->link[port].rs_left)
+			continue;
+		n->link[port].rs_left--;
+		nd_ask_routers(s, port);
+		asking = true;
 	}
+	if (!asking)
+		report(s);
 	arm(s, next);
 }
 
 void nd_auto_begin(struct stack *s)
 {
-	if (!wanted(s))
-		return;
 	s->ip->autoconf.told = 0;
-	s->ip->autoconf.rs_left = RS_COUNT;
-	nd_auto_timer(s);
+	nd_auto_ports(s, ~0u);
+}
+
+void nd_auto_ports(struct stack *s, uint32_t came)
+{
+	bool any = false;
+
+	for (uint8_t port = 0; port < s->ip->net.n_ports; port++) {
+		if (!(came >> port & 1) || !wanted(s, port))
+			continue;
+		s->ip->autoconf.link[port].rs_left = RS_COUNT;
+		any = true;
+	}
+	if (any)
+		nd_auto_timer(s);
 }
 
 void nd_auto_end(struct stack *s)
@@ -178,12 +212,12 @@ void nd_auto_end(struct stack *s)
 
 /* ---- advertisements ------------------------------------------------------------------------ */
 
-static void learn_router(struct stack *s, const union npp_addr *addr, uint32_t seconds)
+static void learn_router(struct stack *s, const union npp_addr *addr, uint8_t port, uint32_t seconds)
 {
 	struct nd_router *list = s->ip->autoconf.router, *spare = NULL;
 
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
-		if (list[i].until_us && npp_addr_eq(&list[i].addr, addr)) {
+		if (list[i].until_us && list[i].port == port && npp_addr_eq(&list[i].addr, addr)) {
 			list[i].until_us = seconds ? s->now_us + seconds * SECOND_US : 0;
 			return;
 		}
@@ -193,6 +227,7 @@ static void learn_router(struct stack *s, const union npp_addr *addr, uint32_t s
 	if (!seconds || !spare)
 		return;	/* who comes first stays: a crowd of routers changes nothing */
 	spare->addr = *addr;
+	spare->port = port;
 	spare->until_us = s->now_us + seconds * SECOND_US;
 }
 
@@ -206,14 +241,14 @@ static uint64_t new_valid(const struct stack *s, const struct nd_prefix *p, uint
 	return p->valid_us < s->now_us + TWO_HOURS_US ? p->valid_us : s->now_us + TWO_HOURS_US;
 }
 
-static struct nd_prefix *prefix_place(struct nd_auto *n, const union npp_addr *prefix, uint8_t len)
+static struct nd_prefix *prefix_place(struct nd_auto *n, const union npp_addr *prefix, uint8_t len, uint8_t port)
 {
 	struct nd_prefix *spare = NULL;
 
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		struct nd_prefix *p = &n->prefix[i];
 
-		if (p->used && p->len == len && npp_addr_eq(&p->prefix, prefix))
+		if (p->used && p->len == len && p->port == port && npp_addr_eq(&p->prefix, prefix))
 			return p;
 		if (!p->used && !spare)
 			spare = p;
@@ -221,7 +256,7 @@ static struct nd_prefix *prefix_place(struct nd_auto *n, const union npp_addr *p
 	return spare;
 }
 
-static void learn_prefix(struct stack *s, const struct prefix_opt *o)
+static void learn_prefix(struct stack *s, const struct prefix_opt *o, uint8_t port)
 {
 	uint32_t valid = ntohl(o->valid_s), preferred = ntohl(o->preferred_s);
 	bool autonomous = (o->flags & FLAG_AUTO) && o->plen == 64, on_link = (o->flags & FLAG_ON_LINK) != 0;
@@ -234,15 +269,16 @@ static void learn_prefix(struct stack *s, const struct prefix_opt *o)
 		prefix.b[i / 8] |= o->prefix[i / 8] & (uint8_t)(0x80 >> i % 8);
 	if (prefix.b[0] == 0xff || (prefix.b[0] == 0xfe && (prefix.b[1] & 0xc0) == 0x80))
 		return;
-	p = prefix_place(&s->ip->autoconf, &prefix, o->plen);
+	p = prefix_place(&s->ip->autoconf, &prefix, o->plen, port);
 	if (!p || (!p->used && !valid))
 		return;
 	if (!p->used) {
-		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .valid_us = until(s, valid) };
-		own = own_address(s, &prefix, 0);
+		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .port = port,
+					  .valid_us = until(s, valid) };
+		own = own_address(s, &prefix, port);
 		if (autonomous) {	/* in use while it is tested (RFC 4429) */
-			p->tested_until_us = s->now_us + nd_retrans_us(s);	/* RFC 4862, 5.1 */
-			nd_probe(s, &own, 0);
+			p->tested_until_us = s->now_us + nd_retrans_us(s, port);	/* RFC 4862, 5.1 */
+			nd_probe(s, &own, port);
 		}
 	} else {
 		p->valid_us = new_valid(s, p, valid);
@@ -253,12 +289,12 @@ static void learn_prefix(struct stack *s, const struct prefix_opt *o)
 }
 
 /* Only smaller than the port's; of several routers the last one counts (6.3.4). */
-static void learn_mtu(struct stack *s, const struct mtu_opt *o)
+static void learn_mtu(struct stack *s, const struct mtu_opt *o, uint8_t port)
 {
 	uint32_t mtu = ntohl(o->mtu);
 
-	if (mtu >= IP6_MTU_MIN && mtu <= s->env->global->port[0].mtu)
-		s->ip->autoconf.mtu = (uint16_t)mtu;
+	if (mtu >= IP6_MTU_MIN && mtu <= s->env->global->port[port].mtu)
+		s->ip->autoconf.link[port].mtu = (uint16_t)mtu;
 }
 
 static uint32_t within(uint32_t v, uint32_t least, uint32_t most)
@@ -267,9 +303,9 @@ static uint32_t within(uint32_t v, uint32_t least, uint32_t most)
 }
 
 /* 6.3.4: 0 says nothing, as does a reachable time that nobody may send. */
-static void learn_times(struct stack *s, uint32_t reachable_ms, uint32_t retrans_ms)
+static void learn_times(struct stack *s, uint8_t port, uint32_t reachable_ms, uint32_t retrans_ms)
 {
-	struct nd_auto *n = &s->ip->autoconf;
+	struct nd_link *n = &s->ip->autoconf.link[port];
 
 	if (retrans_ms)
 		n->retrans_ms = within(retrans_ms, ND_RETRANS_MIN_MS, ND_RETRANS_MAX_MS);
@@ -292,7 +328,7 @@ void nd_advertised(struct stack *s, const struct pkt *pkt)
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
-	if (!wanted(s))
+	if (!wanted(s, pkt->port))
 		return;
 	for (uint32_t at = 0, n = 0; at + 8 <= len; at += size, n++) {
 		size = o[at + 1] * 8u;
@@ -301,17 +337,17 @@ void nd_advertised(struct stack *s, const struct pkt *pkt)
 			return;
 		}
 	}
-	learn_router(s, &pkt->src, ntohl(h->icmp.rest) & 0xffff);
+	learn_router(s, &pkt->src, pkt->port, ntohl(h->icmp.rest) & 0xffff);
 	if (ntohl(h->icmp.rest) >> 24)
-		s->ip->autoconf.hops = (uint8_t)(ntohl(h->icmp.rest) >> 24);
-	learn_times(s, ntohl(h->reachable), ntohl(h->retrans));
+		s->ip->autoconf.link[pkt->port].hops = (uint8_t)(ntohl(h->icmp.rest) >> 24);
+	learn_times(s, pkt->port, ntohl(h->reachable), ntohl(h->retrans));
 	for (uint32_t at = 0; at + 8 <= len; at += o[at + 1] * 8u) {
 		if (o[at] == OPT_PREFIX && o[at + 1] == sizeof(struct prefix_opt) / 8)
-			learn_prefix(s, (const struct prefix_opt *)(o + at));
+			learn_prefix(s, (const struct prefix_opt *)(o + at), pkt->port);
 		else if (o[at] == OPT_MTU && o[at + 1] == sizeof(struct mtu_opt) / 8)
-			learn_mtu(s, (const struct mtu_opt *)(o + at));
+			learn_mtu(s, (const struct mtu_opt *)(o + at), pkt->port);
 	}
-	s->ip->autoconf.rs_left = 0;
+	s->ip->autoconf.link[pkt->port].rs_left = 0;
 	arm(s, expire(s));
 	report(s);
 }
@@ -321,12 +357,12 @@ bool nd_auto_conflict(struct stack *s, const union npp_addr *addr)
 {
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		struct nd_prefix *p = &s->ip->autoconf.prefix[i];
-		union npp_addr own = own_address(s, &p->prefix, 0);
+		union npp_addr own = own_address(s, &p->prefix, p->port);
 
 		if (!p->used || !p->autonomous || !npp_addr_eq(&own, addr) || s->now_us > p->tested_until_us)
 			continue;
 		p->duplicate = 1;
-		if (wanted(s))
+		if (wanted(s, p->port))
 			report(s);
 		return true;
 	}

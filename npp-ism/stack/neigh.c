@@ -172,6 +172,22 @@ void neigh_touch(struct stack *s, struct npp_neigh *e)
 	neigh_set(s, e, NPP_NEIGH_REACHABLE, NULL, true);
 }
 
+void neigh_port_up(struct stack *s, uint8_t port)
+{
+	struct npp_neigh_table *t = s->env->neigh_rw;
+
+	for (uint32_t i = 0; i < NPP_NEIGH_ENTRIES; i++) {
+		struct npp_neigh *e = &t->entry[i];
+
+		if (e->port != port || npp_addr_is_any(&e->addr) || neigh_work_find(s->ip, &e->addr, port))
+			continue;
+		if (e->state == NPP_NEIGH_FAILED)
+			neigh_set(s, e, NPP_NEIGH_NONE, NULL, false);
+		else if (e->state == NPP_NEIGH_REACHABLE)
+			neigh_set(s, e, NPP_NEIGH_STALE, NULL, false);
+	}
+}
+
 void neigh_set_pmtu(struct stack *s, const union npp_addr *dst, uint8_t port, uint16_t mtu)
 {
 	struct npp_neigh *e = neigh_entry(s, dst, port, true);

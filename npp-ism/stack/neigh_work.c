@@ -63,7 +63,7 @@ static void work_step(struct stack *s, struct neigh_work *w)
 		neigh_work_end(s, w, mac_none);
 		return;
 	}
-	w->due_us = s->now_us + (npp_addr_is_v4(&w->addr) ? NEIGH_RETRY_US : nd_retrans_us(s));
+	w->due_us = s->now_us + (npp_addr_is_v4(&w->addr) ? NEIGH_RETRY_US : nd_retrans_us(s, w->port));
 	if (w->unicast && e->state == NPP_NEIGH_STALE) { /* not if it was pushed out meanwhile */
 		w->unicast--;
 		solicit(s, w, src, e->mac);
@@ -108,7 +108,7 @@ void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, un
 	}
 	e = neigh_entry(s, addr, port, true);
 	age = s->now_us - e->updated_us;
-	if ((e->state == NPP_NEIGH_REACHABLE && age < neigh_fresh_us(s, addr)) ||
+	if ((e->state == NPP_NEIGH_REACHABLE && age < neigh_fresh_us(s, addr, port)) ||
 	    (e->state == NPP_NEIGH_FAILED && age < NEIGH_HOLD_US)) { /* he has not looked since */
 		struct neigh_work known = { .addr = *addr, .port = port, .askers = 1u << asker };
 

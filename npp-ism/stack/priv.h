@@ -58,6 +58,18 @@ struct pkt {
 /* Looks up the route to DST; SRC any: picks the source address. 0; -ENETUNREACH; or
  * -EADDRNOTAVAIL: SRC is not ours. */
 int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst);
+/* The same to somebody who was heard on network port PORT: of ways that are as good that one. */
+int ip_path_answer(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst,
+		   uint8_t port);
+/* P's peer was heard on PORT: if that is not where P goes, the way is looked for anew. */
+static inline void ip_heard(struct ip_path *p, uint8_t port)
+{
+	if (p->heard == port + 1u)
+		return;
+	p->heard = (port + 1u) & 15;
+	if (port != p->port)
+		p->valid = 0;
+}
 /* Sends TX (transport header and payload in place, csum_off set: the checksum is filled in
  * here, as a partial one for the port to complete if the frame goes out whole) to P. GSO
  * frames go out whole; other payload above the MTU is fragmented unless DF. If the
@@ -104,6 +116,8 @@ int tcp_attach(struct stack *s);
 void tcp_timer(struct stack *s, struct wheel_timer *t);
 /* Fetches the connections whose timers fire next (tcp_ahead.c). */
 void tcp_ahead_timers(struct stack *s);
+/* Connections by one of PORTS (a bitmap), whose carriers came or went, do not wait for their timers. */
+void tcp_ports_changed(struct stack *s, uint32_t ports);
 /* Delivers events and sends what became possible, for every connection that asked for it. */
 void tcp_flush(struct stack *s);
 bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */

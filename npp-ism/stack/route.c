@@ -4,6 +4,12 @@
  * The tables stand in the NPP's global region under the seqlock net_seq (A16). Each stack
  * keeps a private copy, sorted so that the first match is the longest prefix, and
  * renews it when net_seq moved. Networks that our addresses lie in are routes on link.
+ *
+ * With several network ports the route picks the port. Routes by ports without a carrier do not
+ * count as long as another one leads there; of routes with the same prefix the one by the
+ * port that the peer was last heard on is taken, then that with the smaller metric. So a session
+ * follows the network: nppd moves net_seq when a port's carrier comes or goes, and the next
+ * packet looks for its way anew. An address of the NPP as a whole (NPP_PORT_ANY) is on every port.
  */
 #include "config.h"
 
@@ -25,6 +31,15 @@ static bool in_prefix(const union npp_addr *a, const union npp_addr *net, unsign
 	union npp_addr m = mask_addr(*a, bits);
 
 	return npp_addr_eq(&m, net);
+}
+
+static uint32_t ports_up(const struct npp_global *g, uint32_t n_ports)
+{
+	uint32_t up = 0;
+
+	for (uint32_t i = 0; i < n_ports; i++)
+		up |= (atomic_load_explicit(&g->port[i].up, memory_order_relaxed) != 0) << i;
+	return up;
 }
 
 /* Keeps the order: longer prefix first, then smaller metric, then older. */
@@ -60,6 +75,8 @@ static bool net_copy(struct ip_net *n, const struct npp_global *g)
 	n_routes = g->n_routes;
 	n->n_addrs = n_addrs < NPP_MAX_IF_ADDRS ? n_addrs : NPP_MAX_IF_ADDRS;
 	n->n_ports = g->n_ports < NPP_MAX_PORTS ? g->n_ports : NPP_MAX_PORTS;
+	n->n_ports = n->n_ports ? n->n_ports : 1;
+	n->up = ports_up(g, n->n_ports);
 	n->n_routes = 0;
 	memcpy(n->addr, g->addr, n->n_addrs * sizeof n->addr[0]);
 	for (uint32_t i = 0; i < n_routes && i < NPP_MAX_ROUTES; i++) {
@@ -69,9 +86,9 @@ static bool net_copy(struct ip_net *n, const struct npp_global *g)
 	for (uint32_t i = 0; i < n->n_addrs; i++) {
 		const struct npp_if_addr *a = &n->addr[i];
 
-		if (a->prefix_len < 128)
-			net_add_route(n, (struct npp_route){ .dst = a->addr, .prefix_len = a->prefix_len,
-					.port = a->port == 0xff ? 0 : a->port });
+		for (uint8_t port = 0; a->prefix_len < 128 && port < n->n_ports; port++)
+			if (a->port == port || a->port == NPP_PORT_ANY)
+				net_add_route(n, (struct npp_route){ .dst = a->addr, .prefix_len = a->prefix_len, .port = port });
 	}
 	atomic_thread_fence(memory_order_acquire);
 	n->seq = seq;
@@ -129,19 +146,78 @@ enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a)
 	return (a->b[12] & 0xf0) == 0xe0 ? IP_DST_MULTICAST : IP_DST_OTHER;
 }
 
-static const struct npp_route *route_find(const struct ip_net *n, const union npp_addr *dst)
+/* The best route to DST by one of PORTS. */
+static const struct npp_route *find_by(const struct ip_net *n, const union npp_addr *dst, uint32_t ports, uint8_t heard)
 {
-	for (uint32_t i = 0; i < n->n_routes; i++)
-		if (in_prefix(dst, &n->route[i].dst, n->route[i].prefix_len))
-			return &n->route[i];
-	return NULL;
+	const struct npp_route *best = NULL;
+
+	for (uint32_t i = 0; i < n->n_routes; i++) {
+		const struct npp_route *r = &n->route[i];
+
+		if (best && (!heard || r->prefix_len < best->prefix_len))
+			break;
+		if (!(ports >> r->port & 1) || !in_prefix(dst, &r->dst, r->prefix_len))
+			continue;
+		if (r->port + 1u == heard)
+			return r;
+		if (!best)
+			best = r;
+	}
+	return best;
+}
+
+/* HEARD: port by which DST was heard, plus 1; 0: not known. */
+static const struct npp_route *route_find(const struct ip_net *n, const union npp_addr *dst, uint8_t heard)
+{
+	uint32_t all = (1u << n->n_ports) - 1, up = ip_ports(n);
+	const struct npp_route *r = find_by(n, dst, up, heard);
+
+	return r || up == all ? r : find_by(n, dst, all, heard);
 }
 
 bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port)
 {
-	const struct npp_route *r = route_find(&s->ip->net, a);
+	const struct npp_route *r = find_by(&s->ip->net, a, 1u << port, 0);
 
-	return r && r->port == port && npp_addr_is_any(&r->via);
+	return r && npp_addr_is_any(&r->via);
+}
+
+bool route_answers(struct stack *s, const union npp_addr *a, const union npp_addr *peer, uint8_t port)
+{
+	const struct ip_net *n = &s->ip->net;
+	const struct npp_route *r;
+
+	for (uint32_t i = 0; i < n->n_addrs; i++) {
+		const struct npp_if_addr *own = &n->addr[i];
+
+		if (!npp_addr_eq(&own->addr, a))
+			continue;
+		if (own->port == port)
+			return true;
+		if (own->port != NPP_PORT_ANY && ip_ports(n) >> own->port & 1)
+			continue;
+		if (own->port != NPP_PORT_ANY && !route_on_link(s, a, port))
+			continue;
+		r = npp_addr_is_any(peer) ? NULL : route_find(n, peer, 0);
+		if (!r || r->port == port)
+			return true;
+	}
+	return false;
+}
+
+bool route_announced(struct stack *s, const struct npp_if_addr *a, uint8_t port)
+{
+	const struct ip_net *n = &s->ip->net;
+	const struct npp_route *r;
+
+	if (!(ip_ports(n) >> port & 1))
+		return false;
+	if (a->port == port)
+		return true;
+	if (a->port != NPP_PORT_ANY)
+		return !(ip_ports(n) >> a->port & 1) && route_on_link(s, &a->addr, port);
+	r = a->prefix_len < 128 ? route_find(n, &a->addr, 0) : NULL;
+	return !r || r->port == port;
 }
 
 static bool is_link_local(const union npp_addr *a)
@@ -173,7 +249,7 @@ static const union npp_addr *source6(const struct ip_net *n, const union npp_add
 
 	for (uint32_t i = 0; i < n->n_addrs; i++) {
 		const struct npp_if_addr *a = &n->addr[i];
-		bool here = a->port == port || a->port == 0xff;
+		bool here = a->port == port || a->port == NPP_PORT_ANY;
 		unsigned common, score;
 
 		if (npp_addr_is_v4(&a->addr) || (is_link_local(&a->addr) && !here))
@@ -191,6 +267,17 @@ static const union npp_addr *source6(const struct ip_net *n, const union npp_add
 	return best;
 }
 
+/* What we say to somebody behind a router comes from an address of the NPP as a whole, if there is one
+ * beside those of the ports: that is not tied to the way. NULL: there is none. */
+static const union npp_addr *source_anywhere(const struct ip_net *n, const union npp_addr *peer)
+{
+	for (uint32_t i = 0; n->n_ports > 1 && i < n->n_addrs; i++)
+		if (n->addr[i].port == NPP_PORT_ANY && npp_addr_is_v4(&n->addr[i].addr) == npp_addr_is_v4(peer) &&
+		    !(n->addr[i].flags & NPP_ADDR_DEPRECATED))
+			return &n->addr[i].addr;
+	return NULL;
+}
+
 const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port)
 {
 	const struct ip_net *n = &s->ip->net;
@@ -205,9 +292,9 @@ const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, 
 
 		if (npp_addr_is_v4(&a->addr) != npp_addr_is_v4(peer))
 			continue;
-		if ((a->port == port || a->port == 0xff) && in_prefix(peer, &net, a->prefix_len))
+		if ((a->port == port || a->port == NPP_PORT_ANY) && in_prefix(peer, &net, a->prefix_len))
 			return &a->addr;
-		if (!on_port && (a->port == port || a->port == 0xff))
+		if (!on_port && (a->port == port || a->port == NPP_PORT_ANY))
 			on_port = &a->addr;
 		if (!any)
 			any = &a->addr;
@@ -256,16 +343,17 @@ static int path_route(struct stack *s, struct ip_path *p)
 		p->have_mac = 1;
 		p->via = 0;
 		p->port = 0;
+		p->heard = 0;
 		p->mtu = 65535;
 		return 0;
 	}
-	r = route_find(n, &p->dst);
+	r = route_find(n, &p->dst, p->heard);
 	if (!r && kind == IP_DST_OTHER)
 		return -ENETUNREACH;
-	p->port = r ? r->port : 0;
+	p->port = r ? r->port : (uint8_t)__builtin_ctz(ip_ports(n));
 	p->mtu = r && r->mtu ? r->mtu : port_mtu(s, p->port);
 	if (!npp_addr_is_v4(&p->dst)) {
-		uint16_t ra = NPP_RA6_MTU(atomic_load_explicit(&s->env->global->ra6, memory_order_relaxed));
+		uint16_t ra = NPP_RA6_MTU(atomic_load_explicit(&s->env->global->port[p->port].ra6, memory_order_relaxed));
 
 		if (ra >= IP6_MTU_MIN && ra < p->mtu) /* RFC 4861, 6.3.4 */
 			p->mtu = ra;
@@ -283,7 +371,7 @@ static int path_route(struct stack *s, struct ip_path *p)
  * and the Ethernet address of the next hop. */
 static void path_cache(struct stack *s, struct ip_path *p)
 {
-	uint32_t fresh = neigh_fresh_us(s, &p->dst);
+	uint32_t fresh = neigh_fresh_us(s, &p->dst, p->port);
 	struct neigh_view v;
 	bool known = neigh_lookup(s, &p->dst, p->port, &v);
 
@@ -306,7 +394,7 @@ static void path_cache(struct stack *s, struct ip_path *p)
 /* Seconds after which the neighbour's age is looked at again. */
 static uint32_t path_look_s(const struct stack *s, const struct ip_path *p)
 {
-	uint32_t third = neigh_fresh_us(s, &p->dst) / 3000000;
+	uint32_t third = neigh_fresh_us(s, &p->dst, p->port) / 3000000;
 
 	return third > 10 ? 10 : third ? third : 1;
 }
@@ -329,12 +417,31 @@ int ip_path_refresh(struct stack *s, struct ip_path *p)
 	return 0;
 }
 
+static const union npp_addr *path_source(struct stack *s, const struct ip_path *p)
+{
+	const union npp_addr *pick = NULL;
+
+	if (p->valid == IP_PATH_LOCAL)
+		return &p->dst;
+	if (p->via)
+		pick = source_anywhere(&s->ip->net, &p->dst);
+	return pick ? pick : route_source(s, npp_addr_is_v4(&p->dst) ? ip_next_hop(s, p) : &p->dst, p->port);
+}
+
 int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst)
+{
+	return ip_path_answer(s, p, src, dst, NPP_PORT_ANY);
+}
+
+int ip_path_answer(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst,
+		   uint8_t port)
 {
 	const union npp_addr *pick;
 	int err;
 
 	*p = (struct ip_path){ .dst = *dst };
+	if (port < NPP_MAX_PORTS && s->ip->net.n_ports > 1)
+		p->heard = (port + 1u) & 15;
 	p->confirm_s = ip_now_s(s) - 1000;
 	err = ip_path_refresh(s, p);
 	if (err)
@@ -344,7 +451,7 @@ int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, 
 			return -EADDRNOTAVAIL;
 		p->src = *src;
 	} else {
-		pick = p->valid == IP_PATH_LOCAL ? &p->dst : route_source(s, npp_addr_is_v4(&p->dst) ? ip_next_hop(s, p) : &p->dst, p->port);
+		pick = path_source(s, p);
 		if (!pick)
 			return -ENETUNREACH;
 		p->src = *pick;
@@ -386,7 +493,7 @@ void ip_confirm(struct stack *s, struct ip_path *p)
 	if (p->valid != IP_PATH_UNICAST || !p->have_mac || now - p->confirm_s < path_look_s(s, p))
 		return;
 	p->confirm_s = now;
-	if (!neigh_lookup(s, ip_next_hop(s, p), p->port, &v) || s->now_us - v.updated_us < neigh_fresh_us(s, &p->dst) / 2 ||
+	if (!neigh_lookup(s, ip_next_hop(s, p), p->port, &v) || s->now_us - v.updated_us < neigh_fresh_us(s, &p->dst, p->port) / 2 ||
 	    memcmp(v.mac, p->mac, 6) != 0)
 		return;
 	n = (struct npp_ipc_neigh){ .addr = *ip_next_hop(s, p), .port = p->port, .from = (uint8_t)s->cfg.iop };

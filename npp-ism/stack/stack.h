@@ -67,7 +67,8 @@ struct __attribute__((packed, aligned(4))) stack_ring { uint8_t *base; uint32_t 
 struct ip_path {
 	union npp_addr src, dst;
 	uint8_t port;
-	uint8_t valid : 7, have_mac : 1;
+	uint8_t valid : 3, have_mac : 1;
+	uint8_t heard : 4;		/* port that the peer was last heard by, plus 1; 0: not known */
 	uint8_t mac[6];
 	uint16_t mtu;			/* IP bytes per packet */
 	uint8_t via;			/* number of the route, plus 1; 0: straight to dst. See ip_next_hop() */
@@ -82,7 +83,7 @@ struct ip_path {
 struct tcp_conn {
 	uint32_t index, gen;		/* place in the TCB array; gen changes when it is reused (12 bits) */
 	uint8_t state;			/* enum npp_tcp_state */
-	uint8_t port;			/* network port of the session */
+	uint8_t port;			/* network port of the session, as it was sent by last */
 	uint8_t passive;		/* 1: opened by the peer */
 	uint8_t user_host;		/* user: host number */
 	uint32_t user_sock;		/* user: OSM handle; 0: none any more */
@@ -154,6 +155,7 @@ struct tcp_options {
 #define TCP_UP_ERROR 16u	/* conn->error says why; the connection is dead for its user */
 #define TCP_UP_FREED 32u	/* the TCB is about to go: the user's last look; rings may be taken back now */
 #define TCP_UP_TX_DONE 64u	/* everything written and the FIN were acknowledged */
+#define TCP_UP_PORT 128u	/* it goes on by another network port: conn->port */
 
 struct stack_ops {
 	/* A frame for network port PORT. Must copy or write it before it returns. */

@@ -352,6 +352,7 @@ static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *s
 	take_timestamp(s, t, seg);
 	if (!step(s, t, seg, EV_ACK))
 		return;
+	ip_heard(&t->c.path, seg->pkt->port);
 	if (seg->flags & TCPF_URG)
 		tcp_urg_input(s, t, seg);
 	if ((seg->len || seg->flags & TCPF_FIN) && !step(s, t, seg, EV_TEXT))

@@ -63,6 +63,15 @@ static uint8_t ecn_flags(struct tcb *t, bool fresh, uint8_t *tos)
 	return flags;
 }
 
+/* The way to T's peer goes by another network port than before. */
+static void port_moved(struct stack *s, struct tcb *t)
+{
+	t->c.port = t->c.path.port;
+	STAT_INC(s, IS_PORT_MOVES);
+	t->up |= TCP_UP_PORT;
+	tcp_todo(s, t);
+}
+
 /* One frame of an open connection; every one acknowledges. 0, or what ip_output() says. */
 static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uint32_t len)
 {
@@ -70,6 +79,7 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 	struct tcp_range r[TCP_SACK_MAX];
 	uint32_t wnd = tcp_recv_window(t, t->rcv_ws, true);
 	uint8_t tos = t->tos;
+	int err;
 
 	if (t->flags & TF_ECN)
 		flags |= ecn_flags(t, len && seq == t->snd_nxt, &tos);
@@ -98,7 +108,10 @@ static int emit(struct stack *s, struct tcb *t, uint32_t seq, uint8_t flags, uin
 	t->rcv_acked = t->rcv_nxt;
 	if (len)
 		t->last_tx_ms = now_ms(s);
-	return tcp_out_send(s, &t->c.path, tos, t->ttl, &o);
+	err = tcp_out_send(s, &t->c.path, tos, t->ttl, &o);
+	if (t->c.port != t->c.path.port)
+		port_moved(s, t);
+	return err;
 }
 
 void tcp_send_ack(struct stack *s, struct tcb *t)

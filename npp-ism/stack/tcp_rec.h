@@ -297,6 +297,7 @@ struct tcp_syn {
 	uint8_t ttl;
 	uint8_t held;			/* looks for room in the accept queue; 0: does not wait for it */
 	uint8_t acked;			/* there was none when the ACK came */
+	uint8_t port;			/* network port that it came by */
 	uint32_t challenge_us;
 	struct wheel_timer timer;
 };

@@ -99,7 +99,7 @@ void tcp_send_rst(struct stack *s, const struct tcp_seg *seg)
 	struct ip_path path = { 0 };
 
 	if (seg->flags & TCPF_RST || seg->pkt->l2_bcast ||
-	    ip_path_init(s, &path, &seg->pkt->dst, &seg->pkt->src) != 0)
+	    ip_path_answer(s, &path, &seg->pkt->dst, &seg->pkt->src, seg->pkt->port) != 0)
 		return;
 	if (seg->flags & TCPF_ACK)
 		tcp_out_begin(&o, seg->dport, seg->sport, seg->ack, 0, TCPF_RST, 0);

@@ -92,7 +92,7 @@ static void resend_synack(struct stack *s, const struct tcp_syn *e)
 {
 	struct ip_path path = { 0 };
 
-	if (ip_path_init(s, &path, &e->laddr, &e->raddr) == 0)
+	if (ip_path_answer(s, &path, &e->laddr, &e->raddr, e->port) == 0)
 		send_synack(s, e, &path, tcp_tsval(s, e->ts_off));
 }
 
@@ -102,7 +102,7 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 	struct tcp_out o;
 
 	if ((uint32_t)s->now_us - e->challenge_us < TCP_CHALLENGE_US ||
-	    ip_path_init(s, &path, &e->laddr, &e->raddr) != 0 || !tcp_challenge_allowed(s))
+	    ip_path_answer(s, &path, &e->laddr, &e->raddr, e->port) != 0 || !tcp_challenge_allowed(s))
 		return;
 	e->challenge_us = (uint32_t)s->now_us;
 	tcp_out_begin(&o, e->lport, e->rport, e->iss + 1, e->irs + 1, TCPF_ACK,
@@ -174,6 +174,7 @@ void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 
 	e->laddr = p->dst;
 	e->raddr = p->src;
+	e->port = p->port;
 	e->lport = seg->dport;
 	e->rport = seg->sport;
 	e->hash = seg->hash;
@@ -222,7 +223,7 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	struct tcp_syn *e = NULL;
 	bool give_tfo = false;
 
-	if (ip_path_init(s, &path, &seg->pkt->dst, &seg->pkt->src) != 0) {
+	if (ip_path_answer(s, &path, &seg->pkt->dst, &seg->pkt->src, seg->pkt->port) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
@@ -317,7 +318,7 @@ static bool syn_promote(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, b
 	struct ip_path path = { 0 };
 	struct tcb *t;
 
-	if (ip_path_init(s, &path, &e->laddr, &e->raddr) != 0) {
+	if (ip_path_answer(s, &path, &e->laddr, &e->raddr, seg->pkt->port) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return false;
 	}

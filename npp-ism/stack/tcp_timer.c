@@ -121,6 +121,24 @@ void tcp_arm_reorder(struct stack *s, struct tcb *t, uint32_t after_us)
 		arm_tx_mode(s, t, TXM_REORDER, after_us);
 }
 
+/* What is in flight by a port that has just lost its carrier will not arrive; who is there again need
+ * not wait for a timer that was backed off meanwhile. */
+void tcp_ports_changed(struct stack *s, uint32_t ports)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t left = tcp->conn_pool.used;
+
+	for (uint32_t i = 0; left && i < tcp->conn_pool.count; i++) {
+		struct tcb *t = &tcp->conns[i];
+
+		if (!t->in_use)
+			continue;
+		left--;
+		if (t->due[DUE_TX] && ports >> t->c.path.port & 1 && !(t->flags & TF_DEAD))
+			tcp_due(s, t, DUE_TX, s->now_us);
+	}
+}
+
 void tcp_arm_persist(struct stack *s, struct tcb *t, uint32_t after_us)
 {
 	uint64_t us = (uint64_t)after_us << (t->probe_shift > 9 ? 9 : t->probe_shift);

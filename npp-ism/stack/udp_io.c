@@ -99,6 +99,8 @@ void udp_input(struct stack *s, const struct pkt *pkt)
 	}
 	ep = udp_lookup(s, &pkt->dst, ntohs(h->dport), &pkt->src, ntohs(h->sport));
 	if (ep) {
+		if (ep->path.heard != pkt->port + 1u && npp_addr_eq(&ep->path.dst, &pkt->src))
+			ip_heard(&ep->path, pkt->port);
 		deliver(s, ep, pkt, ulen);
 		return;
 	}
@@ -146,6 +148,7 @@ static const union npp_addr *send_source(struct stack *s, const struct udp_ep *e
 static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *dst, const union npp_addr *src,
 		     uint32_t flags)
 {
+	uint8_t port = npp_addr_eq(&ep->path.dst, dst) && ep->path.heard ? (uint8_t)(ep->path.heard - 1) : NPP_PORT_ANY;
 	int err = 0;
 
 	if (!src)
@@ -153,7 +156,7 @@ static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *d
 	if (ep->path.valid == IP_PATH_NONE || !npp_addr_eq(&ep->path.dst, dst) ||
 	    ep->path.net_seq != s->ip->net.seq ||
 	    (npp_addr_is_any(src) ? ep->src_given : !npp_addr_eq(src, &ep->path.src))) {
-		err = ip_path_init(s, &ep->path, src, dst);
+		err = ip_path_answer(s, &ep->path, src, dst, port);
 		ep->src_given = !err && !npp_addr_is_any(src);
 		if (err) {
 			ep->path.valid = IP_PATH_NONE;

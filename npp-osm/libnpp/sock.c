@@ -90,7 +90,7 @@ void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, st
 struct route_pick {
 	const union npp_addr *dst;
 	int prefix;		/* -1: none */
-	uint8_t port;
+	bool up;		/* by a port that has a carrier */
 	union npp_addr src;
 	bool own;
 	unsigned src_score;
@@ -100,12 +100,42 @@ struct route_pick {
  * in spirit; it matters only for what is bound to no address. */
 static void offer_source(struct route_pick *p, const struct npp_if_addr *a, bool on_link)
 {
-	unsigned score = 1 + (on_link ? 1 : 0) + (link_local(&a->addr) == link_local(p->dst) ? 2 : 0);
+	unsigned score = 1 + (a->port == NPP_PORT_ANY ? 1 : 0) + (on_link ? 2 : 0) +
+			 (link_local(&a->addr) == link_local(p->dst) ? 4 : 0);
 
 	if (score <= p->src_score)
 		return;
 	p->src_score = score;
 	p->src = a->addr;
+}
+
+static bool port_up(const struct npp_global *g, uint32_t port)
+{
+	return atomic_load_explicit(&g->port[port].up, memory_order_relaxed);
+}
+
+/* PORT may be NPP_PORT_ANY. */
+static bool way_up(const struct npp_global *g, uint8_t port)
+{
+	uint32_t n = g->n_ports < NPP_MAX_PORTS ? g->n_ports : NPP_MAX_PORTS;
+	bool up = false;
+
+	if (port < n)
+		return port_up(g, port);
+	for (uint32_t i = 0; i < n; i++)
+		up |= port_up(g, i);
+	return up;
+}
+
+/* Of two ways one by a port without a carrier is none. */
+static void offer_way(const struct npp_global *g, struct route_pick *p, int prefix, uint8_t port)
+{
+	bool up = way_up(g, port);
+
+	if (p->prefix >= 0 && (up != p->up ? p->up : prefix <= p->prefix))
+		return;
+	p->prefix = prefix;
+	p->up = up;
 }
 
 static bool pick_route(const struct npp_global *g, struct route_pick *p)
@@ -121,11 +151,8 @@ static bool pick_route(const struct npp_global *g, struct route_pick *p)
 	for (uint32_t i = 0; i < n_routes && i < NPP_MAX_ROUTES; i++) {
 		const struct npp_route *rt = &g->route[i];
 
-		if (rt->prefix_len <= 128 && rt->prefix_len > p->prefix &&
-		    npp_addr_in_prefix(p->dst, &rt->dst, rt->prefix_len)) {
-			p->prefix = rt->prefix_len;
-			p->port = rt->port;
-		}
+		if (rt->prefix_len <= 128 && npp_addr_in_prefix(p->dst, &rt->dst, rt->prefix_len))
+			offer_way(g, p, rt->prefix_len, rt->port);
 	}
 	for (uint32_t i = 0; i < n_addrs && i < NPP_MAX_IF_ADDRS; i++) {
 		const struct npp_if_addr *a = &g->addr[i];
@@ -134,14 +161,12 @@ static bool pick_route(const struct npp_global *g, struct route_pick *p)
 		if (npp_addr_is_v4(&a->addr) != npp_addr_is_v4(p->dst))
 			continue;
 		p->own |= npp_addr_eq(&a->addr, p->dst);
-		if (on_link && a->prefix_len > p->prefix) { /* a connected network is a route, too */
-			p->prefix = a->prefix_len;
-			p->port = a->port;
-		}
+		if (on_link) /* a connected network is a route, too */
+			offer_way(g, p, a->prefix_len, a->port);
 		offer_source(p, a, on_link);
 	}
 	if (p->prefix < 0 && p->src_score && npp_addr_is_multicast(p->dst))
-		p->prefix = 0; /* groups need no route */
+		offer_way(g, p, 0, NPP_PORT_ANY); /* groups need no route */
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq;
 }
@@ -174,12 +199,6 @@ bool sock_v6only(const struct so *so)
 	return so->domain == AF_INET6 && (opt & NPP_OPT_V6ONLY);
 }
 
-static bool port_up(const struct npp_global *g, uint8_t port)
-{
-	return port >= NPP_MAX_PORTS || port >= g->n_ports ||
-	       atomic_load_explicit(&g->port[port].up, memory_order_relaxed);
-}
-
 int sock_route(const union npp_addr *addr, union npp_addr *src)
 {
 	int best = -1, prefix = -1;
@@ -196,8 +215,7 @@ int sock_route(const union npp_addr *addr, union npp_addr *src)
 			continue;
 		if (p.own)
 			p.prefix = 129;
-		/* Of two ways one that has no carrier is none. */
-		up = p.own || port_up(npp_lib.att[a].global, p.port);
+		up = p.own || p.up;
 		if (best < 0 || (up && !best_up) || (up == best_up && p.prefix > prefix)) {
 			if (p.prefix < 0)
 				continue;

@@ -35,9 +35,11 @@ static void open_npp(uint32_t n)
 	int sv[2], ctl, data, big = 4 << 20;
 
 	memset(&d, 0, sizeof d);
+	d.n_iops = n;
+	d.n_ports = 1;
 	g = aligned_alloc(64, (sizeof *g + 63) / 64 * 64);
 	npp_fill(g, n);
-	ck_assert_int_eq(dispatch_ctx_init(&d.ctx, g, 0), 0);
+	ck_assert_int_eq(dispatch_ctx_init(&d.port[0].ctx, g, 0), 0);
 	d.state = aligned_alloc(64, (sizeof *d.state + 63) / 64 * 64);
 	memset(d.state, 0, sizeof *d.state);
 	d.page = aligned_alloc(64, (sizeof *d.page + 63) / 64 * 64);
@@ -54,20 +56,20 @@ static void open_npp(uint32_t n)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
 	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof big);
 	port = sv[0];
-	d.port_fd = sv[1];
+	d.port[0].fd = sv[1];
 	fcntl(sv[1], F_SETFL, O_NONBLOCK);
 	f = calloc(1, sizeof *f);
 }
 
 static void close_npp(void)
 {
-	for (uint32_t i = 0; i < d.ctx.n_iops; i++) {
+	for (uint32_t i = 0; i < d.n_iops; i++) {
 		npp_fring_detach(&d.ring[i].m);
 		npp_fring_detach(&cons[i].m);
 		close(d.bell[i]);
 	}
 	close(port);
-	close(d.port_fd);
+	close(d.port[0].fd);
 	free(d.state);
 	free(d.page);
 	free(g);
@@ -310,6 +312,55 @@ START_TEST(the_loop_wakes_for_frames_and_ends_when_told)
 }
 END_TEST
 
+START_TEST(each_port_is_read_and_named_in_the_record)
+{
+	static const uint8_t mac1[6] = { 2, 9, 9, 9, 9, 9 };
+	const struct npp_frame_rec *rec;
+	int second[2], first = port;
+	uint32_t len;
+
+	open_npp(1);
+	first = port;
+	memcpy(g->port[1].mac, mac1, 6);
+	g->port[1].mtu = 1500;
+	g->n_ports = d.n_ports = 2;
+	ck_assert_int_eq(dispatch_ctx_init(&d.port[1].ctx, g, 1), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, second), 0);
+	d.port[1].fd = second[1];
+	fcntl(second[1], F_SETFL, O_NONBLOCK);
+	make(1000, 100);
+	send_frame();
+	port = second[0];
+	send_frame();			/* for the address of port 0: not ours here */
+	memcpy(f->b, mac1, 6);
+	send_frame();
+	ck_assert_int_eq(dispatch_batch(&d), 3);
+	ck_assert(d.drained);
+	for (unsigned i = 0; i < 2; i++) {
+		rec = npp_fring_peek(&cons[0], &len);
+		ck_assert_ptr_nonnull(rec);
+		ck_assert_uint_eq(rec->port, i);
+		npp_fring_advance(&cons[0], len);
+	}
+	ck_assert_ptr_null(npp_fring_peek(&cons[0], &len));
+	ck_assert_uint_eq(stat_of(NPP_DS_DROP_MAC), 1);
+	ck_assert_uint_eq(stat_of(NPP_DS_RX0_FRAMES), 1);
+	ck_assert_uint_eq(stat_of(NPP_DS_RX1_FRAMES), 2);
+	ck_assert_uint_eq(stat_of(NPP_DS_RX1_BYTES), 2 * f->len);
+	/* One that cannot be read does not keep the other from its frames. */
+	close(second[0]);
+	port = first;
+	make(1000, 100);
+	send_frame();
+	ck_assert_int_eq(dispatch_batch(&d), 1);
+	ck_assert_int_eq(d.port[1].error, -ENODEV);
+	ck_assert_int_eq(d.port[0].error, 0);
+	ck_assert_int_eq(dispatch_batch(&d), -ENODEV);
+	close(second[1]);
+	close_npp();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("dispatch/place");
@@ -322,6 +373,7 @@ int main(void)
 	tcase_add_test(t, what_is_dropped_is_counted_and_leaves_no_record);
 	tcase_add_test(t, a_remembered_ring_that_is_not_there_does_no_harm);
 	tcase_add_test(t, a_port_that_is_gone_is_an_error);
+	tcase_add_test(t, each_port_is_read_and_named_in_the_record);
 	tcase_add_loop_test(t, the_loop_wakes_for_frames_and_ends_when_told, 0, 2);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);

@@ -54,8 +54,8 @@ static void setup(void)
 	fds[0] = npp_region_reopen_ro(global.fd);
 	fds[1] = stats.fd;
 	fds[2] = private.fd;
-	fds[3] = port[1];
-	fds[4] = npp_bell_create();
+	fds[3] = npp_bell_create();
+	fds[4] = port[1];
 	for (int i = 0; i < IOPS; i++) {
 		fds[5 + i] = bell[i] = npp_bell_create();
 		ck_assert_int_eq(npp_fring_create("npp-test", NPP_REGION_RX, (uint32_t)i, 1 << 20, 0,
@@ -97,7 +97,7 @@ static void launch(void)
 static void send_start(uint64_t layout)
 {
 	struct npp_ctl_start_dispatch body = { .abi_version = NPP_ABI_VERSION, .n_iops = IOPS,
-					       .layout_hash = layout, .cpu = -1 };
+					       .layout_hash = layout, .cpu = -1, .n_ports = 1 };
 
 	ck_assert_int_eq(npp_ctl_send(ctl[0], NPP_CTL_START_DISPATCH, 0, 0, &body, sizeof body, fds, FDS), 0);
 }

@@ -38,10 +38,10 @@ static void setup(void)
 	e->global.port[0].flags = NPP_PORT_KERNEL;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, port), 0);
 	fcntl(port[1], F_SETFL, O_NONBLOCK);
-	e->I->tap = port[1];
+	e->I->tap[0] = port[1];
 	e->I->global.base = &e->global;
 	ck_assert_int_eq(ism_port_open(e->I), 0);
-	ck_assert_ptr_nonnull(e->I->port);
+	ck_assert_ptr_nonnull(e->I->port[0]);
 	ipc_rings();
 }
 
@@ -221,13 +221,13 @@ END_TEST
 
 START_TEST(the_process_engine_leaves_the_port_alone)
 {
-	struct ism_port *was = e->I->port;
+	struct ism_port *was = e->I->port[0];
 
-	e->I->port = NULL;
+	e->I->port[0] = NULL;
 	e->global.port[0].flags = 0;
 	ck_assert_int_eq(ism_port_open(e->I), 0);
-	ck_assert_ptr_null(e->I->port);
-	e->I->port = was;
+	ck_assert_ptr_null(e->I->port[0]);
+	e->I->port[0] = was;
 }
 END_TEST
 

@@ -151,7 +151,7 @@ static void receive(struct npp_ctl_msg *m, unsigned type)
 static void launch(unsigned restart)
 {
 	struct npp_ctl_start_ism start = { .abi_version = NPP_ABI_VERSION, .iop = ME, .n_iops = IOPS, .restart = restart,
-					   .layout_hash = hash(), .cpu = -1, .max_conns = 64,
+					   .layout_hash = hash(), .cpu = -1, .n_ports = 1, .max_conns = 64,
 					   .reass_bytes = 1 << 20, .seed = { 1, 2, 3, 4, 5, 6, 7, 8 } };
 	struct npp_ctl_msg m;
 	int sv[2], port[2], fds[8 + IOPS];

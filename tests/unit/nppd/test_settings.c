@@ -42,9 +42,9 @@ START_TEST(least_npp_gets_the_defaults)
 	ck_assert_int_eq(load(NPP), 0);
 	ck_assert(!s.is_host);
 	ck_assert_uint_eq(s.npp.iops, 4);
-	ck_assert_str_eq(s.npp.port.name, "acc1");
-	ck_assert_uint_eq(s.npp.port.mtu, 1500);
-	ck_assert_uint_eq(s.npp.port.mac[0], 2);
+	ck_assert_str_eq(s.npp.port[0].name, "acc1");
+	ck_assert_uint_eq(s.npp.port[0].mtu, 1500);
+	ck_assert_uint_eq(s.npp.port[0].mac[0], 2);
 	ck_assert_uint_eq(s.npp.n_addrs, 1);
 	ck_assert_uint_eq(s.npp.addrs[0].len, 96 + 24);
 	ck_assert_uint_eq(s.npp.memory.rx_ring, 4 << 20);
@@ -76,8 +76,8 @@ START_TEST(whole_npp_is_read)
 			      "  memory: {rx_ring: 4M, connections: 1024, reassembly: 1M}\n"
 			      "  tcp: {ecn: on, congestion: reno, time_wait: 1500ms}\n"
 			      "  hugepages: never\n  placement: [1, 0]\n  uid: 700001\n  seccomp: no\n  reserve: yes\n"), 0);
-	ck_assert_uint_eq(s.npp.port.mac[5], 0x11);
-	ck_assert_str_eq(s.npp.port.bridge, "br0");
+	ck_assert_uint_eq(s.npp.port[0].mac[5], 0x11);
+	ck_assert_str_eq(s.npp.port[0].bridge, "br0");
 	ck_assert_uint_eq(s.npp.acd, ACD_ANNOUNCE);
 	ck_assert_uint_eq(s.npp.acd_ms, 6000);
 	ck_assert_uint_eq(s.npp.tcp.ecn, NPP_ECN_ON);
@@ -95,6 +95,51 @@ START_TEST(whole_npp_is_read)
 	ck_assert_int_eq(s.npp.common.cpus[0], 1);
 	ck_assert_uint_eq(s.npp.common.uid, 700001);
 	ck_assert_uint_eq(settings_hugepages_needed(&s), 0);
+}
+END_TEST
+
+#define PORTS "npp:\n  name: acc1\n  ports:\n" \
+	"  - {netns: /run/netns/a, addresses: [10.1.0.11/24, 'fd01::11/64'], gateway: 10.1.0.1}\n" \
+	"  - {netns: /run/netns/b, mtu: 9000, bridge: br1, addresses: [10.2.0.11/24], gateway: 10.2.0.1}\n"
+
+START_TEST(several_ports_are_read)
+{
+	ck_assert_int_eq(load(PORTS "  addresses: [10.9.0.11]\n  routes: [{to: 10.7.0.0/16, via: 10.2.0.9}]\n"), 0);
+	ck_assert_uint_eq(s.npp.n_ports, 2);
+	ck_assert_str_eq(s.npp.port[1].name, "acc1"); /* in another namespace the same name */
+	ck_assert_str_eq(s.npp.port[1].bridge, "br1");
+	ck_assert_uint_eq(s.npp.port[0].mtu, 1500);
+	ck_assert_uint_eq(s.npp.port[1].mtu, 9000);
+	ck_assert_mem_ne(s.npp.port[0].mac, s.npp.port[1].mac, 6);
+	ck_assert_uint_eq(s.npp.n_all, 4);
+	ck_assert_uint_eq(s.npp.all[0].port, NPP_PORT_ANY);
+	ck_assert_uint_eq(s.npp.all[0].p.len, 128);
+	ck_assert_uint_eq(s.npp.all[2].port, 0);
+	ck_assert_uint_eq(s.npp.all[3].port, 1);
+	ck_assert_uint_eq(settings_ports_to(&s.npp, &s.npp.port[1].gateway), 2);
+	ck_assert_uint_eq(settings_ports_of_route(&s.npp, &s.npp.routes[0]), 2);
+}
+END_TEST
+
+START_TEST(a_list_of_one_port_is_the_short_form)
+{
+	ck_assert_int_eq(load("npp: {name: a, ports: [{name: p1, addresses: [10.1.0.11/24]}]}"), 0);
+	ck_assert_uint_eq(s.npp.n_ports, 1);
+	ck_assert_str_eq(s.npp.port[0].name, "p1");
+	ck_assert_uint_eq(s.npp.all[0].port, 0);
+	ck_assert_int_eq(load("npp: {name: a, port: {name: p1, addresses: [10.1.0.11/24], gateway: 10.1.0.1}}"), 0);
+	ck_assert_uint_eq(s.npp.n_ports, 1);
+	ck_assert_uint_eq(s.npp.n_all, 1);
+}
+END_TEST
+
+START_TEST(a_network_of_the_whole_is_on_all_ports)
+{
+	ck_assert_int_eq(load("npp: {name: a, ports: [{name: p1}, {name: p2}], addresses: [10.1.0.11/24], gateway: 10.1.0.1,\n"
+			      "      routes: [{to: 10.5.0.0/16, via: 10.1.0.5}, {to: 10.6.0.0/16, port: 1}]}"), 0);
+	ck_assert_uint_eq(settings_ports_to(&s.npp, &s.npp.gateway), 3);
+	ck_assert_uint_eq(settings_ports_of_route(&s.npp, &s.npp.routes[0]), 3);
+	ck_assert_uint_eq(settings_ports_of_route(&s.npp, &s.npp.routes[1]), 2);
 }
 END_TEST
 
@@ -195,6 +240,27 @@ static const struct { const char *text, *want; } bad[] = {
 	  ":1: key 'npp.name': 'a-name-that-is-long' is too long to name the port as well (at most 15): give 'port.name'" },
 	{ "npp: {name: ../x, addresses: [10.1.0.11/24]}",
 	  ":1: key 'npp.name': '../x' is not a name (letters, digits, '-', '_', '.')" },
+	{ PORTS "  port: {name: x}\n", ":6: key 'npp.port': stands beside 'ports': it is the form for a single one" },
+	{ "npp:\n  name: a\n  ports: [{}, {}]\n  addresses: [10.1.0.11/24]\n",
+	  ":3: key 'npp.ports[1]': a port before is called 'a' as well: give it another 'name'" },
+	{ "npp:\n  name: a\n  ports: [{}, {name: b}, {name: c}, {name: d}, {name: e}]\n  addresses: [10.1.0.11/24]\n",
+	  ":3: key 'npp.ports': has 5 entries, at most 4 allowed" },
+	{ "npp:\n  name: a\n  ports: [{mac: 02:00:00:00:00:01}, {name: b, mac: 02:00:00:00:00:01}]\n  addresses: [10.1.0.11/24]\n",
+	  ":3: key 'npp.ports[1].mac': port 0 has it already" },
+	{ "npp:\n  name: a\n  ports: [{}, {name: b}]\n", ":2: key 'npp.addresses': is missing" },
+	{ PORTS "  addresses: [10.1.0.11/32]\n", ":4: key 'npp.ports[0].addresses[0]': 10.1.0.11/24 stands there twice" },
+	{ PORTS "  addresses: ['fe80::1/64']\n",
+	  ":6: key 'npp.addresses[0]': fe80::1/64 is valid on one link only: it belongs to a port" },
+	{ PORTS "  gateway6: 'fe80::1'\n", ":6: key 'npp.gateway6': is valid on one link only: it belongs to a port" },
+	{ PORTS "  routes: [{to: 10.7.0.0/16}]\n",
+	  ":6: key 'npp.routes[0].port': is missing: the network may be on any of the ports" },
+	{ PORTS "  routes: [{to: 10.7.0.0/16, port: 2}]\n", ":6: key 'npp.routes[0].port': there is no port 2" },
+	{ PORTS "  routes: [{to: 10.7.0.0/16, via: 10.1.0.9, port: 1}]\n",
+	  ":6: key 'npp.routes[0].via': 10.1.0.9 is in no network that 'addresses' names" },
+	{ "npp:\n  name: a\n  ports: [{addresses: [10.1.0.11/24]}, {name: b, addresses: [10.2.0.11/24], gateway: 10.1.0.1}]\n",
+	  ":3: key 'npp.ports[1].gateway': 10.1.0.1 is in no network that 'addresses' names" },
+	{ "npp:\n  name: a\n  ports: [{addresses: [10.1.0.11/24]}, {name: b, mtu: 1000, addresses: ['fd02::1/64']}]\n",
+	  ":3: key 'npp.ports[1].mtu': an mtu of 1000 is too small for IPv6: at least 1280" },
 	{ NPP "  hosts: a\n", ":4: key 'npp.hosts': expected a map from hosts to weights, or a list of hosts" },
 	{ NPP "  hosts: {a: 101}\n", ":4: key 'npp.hosts.a': 101 is too large (0..100)" },
 	{ NPP "  hosts: {a: many}\n", ":4: key 'npp.hosts.a': 'many' is not a whole number" },
@@ -234,6 +300,9 @@ int main(void)
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, least_npp_gets_the_defaults);
 	tcase_add_test(t, whole_npp_is_read);
+	tcase_add_test(t, several_ports_are_read);
+	tcase_add_test(t, a_list_of_one_port_is_the_short_form);
+	tcase_add_test(t, a_network_of_the_whole_is_on_all_ports);
 	tcase_add_test(t, hosts_that_share_are_read);
 	tcase_add_test(t, host_is_read);
 	tcase_add_test(t, need_grows_with_iops_and_connections);

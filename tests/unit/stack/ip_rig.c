@@ -168,7 +168,7 @@ static bool take_talk(struct rig *r, const struct rig_frame *f)
 {
 	static const uint8_t alert4[4] = { 148, 4, 0, 0 }, alert6[8] = { 58, 0, 5, 2, 0, 0, 1, 0 };
 	const uint8_t *ip = f->data + 14;
-	struct rig_talk *t = &r->talk[r->n_talks % RIG_TALKS];
+	struct rig_talk *t = f->port ? &r->other : &r->talk[r->n_talks % RIG_TALKS];
 	bool v4 = f->len > 38 && rig_ip(f) && ip[9] == 2;
 
 	if (!v4 && !(f->len > 62 && rig_ip6(f) && ip[6] == 0))
@@ -193,7 +193,10 @@ static bool take_talk(struct rig *r, const struct rig_frame *f)
 		must_be(f->data[0] == 0x33 && memcmp(f->data + 2, ip + 36, 4) == 0);
 		must_be(npp_csum_finish(npp_csum_add(t->l4, t->len, npp_csum_pseudo(&t->src, &t->dst, 58, t->len))) == 0);
 	}
-	r->n_talks++;
+	if (f->port)
+		r->n_others++;
+	else
+		r->n_talks++;
 	return true;
 }
 

@@ -59,7 +59,9 @@ struct rig {
 	struct rig_dgram dgram[RIG_DGRAMS];
 	unsigned n_dgrams;
 	struct rig_talk talk[RIG_TALKS];	/* the last ones; number i stands at i % RIG_TALKS */
-	unsigned n_talks;
+	unsigned n_talks;		/* by port 0 */
+	struct rig_talk other;		/* the last one by another port, and how many there were */
+	unsigned n_others;
 	struct npp_groups groups;	/* last told, and how often */
 	unsigned n_groups;
 	struct npp_autoconf autoconf;	/* last told, and how often */

@@ -19,6 +19,13 @@ int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, 
 	return 0;
 }
 
+int ip_path_answer(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst,
+		   uint8_t port)
+{
+	(void)port;
+	return ip_path_init(s, p, src, dst);
+}
+
 int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t ttl, bool df,
 	      struct stack_tx *tx)
 {

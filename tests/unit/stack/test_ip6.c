@@ -780,15 +780,15 @@ START_TEST(what_advertisements_say_of_the_link_counts)
 	put_icmp(134, 0, 77u << 24 | 1800, mtu, sizeof mtu);
 	rig_in(r, 0, &p);
 	rig_run(r);
-	ck_assert_uint_eq(r->autoconf.mtu, 1300);
-	ck_assert_uint_eq(r->autoconf.hops, 77);
+	ck_assert_uint_eq(r->autoconf.link[0].mtu, 1300);
+	ck_assert_uint_eq(r->autoconf.link[0].hops, 77);
 	mtu[14] = 4; /* less than IPv6 allows */
 	begin("fe80::fe", "ff02::1", 58);
 	put_icmp(134, 0, 1800, mtu, sizeof mtu);
 	rig_in(r, 0, &p);
-	ck_assert_uint_eq(r->autoconf.mtu, 1300);
-	ck_assert_uint_eq(r->autoconf.hops, 77); /* not said is no news */
-	atomic_store(&r->g->ra6, NPP_RA6(77, 1300)); /* as nppd does */
+	ck_assert_uint_eq(r->autoconf.link[0].mtu, 1300);
+	ck_assert_uint_eq(r->autoconf.link[0].hops, 77); /* not said is no news */
+	atomic_store(&r->g->port[0].ra6, NPP_RA6(77, 1300)); /* as nppd does */
 	atomic_store(&r->g->net_seq, 6);
 	rig_run(r);
 	rig_forget(r);
@@ -818,7 +818,7 @@ static void ra_times(uint32_t reachable, uint32_t retrans)
 	put_icmp(134, 0, 1800, body, sizeof body);
 	rig_in(r, 0, &p);
 	rig_run(r);
-	atomic_store(&r->g->ra6_reachable_ms, r->autoconf.reachable_ms); /* as nppd does */
+	atomic_store(&r->g->port[0].ra6_reachable_ms, r->autoconf.link[0].reachable_ms); /* as nppd does */
 	rig_forget(r);
 }
 
@@ -828,10 +828,10 @@ START_TEST(advertised_times_count_within_bounds)
 
 	r->g->port[0].flags = NPP_PORT_AUTOCONF;
 	ra_times(8000, 300);
-	drawn = r->autoconf.reachable_ms;
+	drawn = r->autoconf.link[0].reachable_ms;
 	ck_assert(drawn >= 4000 && drawn <= 12000); /* RFC 4861, 6.3.2 */
 	ra_times(8000, 0);
-	ck_assert_uint_eq(r->autoconf.reachable_ms, drawn); /* the same is no news, 0 says nothing */
+	ck_assert_uint_eq(r->autoconf.link[0].reachable_ms, drawn); /* the same is no news, 0 says nothing */
 	know_peer();
 	rig_advance(r, (drawn + 400) * 1000ull);
 	ck_assert_int_eq(send_to(0, PEER, 10), 0);
@@ -840,17 +840,17 @@ START_TEST(advertised_times_count_within_bounds)
 	rig_advance(r, 2600000);
 	ck_assert_uint_eq(r->n_frames, 1 + 2 + 3); /* all questions within 6 times 300 ms, by ticks of 200 */
 	ra_times(1, 1);
-	ck_assert_uint_eq(r->autoconf.reachable_ms, ND_REACHABLE_MIN_MS);
-	drawn = r->autoconf.reachable_ms;
+	ck_assert_uint_eq(r->autoconf.link[0].reachable_ms, ND_REACHABLE_MIN_MS);
+	drawn = r->autoconf.link[0].reachable_ms;
 	ra_times(3600001, 0xffffffff);		/* that nobody may send: no news */
-	ck_assert_uint_eq(r->autoconf.reachable_ms, drawn);
+	ck_assert_uint_eq(r->autoconf.link[0].reachable_ms, drawn);
 	rig_forget(r);
 	ck_assert_int_eq(send_to(0, "fd00::65", 10), 0);
 	rig_advance(r, 15000000);
 	ck_assert_uint_eq(r->n_frames, 2);	/* every ten seconds, not in 49 days */
 	ra_times(3600000, 0);
-	ck_assert_uint_ge(r->autoconf.reachable_ms, 1800000);
-	ck_assert_uint_le(r->autoconf.reachable_ms, ND_REACHABLE_MAX_MS);
+	ck_assert_uint_ge(r->autoconf.link[0].reachable_ms, 1800000);
+	ck_assert_uint_le(r->autoconf.link[0].reachable_ms, ND_REACHABLE_MAX_MS);
 }
 END_TEST
 
