@@ -151,7 +151,9 @@ int programs_start(struct lab *l, const struct topo *t, uint32_t i, const volati
 /* exec.c: enters NODE (or the place of a network's bridge) for good, with its environment. */
 int node_enter(struct lab *l, const char *node, struct npp_err *e);
 
-/* nppconf.c: the file for the nppd of node I of T, into the lab's directory. */
+/* nppconf.c: the name of the TAP of port J of N, into BUF. */
+const char *npp_port_link(const struct topo_node *n, uint32_t j, char *buf, size_t cap);
+/* The file for the nppd of node I of T, into the lab's directory. */
 int nppconf_write(const struct lab *l, const struct topo *t, uint32_t i, char *path, size_t cap,
 		  struct npp_err *e);
 

@@ -76,26 +76,73 @@ static void write_hosts(FILE *f, const struct topo *t, uint32_t i)
 		fprintf(f, "  policy: %s\n", topo_policy_name(n->policy));
 }
 
+const char *npp_port_link(const struct topo_node *n, uint32_t j, char *buf, size_t cap)
+{
+	/* Behind a wire all its TAPs are in its own namespace; no name in a topology begins with '_'. */
+	if (j && n->ifs[j].wire)
+		snprintf(buf, cap, "_port%u", j);
+	else
+		snprintf(buf, cap, "%s", n->name);
+	return buf;
+}
+
+static void write_port(FILE *f, const struct lab *l, const struct topo *t, uint32_t i, uint32_t j)
+{
+	const struct topo_if *ifc = &t->nodes[i].ifs[j];
+	const struct topo_net *net = &t->nets[ifc->net];
+	const struct lab_node *p = &l->nodes[i];
+	char path[NS_PATH_CAP], name[16];
+	/* With a wire the port is on a bridge of the NPP's own, and the wire goes on from there. */
+	const char *ns = ifc->wire ? p->ns : l->nets[ifc->net].ns;
+
+	fprintf(f, "{name: %s, mac: '%s', mtu: %u, netns: %s, bridge: %s", npp_port_link(&t->nodes[i], j, name, sizeof name),
+		p->ifs[j].mac, net->mtu, ns_path(ns, path), net->name);
+}
+
+static void write_addresses(FILE *f, const struct lab_if *ifc)
+{
+	fprintf(f, "addresses: [%s", ifc->address);
+	if (ifc->address6[0])
+		fprintf(f, ", '%s'", ifc->address6);
+	fputc(']', f);
+}
+
+static void write_ports(FILE *f, const struct lab *l, const struct topo *t, uint32_t i)
+{
+	const struct topo_node *n = &t->nodes[i];
+	char text[NPP_ADDR_STRLEN];
+
+	if (n->n_ifs == 1 && !n->n_whole) {
+		fputs("  port: ", f);
+		write_port(f, l, t, i, 0);
+		fputs("}\n  ", f);
+		write_addresses(f, &l->nodes[i].ifs[0]);
+		fputc('\n', f);
+		return;
+	}
+	fputs("  ports:\n", f);
+	for (uint32_t j = 0; j < n->n_ifs; j++) {
+		fputs("    - ", f);
+		write_port(f, l, t, i, j);
+		fputs(", ", f);
+		write_addresses(f, &l->nodes[i].ifs[j]);
+		fputs("}\n", f);
+	}
+	for (uint32_t k = 0; k < n->n_whole; k++)
+		fprintf(f, "%s'%s'%s", k ? ", " : "  addresses: [", npp_addr_format(&n->whole[k], text),
+			k + 1 == n->n_whole ? "]\n" : "");
+}
+
 static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32_t i)
 {
 	const struct topo_node *n = &t->nodes[i];
-	const struct topo_if *ifc = &n->ifs[0];
-	const struct topo_net *net = &t->nets[ifc->net];
-	const struct lab_node *p = &l->nodes[i];
-	char text[NPP_ADDR_STRLEN], path[NS_PATH_CAP];
+	char text[NPP_ADDR_STRLEN];
 	uint32_t j;
-	/* With a wire the port is on a bridge of the NPP's own, and the wire goes on from there. */
-	const char *ns = ifc->wire ? p->ns : l->nets[ifc->net].ns;
 
 	fprintf(f, "npp:\n  name: %s\n  iops: %u\n", n->name, n->iops);
 	if (n->engine != TOPO_ENGINE_PROCESS)
 		fprintf(f, "  engine: %s\n", topo_engine_name(n->engine));
-	fprintf(f, "  port: {name: %s, mac: '%s', mtu: %u, netns: %s, bridge: %s}\n", n->name, p->ifs[0].mac,
-		net->mtu, ns_path(ns, path), net->name);
-	fprintf(f, "  addresses: [%s", p->ifs[0].address);
-	if (p->ifs[0].address6[0])
-		fprintf(f, ", '%s'", p->ifs[0].address6);
-	fputs("]\n", f);
+	write_ports(f, l, t, i);
 	if (!npp_addr_is_any(&n->gateway))
 		fprintf(f, "  gateway: %s\n", npp_addr_format(&n->gateway, text));
 	if (!npp_addr_is_any(&n->gateway6))
@@ -105,7 +152,10 @@ static void write_npp(FILE *f, const struct lab *l, const struct topo *t, uint32
 	for (j = 0; j < n->n_routes; j++) {
 		fprintf(f, "    - {to: '%s/%u', ", npp_addr_format(&n->routes[j].to.addr, text),
 			n->routes[j].to.len - (npp_addr_is_v4(&n->routes[j].to.addr) ? 96 : 0));
-		fprintf(f, "via: '%s'}\n", npp_addr_format(&n->routes[j].via, text));
+		fprintf(f, "via: '%s'", npp_addr_format(&n->routes[j].via, text));
+		if (n->routes[j].metric)
+			fprintf(f, ", metric: %u", n->routes[j].metric);
+		fputs("}\n", f);
 	}
 	write_hosts(f, t, i);
 	write_common(f, n);

@@ -61,6 +61,7 @@ static const struct npp_conf_schema route_schema = { sizeof(struct topo_route), 
 static const struct npp_conf_field route_item = {
 	.type = NPP_CONF_MAP, .sub = &route_schema, .size = sizeof(struct topo_route)
 };
+static const struct npp_conf_field addr_item = { .type = NPP_CONF_ADDR, .size = sizeof(union npp_addr) };
 static const struct npp_conf_field name_item = {
 	.type = NPP_CONF_NAME, .max = TOPO_NAME_LEN, .size = sizeof(const char *)
 };
@@ -94,6 +95,8 @@ static const struct npp_conf_field node_fields[] = {
 	  .count_off = offsetof(struct topo_node, n_npp_names), .item = &name_item },
 	{ "iops", NPP_CONF_U32, offsetof(struct topo_node, iops), .min = 1, .max = 32, .dflt = "4" },
 	{ "engine", NPP_CONF_ENUM, offsetof(struct topo_node, engine), .enums = engines, .dflt = "process" },
+	{ "addresses", NPP_CONF_LIST, offsetof(struct topo_node, whole), .max = TOPO_MAX_WHOLE,
+	  .count_off = offsetof(struct topo_node, n_whole), .item = &addr_item },
 	{ "hosts", NPP_CONF_NODE, offsetof(struct topo_node, hosts_at), .flags = 0 },
 	{ "policy", NPP_CONF_ENUM, offsetof(struct topo_node, policy), .enums = policies, .dflt = "weight" },
 	{ "memory", NPP_CONF_SIZE, offsetof(struct topo_node, memory), .dflt = "128M",
@@ -413,6 +416,7 @@ static void check_kind(struct topo *t, struct topo_node *n)
 	if (n->kind != TOPO_NPP) {
 		refuse_key(t, n, "hosts", "only an NPP has hosts that share it");
 		refuse_key(t, n, "policy", "only an NPP has hosts that share it");
+		refuse_key(t, n, "addresses", "only an NPP has addresses beside those of its links");
 	}
 	if (n->kind != TOPO_NPP && !on_npp)
 		refuse_key(t, n, "options", "only an NPP or a host with 'stack: npp' has options");
@@ -438,8 +442,8 @@ static void check_kind(struct topo *t, struct topo_node *n)
 	if (!on_npp && n->n_ifs == 0 && (!n->networks_at || npp_conf_is_null(n->networks_at) ||
 					 n->networks_at->count == 0))
 		npp_conf_error(t->conf, n->at, "is on no network: key 'networks' is missing or empty");
-	if (n->kind == TOPO_NPP && n->n_ifs > 1)
-		npp_conf_error_key(t->conf, n->at, "networks", "an NPP has one port: one network");
+	if (n->kind == TOPO_NPP && n->n_ifs > TOPO_MAX_PORTS)
+		npp_conf_error_key(t->conf, n->at, "networks", "an NPP has at most %d ports: so many networks", TOPO_MAX_PORTS);
 	if (n->options_at && n->options_at->kind != NPP_CONF_MAP_NODE && !npp_conf_is_null(n->options_at))
 		npp_conf_error(t->conf, n->options_at, "expected a map of options");
 }

@@ -21,6 +21,8 @@
 #define TOPO_MAX_NODES 250
 #define TOPO_MAX_IFS 16		/* networks of one node */
 #define TOPO_MAX_NPPS 4		/* NPPs of one host */
+#define TOPO_MAX_PORTS 4	/* networks of one NPP */
+#define TOPO_MAX_WHOLE 8	/* addresses of an NPP as a whole, of one family */
 #define TOPO_MAX_STARTS 32	/* programs to start on one node */
 
 enum topo_kind { TOPO_HOST = 1, TOPO_NPP, TOPO_CLIENT, TOPO_ROUTER, TOPO_FIREWALL, TOPO_SWITCH, TOPO_WIRE };
@@ -56,6 +58,7 @@ enum { TOPO_POLICY_WEIGHT, TOPO_POLICY_STANDBY, TOPO_POLICY_LOAD };	/* of an NPP
 struct topo_route {
 	struct npp_conf_prefix to;
 	union npp_addr via;
+	uint32_t metric;		/* 0: the best; others are for NPPs, which know when a port is down */
 	const struct npp_conf_node *at;	/* NULL: derived */
 };
 
@@ -72,6 +75,8 @@ struct topo_node {
 	uint32_t kind, stack;
 	const struct npp_conf_node *hosts_at;	/* NPP: weights of its hosts, or their order */
 	uint32_t policy;
+	union npp_addr *whole;		/* NPP: addresses of no single port */
+	uint32_t n_whole;
 	const char **npp_names;
 	uint32_t n_npp_names;
 	uint32_t iops, engine;

@@ -5,7 +5,8 @@
  * (from .1 in subnets smaller than /27). MACs: 02, number of the network, IPv4 address.
  * Default gateway of a node that is no router: the first router on its networks. Routes:
  * shortest path, counted in routers, to every network that the default does not lead to.
- * IPv6 follows: the same host parts, gateways and paths.
+ * IPv6 follows: the same host parts, gateways and paths. The addresses of an NPP as a whole are
+ * reached by its first port that a node shares a network with, from other NPPs by each.
  */
 #include "config.h"
 
@@ -151,6 +152,34 @@ static bool has_gateway(const struct topo_node *n)
 	return !npp_addr_is_any(&n->gateway);
 }
 
+/* Given are those of IPv4 or of both families; with the key `ipv6` of the lab each IPv4 one has a
+ * companion in fd00:0:0:ffff::/64. */
+static void whole_addresses(struct topo *t, struct topo_node *n)
+{
+	const struct npp_conf_node *at = npp_conf_get(n->at, "addresses");
+	uint32_t given = n->n_whole;
+	union npp_addr *all = npp_conf_alloc(t->conf, 2 * given + 1, sizeof *all);
+	char text[NPP_ADDR_STRLEN];
+
+	for (uint32_t i = 0; all && i < given; i++) {
+		for (uint32_t k = 0; k < t->n_nodes; k++)
+			for (uint32_t j = 0; j < t->nodes[k].n_ifs + t->nodes[k].n_whole; j++) {
+				const struct topo_node *o = &t->nodes[k];
+				union npp_addr a = j < o->n_ifs ? npp_addr_v4(htonl(o->ifs[j].addr)) : o->whole[j - o->n_ifs];
+
+				if (npp_addr_eq(&a, &n->whole[i]) && (j < o->n_ifs || o < n || (o == n && j < n->n_ifs + i)))
+					npp_conf_error(t->conf, at, "%s is node '%s' already", npp_addr_format(&a, text), o->name);
+			}
+		all[i] = n->whole[i];
+		if (!t->ipv6 || !npp_addr_is_v4(&all[i]))
+			continue;
+		all[n->n_whole] = (union npp_addr){ .b = { 0xfd, [6] = 0xff, 0xff } };
+		memcpy(all[n->n_whole++].b + 12, all[i].b + 12, 4);
+	}
+	if (all)
+		n->whole = all;
+}
+
 void topo_derive_addresses(struct topo *t)
 {
 	struct topo_node *n;
@@ -183,6 +212,8 @@ void topo_derive_addresses(struct topo *t)
 		for (j = 0; j < n->n_given; j++)
 			check_gateway(t, n, npp_conf_get(n->given[j].at, "via"), &n->given[j].via);
 	}
+	for (i = 0; i < t->n_nodes; i++)
+		whole_addresses(t, &t->nodes[i]);
 }
 
 /* The IPv6 address of the router that has the IPv4 address HOP on one of N's networks; any: none. */
@@ -286,11 +317,71 @@ static void route6(struct topo *t, struct topo_node *n, const struct topo_net *n
 	n->routes[n->n_routes++].via = via;
 }
 
+static void add_route(struct topo_node *n, const union npp_addr *to, uint32_t len, const union npp_addr *via, uint32_t metric)
+{
+	if (npp_addr_is_any(via))
+		return;
+	n->routes[n->n_routes].to = (struct npp_conf_prefix){ .addr = *to, .len = len };
+	n->routes[n->n_routes].metric = metric;
+	n->routes[n->n_routes++].via = *via;
+}
+
+/* To the addresses of NPP P as a whole. HOP as first_hops() says. */
+static void whole_routes(struct topo *t, struct topo_node *n, const struct topo_node *p, const uint32_t *hop)
+{
+	const union npp_addr none = { .q = { 0, 0 } };
+	union npp_addr via4 = none, via6 = none;
+	uint32_t metric = 0;
+
+	for (uint32_t j = 0; j < p->n_ifs; j++)
+		for (uint32_t k = 0; k < n->n_ifs; k++) {
+			if (!same_seg(t, n->ifs[k].net, p->ifs[j].net) || (metric && n->kind != TOPO_NPP))
+				continue;
+			via4 = npp_addr_v4(htonl(p->ifs[j].addr));
+			for (uint32_t i = 0; i < p->n_whole; i++)
+				add_route(n, &p->whole[i], 128, npp_addr_is_v4(&p->whole[i]) ? &via4 : &p->ifs[j].addr6, metric);
+			metric++;
+		}
+	if (metric)
+		return;
+	for (uint32_t j = 0; j < p->n_ifs && npp_addr_is_any(&via4); j++) {
+		uint32_t first = hop[t->nets[p->ifs[j].net].seg];
+
+		if (!first)
+			continue;
+		via4 = npp_addr_v4(htonl(first));
+		via6 = hop6(t, n, first);
+	}
+	for (uint32_t i = 0; i < p->n_whole && !npp_addr_eq(&via4, &n->gateway); i++)
+		add_route(n, &p->whole[i], 128, npp_addr_is_v4(&p->whole[i]) ? &via4 : &via6, 0);
+}
+
+/* An NPP with several ports has a way out by each network that has a router. */
+static void more_defaults(struct topo *t, struct topo_node *n)
+{
+	const union npp_addr all4 = npp_addr_v4(0), all6 = { .q = { 0, 0 } };
+
+	for (uint32_t j = 1; n->kind == TOPO_NPP && has_gateway(n) && j < n->n_ifs; j++)
+		for (uint32_t i = 0; i < t->n_nodes; i++) {
+			uint32_t a = topo_forwards(&t->nodes[i]) ? router_on(t, &t->nodes[i], n->ifs[j].net) : 0;
+			union npp_addr via = npp_addr_v4(htonl(a)), via6;
+
+			if (!a || npp_addr_eq(&via, &n->gateway))
+				continue;
+			via6 = hop6(t, n, a);
+			add_route(n, &all4, 96, &via, j);
+			add_route(n, &all6, 0, &via6, j);
+			break;
+		}
+}
+
 static void node_routes(struct topo *t, struct topo_node *n)
 {
-	uint32_t hop[TOPO_MAX_NETS], i, gw;
+	uint32_t hop[TOPO_MAX_NETS], i, gw, whole = 0;
 
-	n->routes = npp_conf_alloc(t->conf, 2 * t->n_nets + n->n_given, sizeof *n->routes);
+	for (i = 0; i < t->n_nodes; i++)
+		whole += t->nodes[i].n_whole * TOPO_MAX_PORTS;
+	n->routes = npp_conf_alloc(t->conf, 2 * t->n_nets + 2 * n->n_ifs + whole + n->n_given, sizeof *n->routes);
 	if (!n->routes) {
 		npp_conf_error(t->conf, n->at, "out of memory");
 		return;
@@ -310,6 +401,10 @@ static void node_routes(struct topo *t, struct topo_node *n)
 		n->routes[n->n_routes].to = t->nets[i].subnet;
 		n->routes[n->n_routes++].via = npp_addr_v4(htonl(hop[i]));
 	}
+	more_defaults(t, n);
+	for (i = 0; i < t->n_nodes; i++)
+		if (&t->nodes[i] != n)
+			whole_routes(t, n, &t->nodes[i], hop);
 	for (i = 0; i < n->n_given; i++)
 		n->routes[n->n_routes++] = n->given[i];
 }

@@ -128,7 +128,7 @@ static int make_routes(struct up *u, uint32_t i, struct npp_err *e)
 	uint32_t j;
 	int r = 0;
 
-	for (j = 0; r == 0 && j < n->n_routes; j++)
+	for (j = 0; r == 0 && j < n->n_routes; j++) /* kernel nodes have only the best ones */
 		r = nl_add_route(&u->nodes[i], &n->routes[j].to.addr, n->routes[j].to.len, &n->routes[j].via, e);
 	if (r == 0 && !npp_addr_is_any(&n->gateway))
 		r = nl_add_route(&u->nodes[i], &all4, 96, &n->gateway, e);
@@ -137,17 +137,17 @@ static int make_routes(struct up *u, uint32_t i, struct npp_err *e)
 	return r;
 }
 
-/* The port of an NPP with a wire is on a bridge of its own. */
-static int wire_npp(struct up *u, uint32_t i, struct npp_err *e)
+/* Port J of an NPP, with a wire, is on a bridge of its own. */
+static int wire_npp(struct up *u, uint32_t i, uint32_t j, struct npp_err *e)
 {
-	const struct topo_if *f = &u->topo.nodes[i].ifs[0];
+	const struct topo_if *f = &u->topo.nodes[i].ifs[j];
 	const struct topo_net *net = &u->topo.nets[f->net];
 	uint8_t mac[6] = { 0x02, (uint8_t)f->net, 0xff, 0xff, 0xff, 0xfd };
 	int r = step(u, "wire", u->topo.nodes[i].name, e);
 
 	if (r == 0)
 		r = nl_add_bridge(&u->nodes[i], net->name, mac, net->mtu, e);
-	return r < 0 ? r : wire_start(&u->lab, &u->topo, i, 0, e);
+	return r < 0 ? r : wire_start(&u->lab, &u->topo, i, j, e);
 }
 
 /* Links of the kernel with IPv6. */
@@ -195,8 +195,9 @@ static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 
 	if (r == 0 && topo_joins(n))
 		return make_joiner(u, i, e);
-	if (r == 0 && n->kind == TOPO_NPP && n->ifs[0].wire)
-		r = wire_npp(u, i, e);
+	for (j = 0; r == 0 && n->kind == TOPO_NPP && j < n->n_ifs; j++)
+		if (n->ifs[j].wire)
+			r = wire_npp(u, i, j, e);
 	if (r < 0 || !topo_is_kernel_node(n))
 		return r;
 	for (j = 0; r == 0 && j < n->n_ifs; j++)
@@ -230,6 +231,15 @@ static void hosts_line(FILE *f, const struct topo_if *i, const char *name, const
 		hosts_name(f, npp_addr_format(&i->addr6, text), name, net);
 }
 
+/* What does not depend on one of its ports comes first. */
+static void hosts_whole(FILE *f, const struct topo_node *p, const char *name)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	for (uint32_t j = 0; j < p->n_whole; j++)
+		hosts_name(f, npp_addr_format(&p->whole[j], text), name, NULL);
+}
+
 /* One file for all nodes: a host on NPPs has the addresses of its NPPs. */
 static void hosts_text(const struct topo *t, FILE *f)
 {
@@ -239,13 +249,15 @@ static void hosts_text(const struct topo *t, FILE *f)
 	for (i = 0; i < t->n_nodes; i++) {
 		const struct topo_node *n = &t->nodes[i];
 
+		hosts_whole(f, n, n->name);
 		for (j = 0; j < n->n_ifs && !topo_joins(n); j++)
 			hosts_line(f, &n->ifs[j], n->name, t->nets[n->ifs[j].net].name);
 		for (k = 0; k < n->n_npps; k++) {
 			const struct topo_node *p = &t->nodes[n->npps[k]];
 
+			hosts_whole(f, p, n->name);
 			for (j = 0; j < p->n_ifs; j++)
-				hosts_line(f, &p->ifs[j], n->name, NULL);
+				hosts_line(f, &p->ifs[j], n->name, p->n_ifs > 1 ? t->nets[p->ifs[j].net].name : NULL);
 		}
 	}
 }
@@ -294,6 +306,7 @@ static int wait_carrier(struct nl_ns *n, const char *ifname, int64_t end, struct
 static int wait_carriers(struct up *u, bool kernel, struct npp_err *e)
 {
 	int64_t end = now_ms() + CARRIER_MS;
+	char name[16];
 	uint32_t i, j;
 	int r = 0;
 
@@ -305,7 +318,7 @@ static int wait_carriers(struct up *u, bool kernel, struct npp_err *e)
 		for (j = 0; r == 0 && j < n->n_ifs; j++) {
 			r = wait_carrier(&u->nets[n->ifs[j].net], n->name, end, e);
 			if (r == 0 && !kernel && n->ifs[j].wire)
-				r = wait_carrier(&u->nodes[i], n->name, end, e);
+				r = wait_carrier(&u->nodes[i], npp_port_link(n, j, name, sizeof name), end, e);
 			if (r == 0 && kernel && n->kind != TOPO_WIRE)
 				r = wait_carrier(&u->nodes[i], u->topo.nets[n->ifs[j].net].name, end, e);
 		}

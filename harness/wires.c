@@ -92,7 +92,7 @@ static void near_end(const struct lab *l, const struct topo *t, uint32_t i, uint
 		snprintf(end, cap, "name=%s,netns=%s,mtu=%u,bridge=%s", n->name, ns_path(l->nets[n->ifs[0].net].ns, path),
 			 first->mtu, first->name);
 	else if (n->kind == TOPO_NPP)	/* the port is behind a bridge; no name in a topology begins with '_' */
-		snprintf(end, cap, "name=_wire,mtu=%u,bridge=%s", net->mtu, net->name);
+		snprintf(end, cap, "name=_wire%u,mtu=%u,bridge=%s", j, net->mtu, net->name);
 	else
 		snprintf(end, cap, "name=%s,mtu=%u,mac=%s%s%s", net->name, net->mtu, l->nodes[i].ifs[j].mac,
 			 n->kind == TOPO_SWITCH ? ",bridge=" : "", n->kind == TOPO_SWITCH ? n->name : "");

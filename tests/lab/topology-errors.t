@@ -127,13 +127,31 @@ networks: {lan: [
 Y
 printf 'networks:\n\tlan: {subnet: 10.0.0.0/24}\n' >"$work/tab"
 check 'a tab' 't.yaml:2: not YAML: .*a tab: YAML is indented with blanks' <"$work/tab"
-check 'an NPP with two networks' 't.yaml:5: .*nodes.acc.networks.*one port' <<'Y'
+check 'an NPP with five networks' 't.yaml:8: .*nodes.acc.networks.*at most 4 ports' <<'Y'
 networks:
   a: {subnet: 10.0.0.0/24}
   b: {subnet: 10.0.1.0/24}
+  c: {subnet: 10.0.2.0/24}
+  d: {subnet: 10.0.3.0/24}
+  e: {subnet: 10.0.4.0/24}
 nodes:
-  acc: {kind: npp, networks: [a, b]}
-  w: {kind: host, stack: npp, npps: [acc]}
+  acc: {kind: npp, networks: [a, b, c, d, e]}
+  web: {kind: host, stack: npp, npps: [acc]}
+Y
+check 'addresses of a node that is no NPP' "t.yaml:4: .*nodes.c1.addresses.*only an NPP" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+nodes:
+  c1: {kind: client, networks: [a], addresses: [10.9.0.1]}
+Y
+check 'an address of two NPPs' "t.yaml:7: .*nodes.acc2.addresses.*10.9.0.1 is node 'acc1' already" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+nodes:
+  web1: {kind: host, stack: npp, npps: [acc1]}
+  web2: {kind: host, stack: npp, npps: [acc2]}
+  acc1: {kind: npp, networks: [a], addresses: [10.9.0.1]}
+  acc2: {kind: npp, networks: [a], addresses: [10.9.0.1]}
 Y
 
 check 'switches in a circle' 't.yaml:7: .*nodes.t.networks.b.*frames would go in circles' <<'Y'

@@ -302,6 +302,51 @@ START_TEST(routers_with_bird_have_no_derived_routes)
 }
 END_TEST
 
+#define TWO_PORTS \
+	"ipv6: yes\n" \
+	"networks: {a: {subnet: 10.0.1.0/24}, b: {subnet: 10.0.2.0/24}, c: {subnet: 10.0.3.0/24}}\n" \
+	"nodes:\n" \
+	"  acc:  {kind: npp, networks: {a: 10.0.1.11, b: 10.0.2.11}, addresses: [10.0.9.11]}\n" \
+	"  acc2: {kind: npp, networks: [b]}\n" \
+	"  web:  {kind: host, stack: npp, npps: [acc, acc2]}\n" \
+	"  r:    {kind: router, networks: [a, b, c]}\n" \
+	"  near: {kind: client, networks: [b]}\n" \
+	"  far:  {kind: client, networks: [c]}\n"
+
+START_TEST(an_npp_on_several_networks_has_a_way_out_by_each)
+{
+	const struct topo_node *n;
+	unsigned defaults = 0;
+
+	ck_assert_int_eq(load(TWO_PORTS, NULL, 0), 0);
+	n = node("acc");
+	ck_assert_uint_eq(v4(&n->gateway), ip("10.0.1.1"));
+	for (uint32_t i = 0; i < n->n_routes; i++)
+		if (n->routes[i].to.len == 96) {
+			ck_assert_uint_eq(v4(&n->routes[i].via), ip("10.0.2.1"));
+			ck_assert_uint_eq(n->routes[i].metric, 1);
+			defaults++;
+		}
+	ck_assert_uint_eq(defaults, 1);
+	ck_assert_uint_eq(node("acc2")->n_routes, 2);	/* only to the address of the whole, of both families */
+}
+END_TEST
+
+START_TEST(the_address_of_a_whole_npp_is_reached_by_one_of_its_ports)
+{
+	static const union npp_addr whole6 = { .b = { 0xfd, [6] = 0xff, 0xff, [12] = 10, 0, 9, 11 } };
+
+	ck_assert_int_eq(load(TWO_PORTS, NULL, 0), 0);
+	ck_assert_uint_eq(node("acc")->n_whole, 2);	/* with the key ipv6 one of each family */
+	ck_assert(npp_addr_eq(&node("acc")->whole[1], &whole6));
+	ck_assert_uint_eq(via("r", "10.0.9.11"), ip("10.0.1.11"));
+	ck_assert_uint_eq(via("near", "10.0.9.11"), ip("10.0.2.11"));
+	ck_assert_uint_eq(via("acc2", "10.0.9.11"), ip("10.0.2.11"));
+	ck_assert_uint_eq(via("far", "10.0.9.11"), ip("10.0.3.1"));
+	ck_assert_uint_eq(node("far")->n_routes, 0);	/* by the default */
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("topo");
@@ -320,6 +365,8 @@ int main(void)
 	tcase_add_test(tc, joined_networks_have_one_subnet);
 	tcase_add_test(tc, what_cannot_be_joined_is_refused);
 	tcase_add_test(tc, routers_with_bird_have_no_derived_routes);
+	tcase_add_test(tc, an_npp_on_several_networks_has_a_way_out_by_each);
+	tcase_add_test(tc, the_address_of_a_whole_npp_is_reached_by_one_of_its_ports);
 	suite_add_tcase(s, tc);
 	return npp_suite_run(s);
 }
