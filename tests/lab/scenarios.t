@@ -26,7 +26,7 @@ run_quiet()
 }
 shows() { cat "$work/out" "$work/err"; }
 
-for s in isp-loss osm-killed host-fails network-fails nginx-reload dispatcher-restarted mixed; do
+for s in isp-loss osm-killed host-fails network-fails port-fails nginx-reload dispatcher-restarted mixed; do
   if $sanitized && [ "$s" = mixed ]; then continue; fi	# its figures are of speed
   ok "$s passes" eval "run_quiet $topologies/scenarios/$s.yaml || { shows; false; }"
   is "$s: nothing is left" "$(leftovers "$lab")" ''

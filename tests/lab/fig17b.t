@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# fig17b.t - NPPs with two ports on two networks: a port fails, its sessions live on
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin fig17b
+need jq ping
+python=/usr/bin/python3
+[ -x $python ] || skip_all 'needs python3'
+ports=$here/ports.py
+
+lab_up "$topologies/fig17b.yaml" --set ipv6=yes
+port() { npp_do stat "$1" --json | jq -c ".ports[$2].$3"; }	# NPP PORT KEY
+is_port() { [ "$(port "$1" "$2" up)" = "$3" ]; }
+is 'an NPP has two ports, with a carrier each' "$(npp_do stat acc1 --json | jq -c '[.ports[] | [.port, .bridge, .up]]')" \
+  '[[0,"n615",true],[1,"n617",true]]'
+for n in web1 client2; do
+  start "echo-$n" $n $python -u "$ports" echo 7000
+  ok "$n serves" wait_for 10 grep -q ready "$evidence/echo-$n.log"
+done
+
+# ---- addresses -------------------------------------------------------------------------------
+answers() { on router ping -n -q -c 2 -i 0.2 -W 2 "$1"; }
+for a in 10.6.15.11 10.6.17.11 10.6.14.11 fd00:0:0:1::b fd00:0:0:2::b fd00:0:0:ffff::a06:e0b; do
+  ok "$a answers" answers $a
+done
+is 'ARP for an address is answered by its own port' \
+  "$(on router sh -c 'ip -j neigh show 10.6.15.11; ip -j neigh show 10.6.17.11' | jq -sc '[.[][] | [.dev, .lladdr]]')" \
+  '[["n615","02:00:0a:06:0f:0b"],["n617","02:01:0a:06:11:0b"]]'
+like 'a host is known by the address of its NPP as a whole first' "$(on client1 getent ahostsv4 web1 | head -n1)" '^10\.6\.14\.11 '
+is 'the dispatcher counts by port' "$(npp_do stat acc1 --json | jq -c '[.ports[] | .rx_frames > 0 and .tx_frames > 0]')" '[true,true]'
+
+# ---- a port fails, and returns ------------------------------------------------------------------
+# Sessions opened by the client (both families), and by the host.
+start talk-in client1 $python "$ports" talk "$work/in" $((8 * slow)) 10.6.14.11 fd00:0:0:ffff::a06:e0b
+talk_in=$started
+start talk-out web1 $python "$ports" talk "$work/out" $((8 * slow)) 192.0.2.11
+talk_out=$started
+conns() { npp_do conns acc1 --json | jq -c '[.connections[] | select(.state == "ESTABLISHED").interface] | unique'; }
+many() { [ "$(npp_do conns acc1 --json | jq '[.connections[] | select(.state == "ESTABLISHED")] | length')" = 3 ]; }
+on_port() { [ "$(conns)" = "$1" ]; }
+ok 'three sessions' wait_for 10 many
+is 'of port 0' "$(conns)" '[0]'
+before=$(port acc1 1 tx_frames)
+ok 'the port to network 615 fails' "$npplab" fault --lab "$lab" link acc1.n615 down
+ok 'and is seen to be down' wait_for 5 is_port acc1 0 false
+ok 'the sessions go on by port 1' wait_for 10 on_port '[1]'
+like 'npp-lab says which link is down' "$("$npplab" links --lab "$lab" | grep acc1.n615)" ' down '
+like 'npp stat says so, too' "$(npp_do stat acc1 | grep 'port 0')" 'n615 +down'
+ok 'the address of the whole answers' answers 10.6.14.11
+not_ok 'that of the port does not' answers 10.6.15.11
+ok 'what the host opens now works' on web1 timeout 10 $python "$ports" talk "$work/new" 0.5 192.0.2.11
+is 'by the address of the whole' "$(jq -rc '.[].from' "$work/new")" 10.6.14.11
+cmp_num 'frames leave by port 1' "$(port acc1 1 tx_frames)" -gt "$before"
+ok 'the port is back' "$npplab" fault --lab "$lab" link acc1.n615 up
+ok 'and is seen to be' wait_for 5 is_port acc1 0 true
+ok 'its own address answers again' wait_for 10 answers 10.6.15.11
+is 'one loss of carrier was counted' "$(port acc1 0 downs)" 1
+
+# ---- a restart of each process with several ports --------------------------------------------------
+for what in dispatch 'ism 0' 'ism 1'; do
+  # shellcheck disable=SC2086
+  ok "restart of $what" "$npp" restart $what "$lab/acc1"
+done
+wait $talk_in
+is 'the sessions of the client ended well' $? 0
+wait $talk_out
+is 'and that of the host' $? 0
+diag "in: $(cat "$work/in")"
+diag "out: $(cat "$work/out")"
+is 'not one was lost, no byte was wrong' "$(jq -sc '[.[][] | .error] | unique' "$work/in" "$work/out")" '[null]'
+cmp_num 'each spoke most of the time' "$(jq -s '[.[][] | .lines] | min' "$work/in" "$work/out")" -ge 60
+for a in 10.6.15.11 10.6.17.11 10.6.14.11; do
+  ok "after the restarts $a answers" answers $a
+done
+is 'no session was reset' "$(iop_sum acc1 takeover.lost)" 0
+lab_down
+is 'nothing is left' "$(leftovers "$lab")" ''
+done_testing

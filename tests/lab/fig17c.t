@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# fig17c.t - the site of fig15 whose accelerators have two ports: both are used, either may fail
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin fig17c
+need jq nginx curl ping
+lab_up "$topologies/fig17c.yaml"
+nginx_start web1
+nginx_start web2
+for w in web1 web2; do ok "$w serves" wait_for 10 listening $w 80; done
+
+get() { on "$1" curl -s -m 5 "http://$2/" | head -n1; }
+for c in client1 client2; do
+  for w in web1 web2; do
+    is "$c gets the page of $w" "$(get $c $w)" "This is $w."
+  done
+done
+# The router goes to acc1 by lan1 and to acc2 by lan2; answers leave by the way that they came.
+by_port() { npp_do stat "$1" --json | jq -c '[.ports[] | .tx_bytes]'; }
+a=$(by_port acc1) b=$(by_port acc2)
+ok 'load on both' on client1 "$top_builddir/harness/load/npp-load" -c 16 -d $((2 * slow)) -q http://web1/ http://web2/
+diag "bytes sent by port: acc1 $a to $(by_port acc1), acc2 $b to $(by_port acc2)"
+cmp_num 'acc1 answered by its first port' "$(jq -n "$(by_port acc1) as \$n | $a as \$o | (\$n[0] - \$o[0]) - 10 * (\$n[1] - \$o[1])")" -gt 0
+cmp_num 'acc2 by its second' "$(jq -n "$(by_port acc2) as \$n | $b as \$o | (\$n[1] - \$o[1]) - 10 * (\$n[0] - \$o[0])")" -gt 0
+
+for port in lan1 lan2; do
+  ok "the ports to $port fail" eval "for n in acc1 acc2; do '$npplab' fault --lab '$lab' link \$n.$port down || exit 1; done"
+  for w in web1 web2; do
+    ok "$w is there without $port" wait_for 10 eval "[ \"\$(get client2 $w)\" = 'This is $w.' ]"
+  done
+  ok "they are back" eval "for n in acc1 acc2; do '$npplab' fault --lab '$lab' link \$n.$port up || exit 1; done"
+  ok "and seen to be" wait_for 10 eval "[ \"\$(npp_do stat acc1 --json | jq -c '[.ports[].up]')\" = '[true,true]' ]"
+done
+ok 'the drawing has both links of an accelerator' eval "'$npplab' graph --lab '$lab' --json | jq -e '[.edges[] | select(.kind == \"link\" and .to == \"acc1\").from] == [\"net lan1\", \"net lan2\"]'"
+lab_down
+is 'nothing is left' "$(leftovers "$lab")" ''
+done_testing
