@@ -3,8 +3,15 @@
 # npp-load.t - npp-load against its own server and against servers that lie, on loopback
 set -u
 load=$top_builddir/harness/load/npp-load
-dir=$(mktemp -d "${TMPDIR:-/tmp}/npp-load.XXXXXX")
+tmp=${TMPDIR:-/tmp}
+# What a test that was killed at once has left; its servers have ended with it.
+for d in "$tmp"/npp-load.[0-9]*.??????; do
+	owner=${d##*/npp-load.}
+	[ ! -e "$d" ] || kill -0 "${owner%%.*}" 2>/dev/null || rm -rf "$d"
+done
+dir=$(mktemp -d "$tmp/npp-load.$$.XXXXXX")
 pids=
+with_us=(setpriv --pdeathsig KILL --)
 cleanup() { for p in $pids; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done; rm -rf "$dir"; }
 trap cleanup EXIT
 
@@ -17,7 +24,7 @@ serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	local log rc
 	served=$((${served:-0} + 1))
 	log=$dir/serve.$served
-	"$load" serve -b "${address:-127.0.0.1}" -p 0 "$@" 2>"$log" &
+	"${with_us[@]}" "$load" serve -b "${address:-127.0.0.1}" -p 0 "$@" 2>"$log" &
 	local pid=$!
 	for _ in $(seq 6000); do
 		port=$(sed -n 's/.* on .*:\([0-9]*\)$/\1/p' "$log" 2>/dev/null)
@@ -77,7 +84,7 @@ while True:
         c.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
     c.close()
 PY
-liar() { python3 "$dir/liar.py" "$1" >"$dir/port.$1" & pids="$pids $!"
+liar() { "${with_us[@]}" python3 "$dir/liar.py" "$1" >"$dir/port.$1" & pids="$pids $!"
 	for _ in $(seq 1000); do [ -s "$dir/port.$1" ] && break; sleep 0.01; done; port=$(cat "$dir/port.$1"); }
 liar short; "$load" -q -j -d 0.2 -c 1 "http://127.0.0.1:$port/" >"$dir/out"
 [ "$(field '["errors"]["closed_early"]')" -gt 0 ] && [ "$(field '["requests"]')" = 0 ]; ok $? "a response cut short is an error"
@@ -138,7 +145,7 @@ while True:
     s.sendto(data, who)
     if n % 10 == 5: s.sendto(data, who)           # twice
 PY
-python3 "$dir/lossy.py" >"$dir/port.lossy" & pids="$pids $!"
+"${with_us[@]}" python3 "$dir/lossy.py" >"$dir/port.lossy" & pids="$pids $!"
 for _ in $(seq 1000); do [ -s "$dir/port.lossy" ] && break; sleep 0.01; done
 "$load" -q -j -n 100 -c 1 -t 200 udp 127.0.0.1 "$(cat "$dir/port.lossy")" >"$dir/out"; rc=$?
 [ "$rc $(field '["lost"]') $(field '["requests"]')" = '0 10 90' ] && [ "$(field '["late"]')" -ge 9 ]
