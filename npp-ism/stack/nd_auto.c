@@ -156,6 +156,10 @@ static void arm(struct stack *s, uint64_t next)
 		asking |= s->ip->autoconf.link[i].rs_left != 0;
 	if (asking && next > s->now_us + RS_INTERVAL_US)
 		next = s->now_us + RS_INTERVAL_US;
+	if (next == FOR_EVER) {	/* nothing ends, nobody is asked */
+		wheel_cancel(&s->wheel, &s->ip->timer[IPT_AUTO]);
+		return;
+	}
 	if (next > s->now_us + 3600 * SECOND_US)
 		next = s->now_us + 3600 * SECOND_US;
 	ip_timer_arm(s, IPT_AUTO, next);

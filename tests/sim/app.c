@@ -27,7 +27,7 @@ struct app *app_peer(struct app *a)
 
 const union npp_addr *prog_addr(const struct world *w, uint32_t prog, const struct npp *n)
 {
-	return w->plan.prog[prog].v6 ? &n->addr6 : &n->addr;
+	return w->plan.prog[prog].v6 == 2 ? &n->auto6 : w->plan.prog[prog].v6 ? &n->addr6 : &n->addr;
 }
 
 /* Is PROG about a connection? */
@@ -98,7 +98,7 @@ static void app_open(struct app *a)
 		lport = (uint16_t)(20000 + g->bound % 10000);
 	}
 	if (lport) {
-		a->iop = &a->npp->iop[npp_owner(a->npp, 6, lport, raddr, rport)];
+		a->iop = &a->npp->iop[npp_owner(a->npp, 6, laddr, lport, raddr, rport)];
 	} else {
 		a->iop = &a->npp->iop[(g->iop + a->attempts) % a->npp->cfg.iops];
 	}
@@ -122,7 +122,7 @@ static void app_open(struct app *a)
 		if (!a->began_us)
 			a->began_us = w->now_us;
 		a->progress_us = w->now_us;
-	} else if (err != -EADDRINUSE && err != -EADDRNOTAVAIL && err != -ENOBUFS) {
+	} else if (err != -EADDRINUSE && err != -EADDRNOTAVAIL && err != -ENOBUFS && !(g->v6 == 2 && err == -ENETUNREACH)) {
 		sim_fail(w, "connect", "program %u: %d", a->prog, err);
 	} else {
 		app_later(a, w->now_us + 1000000);

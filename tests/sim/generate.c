@@ -210,6 +210,17 @@ static void draw_groups(struct plan *p, struct rng *r)
 	}
 }
 
+/* Connections over addresses that a router's advertisements make. */
+static void draw_slaac(struct plan *p, struct rng *r)
+{
+	for (unsigned i = 0; i < PLAN_PROGS; i++)
+		if (p->prog[i].on && rng_one_in(r, 2))
+			p->prog[i].v6 = 2;
+	p->npp[rng_below(r, 2)].slaac = 1;
+	if (rng_one_in(r, 2))
+		p->event[3] = (struct plan_event){ .kind = PE_RENUMBER, .at_us = rng_log(r, 10, 9000000) };
+}
+
 static void draw_event(struct plan_event *e, struct rng *r, enum weather w)
 {
 	static const uint32_t calm[] = { PE_RESTART, PE_STALL, PE_ROLE, PE_NET, PE_DELAY };
@@ -274,5 +285,8 @@ void plan_generate(struct plan *p, uint64_t seed)
 		r = rng_make(seed, 710);
 		draw_groups(p, &r);
 	}
+	r = rng_make(seed, 810);
+	if (rng_one_in(&r, 10))
+		draw_slaac(p, &r);
 	plan_fix(p);
 }

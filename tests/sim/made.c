@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * made.c - frames of third parties: who says that an address is his, who asks for groups
+ * made.c - frames of third parties: who says that an address is his, who asks for groups, who advertises prefixes
  */
 #include "config.h"
 
@@ -111,4 +111,24 @@ static struct frame *query6(const union npp_addr *group, unsigned version)
 struct frame *frame_query(const union npp_addr *group, unsigned version)
 {
 	return npp_addr_is_v4(group) ? query4(group, version) : query6(group, version < 3 ? 2 : 3);
+}
+
+/* ---- advertisements ------------------------------------------------------------------------ */
+
+struct frame *frame_ra(uint32_t seconds, bool renumbered)
+{
+	static const union npp_addr from = { .b = { 0xfe, 0x80, [15] = 0xfe } }, all = { .b = { 0xff, 2, [15] = 1 } };
+	uint8_t ra[16 + 2 * 32] = { 134, 0, 0, 0, 0, 0, 1800 / 256, 1800 % 256, 0, 0, 0x13, 0x88 }; /* reachable: 5 s */
+	uint32_t life = htonl(seconds), n = renumbered ? 2 : 1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t *o = ra + 16 + 32 * i;
+
+		memcpy(o, "\3\4\x40\xc0", 4);
+		memcpy(o + 4, &life, 4);
+		if (i == n - 1)		/* the newest is preferred */
+			memcpy(o + 8, &life, 4);
+		memcpy(o + 16, (const uint8_t[8]){ 0xfd, 0x0a, [7] = (uint8_t)i }, 8);
+	}
+	return ip6_new(&from, &all, (const uint8_t[6]){ 2, 0, 0, 0, 0, 0xfe }, 255, ra, 16 + 32 * n);
 }

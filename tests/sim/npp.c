@@ -48,6 +48,7 @@ static void network(struct npp *n)
 	for (unsigned i = 0; i < PLAN_PROGS && g->n_addrs < 2; i++)
 		if (n->w->plan.prog[i].on && n->w->plan.prog[i].v6)
 			g->addr[g->n_addrs++] = (struct npp_if_addr){ .addr = n->addr6, .prefix_len = 64 };
+	slaac_start(n);
 	npp_hash_prog_default(&g->prog[0], n->cfg.iops);
 	g->prog[0].algorithm = (uint8_t)n->cfg.hash;
 	for (unsigned i = 0; n->cfg.hash && i < NPP_INDIR_SIZE; i++)
@@ -143,9 +144,9 @@ void npp_end(struct npp *n)
 
 /* ---- frames and records in ------------------------------------------------------------------- */
 
-unsigned npp_owner(struct npp *n, uint8_t proto, uint16_t lport, const union npp_addr *peer, uint16_t rport)
+unsigned npp_owner(struct npp *n, uint8_t proto, const union npp_addr *laddr, uint16_t lport, const union npp_addr *peer, uint16_t rport)
 {
-	struct npp_flow_key k = { .src = *peer, .dst = npp_addr_is_v4(peer) ? n->addr : n->addr6, .proto = proto, .sport = htons(rport),
+	struct npp_flow_key k = { .src = *peer, .dst = *laddr, .proto = proto, .sport = htons(rport),
 				  .dport = htons(lport) };
 
 	return npp_hash_iop(&n->g->prog[0], &k);

@@ -19,7 +19,7 @@ static const struct field npp_fields[] = {
 	F(plan_npp, iops, 1), F(plan_npp, hash, 0), F(plan_npp, mtu, 1500), F(plan_npp, wake_us, 10),
 	F(plan_npp, budget, 64), F(plan_npp, ipc_us, 10), F(plan_npp, rx_kb, 4096), F(plan_npp, conns, 64),
 	F(plan_npp, backlog, 64), F(plan_npp, reass_kb, 512), F(plan_npp, lean, 0), F(plan_npp, grow_ppm, 0),
-	F(plan_npp, ecn, 0), F(plan_npp, tfo, 0),
+	F(plan_npp, ecn, 0), F(plan_npp, tfo, 0), F(plan_npp, slaac, 0),
 };
 static const struct field link_fields[] = {
 	F(plan_link, delay_us, 1000), F(plan_link, jitter_us, 0), F(plan_link, overtake, 0),
@@ -274,14 +274,23 @@ void plan_fix(struct plan *p)
 		at_least(&n->reass_kb, 70);
 		fix_link(&p->link[i]);
 	}
+	for (unsigned i = 0; i < 2; i++)
+		if (p->npp[i].slaac)
+			at_least(&p->npp[i].mtu, 1280);
 	for (unsigned i = 0; i < PLAN_PROGS; i++) {
 		struct plan_prog *g = &p->prog[i];
 
 		g->from &= 1;
 		g->to &= 1;
-		g->v6 &= 1;
 		if (g->kind >= PROG_KINDS)
 			g->kind = PROG_TCP;
+		if (g->v6 > 1)	/* who sends datagrams chooses no source address */
+			g->v6 = g->kind == PROG_TCP || g->kind == PROG_BOTH ? 2 : 1;
+		if (g->on && g->v6 == 2) {
+			p->npp[0].slaac = p->npp[1].slaac = 1;
+			g->port = 0;
+			at_least(&g->start_us, 1500000);
+		}
 		if (g->kind == PROG_MCAST)
 			g->port &= 3;
 		else

@@ -30,6 +30,7 @@ struct plan_npp {
 	uint32_t grow_ppm;	/* a receive ring does not grow when asked */
 	uint32_t ecn;		/* enum npp_tcp_ecn */
 	uint32_t tfo;		/* its listeners take so many by Fast Open */
+	uint32_t slaac;		/* takes addresses from router advertisements */
 };
 
 struct plan_link {		/* one direction */
@@ -87,7 +88,7 @@ struct plan_prog {
 	uint32_t iop;		/* of `from`, modulo their number */
 	uint32_t port;		/* listener, 0..3 */
 	uint32_t bound;		/* a source port of its own, 0: any */
-	uint32_t v6;
+	uint32_t v6;		/* 1: static addresses, 2: those made of a router's prefix */
 	struct plan_side side[2]; /* the one that begins, the one that is called */
 };
 
@@ -109,6 +110,7 @@ enum plan_event_kind {
 	PE_GROUP,		/* groups arg modulo 4 are left for dur_us */
 	PE_QUERY,		/* `npp` is asked for its groups, arg modulo 4: the newest version, the one before,
 				   version 1 of IGMP, the newest version about group arg / 4 */
+	PE_RENUMBER,		/* the router deprecates its prefix and has another one */
 	PE_KINDS
 };
 

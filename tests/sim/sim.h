@@ -72,7 +72,7 @@ struct frame *frame_syn(struct npp *to, uint32_t i, uint16_t port, struct rng *r
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-enum event_kind { EV_FRAME, EV_IPC, EV_WAKE, EV_APP, EV_UDP, EV_MCAST, EV_PLAN, EV_PLAN_END };
+enum event_kind { EV_FRAME, EV_IPC, EV_WAKE, EV_APP, EV_UDP, EV_MCAST, EV_RA, EV_PLAN, EV_PLAN_END };
 struct event {
 	uint64_t at, order;
 	uint8_t kind, npp, iop;
@@ -114,6 +114,8 @@ struct npp {
 	struct npp_neigh_table *neigh;
 	struct dispatch_ctx dispatch;
 	union npp_addr addr, addr6;
+	union npp_addr auto6;	/* made of the router's first prefix */
+	uint32_t n_static;	/* addresses that are not from advertisements */
 	uint64_t drops[NPP_DS_COUNT];
 	uint64_t ipc_drops;
 	struct iop iop[SIM_IOPS];
@@ -123,8 +125,8 @@ void npp_start(struct world *w, unsigned nr);
 void npp_end(struct npp *n);
 /* A frame has come by the port. */
 void npp_receive(struct npp *n, struct frame *f);
-/* The IOP that the answers to (lport, peer, rport) come to. */
-unsigned npp_owner(struct npp *n, uint8_t proto, uint16_t lport, const union npp_addr *peer, uint16_t rport);
+/* The IOP that the answers to (laddr, lport, peer, rport) come to. */
+unsigned npp_owner(struct npp *n, uint8_t proto, const union npp_addr *laddr, uint16_t lport, const union npp_addr *peer, uint16_t rport);
 void npp_move_role(struct npp *n, unsigned iop);
 
 void iop_listen(struct iop *p, unsigned i);
@@ -261,6 +263,19 @@ void mcasts_end(struct world *w);
 /* A query: group ANY is a general one; VERSION 3 is the newest of both families (made.c). */
 struct frame *frame_query(const union npp_addr *group, unsigned version);
 
+/* ---- router advertisements (slaac.c) ----------------------------------------------------------------------- */
+
+union npp_addr slaac_addr(const struct npp *n, unsigned prefix);
+void slaac_start(struct npp *n);
+void slaac_say(struct npp *n, uint64_t in_us);
+void slaac_said(struct npp *n);			/* what EV_RA does */
+void slaac_heard(struct npp *n, const struct frame *f);
+void slaac_renumber(struct world *w);
+void slaac_learned(struct npp *n, const struct npp_autoconf *a);
+void slaac_verdict(struct world *w);
+/* An advertisement of prefixes for so many SECONDS (made.c). */
+struct frame *frame_ra(uint32_t seconds, bool renumbered);
+
 /* ---- the callbacks of the stacks (sock.c) ------------------------------------------------------------ */
 
 extern const struct stack_ops sim_ops;
@@ -313,6 +328,7 @@ struct world {
 	bool clean;
 	uint32_t forced;		/* programs ended because nothing came any more */
 	uint32_t flood_left, claims_left;
+	bool renumbered;
 	uint64_t frames, bytes, restarts;
 };
 

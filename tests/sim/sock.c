@@ -46,6 +46,7 @@ static void op_tx(void *arg, unsigned port, const struct stack_tx *tx)
 	wire_check(p, tx, f);
 	pcap_write(w, p->npp->nr, f);
 	mcast_report(p->npp, f);
+	slaac_heard(p->npp, f);
 	link_send(w, p->npp->nr, f);
 }
 
@@ -80,6 +81,16 @@ static void op_groups(void *arg, const struct npp_groups *g)
 	if (atomic_load(&p->npp->g->link_iop) != p->nr)
 		sim_fail(world_of(p), "groups-role", "iop %u has not the link role", p->nr);
 	mcast_groups(p->npp, g);
+}
+
+static void op_autoconf(void *arg, const struct npp_autoconf *a)
+{
+	struct iop *p = arg;
+
+	iop_may_die(p);
+	if (atomic_load(&p->npp->g->link_iop) != p->nr)
+		sim_fail(world_of(p), "autoconf-role", "iop %u has not the link role", p->nr);
+	slaac_learned(p->npp, a);
 }
 
 static void op_conflict(void *arg, const struct npp_conflict *c)
@@ -276,7 +287,7 @@ static void op_udp_error(void *arg, struct udp_endpoint *ep, int err)
 }
 
 const struct stack_ops sim_ops = {
-	.conflict = op_conflict, .groups = op_groups,
+	.conflict = op_conflict, .groups = op_groups, .autoconf = op_autoconf,
 	.tx = op_tx, .ipc = op_ipc, .random = op_random, .accept = op_accept, .accept_room = op_accept_room, .fastopen = op_fastopen,
 	.event = op_event, .rx_grow = op_rx_grow, .urgent = op_urgent, .udp_input = op_udp_input, .udp_error = op_udp_error,
 };

@@ -19,7 +19,8 @@ static void check_ip6(struct iop *p, struct frame *f, const struct packet *k)
 
 	if (ntohl(h->vtf) >> 28 != 6 || ntohs(h->plen) + (uint32_t)IP6_HDR_LEN != k->len)
 		FAIL(p, "ip6-length", "header says %u, packet has %u", ntohs(h->plen), k->len);
-	if ((k->proto == 6 || k->proto == 17) && !npp_addr_eq(&k->src, &p->npp->addr6))
+	if ((k->proto == 6 || k->proto == 17) && !npp_addr_eq(&k->src, &p->npp->addr6) &&
+	    !(p->npp->cfg.slaac && npp_addr_eq(&k->src, &p->npp->auto6)))
 		FAIL(p, "ip6-source", "protocol %u", k->proto);
 }
 

@@ -182,6 +182,9 @@ static void plan_begin(struct world *w, uint32_t idx)
 	case PE_CLAIM:
 		claim(w, e, idx);
 		return;
+	case PE_RENUMBER:
+		slaac_renumber(w);
+		return;
 	case PE_GROUP:
 		mcast_toggle(w, e->arg, false);
 		break;
@@ -242,6 +245,9 @@ static void one(struct world *w, const struct event *e)
 		break;
 	case EV_MCAST:
 		mcast_run(w, e->idx);
+		break;
+	case EV_RA:
+		slaac_said(&w->npp[e->npp]);
 		break;
 	case EV_PLAN:
 		plan_begin(w, e->idx);
@@ -340,6 +346,7 @@ void world_run(const struct plan *p, struct report *r, FILE *tr, const char *pca
 		apps_verdict(w);
 		udps_verdict(w);
 		mcasts_verdict(w);
+		slaac_verdict(w);
 		for (unsigned n = 0; n < SIM_NPPS; n++)
 			for (unsigned i = 0; i < w->npp[n].cfg.iops; i++)
 				check_gone(&w->npp[n].iop[i]);
