@@ -103,6 +103,7 @@ static void start_child(int sock)
 	char path[4096];
 
 	snprintf(path, sizeof path, "%s/npp-ism/npp-ism", top ? top : ".");
+	ck_assert_msg(access(path, X_OK) == 0, "%s is not there: is somebody building it?", path);
 	r.pid = fork();
 	ck_assert_int_ge(r.pid, 0);
 	if (r.pid == 0) {
