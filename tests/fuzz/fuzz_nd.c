@@ -84,7 +84,8 @@ static void must_hold(void)
 	const struct nd_auto *n = &r->node[0].s->ip->autoconf;
 
 	MUST(a->n_addrs <= NPP_AUTO_MAX && a->n_on_link <= NPP_AUTO_MAX && a->n_routers <= NPP_AUTO_MAX);
-	MUST(a->mtu == 0 || a->mtu >= 1280);
+	for (unsigned i = 0; i < NPP_MAX_PORTS; i++)
+		MUST(a->link[i].mtu == 0 || a->link[i].mtu >= 1280);
 	for (uint32_t i = 0; i < a->n_addrs; i++) {
 		const uint8_t *b = a->addr[i].addr.b;
 

@@ -115,8 +115,8 @@ void slaac_learned(struct npp *n, const struct npp_autoconf *a)
 		g->route[g->n_routes++] = (struct npp_route){ .dst = a->on_link[i].addr, .prefix_len = a->on_link[i].prefix_len };
 	for (uint32_t i = 0; i < a->n_routers; i++)
 		g->route[g->n_routes++] = (struct npp_route){ .via = a->router[i], .metric = 1024 };
-	atomic_store(&g->ra6, NPP_RA6(a->hops, a->mtu));
-	atomic_store(&g->ra6_reachable_ms, a->reachable_ms);
+	atomic_store(&g->port[0].ra6, NPP_RA6(a->link[0].hops, a->link[0].mtu));
+	atomic_store(&g->port[0].ra6_reachable_ms, a->link[0].reachable_ms);
 	atomic_store(&g->net_seq, seq + 2);
 }
 
