@@ -361,6 +361,10 @@ static int run(uint32_t conns)
 		for (unsigned l = 0; l < N_LIBS; l++)
 			if (side[l].lib && (!opt.only_op || strstr(opt.only_op, ops[o].name)))
 				print_row(&side[l], &ops[o], conns, v[l][o]);
+	for (unsigned l = 0; !opt.json && l < N_LIBS; l++)
+		if (side[l].lib)
+			printf("%-5s %9u  takes %zu bytes for each connection, rings not counted\n", libs[l]->name, conns,
+			       libs[l]->conn_bytes(conns));
 	for (unsigned l = 0; l < N_LIBS; l++)
 		if (side[l].lib) {
 			uint32_t resets = 0;
@@ -430,9 +434,5 @@ int main(int argc, char **argv)
 		if (run((uint32_t)v))
 			return 1;
 	}
-	for (unsigned l = 0; !opt.json && l < N_LIBS; l++)
-		if (wanted(libs[l]))
-			printf("%-5s a connection takes %zu bytes, rings not counted\n", libs[l]->name,
-			       libs[l]->conn_bytes());
 	return 0;
 }

@@ -177,8 +177,9 @@ static void lwip_bench_write(uint32_t id, uint32_t bytes)
 	tcp_output(conn[id]);
 }
 
-static size_t lwip_bench_conn_bytes(void)
+static size_t lwip_bench_conn_bytes(uint32_t conns)
 {
+	(void)conns;
 	return sizeof(struct tcp_pcb);
 }
 

@@ -240,11 +240,11 @@ static void npp_input(const struct bench_frame *f, unsigned n, const struct benc
 	stack_flush(N.s);
 }
 
-static size_t npp_conn_bytes(void)
+static size_t npp_conn_bytes(uint32_t conns)
 {
-	struct stack_cfg a = config(1u << 18), b = config(1u << 19);
+	struct stack_cfg cfg = config(conns);
 
-	return (stack_size(&b) - stack_size(&a)) >> 18;
+	return (stack_size(&cfg) + conns / 2) / conns;
 }
 
 const struct bench_lib bench_npp = {

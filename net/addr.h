@@ -25,10 +25,8 @@ union npp_addr {
 /* From an IPv4 address in network order. */
 static inline union npp_addr npp_addr_v4(uint32_t be)
 {
-	union npp_addr a = { .b = { [10] = 0xff, [11] = 0xff } };
-
-	a.w[3] = be;
-	return a;
+	/* Whole words: what was stored in pieces cannot be loaded as one before it is in the cache. */
+	return (union npp_addr){ .q = { 0, (uint64_t)be << 32 | 0xffff0000u } };
 }
 
 static inline bool npp_addr_is_v4(const union npp_addr *a)

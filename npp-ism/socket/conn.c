@@ -32,7 +32,6 @@ static void bind_tcb(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 	s->tcb_gen = c->gen;
 	c->user_host = s->host;
 	c->user_sock = s->sock;
-	c->user_gen = s->sock_gen;
 	c->user_flags = ism_sess_index(I, s) + 1;
 	s->peer = ism_peer_of(I, &c->raddr);
 }

@@ -52,7 +52,7 @@ static void from_syn(const struct tcp_syn *e, struct stack_conn_info *out)
 	out->conn.raddr = e->raddr;
 	out->conn.lport = e->lport;
 	out->conn.rport = e->rport;
-	out->conn.listener = e->listener;
+	out->conn.listener = (uint16_t)e->listener;
 	out->conn.passive = 1;
 	out->conn.state = TCP_ST_SYN_RECEIVED;
 }
@@ -63,7 +63,7 @@ static void from_tw(const struct tcp_tw *w, struct stack_conn_info *out)
 	out->conn.raddr = w->raddr;
 	out->conn.lport = w->lport;
 	out->conn.rport = w->rport;
-	out->conn.listener = TCP_NONE;
+	out->conn.listener = STACK_NO_LISTENER;
 	out->conn.state = w->state;
 }
 

@@ -78,17 +78,22 @@ struct ip_path {
 	uint16_t ports[2];		/* a TCP connection's; nothing to IP */
 };
 
+#define STACK_NO_LISTENER 0xffffu
 /* Public first part of a TCB. `user*` and the rings belong to the user, the rest is
  * read-only to it. */
 struct tcp_conn {
-	uint32_t index, gen;		/* place in the TCB array; gen changes when it is reused (12 bits) */
+	uint32_t index;			/* place in the TCB array */
+	uint16_t gen : 12;		/* changes when it is reused */
+	uint16_t passive : 1;		/* 1: opened by the peer */
+	uint16_t error;			/* positive errno once it has failed */
 	uint8_t state;			/* enum npp_tcp_state */
 	uint8_t port;			/* network port of the session, as it was sent by last */
-	uint8_t passive;		/* 1: opened by the peer */
 	uint8_t user_host;		/* user: host number */
+	uint8_t soft_error;		/* the stack's own: positive errno that ICMP has told */
 	uint32_t user_sock;		/* user: OSM handle; 0: none any more */
-	uint32_t user_gen;
 	uint32_t user_flags;
+	uint16_t listener;		/* index of the listener it came from; STACK_NO_LISTENER: none */
+	uint16_t mss_mtu;		/* the stack's own: path.mtu that the MSS was computed from */
 	union {
 		struct {
 			union npp_addr laddr, raddr;
@@ -103,12 +108,11 @@ struct tcp_conn {
 	uint32_t rx_tail;		/* read by the program, as last told */
 	uint32_t tx_head;		/* written by the program, as last told */
 	uint32_t tx_tail;		/* acknowledged by the peer */
-	uint32_t listener;		/* index of the listener it came from */
-	int32_t error;			/* positive errno once it has failed */
 };
 
 _Static_assert(offsetof(struct tcp_conn, path.dst) == offsetof(struct tcp_conn, raddr) &&
 	       offsetof(struct tcp_conn, path.ports) == offsetof(struct tcp_conn, lport), "one place for both");
+_Static_assert(sizeof(struct tcp_conn) == 2 * NPP_LINE, "two lines, which each segment needs");
 
 struct tcp_listener {
 	uint32_t index, gen;
@@ -238,7 +242,7 @@ void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *d
 /* The N <= STACK_AHEAD frames that stack_input() will be given next: fetches their connections, so
  * that the waits for memory overlap. Worth calling where many connections are open; returns at
  * once where they are few. The frames may be anything. */
-#define STACK_AHEAD 16
+#define STACK_AHEAD 32
 void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n);
 /* End of a batch of input: ACKs that waited for more and transmissions that became
  * possible are sent now. Call after each batch, before sleeping. */

@@ -29,16 +29,27 @@ static uint64_t round64(uint64_t n)
 	return (n + 63) & ~63ull;
 }
 
+/* Records that only connections at work need, or those that have ended: one for each FEW connections, and
+ * where there are more than MANY_CONNS, one for each further MANY. How many are needed at a time is for
+ * the rate of the ports to say, not for the number of connections that are open. */
+#define MANY_CONNS 32768u
+static uint32_t share(uint32_t conns, uint32_t few, uint32_t many)
+{
+	uint32_t first = u32_min(conns, MANY_CONNS);
+
+	return first / few + (conns - first) / many;
+}
+
 static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 {
 	uint64_t off = round64(sizeof(struct tcp_state));
 
 	l->n_conns = cfg->max_conns;
 	l->n_syns = u32_max(u32_min(cfg->max_conns, TCP_SYN_MAX), 1);
-	l->n_tws = u32_max(cfg->max_conns / 2, TW_MIN);
-	l->n_lsns = cfg->max_listeners;
-	l->n_blocks = cfg->max_conns / 16 + 64;
-	l->n_flights = cfg->max_conns / 24 + 64;
+	l->n_tws = u32_max(share(cfg->max_conns, 2, 8), TW_MIN);
+	l->n_lsns = u32_min(cfg->max_listeners, STACK_NO_LISTENER);
+	l->n_blocks = share(cfg->max_conns, 16, 128) + 64;
+	l->n_flights = share(cfg->max_conns, 24, 192) + 64;
 	l->n_buckets = 1024;
 	while (l->n_buckets < l->n_conns + l->n_tws && l->n_buckets < 1u << 24)
 		l->n_buckets *= 2;
@@ -76,8 +87,9 @@ uint64_t tcp_layout_hash(void)
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_state));
 	h = NPP_ABI_MIX(h, sizeof(struct tcb));
 	h = NPP_ABI_MIX(h, offsetof(struct tcb, iss));
-	h = NPP_ABI_MIX(h, offsetof(struct tcb, irs));
+	h = NPP_ABI_MIX(h, offsetof(struct tcb, rcv_nxt));
 	h = NPP_ABI_MIX(h, offsetof(struct tcb, due));
+	h = NPP_ABI_MIX(h, offsetof(struct tcb, pace_us));
 	h = NPP_ABI_MIX(h, sizeof(struct wheel_timer));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_syn));
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_tw));
@@ -399,12 +411,11 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->todo_next = todo_next;
 	t->flags = todo;
 	t->hnext = t->ooo = t->flight = TCP_NONE;
-	t->c.listener = TCP_NONE;
+	t->c.listener = STACK_NO_LISTENER;
 	t->c.path = *path;
 	t->c.port = path->port;
 	t->c.lport = lport;
 	t->c.rport = rport;
-	t->hash = tcp_hash(s, &t->c.laddr, lport, &t->c.raddr, rport);
 	t->rto_us = TCP_RTO_INIT_US;
 	t->reo_mult = 1;
 	t->cc = tcp_cc_choose(s, NPP_CC_DEFAULT);
@@ -493,7 +504,7 @@ void tcp_kill(struct stack *s, struct tcb *t, int err)
 	if (t->flags & TF_DEAD)
 		return;
 	if (err) {
-		t->c.error = err;
+		t->c.error = (uint16_t)err;
 		t->up |= TCP_UP_ERROR;
 	}
 	tcp_change_state(s, t, TCP_ST_CLOSED);
@@ -516,7 +527,7 @@ static void tell_peer(struct stack *s, const struct tcb *t)
 	struct ip_path path = { 0 };
 	struct tcp_out o;
 
-	if (tcp_lookup(s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) != TCP_NONE ||
+	if (tcp_lookup(s, tcp_conn_hash(s, t), &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) != TCP_NONE ||
 	    ip_path_init(s, &path, &t->c.laddr, &t->c.raddr) != 0)
 		return;
 	STAT_INC(s, IS_TCP_RST_OUT);

@@ -63,6 +63,11 @@ struct tcp_news {
 
 static inline uint32_t now_ms(const struct stack *s) { return (uint32_t)(s->now_us / 1000); }
 static inline struct tcb *tcb_of(struct tcp_conn *c) { return (struct tcb *)c; }
+/* The peer's first sequence number. */
+static inline uint32_t tcp_irs(const struct tcb *t)
+{
+	return t->rcv_nxt - 1 - t->c.rx_head - (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin + 1);
+}
 static inline uint32_t seq_of_off(const struct tcb *t, uint32_t off) { return t->iss + 1 + off; }
 static inline uint32_t tcp_tsval(const struct stack *s, uint32_t ts_off) { return now_ms(s) + ts_off; }
 
@@ -136,6 +141,7 @@ bool tcp_mtu_only_probe_lost(const struct stack *s, struct tcb *t);
 
 uint32_t tcp_hash(const struct stack *s, const union npp_addr *la, uint16_t lp, const union npp_addr *ra,
 		  uint16_t rp);
+uint32_t tcp_conn_hash(const struct stack *s, const struct tcb *t);
 uint32_t tcp_lookup(const struct stack *s, uint32_t hash, const union npp_addr *la, uint16_t lp,
 		    const union npp_addr *ra, uint16_t rp); /* a reference, or TCP_NONE */
 void tcp_hash_insert(struct stack *s, uint32_t ref);
@@ -146,6 +152,13 @@ void tcp_listener_remove(struct stack *s, struct tcp_lsn *l);
 
 /* ---- tcp_ahead.c: behind stack_prefetch() --------------------------------------------------------------------------- */
 
+/* The bytes [FROM, END) at P, which the processor fetches while we go on: so that we wait for lines of a
+ * record once and not for each in turn. */
+static inline void tcp_fetch(const void *p, size_t from, size_t end)
+{
+	for (size_t o = from; o < end; o += 64)
+		__builtin_prefetch((const char *)p + o, 1);
+}
 /* tcp_hash() of PKT, which may be known already. */
 uint32_t tcp_ahead_hash(struct stack *s, const struct pkt *pkt, const struct tcp_seg *seg);
 /* Fetches the records of the N <= STACK_AHEAD frames; how many there were. */

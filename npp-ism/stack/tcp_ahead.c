@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * tcp_ahead.c - a look at the frames that come next, so that their connections are at hand
  *
- * With more connections than a cache holds each segment waits for its bucket and then for four
- * or five lines of its TCB, one after the other. For a batch these waits can overlap: first all
- * buckets are fetched, then all records. Nothing is believed: what is read
- * here decides which memory is fetched, and the hash is kept with what it was made from.
+ * With more connections than a cache holds each segment waits for its bucket, then for four
+ * lines of its TCB, then for what that names: its place in the receive ring, its timer. For a
+ * batch these waits can overlap: first all buckets are fetched, then all records, then all of
+ * the rest. Nothing is believed: what is read here decides which memory is fetched, and the
+ * hash is kept with what it was made from.
  */
 #include "config.h"
 
@@ -15,6 +16,7 @@
 
 /* Fewer connections than that stay in the cache by themselves. */
 #define AHEAD_MIN_CONNS 4096u
+#define AHEAD_RING 128u		/* bytes of a receive ring */
 
 /* Both ports as they stand in a TCP header. */
 static uint32_t ports_of(const uint8_t *l4)
@@ -76,17 +78,27 @@ uint32_t tcp_ahead_hash(struct stack *s, const struct pkt *pkt, const struct tcp
 	return tcp_hash(s, &pkt->dst, seg->dport, &pkt->src, seg->sport);
 }
 
-/* The first END bytes at P, which the processor fetches while we go on. */
-static void fetch(const void *p, size_t end)
+/* What T needs that only T can tell, and whatever its segment is. */
+static void fetch_by_tcb(const struct tcp_state *tcp, const struct tcb *t)
 {
-	for (size_t o = 0; o < end; o += 64)
-		__builtin_prefetch((const char *)p + o, 1);
+	const struct stack_ring *rx = &t->c.rx;
+
+	if (t->n_sent)
+		tcp_fetch(t, TCB_TEXT, TCB_SENDING);
+	if (!t->timer_due)
+		__builtin_prefetch(&tcp->timers[t - tcp->conns], 1);
+	if (rx->base) {
+		const uint8_t *at = rx->base + (t->c.rx_head & (rx->size - 1));
+
+		tcp_fetch(at, 0, AHEAD_RING);
+	}
 }
 
 unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
 {
 	struct tcp_state *tcp = s->tcp;
 	const uint32_t *bucket[STACK_AHEAD];
+	const struct tcb *tcb[STACK_AHEAD];
 	unsigned found = 0, fetched = 0;
 	uint32_t hash;
 
@@ -100,10 +112,12 @@ unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *le
 		uint32_t ref = *bucket[i];
 
 		if (ref != TCP_NONE && TCP_REF_KIND(ref) == TCP_REF_CONN && TCP_REF_IDX(ref) < tcp->conn_pool.count) {
-			fetch(&tcp->conns[TCP_REF_IDX(ref)], sizeof(struct tcb));
-			fetched++;
+			tcb[fetched] = &tcp->conns[TCP_REF_IDX(ref)];
+			tcp_fetch(tcb[fetched++], 0, TCB_TEXT);
 		}
 	}
+	for (unsigned i = 0; i < fetched; i++)
+		fetch_by_tcb(tcp, tcb[i]);
 	return fetched;
 }
 
@@ -118,7 +132,7 @@ void tcp_ahead_timers(struct stack *s)
 	n = wheel_soon(&s->wheel, t, STACK_AHEAD);
 	for (unsigned i = 0; i < n; i++)
 		if (t[i]->kind == TIMER_TCP && t[i]->arg == TCP_WHEEL_CONN)
-			fetch(&tcp->conns[t[i] - tcp->timers], sizeof(struct tcb));
+			tcp_fetch(&tcp->conns[t[i] - tcp->timers], 0, TCB_TEXT);
 }
 
 void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)

@@ -40,7 +40,9 @@ uint32_t tcp_hystart(struct tcb *t, const struct tcp_news *n)
 		round_begin(t, h);
 	}
 	if (n->rtt_us) {
-		h->cur_us = h->cur_us ? u32_min(h->cur_us, n->rtt_us) : n->rtt_us;
+		uint32_t us = u32_min(n->rtt_us, HS_US_MAX);
+
+		h->cur_us = h->cur_us && h->cur_us < us ? h->cur_us : us;
 		if (h->samples < N_RTT_SAMPLE)
 			h->samples++;
 	}

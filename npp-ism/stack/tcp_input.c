@@ -72,8 +72,8 @@ static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *
 {
 	STAT_INC(s, IS_DROP_TCP_WINDOW);
 	if (seg->len && seq_lt(seg->seq, t->rcv_nxt)) {
-		t->dsack.start = seg->seq;
-		t->dsack.end = seq_min(seg->seq + seg->len, t->rcv_nxt);
+		t->dsack = seg->seq;
+		t->dsack_len = (uint16_t)u32_min(seg->len, t->rcv_nxt - seg->seq);
 		t->flags |= TF_DSACK;
 	}
 	repeat_ack(s, t, seg);
@@ -102,7 +102,7 @@ static bool seq_acceptable(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	/* Simultaneous open: the peer's SYN-ACK repeats the SYN that we have. */
 	if (t->c.state == TCP_ST_SYN_RECEIVED && seg->flags & TCPF_SYN && seg->flags & TCPF_ACK &&
-	    seg->seq == t->irs) {
+	    seg->seq == tcp_irs(t)) {
 		seg->flags &= (uint8_t)~TCPF_SYN;
 		seg->seq++;
 		seg->wnd >>= t->snd_ws; /* that of a SYN is not scaled; it will be below */
@@ -137,7 +137,7 @@ static enum tcp_verdict act_challenge(struct stack *s, struct tcb *t, struct tcp
 /* The SYN of a connection by Fast Open again: the SYN-ACK was lost. */
 static enum tcp_verdict act_syn_opening(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
-	if (!(t->flags & TF_FASTOPEN) || seg->seq != t->irs || seg->flags & TCPF_ACK)
+	if (!(t->flags & TF_FASTOPEN) || seg->seq != tcp_irs(t) || seg->flags & TCPF_ACK)
 		return act_challenge(s, t, seg);
 	STAT_INC(s, IS_DROP_TCP_DUP);
 	tcp_send_syn(s, t);
@@ -365,7 +365,6 @@ static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *s
 
 static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
-	t->irs = seg->seq;
 	t->rcv_nxt = t->rcv_acked = seg->seq + 1;
 	t->rcv_adv += t->rcv_nxt; /* as our SYN promised, whatever the buffer became since */
 	if (seg->opt & TO_MSS)
@@ -548,7 +547,7 @@ void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t se
 	} else if (t->c.state == TCP_ST_SYN_SENT) {
 		tcp_kill(s, t, err);
 	} else {
-		t->soft_error = (uint16_t)err;
+		t->c.soft_error = (uint8_t)err;
 	}
 	tcp_leave(t);
 }

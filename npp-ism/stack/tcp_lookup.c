@@ -40,7 +40,6 @@ uint32_t tcp_hash(const struct stack *s, const union npp_addr *la, uint16_t lp, 
 struct ref_view {
 	const union npp_addr *la, *ra;
 	uint16_t lp, rp;
-	uint32_t hash;
 	uint32_t *hnext;
 };
 
@@ -48,7 +47,7 @@ static inline struct ref_view view(const struct tcp_state *tcp, uint32_t ref)
 {
 	uint32_t i = TCP_REF_IDX(ref);
 
-#define VIEW(r, pub) (struct ref_view){ &(pub)->laddr, &(pub)->raddr, (pub)->lport, (pub)->rport, (r)->hash, &(r)->hnext }
+#define VIEW(r, pub) (struct ref_view){ &(pub)->laddr, &(pub)->raddr, (pub)->lport, (pub)->rport, &(r)->hnext }
 	switch (TCP_REF_KIND(ref)) {
 	case TCP_REF_SYN:
 		return VIEW(&tcp->syns[i], &tcp->syns[i]);
@@ -66,20 +65,46 @@ uint32_t tcp_lookup(const struct stack *s, uint32_t hash, const union npp_addr *
 	const struct tcp_state *tcp = s->tcp;
 	uint32_t ref = tcp->bucket[hash & tcp->bucket_mask];
 
+	if (ref != TCP_NONE && TCP_REF_KIND(ref) == TCP_REF_CONN)
+		tcp_fetch(&tcp->conns[TCP_REF_IDX(ref)], 0, TCB_TEXT);
 	while (ref != TCP_NONE) {
 		struct ref_view v = view(tcp, ref);
 
-		if (v.hash == hash && v.lp == lp && v.rp == rp && npp_addr_eq(v.ra, ra) && npp_addr_eq(v.la, la))
+		if (v.lp == lp && v.rp == rp && npp_addr_eq(v.ra, ra) && npp_addr_eq(v.la, la))
 			return ref;
 		ref = *v.hnext;
 	}
 	return TCP_NONE;
 }
 
+uint32_t tcp_conn_hash(const struct stack *s, const struct tcb *t)
+{
+	return tcp_hash(s, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport);
+}
+
+static uint32_t *bucket_of(const struct stack *s, uint32_t ref)
+{
+	const struct tcp_state *tcp = s->tcp;
+	uint32_t i = TCP_REF_IDX(ref), hash;
+
+	switch (TCP_REF_KIND(ref)) {
+	case TCP_REF_SYN:
+		hash = tcp->syns[i].hash;
+		break;
+	case TCP_REF_TW:
+		hash = tcp->tws[i].hash;
+		break;
+	default: /* made and unmade once: not worth the room in each TCB */
+		hash = tcp_conn_hash(s, &tcp->conns[i]);
+		break;
+	}
+	return &tcp->bucket[hash & tcp->bucket_mask];
+}
+
 void tcp_hash_insert(struct stack *s, uint32_t ref)
 {
 	struct ref_view v = view(s->tcp, ref);
-	uint32_t *b = &s->tcp->bucket[v.hash & s->tcp->bucket_mask];
+	uint32_t *b = bucket_of(s, ref);
 
 	*v.hnext = *b;
 	*b = ref;
@@ -88,7 +113,7 @@ void tcp_hash_insert(struct stack *s, uint32_t ref)
 void tcp_hash_remove(struct stack *s, uint32_t ref)
 {
 	struct ref_view v = view(s->tcp, ref);
-	uint32_t *p = &s->tcp->bucket[v.hash & s->tcp->bucket_mask];
+	uint32_t *p = bucket_of(s, ref);
 
 	while (*p != TCP_NONE && *p != ref)
 		p = view(s->tcp, *p).hnext;

@@ -24,7 +24,7 @@ void tcp_update_mss(struct tcb *t)
 	uint32_t hdr = npp_addr_is_v4(&t->c.raddr) ? 40 : 60, mtu = tcp_mtu(t);
 	uint32_t mss = u32_min(t->peer_mss, mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN);
 
-	t->mtu = t->c.path.mtu;
+	t->c.mss_mtu = t->c.path.mtu;
 	t->mss = (uint16_t)(mss - (t->flags & TF_TS ? 12 : 0));
 }
 
@@ -478,7 +478,7 @@ void tcp_output(struct stack *s, struct tcb *t)
 			tcp_send_first_syn(s, t);
 		return;
 	}
-	if (t->c.path.mtu != t->mtu)
+	if (t->c.path.mtu != t->c.mss_mtu)
 		tcp_update_mss(t);
 	/* SACK blocks go on segments without data. */
 	if (t->flags & TF_ACK_NOW && sack_to_tell(t))

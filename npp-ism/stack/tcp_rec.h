@@ -16,6 +16,7 @@
 #define NPP_STACK_TCP_REC_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "npp-ism/stack/priv.h"
 
@@ -111,7 +112,7 @@ struct tcp_block {
 #define SENT_SACKED 1u
 #define SENT_LOST 2u		/* lost, and not sent again since */
 #define SENT_AGAIN 4u		/* sent more than once */
-struct __attribute__((packed, aligned(2))) tcp_sent { uint32_t end, at_us; uint16_t flags; };
+struct __attribute__((packed)) tcp_sent { uint32_t end, at_us; uint8_t flags; };
 
 /* What only a connection needs that has much in flight, or has lost some of it. */
 struct tcp_flight {
@@ -166,86 +167,80 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_URG 0x80000000u	/* snd_up and rcv_up mean something; one that has passed follows snd_una or rcv_nxt */
 
 /* The first slow start (RFC 9406). */
+#define HS_US_MAX ((1u << 27) - 1)
 struct tcp_hystart {
 	uint32_t end;			/* of the round */
-	uint32_t last_us, cur_us;	/* least RTT of the last and this round; 0: none */
-	uint32_t base_us;		/* that which began CSS; 0: not in CSS */
-	uint8_t on, samples, css_rounds;
+	uint32_t last_us : 27, samples : 5;	/* least RTT of the last ... */
+	uint32_t cur_us : 27, css_rounds : 5;	/* ... and this round; 0: none */
+	uint32_t base_us : 27, on : 1;		/* that which began CSS; 0: not in CSS */
 };
 
+/* In lines of 64 bytes, by who needs them: a segment of text that comes in order, and the ACK that it
+ * draws, touch the first four; new data and its acknowledgment two more. */
 struct tcb {
-	NPP_ALIGNED struct tcp_conn c;	/* must stand first */
-	/* identity and links */
-	uint32_t hash;
-	uint32_t hnext;			/* derived: chain, or free list */
-	uint32_t todo_next;		/* derived */
-	uint8_t in_use;
-	uint8_t busy;			/* being changed; see tcb_enter() */
-	uint8_t cc;			/* enum npp_tcp_cc */
-	uint8_t recovery;		/* enum tcp_recovery */
-	/* state */
+	NPP_ALIGNED struct tcp_conn c;	/* two lines; must stand first */
+
+	/* ---- each segment ---- */
 	uint32_t flags;			/* TF_* */
-	uint32_t up;			/* TCP_UP_* owed to the user */
-	uint32_t user_timeout_ms;
-	uint16_t opt_flags;		/* NPP_OPT_* */
-	uint16_t soft_error;		/* errno */
-	uint16_t keep_idle_s, keep_intvl_s;
-	uint8_t keep_cnt, keep_probes;
-	uint8_t tos, ttl;
-	/* send */
-	uint32_t iss, snd_una, snd_nxt;
-	uint32_t snd_wnd, snd_wl1, snd_wl2, max_wnd;
-	uint32_t snd_sml;		/* end of the last segment that was not full (Minshall) */
-	uint16_t mss;			/* payload bytes per segment, options subtracted */
-	uint16_t peer_mss;		/* as its option said */
-	uint16_t mtu;			/* path.mtu that mss was computed from */
-	/* what gets through: tcp_mtu.c */
-	uint16_t mtu_ok;		/* 0: path.mtu does; else this does */
-	uint16_t mtu_hi;		/* and this perhaps, no more */
-	uint16_t mtu_try;		/* size of the probe under way, which ends at mtu_end; 0 none */
-	uint16_t mtu_s;			/* when the search for more begins; low bits of seconds */
-	uint8_t snd_ws, rcv_ws;
-	uint32_t mtu_end;
-	/* what is in flight: tcp_sent.c */
-	struct tcp_sent sent[TCP_SENT_INLINE];	/* while `flight` is TCP_NONE */
-	uint32_t flight;		/* flight record */
-	uint32_t sacked, lost;		/* derived: bytes of the ranges that are so */
-	/* loss detection and recovery */
-	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
-	uint32_t rack_us, rack_end, rack_rtt_us; /* RACK: of what arrived, the latest sent; SYN_SENT: rack_us when */
-	uint32_t fack;			/* end of what the peer is known to hold */
-	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
-	uint32_t tlp_end;
-	uint16_t dupacks;		/* segments above snd_una that have left, by SACK or duplicate ACKs */
-	uint8_t reo_mult, reo_persist;
-	uint8_t n_sent;			/* ranges */
+	uint8_t busy;			/* being changed; see tcp_enter() */
+	uint8_t in_use : 1;
+	uint8_t recovery : 2;		/* enum tcp_recovery */
+	uint8_t tx_mode : 2;		/* enum tcp_tx_mode */
+	uint8_t cc : 3;			/* enum npp_tcp_cc */
+	uint8_t up;			/* TCP_UP_* owed to the user */
+	uint8_t n_sent;			/* ranges in flight */
 	uint8_t tries;			/* of the transmit timer in a row */
-	uint8_t backoff;		/* doublings of the RTO; until an RTT is measured (Karn) */
-	uint8_t tx_mode;		/* enum tcp_tx_mode */
-	/* receive */
-	uint32_t irs, rcv_nxt;
+	uint8_t backoff : 4;		/* doublings of the RTO; until an RTT is measured (Karn) */
+	uint8_t probe_shift : 4;	/* back-off of the window probes */
+	uint8_t snd_ws : 4, rcv_ws : 4;
+	uint8_t quick;			/* quick ACKs left */
+	uint32_t iss, snd_una, snd_nxt;
+	uint32_t snd_wnd, snd_wl1, snd_wl2;
+	uint32_t rcv_nxt;
 	uint32_t rcv_adv;		/* right edge of the largest window announced */
 	uint32_t rcv_acked;		/* rcv_nxt as last sent */
 	uint32_t rcvbuf;
 	uint32_t ooo;			/* block of what stands in the ring out of order */
-	struct tcp_range dsack;
 	uint16_t rcv_mss;		/* estimate of the peer's segment size */
-	uint8_t quick;			/* quick ACKs left */
-	uint8_t probe_shift;		/* back-off of the window probes */
+	uint16_t mss;			/* payload bytes per segment, options subtracted */
+	uint16_t opt_flags;		/* NPP_OPT_* */
+	uint16_t mtu_try;		/* size of the MTU probe under way, which ends at mtu_end; 0 none */
+
 	union {
 		uint32_t rcv_fin;	/* with TF_RCV_FIN; then the buffer is large enough */
-		uint32_t drs_tail;	/* receive buffer tuning: mark ... */
+		uint32_t drs_tail;	/* receive buffer tuning: mark (its time: drs_ms) */
 	};
-	uint32_t drs_ms;		/* ... and its time */
-	/* timestamps */
 	uint32_t ts_off, ts_recent, ts_recent_ms;
-	/* RTT */
+	uint32_t last_rx_ms;
+	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off */
+	uint32_t timer_due;		/* derived: when its timer on the wheel fires, never later than these; 0: not armed */
+	uint32_t todo_next;		/* derived */
+	uint32_t hnext;			/* derived: chain, or free list */
+	uint32_t max_wnd;
+	uint32_t snd_sml;		/* end of the last segment that was not full (Minshall) */
+	uint32_t max_pace;		/* bytes per second, 0: any */
+	uint8_t tos, ttl;
+	uint8_t keep_cnt, keep_probes;
+
+	/* ---- new data, and what acknowledges it ---- */
+	/* what is in flight: tcp_sent.c */
+	struct tcp_sent sent[TCP_SENT_INLINE];	/* while `flight` is TCP_NONE */
+	uint16_t dupacks;		/* segments above snd_una that have left, by SACK or duplicate ACKs */
+	uint32_t flight;		/* flight record */
+	uint32_t sacked, lost;		/* derived: bytes of the ranges that are so */
+	uint32_t cwnd, ssthresh;
+	uint32_t last_tx_ms, progress_ms;	/* last_tx: of data */
+	uint32_t rtt_seq;		/* one sample per round trip: when this is acknowledged */
+	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
+	uint32_t delivered;		/* segments */
+	uint16_t peer_mss;		/* as its option said */
+	uint16_t min_rtt_s;		/* when min_rtt_us was measured; low bits of seconds */
+
+	uint32_t rack_us, rack_end, rack_rtt_us; /* RACK: of what arrived, the latest sent; SYN_SENT: rack_us when */
+	uint32_t fack;			/* end of what the peer is known to hold */
 	uint32_t srtt_us, rttvar_us, rto_us;	/* srtt 0: no sample yet */
 	uint32_t min_rtt_us;
-	uint32_t rtt_seq;		/* one sample per round trip: when this is acknowledged */
-	/* congestion */
-	uint32_t cwnd, ssthresh;
-	union { /* what an algorithm keeps */
+	union { /* what a congestion control keeps */
 		struct { uint32_t w_max, prior; } cubic;
 		struct { uint32_t alpha, end; } dctcp;
 	} ccs;
@@ -255,22 +250,35 @@ struct tcb {
 		struct { uint32_t acked; } newreno;
 		struct { uint32_t acked, bytes, marked; } dctcp;
 	} ccr;
-	uint32_t max_pace, pace_us;	/* bytes per second, 0: any; when the next frame may leave */
-	/* timers */
-	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off */
-	uint32_t timer_due;		/* derived: when its timer on the wheel fires, never later than these; 0: not armed */
-	uint32_t last_rx_ms, last_tx_ms, progress_ms;	/* last_tx: of data */
-	uint32_t challenge_us, oow_us;	/* last sent */
-	/* statistics */
-	uint32_t n_retrans, delivered, delivered_ce; /* segments */
-	uint32_t bytes_retrans;
-	uint16_t n_dsack;
-	uint16_t min_rtt_s;		/* when min_rtt_us was measured; low bits of seconds */
 	/* urgent data: tcp_urg.c */
 	uint32_t snd_up;		/* behind the last urgent byte that we send */
 	uint32_t rcv_up;		/* the urgent byte that is awaited; before rcv_nxt: none is */
+
+	/* ---- seldom ---- */
+	uint32_t user_timeout_ms;
+	uint16_t keep_idle_s, keep_intvl_s;
+	uint32_t pace_us;		/* when the next frame may leave */
+	/* what gets through: tcp_mtu.c */
+	uint16_t mtu_ok;		/* 0: path.mtu does; else this does */
+	uint16_t mtu_hi;		/* and this perhaps, no more */
+	uint16_t mtu_s;			/* when the search for more begins; low bits of seconds */
+	uint16_t n_dsack;
+	uint32_t mtu_end;
+	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
+	uint32_t tlp_end;
+	uint32_t dsack;			/* with TF_DSACK: where the duplicate began ... */
+	uint16_t dsack_len;		/* ... and its length */
+	uint8_t reo_mult, reo_persist;
+	uint32_t drs_ms;
+	uint32_t challenge_us, oow_us;	/* last sent */
+	uint32_t n_retrans, delivered_ce; /* segments */
+	uint32_t bytes_retrans;
 };
-_Static_assert(sizeof(struct tcb) <= 512, "a TCB must stay small");
+#define TCB_TEXT 256u		/* what segments of text and ACKs without data need stands below */
+#define TCB_SENDING 384u	/* and what new data and its acknowledgment do, here */
+_Static_assert(sizeof(struct tcb) <= 448, "a TCB must stay small");
+_Static_assert(offsetof(struct tcb, sent) == TCB_TEXT && offsetof(struct tcb, user_timeout_ms) == TCB_SENDING,
+	       "the lines are as said");
 
 #define TCP_SYN_TS 1u
 #define TCP_SYN_SACK 2u

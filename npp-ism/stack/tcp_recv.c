@@ -52,7 +52,8 @@ static void ring_copy(const struct stack_ring *r, uint32_t off, const uint8_t *d
 
 static void tell_duplicate(struct tcb *t, uint32_t start, uint32_t end)
 {
-	t->dsack = (struct tcp_range){ start, end };
+	t->dsack = start;
+	t->dsack_len = (uint16_t)(end - start);
 	t->flags |= TF_DSACK | TF_ACK_NOW;
 }
 
@@ -165,14 +166,14 @@ void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 		t->flags |= TF_ACK_NOW;
 	if (!len)
 		return;
-	fit = ring_fit(s, t, seq - t->irs - 1, len);
+	fit = ring_fit(s, t, seq - tcp_irs(t) - 1, len);
 	if (fit < len) {
 		STAT_INC(s, IS_DROP_TCP_NO_ROOM);
 		t->flags |= TF_ACK_NOW;
 		if (!fit)
 			return;
 	}
-	ring_copy(&t->c.rx, seq - t->irs - 1, data, fit);
+	ring_copy(&t->c.rx, seq - tcp_irs(t) - 1, data, fit);
 	if (t->flags & TF_URG)
 		tcp_urg_text(s, t, seq, fit);
 	if (seq == t->rcv_nxt)
@@ -200,7 +201,7 @@ unsigned tcp_sack_blocks(struct stack *s, struct tcb *t, struct tcp_range *out, 
 	unsigned n = 0, from;
 
 	if (t->flags & TF_DSACK)
-		out[n++] = t->dsack;
+		out[n++] = (struct tcp_range){ t->dsack, t->dsack + t->dsack_len };
 	from = n;
 	for (unsigned i = 0; b && i < 3 && n < max; i++) {
 		const struct tcp_range *r = tcp_ranges_find(b, b->recent[i]);
@@ -219,7 +220,7 @@ unsigned tcp_sack_blocks(struct stack *s, struct tcb *t, struct tcp_range *out, 
  * the field up never promises more than the buffer. */
 static uint32_t free_edge(const struct tcb *t)
 {
-	return t->irs + 1 + t->c.rx_tail + t->rcvbuf - (1u << t->rcv_ws);
+	return tcp_irs(t) + 1 + t->c.rx_tail + t->rcvbuf - (1u << t->rcv_ws);
 }
 
 static uint32_t least_step(const struct tcb *t)

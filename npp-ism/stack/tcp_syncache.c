@@ -271,12 +271,11 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	if (!t)
 		return NULL;
 	t->c.passive = 1;
-	t->c.listener = e->listener;
+	t->c.listener = (uint16_t)e->listener;
 	t->flags |= (e->opts & TCP_SYN_TS ? TF_TS : 0) | (e->opts & TCP_SYN_SACK ? TF_SACK : 0) |
 		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | (e->opts & TCP_SYN_ECN ? TF_ECN : 0) | TF_INTERACTIVE;
 	t->iss = e->iss;
 	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = t->rtt_seq = e->iss + 1;
-	t->irs = e->irs;
 	t->rcv_nxt = t->rcv_acked = e->irs + 1;
 	t->rcv_adv = t->rcv_nxt + e->wnd;
 	t->ts_off = e->ts_off;

@@ -164,7 +164,7 @@ static bool give_up(struct stack *s, struct tcb *t, unsigned tries)
 
 	if (t->tries <= tries && user_time_left(s, t) && !(orphan && now_ms(s) - t->progress_ms > TCP_ORPHAN_US / 1000))
 		return false;
-	tcp_reset(s, t, t->soft_error ? t->soft_error : ETIMEDOUT);
+	tcp_reset(s, t, t->c.soft_error ? t->c.soft_error : ETIMEDOUT);
 	return true;
 }
 
@@ -183,7 +183,7 @@ static void syn_fired(struct stack *s, struct tcb *t)
 	}
 	back_off(t);
 	if (t->tries > (t->c.passive ? TCP_SYNACK_TRIES : TCP_SYN_TRIES) || !user_time_left(s, t)) {
-		tcp_kill(s, t, t->soft_error ? t->soft_error : ETIMEDOUT);
+		tcp_kill(s, t, t->c.soft_error ? t->c.soft_error : ETIMEDOUT);
 		return;
 	}
 	STAT_INC(s, IS_TCP_RETRANS);
@@ -273,7 +273,7 @@ static void keep_fired(struct stack *s, struct tcb *t)
 	/* The user timeout takes the place of the count (as on Linux). */
 	if (t->user_timeout_ms ? t->keep_probes && idle >= t->user_timeout_ms * 1000ull :
 				 t->keep_probes >= (t->keep_cnt ? t->keep_cnt : TCP_KEEP_CNT)) {
-		tcp_reset(s, t, t->soft_error ? t->soft_error : ETIMEDOUT);
+		tcp_reset(s, t, t->c.soft_error ? t->c.soft_error : ETIMEDOUT);
 		return;
 	}
 	t->keep_probes++;

@@ -172,7 +172,7 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 	w->raddr = t->c.raddr;
 	w->lport = t->c.lport;
 	w->rport = t->c.rport;
-	w->hash = t->hash;
+	w->hash = tcp_conn_hash(s, t);
 	w->snd_nxt = t->snd_nxt;
 	w->rcv_nxt = t->rcv_nxt;
 	w->rcv_wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;

@@ -53,7 +53,7 @@ void tcp_urg_acked(struct tcb *t)
 static void tell(struct stack *s, struct tcb *t, bool here)
 {
 	if (s->env->ops->urgent)
-		s->env->ops->urgent(s->env->arg, &t->c, t->rcv_up - t->irs - 1, here);
+		s->env->ops->urgent(s->env->arg, &t->c, t->rcv_up - tcp_irs(t) - 1, here);
 }
 
 /* After its FIN nothing comes (RFC 9293, 3.10.7.4), and after close() nobody would hear of it. */

@@ -245,6 +245,7 @@ void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head)
 {
 	struct tcb *t = tcb_of(c);
 
+	tcp_fetch(t, 0, TCB_SENDING);
 	if (!alive(t) || t->flags & TF_FIN || !seq_gt(tx_head, t->c.tx_head))
 		return;
 	t->c.tx_head = tx_head;
@@ -255,6 +256,7 @@ void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail)
 {
 	struct tcb *t = tcb_of(c);
 
+	tcp_fetch(t, 0, TCB_TEXT);
 	if (!alive(t) || !seq_gt(rx_tail, t->c.rx_tail) || seq_gt(rx_tail, t->c.rx_head))
 		return;
 	tcp_recv_read(s, t, rx_tail);

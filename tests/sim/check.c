@@ -27,8 +27,8 @@ static _Noreturn void conn_fail(struct iop *p, const struct tcb *t, const char *
 	sim_fail(p->npp->w, what,
 		 "check.c:%d npp %u iop %u conn %u program %d state %u flags %#x una +%u nxt +%u wnd %u cwnd %u head %u rcv +%u adv +%u rx %u/%u/%u due %lld %lld mode %u",
 		 line, p->npp->nr, p->nr, t->c.index, t->c.user_sock ? (int)(t->c.user_sock - 1) / 2 : -1, t->c.state, t->flags,
-		 t->snd_una - t->iss, t->snd_nxt - t->iss, t->snd_wnd, t->cwnd, t->c.tx_head, t->rcv_nxt - t->irs,
-		 t->rcv_adv - t->irs, t->c.rx_tail, t->c.rx_head, t->c.rx.size,
+		 t->snd_una - t->iss, t->snd_nxt - t->iss, t->snd_wnd, t->cwnd, t->c.tx_head, t->rcv_nxt - tcp_irs(t),
+		 t->rcv_adv - tcp_irs(t), t->c.rx_tail, t->c.rx_head, t->c.rx.size,
 		 (long long)t->due[DUE_TX], (long long)t->due[DUE_DELACK], t->tx_mode);
 }
 
@@ -114,7 +114,7 @@ static void check_conn(struct iop *p, struct tcb *t)
 	MUST_T(p, t, t->cwnd >= (t->c.state >= TCP_ST_ESTABLISHED ? t->mss : 1u));
 	if (t->c.state >= TCP_ST_ESTABLISHED) {
 		MUST_T(p, t, t->mss >= 40 && t->mss <= t->peer_mss);
-		MUST_T(p, t, t->rcv_nxt - t->irs - 1 - fin_in == t->c.rx_head);
+		MUST_T(p, t, t->rcv_nxt - tcp_irs(t) - 1 - fin_in == t->c.rx_head);
 		MUST_T(p, t, t->snd_una - t->iss - 1 - fin_out == t->c.tx_tail);
 		MUST_T(p, t, seq_geq(t->rcv_adv, t->rcv_nxt - fin_in));
 		MUST_T(p, t, !(t->flags & TF_URG) || seq_geq(t->snd_up, t->snd_una));
@@ -125,7 +125,7 @@ static void check_conn(struct iop *p, struct tcb *t)
 		check_sent(p, t);
 	}
 	check_timers(p, t);
-	MUST_T(p, t, tcp_lookup(p->s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) ==
+	MUST_T(p, t, tcp_lookup(p->s, tcp_conn_hash(p->s, t), &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) ==
 		     TCP_REF(TCP_REF_CONN, t->c.index));
 	if (!a)
 		conn_fail(p, t, "a connection without a socket", __LINE__);
@@ -188,7 +188,7 @@ static void check_lists(struct iop *p)
 
 			switch (TCP_REF_KIND(ref)) {
 			case TCP_REF_CONN:
-				hash = tcp->conns[i].hash, used = tcp->conns[i].in_use, ref = tcp->conns[i].hnext;
+				hash = tcp_conn_hash(p->s, &tcp->conns[i]), used = tcp->conns[i].in_use, ref = tcp->conns[i].hnext;
 				armed += wheel_armed(&tcp->timers[i]);
 				break;
 			case TCP_REF_SYN:
@@ -274,7 +274,7 @@ static uint64_t derived(const struct stack *s)
 
 	for (uint32_t i = 0; i < tcp->conn_pool.count; i++)
 		if (tcp->conns[i].in_use)
-			h += rng_mix(0x100000000ull + i) * (1 + tcp_lookup(s, tcp->conns[i].hash, &tcp->conns[i].c.laddr,
+			h += rng_mix(0x100000000ull + i) * (1 + tcp_lookup(s, tcp_conn_hash(s, &tcp->conns[i]), &tcp->conns[i].c.laddr,
 				     tcp->conns[i].c.lport, &tcp->conns[i].c.raddr, tcp->conns[i].c.rport));
 	h += rng_mix(tcp->conn_pool.used) + 3 * rng_mix(tcp->syn_pool.used) + 5 * rng_mix(tcp->tw_pool.used) +
 	     7 * rng_mix(tcp->lsn_pool.used) + 11 * rng_mix(tcp->block_pool.used) + 13 * rng_mix(tcp->flight_pool.used);

@@ -61,7 +61,7 @@ static void check_size(struct iop *p, const struct stack_tx *tx, struct frame *f
 /* Of a SACK block above the ACK every byte lies in the ring. */
 static void check_sack(struct iop *p, const struct tcb *t, const struct app *a, uint32_t ack, const struct tcp_range *r)
 {
-	uint32_t from = r->start - t->irs - 1, end = r->end - t->irs - 1, n;
+	uint32_t from = r->start - tcp_irs(t) - 1, end = r->end - tcp_irs(t) - 1, n;
 	uint32_t key = p->npp->w->app[a->idx ^ 1].key;
 
 	if (!seq_lt(r->start, r->end))
@@ -88,8 +88,8 @@ static void check_window(struct iop *p, struct app *a, const struct tcb *t, cons
 	/* By less than a unit of the scaled field it may (RFC 7323, 2.4); the window of a SYN, which is not
 	 * scaled, may not be able to say what an ACK before it did. */
 	if (a->edge_known && !(g->flags & TCPF_SYN) && seq_leq(edge + (1u << t->rcv_ws), a->edge))
-		FAIL(p, "window-shrinks", "program %u.%u: right edge +%u was +%u", a->prog, a->role, edge - t->irs,
-		     a->edge - t->irs);
+		FAIL(p, "window-shrinks", "program %u.%u: right edge +%u was +%u", a->prog, a->role, edge - tcp_irs(t),
+		     a->edge - tcp_irs(t));
 	a->edge = a->edge_known ? seq_max(a->edge, edge) : edge;
 	a->edge_known = true;
 }
@@ -121,8 +121,8 @@ static void check_conn_out(struct iop *p, const struct tcb *t, const struct tcp_
 
 	if (!a)
 		return; /* being opened */
-	if (g->flags & TCPF_ACK && t->c.state >= TCP_ST_ESTABLISHED && seq_gt(g->ack - t->irs - 1, got))
-		FAIL(p, "ack-beyond", "program %u.%u: acknowledges %u, has %u", a->prog, a->role, g->ack - t->irs - 1, got);
+	if (g->flags & TCPF_ACK && t->c.state >= TCP_ST_ESTABLISHED && seq_gt(g->ack - tcp_irs(t) - 1, got))
+		FAIL(p, "ack-beyond", "program %u.%u: acknowledges %u, has %u", a->prog, a->role, g->ack - tcp_irs(t) - 1, got);
 	if (t->flags & TF_TS && !(g->flags & TCPF_RST)) {
 		if (!(g->opt & TO_TS))
 			FAIL(p, "timestamp-missing", "program %u.%u", a->prog, a->role);

@@ -357,7 +357,7 @@ void th_check(struct th *h)
 			TH_ASSERT(!t->due[k] || (t->timer_due && (int32_t)(t->timer_due - t->due[k]) <= 0));
 		if (t->c.state >= TCP_ST_ESTABLISHED && t->snd_una != t->snd_nxt)
 			TH_ASSERT(t->due[DUE_TX] != 0);
-		TH_ASSERT(tcp_lookup(h->s, t->hash, &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) == TCP_REF(TCP_REF_CONN, i));
+		TH_ASSERT(tcp_lookup(h->s, tcp_conn_hash(h->s, t), &t->c.laddr, t->c.lport, &t->c.raddr, t->c.rport) == TCP_REF(TCP_REF_CONN, i));
 	}
 	TH_ASSERT(used == tcp->conn_pool.used);
 	TH_ASSERT(blocks == tcp->block_pool.used);
