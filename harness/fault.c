@@ -41,11 +41,12 @@ static int parse_link(struct lab *l, char *const words[], struct link *k, uint64
 {
 	unsigned n = count_words(words);
 
-	if (n < 2 || n > 3 || (n == 3 && (strcmp(words[1], "flap") != 0 || npp_conf_parse_time(words[2], us) < 0 ||
-					  *us > 600000000)))
+	if (n < 2 || n > 3 || (n == 3 && strcmp(words[1], "flap") != 0))
 		return npp_err_set(e, -EINVAL, "expected link LINK down, up or flap [TIME]");
 	if (strcmp(words[1], "down") && strcmp(words[1], "up") && strcmp(words[1], "flap"))
 		return npp_err_set(e, -EINVAL, "a link goes down, up or flaps, not '%s'", words[1]);
+	if (n == 3 && (npp_conf_parse_time(words[2], us) < 0 || *us > 600000000))
+		return npp_err_set(e, -EINVAL, "'%s' is not a time (500ms, at most 600s)", words[2]);
 	return link_find(l, words[0], k, e);
 }
 

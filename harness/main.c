@@ -67,6 +67,8 @@ static int cmd_check(const struct opts *o)
 
 	if (o->n_args != 1)
 		return bad_usage("check", "expected one FILE");
+	if (lab_is_scenario(o->args[0]))
+		return lab_check_scenario(o->args[0], o->name, o->sets, o->n_sets, o->json);
 	r = topo_load(&t, o->args[0], o->name, o->sets, o->n_sets);
 	if (o->json) {
 		printf("{\"ok\": %s, \"lab\": ", r == 0 ? "true" : "false");

@@ -581,6 +581,8 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	memset(t, 0, sizeof *t);
 	r = npp_conf_load(&c, find_file(file, path));
 	t->conf = c;
+	if (r == -ENOENT && !strchr(file, '/'))
+		npp_conf_error(c, NULL, "and no topology '%s' is installed", file);
 	if (r < 0)
 		return r;
 	for (i = 0; i < n_sets; i++)

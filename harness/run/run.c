@@ -283,14 +283,26 @@ static int write_report(const struct run_report *r, const char *dir, const char 
 	return 0;
 }
 
-static int write_reports(const struct run_report *r, const char *dir)
+/* Before anything is made: who waits for a scenario wants its report. */
+static int make_dir(const char *dir)
 {
-	int bad;
+	int err;
 
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
 		npp_warn("cannot make %s", dir);
 		return -EIO;
 	}
+	if (access(dir, W_OK | X_OK) == 0)
+		return 0;
+	err = -errno;
+	npp_warn("cannot write to %s", dir);
+	return err;
+}
+
+static int write_reports(const struct run_report *r, const char *dir)
+{
+	int bad;
+
 	bad = write_report(r, dir, "report.txt", report_text);
 	bad |= write_report(r, dir, "report.json", report_json);
 	bad |= write_report(r, dir, "junit.xml", report_junit);
@@ -310,7 +322,6 @@ static void catch_signals(void)
 static int run_in_lab(struct run *r, const char *lab, const char *out, bool json)
 {
 	struct npp_err e = { "" };
-	char dir[128];
 	int rc = lab_open(&r->lab, lab, &e);
 
 	if (rc < 0) {
@@ -324,14 +335,13 @@ static int run_in_lab(struct run *r, const char *lab, const char *out, bool json
 		return 1;
 	}
 	run_it(r);
-	snprintf(dir, sizeof dir, "%s-report", r->s.name);
-	rc = write_reports(r->report, out ? out : dir);
+	rc = write_reports(r->report, out);
 	if (json)
 		report_json(r->report, stdout);
 	else
 		report_text(r->report, stdout);
 	if (rc == 0 && !json)
-		printf("  %s/report.html, report.json, junit.xml\n", out ? out : dir);
+		printf("  %s/report.html, report.json, junit.xml\n", out);
 	lab_free(&r->lab);
 	return rc < 0 || !r->report->passed;
 }
@@ -358,7 +368,7 @@ static void say_error(const char *text, bool json, unsigned *n)
 }
 
 /* Everything that is wrong with the scenario, and with its topology under these SETS, at once. */
-static int check(struct run *r, int rc, const char *lab, char *const *sets, unsigned n_sets, bool json)
+static int check(struct run *r, int rc, const char *lab, char *const *sets, unsigned n_sets, const char *json)
 {
 	struct topo t = { .conf = NULL };
 	unsigned n = 0;
@@ -370,7 +380,8 @@ static int check(struct run *r, int rc, const char *lab, char *const *sets, unsi
 			rc = -EINVAL;
 	}
 	if (rc < 0) {
-		fputs(json ? "{\"passed\": false, \"errors\": [" : "", stdout);
+		if (json)
+			printf("{\"%s\": false, \"errors\": [", json);
 		for (unsigned i = 0; r->s.conf && i < npp_conf_error_count(r->s.conf); i++)
 			say_error(npp_conf_error_text(r->s.conf, i), json, &n);
 		for (unsigned i = 0; i < topo_errors(&t); i++)
@@ -381,29 +392,84 @@ static int check(struct run *r, int rc, const char *lab, char *const *sets, unsi
 	return rc;
 }
 
+/* The sets of the scenario, then those of the command line; ends with NULL. */
+static char **all_sets(const struct run *r, char *const *sets, unsigned n_sets, unsigned *n)
+{
+	char **all = calloc(r->s.n_sets + n_sets + 1, sizeof *all);
+
+	if (!all)
+		npp_fatalx("out of memory");
+	*n = 0;
+	for (uint32_t i = 0; i < r->s.n_sets; i++)
+		all[(*n)++] = strdup(r->s.sets[i] ? r->s.sets[i] : "");
+	for (unsigned i = 0; i < n_sets; i++)
+		all[(*n)++] = strdup(sets[i]);
+	return all;
+}
+
+static void free_sets(char **all)
+{
+	for (char **p = all; *p; p++)
+		free(*p);
+	free(all);
+}
+
 int lab_run(const char *file, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json)
 {
 	struct run r = { .lab = { .lock = -1 }, .pid = getpid() };
 	int rc = scenario_load(&r.s, file);
-	char **all = calloc(r.s.n_sets + n_sets + 1, sizeof *all);
-	unsigned n = 0;
+	unsigned n;
+	char dir[128], **all = all_sets(&r, sets, n_sets, &n);
 	const char *lab = name ? name : r.s.name;
 
 	r.report = calloc(1, sizeof *r.report);
-	if (!r.report || !all)
+	if (!r.report)
 		npp_fatalx("out of memory");
-	for (uint32_t i = 0; i < r.s.n_sets; i++)
-		all[n++] = strdup(r.s.sets[i] ? r.s.sets[i] : "");
-	for (unsigned i = 0; i < n_sets; i++)
-		all[n++] = strdup(sets[i]);
 	r.report->s = &r.s;
-	rc = check(&r, rc, lab, all, n, json);
-	rc = rc < 0 ? 1 : with_lab(&r, lab, out, all, n, json);
-	for (unsigned i = 0; i < n; i++)
-		free(all[i]);
-	free(all);
+	rc = check(&r, rc, lab, all, n, json ? "passed" : NULL);
+	if (rc == 0 && !out) {
+		snprintf(dir, sizeof dir, "%s-report", r.s.name);
+		out = dir;
+	}
+	if (rc == 0)
+		rc = make_dir(out);
+	if (rc == 0) {
+		rc = with_lab(&r, lab, out, all, n, json);
+		rmdir(out); /* if there was no report */
+	} else {
+		rc = 1;
+	}
+	free_sets(all);
 	figures_free(&r.report->f);
 	free(r.report);
 	scenario_free(&r.s);
 	return rc;
+}
+
+bool lab_is_scenario(const char *file)
+{
+	struct npp_conf *c = NULL;
+	char path[PATH_MAX];
+	bool is = npp_conf_load(&c, scenario_file(file, path)) == 0 && npp_conf_get(npp_conf_root(c), "timeline");
+
+	npp_conf_free(c);
+	return is;
+}
+
+int lab_check_scenario(const char *file, const char *name, char *const *sets, unsigned n_sets, bool json)
+{
+	struct run r = { .lab = { .lock = -1 } };
+	int rc = scenario_load(&r.s, file);
+	unsigned n;
+	char **all = all_sets(&r, sets, n_sets, &n);
+
+	rc = check(&r, rc, name ? name : r.s.name, all, n, json ? "ok" : NULL);
+	if (rc == 0 && json)
+		puts("{\"ok\": true, \"errors\": []}");
+	else if (rc == 0)
+		printf("%s: scenario '%s', %.1f s, %u entries, %u expectations, on '%s'\n", file, r.s.name,
+		       (double)r.s.duration_us / 1e6, r.s.n_actions, r.s.n_expect, r.s.topology);
+	free_sets(all);
+	scenario_free(&r.s);
+	return rc < 0;
 }

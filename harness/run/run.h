@@ -9,6 +9,8 @@
 #ifndef NPP_HARNESS_RUN_H
 #define NPP_HARNESS_RUN_H
 
+#include <limits.h>
+
 #include "harness/verbs.h"
 
 #define RUN_MAX_ACTIONS 256
@@ -75,6 +77,8 @@ int scenario_load(struct scenario *s, const char *file);
 int scenario_check(struct scenario *s, struct topo *t);
 /* TEXT as words, which point into BUF; ends with NULL. */
 void scenario_words(const char *text, char *buf, size_t cap, char *words[32]);
+/* FILE itself, or the installed scenario of that name. */
+const char *scenario_file(const char *file, char path[PATH_MAX]);
 void scenario_free(struct scenario *s);
 /* "<= 20" against GOT; -EINVAL: makes no sense. */
 int run_compare(const char *want, double got, bool *ok);
@@ -135,5 +139,8 @@ void xml_text(FILE *f, const char *text);
 
 /* run.c: the verb. OUT: directory of the report, or NULL. */
 int lab_run(const char *file, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json);
+/* npp-lab check of a scenario, which is known by its time line. */
+bool lab_is_scenario(const char *file);
+int lab_check_scenario(const char *file, const char *name, char *const *sets, unsigned n_sets, bool json);
 
 #endif

@@ -218,7 +218,7 @@ static void check_all(struct scenario *s)
 	qsort(s->actions, s->n_actions, sizeof *s->actions, by_time);
 }
 
-static const char *find_file(const char *file, char path[PATH_MAX])
+const char *scenario_file(const char *file, char path[PATH_MAX])
 {
 	static const char *const endings[] = { "", ".yaml" };
 	char moved[PATH_MAX];
@@ -238,7 +238,7 @@ int scenario_load(struct scenario *s, const char *file)
 	int r;
 
 	memset(s, 0, sizeof *s);
-	file = find_file(file, path);
+	file = scenario_file(file, path);
 	r = npp_conf_load(&c, file);
 	if (r == 0)
 		r = npp_conf_bind(c, npp_conf_root(c), &scenario_schema, s);

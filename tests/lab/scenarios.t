@@ -98,6 +98,19 @@ wrong 'a topology that is not there' 's/pair-kernel/nowhere/' 'nowhere.yaml'
 wrong 'a node that is not there' 's/node: web1/node: web9/' "topology 'pair-kernel.yaml' has no node 'web9'"
 is 'nothing is left of any' "$(leftovers "$lab")" ''
 
+# check knows scenarios, and sees more: what the topology does not have.
+for s in "$topologies"/scenarios/*.yaml; do
+  like "check of $(basename "$s")" "$("$npplab" check "$s" 2>&1)" ": scenario '.*', [0-9.]+ s, "
+done
+sed 's/node: web1/node: web9/; s/impair: client1/impair: c9.lan/' "$work/s.yaml" >"$work/w.yaml"
+out=$("$npplab" check "$work/w.yaml" 2>&1); is 'check of a wrong one' $? 1
+like 'names the node' "$out" "w.yaml:[0-9]+: .*node': .* has no node 'web9'"
+like 'and the link' "$out" "impair': .* has no link 'c9.lan'"
+is 'check --json' "$("$npplab" check --json "$work/w.yaml" | jq -c '[.ok, (.errors | length > 0)]')" '[false,true]'
+"$npplab" run "$work/s.yaml" --name "$lab" -w /proc/x >"$work/out" 2>"$work/err" </dev/null
+is 'no place for the report: refused' $? 1
+is 'before anything was done' "$(cat "$work/out" "$work/err")" 'npp-lab: cannot make /proc/x: No such file or directory'
+
 # Interrupted in the middle: reported and taken down.
 rm -f "$work/out" "$work/err"
 "$npplab" run "$work/s.yaml" --name "$lab" -w "$work/report" >"$work/out" 2>"$work/err" </dev/null &
