@@ -37,19 +37,21 @@ def program(name):
             return path
     found = shutil.which(name)
     if not found:
-        sys.exit(f"compare: {name} is not built")
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {name} is not built")
     return found
 
 
 class Lab:
     """A running lab with its servers."""
 
-    def __init__(self, key, topology, sets, workdir, workers, nginx):
+    def __init__(self, key, workdir):
         self.key, self.name = key, f"cmp{os.getpid()}{key.replace('=', '')}"
         self.dir = f"{workdir}/{key}"
         self.servers = []
+
+    def up(self, topology, sets, workers, nginx):
         os.makedirs(f"{self.dir}/www")
-        os.chmod(workdir, 0o755)
+        os.chmod(os.path.dirname(self.dir), 0o755)
         with open(f"{self.dir}/www/index.html", "wb") as f:
             f.write((b"<html><body>npp" + b"." * 612)[:612])
         with open(f"{self.dir}/nginx.conf", "w") as f:
@@ -118,7 +120,7 @@ class Lab:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
-        subprocess.run([program("npp-lab"), "down", self.name], stdout=subprocess.DEVNULL)
+        subprocess.run([program("npp-lab"), "down", self.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Session:
@@ -131,14 +133,21 @@ class Session:
         self.workdir = tempfile.mkdtemp(prefix="npp-bench-")
 
     def __enter__(self):
+        # Whoever ends this program ends its labs; and if it is killed, npp-lab clean does.
+        os.environ["NPP_LAB_KEEPER"] = str(os.getpid())
+        for s in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(s, lambda number, frame: sys.exit(128 + number))
         return self
 
     def lab(self, key, topology, sets, nginx=True):
-        lab = Lab(key, topology, sets, self.workdir, self.workers, nginx)
+        lab = Lab(key, self.workdir)
         self.labs.append(lab)
+        lab.up(topology, sets, self.workers, nginx)
         return lab
 
     def __exit__(self, *exc):
+        for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(s, signal.SIG_IGN)
         for lab in self.labs:
             lab.down()
         shutil.rmtree(self.workdir, ignore_errors=True)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bench.t - bench/idle works, and what ends the tools of bench/ ends their labs
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+lab_begin bench
+need python3 nc
+idle() { exec python3 "$top_srcdir/bench/idle" --builddir "$top_builddir" -n 1 "$@"; }
+labs_of() { "$npplab" list | awk '{print $1}' | grep "^cmp$1"; }
+
+out=$(idle -c 200 -H 1 2>&1); is 'idle' $? 0
+like 'says what a connection costs' "$out" '^N=1 +[0-9-]+ bytes'
+
+TMPDIR=$work idle -c 200 -H 60 >"$work/out" 2>&1 & pid=$!
+background+=("$pid")
+ok 'one that holds its connections' wait_for 30 labs_of "$pid"
+kill -TERM "$pid"
+wait "$pid"; is 'ends when it is told to' $? 143
+is 'and takes its labs with it' "$(labs_of "$pid")" ''
+is 'and its files' "$(ls -d "$work"/npp-bench-* 2>/dev/null)" ''
+
+TMPDIR=$work idle -c 200 -H 60 >"$work/out" 2>&1 & pid=$!
+background+=("$pid")
+ok 'another one' wait_for 30 labs_of "$pid"
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+gone() { "$npplab" clean >/dev/null 2>&1; ! labs_of "$pid" >/dev/null; }
+ok 'npp-lab clean takes what a killed one has left' wait_for 15 gone
+done_testing
