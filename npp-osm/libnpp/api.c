@@ -27,6 +27,15 @@ static inline ssize_t done(ssize_t r, int saved)
 	return r;
 }
 
+/* ping on a host whose only way out are its NPPs gets no answer, and no error. */
+static void say_of_raw(int domain, int t, int protocol)
+{
+	bool icmp = t == SOCK_DGRAM && (domain == AF_INET ? protocol == IPPROTO_ICMP : protocol == IPPROTO_ICMPV6);
+
+	if ((domain == AF_INET || domain == AF_INET6) && (t == SOCK_RAW || icmp) && lib_on())
+		lib_say(ONCE_RAW, "raw sockets and those of ping are the kernel's: nothing of them goes by the NPPs");
+}
+
 /* ---- opening ---------------------------------------------------------------------- */
 
 int npp_socket(int domain, int type, int protocol)
@@ -38,6 +47,10 @@ int npp_socket(int domain, int type, int protocol)
 	struct so *so;
 
 	fd = R->socket(domain, type, protocol);
+	if (fd >= 0 && !candidate) {
+		say_of_raw(domain, t, protocol);
+		errno = saved;
+	}
 	if (fd < 0 || !candidate || !lib_on())
 		return fd;
 	fd_lock();

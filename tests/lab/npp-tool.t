@@ -49,6 +49,7 @@ $sanitized || like 'run keeps an LD_PRELOAD' "$(LD_PRELOAD=libm.so.6 "$npp" run 
 "$npp" run -- no-such-program 2>/dev/null; is 'run: no such program' $? 127
 "$npp" run -- /etc/passwd 2>/dev/null; is 'run: not a program' $? 126
 like 'run --host nobody' "$("$npp" run --host nobody true 2>&1)" "no host 'nobody' is running"
+like 'ping is told that it is on its own' "$("$npp" run -- ping -c1 -W1 127.0.0.1 2>&1)" '^npp: raw sockets and those of ping'
 if echo 'int main(void){return 0;}' | gcc -static -x c - -o "$work/static" 2>/dev/null; then
   like 'run warns of a static program' "$("$npp" run -- "$work/static" 2>&1)" 'linked statically'
 fi
