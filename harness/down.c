@@ -415,7 +415,7 @@ int lab_clean(bool json)
 	int bad = 0;
 
 	if (geteuid() != 0) {
-		verb_failed("clean", "needs to be root", json);
+		verb_failed(NULL, "clean needs to be root", json);
 		return 1;
 	}
 	fputs(json ? "[" : "", stdout);

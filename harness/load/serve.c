@@ -41,16 +41,26 @@ struct peer {
 struct server {
 	enum serve_mode mode;
 	int epfd, listener;
+	bool full;	/* no descriptor was left: others accept, until a peer of ours goes */
 	char *response, *response_close;
 	size_t response_len, response_close_len;
 	uint8_t *buf;
 };
 
-static void peer_close(struct peer *p)
+static void listen_watch(struct server *s, bool on)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	if (s->full == on && epoll_ctl(s->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listener, &ev) == 0)
+		s->full = !on;
+}
+
+static void peer_close(struct server *s, struct peer *p)
 {
 	close(p->fd);
 	free(p->held);
 	free(p);
+	listen_watch(s, true);
 }
 
 static void peer_watch(struct server *s, struct peer *p, bool out)
@@ -216,7 +226,7 @@ static void peer_eof(struct server *s, struct peer *p)
 			answer[i] = (uint8_t)(n >> (56 - 8 * i));
 		(void)!send(p->fd, answer, sizeof answer, MSG_NOSIGNAL);
 	}
-	peer_close(p);
+	peer_close(s, p);
 }
 
 static void peer_readable(struct server *s, struct peer *p)
@@ -229,17 +239,17 @@ static void peer_readable(struct server *s, struct peer *p)
 	}
 	if (r < 0) {
 		if (errno != EAGAIN)
-			peer_close(p);
+			peer_close(s, p);
 		return;
 	}
 	switch (s->mode) {
 	case SERVE_HTTP:
 		if (!http_answer(s, p, (size_t)r))
-			peer_close(p);
+			peer_close(s, p);
 		break;
 	case SERVE_ECHO:
 		if (!answer(s, p, s->buf, (size_t)r))
-			peer_close(p);
+			peer_close(s, p);
 		break;
 	case SERVE_SINK:
 		if (!load_pattern_check(p->rx_off, s->buf, (size_t)r))
@@ -259,8 +269,11 @@ static void serve_accept(struct server *s)
 		struct epoll_event ev = { .events = EPOLLIN };
 		struct peer *p;
 
-		if (fd < 0)
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE)
+				listen_watch(s, false);
 			return;
+		}
 		p = calloc(1, sizeof *p);
 		if (!p) {
 			close(fd);
@@ -297,7 +310,7 @@ static void serve_loop(struct server *s)
 								  : !p->held || held_continue(s, p);
 
 				if (!ok) {
-					peer_close(p);
+					peer_close(s, p);
 					continue;
 				}
 			}

@@ -38,7 +38,7 @@ serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	echo "Bail out! npp-load serve $* ends with $rc"; exit 1
 }
 
-echo 1..39
+echo 1..41
 serve http
 "$load" serve -b 127.0.0.1 -p "$port" http 2>"$dir/err"; [ $? = 1 ] && grep -q "127.0.0.1:$port: Address already in use" "$dir/err"
 ok $? "a server takes a port that is free, and none that is not"
@@ -60,6 +60,17 @@ serve echo
 [ $rc = 0 ] && [ "$(field '["bytes_in"]')" = 5000000 ]; ok $? "echo returns every byte"
 "$load" -q -j -c 300 -H 0 idle 127.0.0.1 "$port" >"$dir/out"; rc=$?
 [ $rc = 0 ] && [ "$(field '["requests"]')" = 300 ]; ok $? "idle connections are held, then used"
+# A server without a descriptor for the next peer waits until one goes; it does not try all the time.
+nofile=$(ulimit -Sn)
+ulimit -Sn 24
+serve echo
+ulimit -Sn "$nofile"
+server=${pids##* }
+"$load" -q -j -c 60 -H 1 -t 300 idle 127.0.0.1 "$port" >"$dir/out" 2>/dev/null
+ticks=$(awk '{print $14 + $15}' "/proc/$server/stat")
+[ "$ticks" -lt $((50 * $(getconf CLK_TCK) / 100)) ]; ok $? "a server without descriptors left is calm"
+"$load" -q -j -n 50 -c 4 -k echo 127.0.0.1 "$port" >"$dir/out"; rc=$?
+[ $rc = 0 ] && [ "$(field '["requests"]')" = 50 ]; ok $? "and serves when there are some again"
 serve sink
 "$load" -q -j -n 3 -c 2 -b 10000000 send 127.0.0.1 "$port" >"$dir/out"; rc=$?
 [ $rc = 0 ] && [ "$(field '["bytes_out"]')" = 30000000 ]; ok $? "the sink confirms every byte"
