@@ -95,6 +95,8 @@ else
   n=$((n + 1))
   echo "ok $n - manual pages are well-formed # SKIP needs mandoc"
 fi
+# shellcheck disable=SC2046
+nothing 'pages of programs say what they exit with' "$(cd "$top_srcdir/doc/man" && grep -L '^\.Sh EXIT STATUS' $(ls *.[18]))"
 if [ -e "$top_srcdir/.git" ]; then
   nothing 'nothing built is in git' "$(built_in_git)"
 else
