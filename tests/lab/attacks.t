@@ -126,7 +126,7 @@ blind() # NAME TIMESTAMPS
 {
   local live port
   ip netns exec "$lab-client1" sysctl -qw net.ipv4.tcp_timestamps="$2"
-  start "live-$1" client1 "$load" -q -j -c 1 -r 100 -n 100000 -b 100 echo 10.1.0.11 7001
+  start "live-$1" client1 "$load" -q -j -c 1 -r 100 -d 600 -b 100 echo 10.1.0.11 7001
   live=$started
   wait_for 10 connected
   port=$(connected)
