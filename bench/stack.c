@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * stack.c - what the TCP/IP library alone costs, per unit of work
  *
- * usage: bench/stack [-c CONNS,...] [-o OP,...] [-r ROUNDS] [-m MILLISECONDS] [-b BATCH] [-l LIB] [-n COUNT] [-j]
+ * usage: bench/stack [-c CONNS,...] [-o OP,...] [-r ROUNDS] [-m MILLISECONDS] [-b BATCH] [-i MILLISECONDS]
+ *                    [-l LIB] [-n COUNT] [-j]
  *
  * No process, ring or system call is involved: frames are handed to the library in batches,
  * as the net kernel does, and only the time inside it counts. Connections are visited in an order
  * that makes neighbours in time no neighbours in memory. A batch during which somebody else had the
- * processor does not count. With -n each operation is done that many
+ * processor does not count. Time goes on by a microsecond per frame; with -i so that each connection
+ * hears a frame that often, however many there are: only then is what is to be done for each
+ * the same (which are acknowledged at once, which by a timer). With -n each operation is done that many
  * times, without a clock, for tools that count instructions:
  *
  *     valgrind --tool=callgrind --toggle-collect=bench_input --toggle-collect=bench_write \
@@ -40,9 +43,10 @@ static struct {
 	unsigned batch, rounds;
 	uint64_t count;		/* 0: by the clock */
 	uint64_t ns;		/* of a round */
+	uint64_t apart_us;	/* frames of one connection; 0: a microsecond between any two */
 	const char *only_lib, *only_op;
 	bool json;
-} opt = { 16, 5, 0, 200000000, NULL, NULL, false };
+} opt = { 16, 5, 0, 200000000, 0, NULL, NULL, false };
 
 static struct bench_frame frame[BENCH_BATCH];
 static uint64_t spent;		/* inside the library, ns */
@@ -65,6 +69,19 @@ static long switches(void)
 	return r.ru_nivcsw;
 }
 
+/* Microseconds that N frames take. */
+static uint32_t time_of(struct bench_side *b, unsigned n)
+{
+	uint32_t conns = b->conns - SHORTS, us;
+
+	if (!opt.apart_us)
+		return n;
+	b->owed_us += n * opt.apart_us;
+	us = (uint32_t)(b->owed_us / conns);
+	b->owed_us %= conns;
+	return us;
+}
+
 /* ---- the only places that are measured ------------------------------------------------ */
 
 void bench_input(struct bench_side *b, const struct bench_frame *f, unsigned n, const struct bench_app *app);
@@ -74,15 +91,16 @@ __attribute__((noinline)) void bench_input(struct bench_side *b, const struct be
 					   const struct bench_app *app)
 {
 	long before = switches();
+	uint32_t us = time_of(b, n);
 	uint64_t t0;
 
 	atomic_thread_fence(memory_order_seq_cst); /* what the peers wrote has left the processor's buffers */
 	t0 = clock_ns();
-	b->lib->tick(n);
+	b->lib->tick(us);
 	b->lib->input(f, n, app);
 	spent += clock_ns() - t0;
 	robbed |= switches() != before;
-	b->now_us += n;
+	b->now_us += us;
 	bench_take_sent(b);
 }
 
@@ -386,8 +404,8 @@ static int run(uint32_t conns)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: stack [-c CONNS,...] [-o OP,...] [-r ROUNDS] [-m MILLISECONDS] [-b BATCH] [-l LIB]"
-			" [-n COUNT] [-j]\noperations:");
+	fprintf(stderr, "usage: stack [-c CONNS,...] [-o OP,...] [-r ROUNDS] [-m MILLISECONDS] [-b BATCH]"
+			" [-i MILLISECONDS] [-l LIB] [-n COUNT] [-j]\noperations:");
 	for (unsigned o = 0; o < N_OPS; o++)
 		fprintf(stderr, " %s", ops[o].name);
 	fprintf(stderr, "\nlibraries: npp%s\n", libs[1] ? " lwip" : "; lwip was not there to build with");
@@ -410,7 +428,7 @@ int main(int argc, char **argv)
 	int c;
 
 	libs[1] = load_lwip(argv[0]);
-	while ((c = getopt(argc, argv, "c:o:r:m:b:l:n:j")) != -1) {
+	while ((c = getopt(argc, argv, "c:o:r:m:b:i:l:n:j")) != -1) {
 		v = c == 'c' || c == 'o' || c == 'l' || c == 'j' || c == '?' ? 1 : number(optarg, 1, 1000000000, &end);
 		if (!v || c == '?')
 			return usage();
@@ -422,6 +440,7 @@ int main(int argc, char **argv)
 		case 'r': opt.rounds = v > ROUNDS_MAX ? ROUNDS_MAX : (unsigned)v; break;
 		case 'm': opt.ns = v * 1000000; break;
 		case 'b': opt.batch = v > BENCH_BATCH ? BENCH_BATCH : (unsigned)v; break;
+		case 'i': opt.apart_us = v * 1000; break;
 		case 'n': opt.count = v; opt.rounds = 1; break;
 		}
 	}

@@ -19,6 +19,7 @@ if "$bench" -z 2>&1 | grep -q 'libraries: npp lwip'; then
 else
   n=$((n + 1)); echo "ok $n - lwIP does the same # SKIP lwIP was not there to build with"
 fi
+out=$("$bench" -l npp -c 100 -o segment -n 64 -i 1000 -j 2>&1); ok $? "the time between the frames of a connection can be told"
 "$bench" -c none >/dev/null 2>&1; [ $? = 2 ]; ok $? "what is no number is refused"
 echo "1..$n"
 [ "$failed" = 0 ]

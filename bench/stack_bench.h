@@ -71,7 +71,7 @@ struct bench_side {
 	const struct bench_lib *lib;
 	struct bench_peer *peer;
 	uint32_t conns;
-	uint64_t now_us;
+	uint64_t now_us, owed_us;
 	uint32_t lost;		/* segments that did not continue where the last one ended */
 };
 extern struct bench_side *bench_now;	/* the side whose library is running */
