@@ -25,8 +25,15 @@ union npp_addr {
 /* From an IPv4 address in network order. */
 static inline union npp_addr npp_addr_v4(uint32_t be)
 {
-	/* Whole words: what was stored in pieces cannot be loaded as one before it is in the cache. */
 	return (union npp_addr){ .q = { 0, (uint64_t)be << 32 | 0xffff0000u } };
+}
+
+/* The same where it shall stand, without a copy: that would be loaded as one word, and wait until the two
+ * that it was stored as are in the cache. */
+static inline void npp_addr_set_v4(union npp_addr *a, uint32_t be)
+{
+	a->q[0] = 0;
+	a->q[1] = (uint64_t)be << 32 | 0xffff0000u;
 }
 
 static inline bool npp_addr_is_v4(const union npp_addr *a)

@@ -80,11 +80,13 @@ static int ip4_parse(struct stack *s, const struct ip_in *in, struct ip4_meta *m
 		return drop;
 	*pkt = (struct pkt){
 		.ip = in->frame + ETH_HDR_LEN, .l4 = in->frame + ETH_HDR_LEN + m->hlen,
-		.l4_len = m->total - m->hlen, .src = npp_addr_v4(h->src), .dst = npp_addr_v4(h->dst),
+		.l4_len = m->total - m->hlen,
 		.proto = h->proto, .ttl = h->ttl, .tos = h->tos, .port = in->port, .csum_ok = in->csum_ok,
 		.l2_bcast = !in->local && (eth->dst[0] & 1), .gso_size = in->gso_size, .rx_us = in->rx_us,
 		.eth_src = in->local ? NULL : eth->src,
 	};
+	npp_addr_set_v4(&pkt->src, h->src);
+	npp_addr_set_v4(&pkt->dst, h->dst);
 	pkt->gso = in->gso_size && pkt->l4_len > in->gso_size + 60u;
 	if (!in->local && !(eth->dst[0] & 1) && memcmp(eth->dst, s->env->global->port[in->port].mac, 6) != 0)
 		return NPP_IS_DROP_FRAME;

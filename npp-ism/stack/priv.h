@@ -114,7 +114,7 @@ size_t tcp_size(const struct stack_cfg *cfg);
 void tcp_init(struct stack *s, void *mem);
 int tcp_attach(struct stack *s);
 void tcp_timer(struct stack *s, struct wheel_timer *t);
-/* Fetches the connections whose timers fire next (tcp_ahead.c). */
+/* Fetches the connections whose timers fire next; before one timer in STACK_AHEAD. */
 void tcp_ahead_timers(struct stack *s);
 /* Connections by one of PORTS (a bitmap), whose carriers came or went, do not wait for their timers. */
 void tcp_ports_changed(struct stack *s, uint32_t ports);

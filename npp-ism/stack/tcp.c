@@ -20,8 +20,8 @@
 #define TW_MIN 1024u
 
 struct tcp_layout {
-	uint32_t n_conns, n_syns, n_tws, n_lsns, n_blocks, n_flights, n_buckets;
-	uint64_t conns, timers, syns, tws, lsns, blocks, flights, buckets, size;
+	uint32_t n_conns, n_syns, n_tws, n_lsns, n_blocks, n_flights, n_buckets, soon_each;
+	uint64_t conns, timers, soon, syns, tws, lsns, blocks, flights, buckets, size;
 };
 
 static uint64_t round64(uint64_t n)
@@ -57,6 +57,11 @@ static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 	off += round64((uint64_t)l->n_conns * sizeof(struct tcb));
 	l->timers = off;
 	off += round64((uint64_t)l->n_conns * sizeof(struct wheel_timer));
+	l->soon_each = 4;
+	while (l->soon_each * TCP_SOON_SLOTS * 8 <= l->n_conns)
+		l->soon_each *= 2;
+	l->soon = off;
+	off += round64((uint64_t)l->soon_each * TCP_SOON_SLOTS * sizeof(uint32_t));
 	l->syns = off;
 	off += round64((uint64_t)l->n_syns * sizeof(struct tcp_syn));
 	l->tws = off;
@@ -114,6 +119,9 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->buckets_off = l.buckets;
 	tcp->conns = (struct tcb *)(base + l.conns);
 	tcp->timers = (struct wheel_timer *)(base + l.timers);
+	tcp->soon = (uint32_t *)(base + l.soon);
+	tcp->soon_each = l.soon_each;
+	memset(tcp->soon_slot, 0, sizeof tcp->soon_slot);
 	tcp->syns = (struct tcp_syn *)(base + l.syns);
 	tcp->tws = (struct tcp_tw *)(base + l.tws);
 	tcp->lsns = (struct tcp_lsn *)(base + l.lsns);

@@ -161,6 +161,11 @@ static inline void tcp_fetch(const void *p, size_t from, size_t end)
 }
 /* tcp_hash() of PKT, which may be known already. */
 uint32_t tcp_ahead_hash(struct stack *s, const struct pkt *pkt, const struct tcp_seg *seg);
+/* T's timer was armed for tick DUE, less than TCP_SOON_SLOTS away. */
+void tcp_soon(struct tcp_state *tcp, const struct tcb *t, uint32_t due);
+/* Fetches up to STACK_AHEAD of those whose timers fire at the wheel's tick; how many there were. Each is
+ * fetched once. */
+unsigned tcp_ahead_tick(struct stack *s);
 /* Fetches the records of the N <= STACK_AHEAD frames; how many there were. */
 unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n);
 
@@ -249,8 +254,12 @@ bool tcp_sent_next_lost(const struct stack *s, struct tcb *t, uint32_t *from, ui
 void tcp_sent_attach(struct stack *s, struct tcb *t);
 static inline uint32_t tcp_pipe(const struct tcb *t)
 {
-	uint32_t pipe = t->snd_nxt - t->snd_una - t->sacked - t->lost, left = t->flags & TF_SACK ? 0 : t->dupacks * t->mss;
+	uint32_t pipe, left;
 
+	if (t->snd_una == t->snd_nxt) /* the rest need not be fetched */
+		return 0;
+	pipe = t->snd_nxt - t->snd_una - t->sacked - t->lost;
+	left = t->flags & TF_SACK ? 0 : t->dupacks * t->mss;
 	return pipe > left ? pipe - left : 0;
 }
 

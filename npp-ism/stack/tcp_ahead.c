@@ -16,7 +16,7 @@
 
 /* Fewer connections than that stay in the cache by themselves. */
 #define AHEAD_MIN_CONNS 4096u
-#define AHEAD_RING 128u		/* bytes of a receive ring */
+#define AHEAD_RING 192u		/* bytes of a receive ring */
 
 /* Both ports as they stand in a TCP header. */
 static uint32_t ports_of(const uint8_t *l4)
@@ -121,22 +121,54 @@ unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *le
 	return fetched;
 }
 
-void tcp_ahead_timers(struct stack *s)
+/* ---- timers ----------------------------------------------------------------------------- */
+
+void tcp_soon(struct tcp_state *tcp, const struct tcb *t, uint32_t due)
+{
+	struct tcp_soon *k = &tcp->soon_slot[due % TCP_SOON_SLOTS];
+
+	if (k->tick != due)
+		*k = (struct tcp_soon){ .tick = due };
+	tcp->soon[(due % TCP_SOON_SLOTS) * tcp->soon_each + (k->n++ & (tcp->soon_each - 1))] = t->c.index;
+}
+
+/* The wheel's own list would have to be followed from one timer to the next, with a wait for each. */
+unsigned tcp_ahead_tick(struct stack *s)
 {
 	struct tcp_state *tcp = s->tcp;
-	struct wheel_timer *t[STACK_AHEAD];
-	unsigned n;
+	uint32_t tick = (uint32_t)s->wheel.tick, slot = tick % TCP_SOON_SLOTS, n;
+	const struct tcp_soon *k = &tcp->soon_slot[slot];
+	unsigned fetched = 0;
 
-	if (tcp->conn_pool.used < AHEAD_MIN_CONNS)
-		return;
-	n = wheel_soon(&s->wheel, t, STACK_AHEAD);
-	for (unsigned i = 0; i < n; i++)
-		if (t[i]->kind == TIMER_TCP && t[i]->arg == TCP_WHEEL_CONN)
-			tcp_fetch(&tcp->conns[t[i] - tcp->timers], 0, TCB_TEXT);
+	if (k->tick != tick)
+		return 0;
+	if (tcp->soon_tick != tick) {
+		tcp->soon_tick = tick;
+		tcp->soon_at = 0;
+	}
+	n = u32_min(k->n, tcp->soon_each);
+	while (tcp->soon_at < n && fetched < STACK_AHEAD) {
+		uint32_t i = tcp->soon[slot * tcp->soon_each + tcp->soon_at++];
+
+		if (i >= tcp->conn_pool.count)
+			continue;
+		__builtin_prefetch(&tcp->timers[i], 1);
+		tcp_fetch(&tcp->conns[i], 0, TCB_TEXT);
+		fetched++;
+	}
+	return fetched;
 }
+
+/* ---- entries ------------------------------------------------------------------------------ */
 
 void stack_prefetch(struct stack *s, const void *const *frame, const uint32_t *len, unsigned n)
 {
 	if (n >= 2 && n <= STACK_AHEAD && s->tcp->conn_pool.used >= AHEAD_MIN_CONNS)
 		tcp_ahead(s, frame, len, n);
+}
+
+void tcp_ahead_timers(struct stack *s)
+{
+	if (s->tcp->conn_pool.used >= AHEAD_MIN_CONNS)
+		(void)tcp_ahead_tick(s);
 }

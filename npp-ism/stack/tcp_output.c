@@ -484,7 +484,7 @@ void tcp_output(struct stack *s, struct tcb *t)
 	if (t->flags & TF_ACK_NOW && sack_to_tell(t))
 		tcp_send_ack(s, t);
 	pipe = before = tcp_pipe(t);
-	if (t->lost) {
+	if (t->snd_una != t->snd_nxt && t->lost) {
 		pipe = send_lost(s, t, pipe);
 		if (pipe != before && t->tx_mode == TXM_TLP)
 			tcp_arm_rto(s, t);

@@ -360,12 +360,21 @@ enum tcp_ref_kind { TCP_REF_CONN = 0, TCP_REF_SYN = 1, TCP_REF_TW = 2 };
 /* The hash of a flow, worked out when its frame was looked at ahead. Pure knowledge: never wrong. */
 struct tcp_ahead_hash { uint32_t la, ra, ports, hash; }; /* ports: as in the header */
 
+/* Which connections' timers were armed for a tick not far away: so that they can be fetched together when it
+ * comes. Pure knowledge as well: some may be missing, and some fire no more. */
+#define TCP_SOON_SLOTS 256u
+struct tcp_soon { uint32_t tick, n; };
+
 struct tcp_pool { uint32_t count, used, free; }; /* free: head of the list; derived */
 
 struct tcp_state {
 	uint64_t conns_off, syns_off, tws_off, lsns_off, blocks_off, flights_off, buckets_off; /* from this struct */
 	struct tcb *conns;
 	struct wheel_timer *timers;	/* of the TCBs */
+	uint32_t *soon;			/* indexes of TCBs, soon_each for each slot */
+	uint32_t soon_each;		/* a power of two */
+	uint32_t soon_tick, soon_at;	/* how far they were fetched */
+	struct tcp_soon soon_slot[TCP_SOON_SLOTS];
 	struct tcp_syn *syns;
 	struct tcp_tw *tws;
 	struct tcp_lsn *lsns;

@@ -41,6 +41,8 @@ static void arm_wheel(struct stack *s, struct tcb *t, uint32_t due)
 		return;
 	t->timer_due = due;
 	wheel_arm(&s->wheel, &s->tcp->timers[t->c.index], due_us_of(s, due));
+	if (due - (uint32_t)s->wheel.tick < TCP_SOON_SLOTS)
+		tcp_soon(s->tcp, t, due);
 }
 
 void tcp_timer_off(struct stack *s, struct tcb *t)

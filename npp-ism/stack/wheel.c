@@ -220,20 +220,6 @@ struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us)
 	}
 }
 
-unsigned wheel_soon(const struct wheel *w, struct wheel_timer **t, unsigned n)
-{
-	struct wheel_timer *tail = w->slot[0][w->tick & SLOT_MASK], *at_t = tail;
-	unsigned found = 0;
-
-	while (at_t && found < n) {
-		at_t = at(at_t, at_t->next);
-		t[found++] = at_t;
-		if (at_t == tail)
-			break;
-	}
-	return found;
-}
-
 uint64_t wheel_next(const struct wheel *w)
 {
 	return w->armed ? wheel_ahead(w) * WHEEL_TICK_US : UINT64_MAX;

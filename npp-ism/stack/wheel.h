@@ -41,8 +41,6 @@ static inline bool wheel_armed(const struct wheel_timer *t) { return t->due != 0
 static inline uint64_t wheel_due_us(const struct wheel_timer *t) { return (uint64_t)t->due * WHEEL_TICK_US; }
 /* Takes one timer that is due at NOW_US off the wheel, disarmed; NULL: none. */
 struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us);
-/* Up to N of the timers that wheel_expire() will give next, if all goes on as it is. */
-unsigned wheel_soon(const struct wheel *w, struct wheel_timer **t, unsigned n);
 /* Earliest possible due time; may be early, never late; UINT64_MAX: nothing armed. */
 uint64_t wheel_next(const struct wheel *w);
 

@@ -101,12 +101,24 @@ START_TEST(membership_looks_at_every_bit_of_the_prefix)
 }
 END_TEST
 
+START_TEST(an_ipv4_address_is_the_same_however_it_is_made)
+{
+	union npp_addr a, b = npp_addr_v4(htonl(0x0a010203));
+
+	memset(&a, 0x5a, sizeof a);
+	npp_addr_set_v4(&a, htonl(0x0a010203));
+	ck_assert(npp_addr_eq(&a, &b) && npp_addr_is_v4(&a));
+	ck_assert_mem_eq(a.b, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\x02\x03", 16);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("net/addr");
 	TCase *t = tcase_create("addr");
 
 	tcase_add_test(t, both_families_survive_a_round_trip);
+	tcase_add_test(t, an_ipv4_address_is_the_same_however_it_is_made);
 	tcase_add_test(t, mapped_text_is_the_ipv4_address);
 	tcase_add_test(t, nonsense_is_refused);
 	tcase_add_test(t, unspecified_of_either_family);

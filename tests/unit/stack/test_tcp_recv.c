@@ -661,6 +661,37 @@ START_TEST(a_look_ahead_finds_the_connection_and_believes_nothing)
 }
 END_TEST
 
+START_TEST(what_fires_next_is_fetched_once)
+{
+	struct tcp_state *tcp = h->s->tcp;
+	struct tcb *t = tcb_of(p.k->c);
+	uint32_t now;
+
+	tcp_timer_off(h->s, t);
+	stack_run_timers(h->s, 64);
+	now = (uint32_t)h->s->wheel.tick;
+	ck_assert_uint_eq(tcp_ahead_tick(h->s), 0);
+	for (unsigned i = 0; i < tcp->soon_each + STACK_AHEAD; i++) /* more than there is room for */
+		tcp_soon(tcp, t, now);
+	for (unsigned i = 0; i < tcp->soon_each;) {
+		unsigned n = tcp_ahead_tick(h->s);
+
+		ck_assert(n > 0 && n <= STACK_AHEAD);
+		i += n;
+		ck_assert_uint_le(i, tcp->soon_each);
+	}
+	ck_assert_uint_eq(tcp_ahead_tick(h->s), 0);
+	/* A timer that is armed is noted, and another lap of the wheel begins anew. */
+	tcp_due(h->s, t, DUE_KEEP, h->s->now_us + 40000);
+	ck_assert_uint_eq(tcp->soon_slot[t->timer_due % TCP_SOON_SLOTS].tick, t->timer_due);
+	tcp_soon(tcp, t, now + TCP_SOON_SLOTS);
+	ck_assert_uint_eq(tcp->soon_slot[now % TCP_SOON_SLOTS].n, 1);
+	ck_assert_uint_eq(tcp_ahead_tick(h->s), 0);
+	tcp_due(h->s, t, DUE_KEEP, 0);
+	th_check(h);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_recv");
@@ -700,6 +731,7 @@ int main(void)
 	tcase_add_test(tc, a_record_that_was_being_changed_is_dropped);
 	tcase_add_test(tc, a_tool_sees_every_connection);
 	tcase_add_test(tc, a_look_ahead_finds_the_connection_and_believes_nothing);
+	tcase_add_test(tc, what_fires_next_is_fetched_once);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }

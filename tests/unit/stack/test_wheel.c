@@ -123,29 +123,6 @@ START_TEST(a_long_sleep_is_cheap_and_a_clock_that_goes_back_is_harmless)
 }
 END_TEST
 
-START_TEST(what_comes_soon_is_what_fires_next)
-{
-	enum { N = 20 };
-	struct wheel w;
-	struct wheel_timer t[N] = { 0 }, *soon[N], *f;
-
-	wheel_init(&w, 0);
-	ck_assert_uint_eq(wheel_soon(&w, soon, N), 0);
-	for (unsigned i = 0; i < N; i++)
-		wheel_arm(&w, &t[i], 5 * T);
-	wheel_cancel(&w, &t[3]);
-	f = wheel_expire(&w, 5 * T);
-	ck_assert_ptr_eq(f, &t[0]);
-	ck_assert_uint_eq(wheel_soon(&w, soon, 4), 4);
-	for (unsigned i = 0; i < 4; i++)
-		ck_assert_ptr_eq(wheel_expire(&w, 5 * T), soon[i]);
-	ck_assert_uint_eq(wheel_soon(&w, soon, N), N - 6);
-	while ((f = wheel_expire(&w, 5 * T)))
-		ck_assert(!wheel_armed(f));
-	ck_assert_uint_eq(wheel_soon(&w, soon, N), 0);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("wheel");
@@ -156,7 +133,6 @@ int main(void)
 	tcase_add_test(tc, a_cancelled_timer_does_not_fire);
 	tcase_add_test(tc, many_timers_agree_with_a_plain_list);
 	tcase_add_test(tc, a_long_sleep_is_cheap_and_a_clock_that_goes_back_is_harmless);
-	tcase_add_test(tc, what_comes_soon_is_what_fires_next);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
