@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * fuzz_conf.c - any bytes as nppd.conf(5) or as npp-scenario(5)
- * links with: harness/run/scenario.c
  *
  * Input: one byte that says which, then the file. What must hold: it is read or refused, and
  * whoever refuses says where; what is read keeps the bounds that the rest relies on.
