@@ -326,6 +326,19 @@ static void add_route(struct topo_node *n, const union npp_addr *to, uint32_t le
 	n->routes[n->n_routes++].via = *via;
 }
 
+/* Does A lie in the subnet of a network of N? */
+static bool on_link(const struct topo *t, const struct topo_node *n, const union npp_addr *a)
+{
+	for (uint32_t k = 0; k < n->n_ifs; k++) {
+		const struct topo_net *net = &t->nets[n->ifs[k].net];
+
+		if (npp_addr_is_v4(a) ? addr_in(net, ntohl(npp_addr_get_v4(a))) :
+		    topo_has_ip6(net) && npp_addr_in_prefix(a, &net->subnet6.addr, net->subnet6.len))
+			return true;
+	}
+	return false;
+}
+
 /* To the addresses of NPP P as a whole. HOP as first_hops() says. */
 static void whole_routes(struct topo *t, struct topo_node *n, const struct topo_node *p, const uint32_t *hop)
 {
@@ -339,7 +352,9 @@ static void whole_routes(struct topo *t, struct topo_node *n, const struct topo_
 				continue;
 			via4 = npp_addr_v4(htonl(p->ifs[j].addr));
 			for (uint32_t i = 0; i < p->n_whole; i++)
-				add_route(n, &p->whole[i], 128, npp_addr_is_v4(&p->whole[i]) ? &via4 : &p->ifs[j].addr6, metric);
+				if (!on_link(t, n, &p->whole[i]))
+					add_route(n, &p->whole[i], 128, npp_addr_is_v4(&p->whole[i]) ? &via4 : &p->ifs[j].addr6,
+						  metric);
 			metric++;
 		}
 	if (metric)

@@ -87,12 +87,12 @@ static void inherit(struct topo *t, struct topo_net *n)
 		npp_conf_error_key(t->conf, n->at, "mtu", "is not that of '%s' (%u), which it is joined with", s->name, s->mtu);
 }
 
-/* A node is on a segment once. */
+/* A node is on a segment once; an NPP may have several ports on it, of which one takes the other's place. */
 static void check_once(struct topo *t, const struct topo_node *n)
 {
 	uint32_t i, j;
 
-	for (i = 0; !topo_joins(n) && i < n->n_ifs; i++)
+	for (i = 0; !topo_joins(n) && n->kind != TOPO_NPP && i < n->n_ifs; i++)
 		for (j = 0; j < i; j++) {
 			const struct topo_net *a = &t->nets[n->ifs[j].net], *b = &t->nets[n->ifs[i].net];
 

@@ -260,7 +260,13 @@ struct npp_ctl_status {
 	char attached[NPP_MAX_HOSTS][NPP_NAME_MAX]; /* NPP: its hosts by number; host: its NPPs */
 	uint32_t huge_pages;	/* 2 MB pages in use by its regions */
 	uint32_t zero;
-	uint64_t port_drops[NPP_MAX_PORTS];	/* NPP: frames that its ports had no room for */
+	uint32_t n_ports, zero2;
+	struct npp_ctl_port_state {	/* NPP: its network ports */
+		char name[16], bridge[16];
+		uint32_t up;
+		uint32_t downs;	/* how often the carrier was lost */
+		uint64_t drops;	/* frames that it had no room for */
+	} port[NPP_MAX_PORTS];
 	struct npp_ctl_conflict {	/* NPP: addresses of it that somebody else uses, the latest */
 		union npp_addr addr;
 		uint8_t mac[6];

@@ -126,8 +126,8 @@ static void json_ports(const struct target *t, const struct sample *s)
 		       "\"tx_bytes\": %llu, \"drops\": %llu}", atomic_load_explicit(&g->port[i].up, memory_order_relaxed) ? "true" : "false",
 		       atomic_load_explicit(&g->port[i].downs, memory_order_relaxed), (unsigned long long)p.rx_frames,
 		       (unsigned long long)p.rx_bytes, (unsigned long long)p.tx_frames, (unsigned long long)p.tx_bytes,
-		       (unsigned long long)t->st.port_drops[i]);
-		drops += t->st.port_drops[i];
+		       (unsigned long long)t->st.port[i].drops);
+		drops += t->st.port[i].drops;
 	}
 	printf("], \"port_drops\": %llu", (unsigned long long)drops);
 }
@@ -366,11 +366,11 @@ static void print_target(const struct view *v)
 	for (uint32_t i = 0; i < NPP_MAX_PORTS; i++) {
 		char port[16] = "the port";
 
-		if (i || t->st.port_drops[1] || t->st.port_drops[2] || t->st.port_drops[3])
+		if (t->st.n_ports > 1)
 			snprintf(port, sizeof port, "port %u", i);
-		if (t->st.port_drops[i])
+		if (t->st.port[i].drops)
 			printf("  dropped by %-11s %8llu  queue_full: the IOPs or the dispatcher did not read in time\n", port,
-			       (unsigned long long)t->st.port_drops[i]);
+			       (unsigned long long)t->st.port[i].drops);
 	}
 }
 

@@ -58,6 +58,27 @@ static void conflicts_json(const struct target *t)
 	}
 }
 
+static uint32_t n_ports(const struct target *t)
+{
+	return t->st.n_ports < NPP_MAX_PORTS ? t->st.n_ports : NPP_MAX_PORTS;
+}
+
+static void ports_json(const struct target *t)
+{
+	for (uint32_t i = 0; i < n_ports(t); i++) {
+		const struct npp_ctl_port_state *p = &t->st.port[i];
+		char name[17], bridge[17];
+
+		snprintf(name, sizeof name, "%.16s", p->name);
+		snprintf(bridge, sizeof bridge, "%.16s", p->bridge);
+		printf("%s{\"port\": %u, \"name\": ", i ? ", " : "", i);
+		npp_json_string(stdout, name);
+		fputs(", \"bridge\": ", stdout);
+		npp_json_string(stdout, bridge);
+		printf(", \"up\": %s, \"downs\": %u}", p->up ? "true" : "false", p->downs);
+	}
+}
+
 static void status_json(const struct target *t, int n)
 {
 	fputs("[", stdout);
@@ -76,6 +97,8 @@ static void status_json(const struct target *t, int n)
 			npp_json_string(stdout, t->st.attached[k]);
 			first = false;
 		}
+		fputs("],\n  \"ports\": [", stdout);
+		ports_json(t);
 		fputs("],\n  \"conflicts\": [", stdout);
 		conflicts_json(t);
 		fputs("],\n  \"children\": [", stdout);
@@ -145,6 +168,16 @@ static void status_conflicts(const struct target *t, int n)
 		}
 }
 
+/* Network ports that have no carrier. */
+static void status_ports(const struct target *t, int n)
+{
+	for (int i = 0; i < n; i++, t++)
+		for (uint32_t k = 0; k < n_ports(t); k++)
+			if (!t->st.port[k].up)
+				printf("%s: port %u (%.16s%s%.16s) has no carrier\n", t->label, k, t->st.port[k].name,
+				       t->st.port[k].bridge[0] ? " on " : "", t->st.port[k].bridge);
+}
+
 int verb_status(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -169,6 +202,7 @@ int verb_status(int argc, char **argv)
 	} else {
 		status_text(t, n);
 		status_down(t, n);
+		status_ports(t, n);
 		status_conflicts(t, n);
 	}
 	targets_close(t, n);

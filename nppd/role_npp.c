@@ -333,8 +333,16 @@ static void status(struct nppd *d, struct npp_ctl_status *st)
 {
 	st->role = 1;
 	st->n_iops = d->npp->n_iops;
-	for (unsigned i = 0; i < d->npp->n_ports; i++)
-		st->port_drops[i] = tap_drops(&d->npp->tap[i]);
+	st->n_ports = d->npp->n_ports;
+	for (unsigned i = 0; i < d->npp->n_ports; i++) {
+		const struct npp_port_cfg *p = &npp_side_global(d->npp)->port[i];
+
+		memcpy(st->port[i].name, p->ifname, sizeof st->port[i].name);
+		memcpy(st->port[i].bridge, p->bridge, sizeof st->port[i].bridge);
+		st->port[i].up = atomic_load_explicit(&p->up, memory_order_relaxed);
+		st->port[i].downs = atomic_load_explicit(&p->downs, memory_order_relaxed);
+		st->port[i].drops = tap_drops(&d->npp->tap[i]);
+	}
 	conflicts_status(d->npp, st);
 	for (unsigned i = 0; i < NPP_MAX_HOSTS; i++) {
 		const struct host *h = &d->npp->host[i];

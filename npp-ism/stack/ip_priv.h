@@ -51,6 +51,7 @@ static inline uint32_t ip_min_pmtu(const union npp_addr *dst)
 /* ---- addresses and routes: a copy of the global tables ------------------------------- */
 
 #define IP_NET_ROUTES (NPP_MAX_ROUTES + NPP_MAX_PORTS * NPP_MAX_IF_ADDRS)
+_Static_assert(IP_NET_ROUTES < 1 << 12, "ip_path.via");
 struct ip_net {		/* derived from npp_global; longest prefix first, then metric */
 	uint32_t seq;	/* net_seq it was copied at; odd: never */
 	uint32_t n_addrs, n_routes, n_ports;

@@ -216,8 +216,8 @@ bool route_announced(struct stack *s, const struct npp_if_addr *a, uint8_t port)
 		return true;
 	if (a->port != NPP_PORT_ANY)
 		return !(ip_ports(n) >> a->port & 1) && route_on_link(s, &a->addr, port);
-	r = a->prefix_len < 128 ? route_find(n, &a->addr, 0) : NULL;
-	return !r || r->port == port;
+	r = route_find(n, &a->addr, 0);	/* on a network of several ports one of them has it */
+	return !r || !npp_addr_is_any(&r->via) || r->port == port;
 }
 
 static bool is_link_local(const union npp_addr *a)
@@ -362,7 +362,7 @@ static int path_route(struct stack *s, struct ip_path *p)
 		path_group(p, kind);
 		return 0;
 	}
-	p->via = npp_addr_is_any(&r->via) ? 0 : (uint8_t)(r - n->route + 1);
+	p->via = npp_addr_is_any(&r->via) ? 0 : (r - n->route + 1) & 0xfff;
 	p->valid = IP_PATH_UNICAST;
 	return 0;
 }

@@ -66,13 +66,13 @@ struct __attribute__((packed, aligned(4))) stack_ring { uint8_t *base; uint32_t 
  * connections; ip_output() refreshes it when the neighbour cache or the routes changed. */
 struct ip_path {
 	union npp_addr src, dst;
-	uint8_t port;
+	uint16_t port : 4;
+	uint16_t via : 12;		/* number of the route, plus 1; 0: straight to dst. See ip_next_hop() */
 	uint8_t valid : 3, have_mac : 1;
 	uint8_t heard : 4;		/* port that the peer was last heard by, plus 1; 0: not known */
+	uint8_t id_slot;		/* counter of IP identifications */
 	uint8_t mac[6];
 	uint16_t mtu;			/* IP bytes per packet */
-	uint8_t via;			/* number of the route, plus 1; 0: straight to dst. See ip_next_hop() */
-	uint8_t id_slot;		/* counter of IP identifications */
 	uint32_t net_seq, neigh_changes; /* what it was computed from */
 	uint32_t check_s, confirm_s;	/* seconds: when to look at the neighbour's age again, last confirmed */
 	uint16_t ports[2];		/* a TCP connection's; nothing to IP */

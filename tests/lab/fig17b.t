@@ -30,15 +30,20 @@ like 'a host is known by the address of its NPP as a whole first' "$(on client1 
 is 'the dispatcher counts by port' "$(npp_do stat acc1 --json | jq -c '[.ports[] | .rx_frames > 0 and .tx_frames > 0]')" '[true,true]'
 
 # ---- a port fails, and returns ------------------------------------------------------------------
-# Sessions opened by the client (both families), and by the host.
+# Sessions opened by the client (both families), and by the host; one that takes all it can get each way.
+bulk=()
 start talk-in client1 $python "$ports" talk "$work/in" $((8 * slow)) 10.6.14.11 fd00:0:0:ffff::a06:e0b
 talk_in=$started
 start talk-out web1 $python "$ports" talk "$work/out" $((8 * slow)) 192.0.2.11
 talk_out=$started
+for way in down up; do
+  start bulk-$way client2 $python "$ports" bulk "$work/$way" $((8 * slow)) $way 10.6.14.11
+  bulk[${#bulk[@]}]=$started
+done
 conns() { npp_do conns acc1 --json | jq -c '[.connections[] | select(.state == "ESTABLISHED").interface] | unique'; }
-many() { [ "$(npp_do conns acc1 --json | jq '[.connections[] | select(.state == "ESTABLISHED")] | length')" = 3 ]; }
+many() { [ "$(npp_do conns acc1 --json | jq '[.connections[] | select(.state == "ESTABLISHED")] | length')" = 5 ]; }
 on_port() { [ "$(conns)" = "$1" ]; }
-ok 'three sessions' wait_for 10 many
+ok 'five sessions' wait_for 10 many
 is 'of port 0' "$(conns)" '[0]'
 before=$(port acc1 1 tx_frames)
 ok 'the port to network 615 fails' "$npplab" fault --lab "$lab" link acc1.n615 down
@@ -65,6 +70,9 @@ wait $talk_in
 is 'the sessions of the client ended well' $? 0
 wait $talk_out
 is 'and that of the host' $? 0
+for p in "${bulk[@]}"; do wait "$p"; done
+diag "bulk: down $(cat "$work/down") up $(cat "$work/up")"
+is 'nor was one that takes all it can get, either way' "$(jq -sc '[.[].error] | unique' "$work/down" "$work/up")" '[null]'
 diag "in: $(cat "$work/in")"
 diag "out: $(cat "$work/out")"
 is 'not one was lost, no byte was wrong' "$(jq -sc '[.[][] | .error] | unique' "$work/in" "$work/out")" '[null]'

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ports.py - one side of sessions that outlive a network port, for fig17b.t and fig17c.t
 #
-# echo PORT: answers each line on TCP, both families.
+# echo PORT: answers each line on TCP, both families; on PORT + 1 it sends a pattern for ever, on PORT + 2 it
+#   takes and checks it.
+# bulk FILE SECONDS down|up ADDR: one connection to ADDR:7001 or 7002; then JSON: bytes, longest time in ms in
+#   which none moved, error.
 # talk FILE SECONDS ADDR...: keeps a TCP connection to each ADDR:7000, sends a line every 20 ms and
 #   waits for its echo; then writes JSON: per ADDR lines, longest wait in ms, error (null: none), own address.
 import json, os, socket, sys, threading, time
@@ -16,15 +19,79 @@ def serve(conn):
             conn.sendall(data)
 
 
-def echo(port):
+PATTERN = bytes(i * 7 % 251 for i in range(251 * 512))
+
+
+# Byte I of a stream is PATTERN[I % len]; DATA begins at AT.
+def right(data, at):
+    at %= len(PATTERN)
+    want = PATTERN[at:] + PATTERN * (len(data) // len(PATTERN) + 1)
+    return data == want[: len(data)]
+
+
+def source(conn):
+    with conn:
+        try:
+            while True:
+                conn.sendall(PATTERN)
+        except OSError:
+            pass
+
+
+def sink(conn):
+    at = 0
+    with conn:
+        while True:
+            data = conn.recv(1 << 18)
+            if not data or not right(data, at):
+                return  # the peer sees a reset if bytes were wrong
+            at += len(data)
+
+
+def bulk(addr, seconds, way):
+    r = {"bytes": 0, "longest_ms": 0, "error": None}
+    try:
+        s = socket.create_connection((addr, 7001 if way == "down" else 7002), 10)
+        s.settimeout(30)
+        last = time.monotonic()
+        end = last + seconds
+        while last < end:
+            if way == "down":
+                data = s.recv(1 << 18)
+                if not data or not right(data, r["bytes"]):
+                    raise OSError("wrong bytes")
+                n = len(data)
+            else:
+                at = r["bytes"] % len(PATTERN)
+                n = s.send(PATTERN[at : at + 65536])
+            r["bytes"] += n
+            now = time.monotonic()
+            r["longest_ms"] = max(r["longest_ms"], round((now - last) * 1000))
+            last = now
+    except OSError as e:
+        r["error"] = str(e)
+    return r
+
+
+def listen(port):
     s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     s.bind(("::", port))
     s.listen(64)
-    print("ready", flush=True)
+    return s
+
+
+def accept(s, server):
     while True:
-        threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+        threading.Thread(target=server, args=(s.accept()[0],), daemon=True).start()
+
+
+def echo(port):
+    pairs = [(listen(port + i), f) for i, f in enumerate((serve, source, sink))]
+    print("ready", flush=True)
+    for pair in pairs:
+        threading.Thread(target=accept, args=pair).start()
 
 
 def talk(addr, seconds, out):
@@ -56,6 +123,9 @@ def talk(addr, seconds, out):
 
 if sys.argv[1] == "echo":
     echo(int(sys.argv[2]))
+elif sys.argv[1] == "bulk":
+    with open(sys.argv[2], "w") as f:
+        json.dump(bulk(sys.argv[5], float(sys.argv[3]), sys.argv[4]), f)
 else:
     result = {}
     threads = [threading.Thread(target=talk, args=(a, float(sys.argv[3]), result)) for a in sys.argv[4:]]

@@ -219,6 +219,48 @@ START_TEST(a_port_that_is_gone_is_not_waited_for)
 }
 END_TEST
 
+START_TEST(a_second_port_has_a_queue_of_its_own)
+{
+	static const uint8_t mac1[6] = { 2, 9, 9, 9, 9, 9 };
+	struct stack_tx tx = { .start = STACK_L4_OFF - 14, .l4_len = 40 };
+	int second[2], first = port[0];
+	uint8_t buf[200];
+
+	ism_port_close(e->I);
+	memcpy(e->global.port[1].mac, mac1, 6);
+	e->global.port[1].mtu = 1500;
+	e->global.port[1].flags = NPP_PORT_KERNEL;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, second), 0);
+	fcntl(second[1], F_SETFL, O_NONBLOCK);
+	e->I->tap[1] = second[1];
+	e->I->nk.n_sources--;	/* that of the port closed above */
+	ck_assert_int_eq(ism_port_open(e->I), 0);
+	ck_assert_ptr_nonnull(e->I->port[1]);
+	fake_inputs = 0;
+	flow_of(1, 0);
+	memcpy(frame.b, mac1, 6);
+	port[0] = second[0];
+	send_frame();
+	readable();
+	port[0] = first;
+	ck_assert_uint_eq(fake_inputs, 1);
+	ck_assert_uint_eq(fake_input.port, 1);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_RX1_FRAMES), 1);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_RX0_FRAMES), 0);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_PORT_DROP_MAC), 0);
+	/* and out */
+	ism_port_tx(e->I, 1, &tx);
+	ck_assert_int_eq(recv(second[0], buf, sizeof buf, MSG_DONTWAIT), (int)sizeof(struct vnet_hdr) + 54);
+	ck_assert_int_lt(recv(first, buf, sizeof buf, MSG_DONTWAIT), 0);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_TX1_FRAMES), 1);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_TX1_BYTES), 54);
+	ism_port_tx(e->I, 3, &tx);	/* there is none */
+	ck_assert_uint_eq(env_stat(e, NPP_IS_TX_ERRORS), 1);
+	close(second[0]);
+	close(second[1]);
+}
+END_TEST
+
 START_TEST(the_process_engine_leaves_the_port_alone)
 {
 	struct ism_port *was = e->I->port[0];
@@ -244,6 +286,7 @@ int main(void)
 	tcase_add_test(tc, another_program_moves_flows_between_two_frames);
 	tcase_add_test(tc, what_makes_no_sense_is_dropped_with_its_reason);
 	tcase_add_test(tc, a_port_that_is_gone_is_not_waited_for);
+	tcase_add_test(tc, a_second_port_has_a_queue_of_its_own);
 	tcase_add_test(tc, the_process_engine_leaves_the_port_alone);
 	suite_add_tcase(s, tc);
 	return npp_suite_run(s);

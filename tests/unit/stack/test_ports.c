@@ -224,6 +224,7 @@ START_TEST(two_ports_on_one_network_take_each_others_place)
 	uint32_t both = 0x0a000003;	/* of the whole, in the network of port 0, which is now that of port 1, too */
 
 	r->g->addr[r->g->n_addrs++] = (struct npp_if_addr){ .addr = rig_addr(both), .prefix_len = 96 + 24, .port = NPP_PORT_ANY };
+	r->g->addr[r->g->n_addrs++] = (struct npp_if_addr){ .addr = rig_addr(both + 1), .prefix_len = 128, .port = NPP_PORT_ANY };
 	net_changed();
 	rig_advance(r, 5000000);
 	rig_forget(r);
@@ -235,6 +236,7 @@ START_TEST(two_ports_on_one_network_take_each_others_place)
 	rig_forget(r);
 	carrier(0, 0);
 	ck_assert_uint_eq(announced(both, 1), 1);
+	ck_assert_uint_eq(announced(both + 1, 1), 1);
 	ck_assert_uint_eq(announced(RIG_US, 1), 1);	/* one of the port that failed: here it can be had */
 	rig_forget(r);
 	rig_arp(&p, rig_bcast_mac, 1, rig_peer_mac, RIG_PEER, NULL, both);
@@ -242,6 +244,10 @@ START_TEST(two_ports_on_one_network_take_each_others_place)
 	ck_assert_uint_eq(rig_count_arp(r, 2), 1);
 	ck_assert_uint_eq(rig_last(r)->port, 1);
 	ck_assert_uint_eq(path_to(RIG_PEER).port, 1);
+	rig_forget(r);
+	carrier(0, 1);
+	ck_assert_uint_eq(announced(both, 0) + announced(both + 1, 0), 2);
+	ck_assert_uint_eq(announced(both, 1) + announced(both + 1, 1) + announced(RIG_US, 1), 0);
 }
 END_TEST
 

@@ -129,6 +129,20 @@ START_TEST(a_table_that_lies_is_cut_to_size)
 }
 END_TEST
 
+START_TEST(every_route_of_a_full_table_leads_to_its_next_hop)
+{
+	struct npp_global *g = r->g;
+
+	g->n_routes = NPP_MAX_ROUTES;
+	for (uint32_t i = 0; i < NPP_MAX_ROUTES; i++)
+		g->route[i] = (struct npp_route){ .dst = rig_addr(0x14000000 + (i << 8)), .prefix_len = 96 + 24,
+						  .via = rig_addr(0x0a000000 + 3 + i % 250) };
+	atomic_fetch_add(&g->net_seq, 2);
+	for (uint32_t i = 0; i < NPP_MAX_ROUTES; i++)
+		ck_assert_uint_eq(hop(0x14000005 + (i << 8)), 0x0a000000 + 3 + i % 250);
+}
+END_TEST
+
 START_TEST(a_learned_path_mtu_holds_for_ten_minutes)
 {
 	struct ip_path p = path_to(0x08080808), other = path_to(0x08080809), fresh;
@@ -175,6 +189,7 @@ int main(void)
 	tcase_add_test(tc, broadcast_and_multicast_have_their_own_ethernet_addresses);
 	tcase_add_test(tc, a_path_follows_the_routes);
 	tcase_add_test(tc, a_table_that_lies_is_cut_to_size);
+	tcase_add_test(tc, every_route_of_a_full_table_leads_to_its_next_hop);
 	tcase_add_test(tc, a_learned_path_mtu_holds_for_ten_minutes);
 	tcase_add_test(tc, another_iop_tells_the_link_role_about_a_path_mtu);
 	suite_add_tcase(suite, tc);
