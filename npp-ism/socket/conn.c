@@ -468,7 +468,7 @@ int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 	/* release: whoever sees the owner sees the record */
 	atomic_store_explicit(&rec->owner, 0x10000 + I->r->host[h].slot, memory_order_release);
 	ism_lane_push(I, ls, sock, gen);
-	ism_notify(I, ls, NPP_OUT_RX, false);
+	ism_notify_shared(I, ls);
 	return 0;
 }
 

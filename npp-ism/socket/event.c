@@ -11,6 +11,8 @@
 #include "npp-ism/socket/ism.h"
 #include "shm/bell.h"
 
+#define SHARED_AGAIN_US 200000
+
 static struct npp_ctx *ctx_at(struct ism *I, unsigned h, unsigned ctx)
 {
 	return (struct npp_ctx *)(I->host[h]->base + I->r->host[h].ctx_off) + ctx;
@@ -222,4 +224,13 @@ void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always)
 		tell_one(I, h, rec, excl, n, &m);
 	if (atomic_load_explicit(&rec->sub_all, memory_order_relaxed))
 		tell_map(I, h, rec, &m);
+}
+
+void ism_notify_shared(struct ism *I, struct ism_sess *s)
+{
+	bool again = I->now_us - s->brief_us >= SHARED_AGAIN_US;
+
+	if (again)
+		s->brief_us = I->now_us;
+	ism_notify(I, s, NPP_OUT_RX, again);
 }

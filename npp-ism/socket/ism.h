@@ -89,7 +89,7 @@ struct ism_sess {	/* a row of the association table */
 	uint32_t lane_mask, backlog;
 	uint64_t off;		/* npp_accept_lane or npp_udp in host memory, checked */
 	uint64_t active_us;	/* data moved */
-	uint64_t brief_us;	/* TCP brief was written */
+	uint64_t brief_us;	/* TCP brief was written; listeners, datagrams: told whatever the pending bit */
 	uint32_t old_blk;	/* receive ring before the last growth, in which a program may be reading; ISM_NONE */
 	uint32_t mark, mark_ms;	/* reclaim.c: what its peer had moved when, since when it holds memory */
 	uint8_t pad1[12];
@@ -336,6 +336,9 @@ void ism_answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned typ
 bool ism_owed_retry(struct ism *I, unsigned h);	/* true: some are left */
 /* Sets BITS in pend_out of S and tells subscribers about those that were clear (ALWAYS: all). */
 void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always);
+/* Something came for S, a listener or datagram socket, which other ISMs serve, too. One that sets the bit
+ * and says nothing would keep our word from them, so now and then it is said whatever the bit. */
+void ism_notify_shared(struct ism *I, struct ism_sess *s);
 bool ism_ctx_open(struct ism *I, unsigned h, unsigned ctx);
 void ism_ctx_forget(struct ism *I, unsigned h, unsigned ctx);
 void ism_bells(struct ism *I);
@@ -436,6 +439,7 @@ uint32_t ism_fastopen(void *arg, struct tcp_listener *l);
 struct ism_sess *ism_listener_sess(struct ism *I, const struct tcp_listener *l);
 /* Is there room in S's accept lane? */
 bool ism_lane_room(struct ism *I, struct ism_sess *s);
+bool ism_lane_waiting(struct ism *I, const struct ism_sess *s);	/* is the last connection pushed still there? */
 void ism_lane_push(struct ism *I, struct ism_sess *s, uint32_t sock, uint32_t gen);
 
 /* ---- udp.c ---------------------------------------------------------------------------------------------------- */
@@ -447,6 +451,7 @@ void ism_udp_look(struct ism *I, struct ism_sess *s);
 void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want);
 void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
 		   const void *payload);
+bool ism_udp_waiting(struct ism *I, const struct ism_sess *s);	/* is there something to read in our lane? */
 void ism_udp_ring_early(struct ism *I, struct ism_sess *s);
 void ism_udp_groups(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep); /* what it has joined, anew */
 void ism_conflict(void *arg, const struct npp_conflict *c);

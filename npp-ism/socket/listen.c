@@ -41,6 +41,11 @@ bool ism_lane_room(struct ism *I, struct ism_sess *s)
 	return s->backlog > s->lane_mask || empty_at(I, s, s->rx_head - s->backlog);
 }
 
+bool ism_lane_waiting(struct ism *I, const struct ism_sess *s)
+{
+	return s->rx_head && !empty_at(I, s, s->rx_head - 1);
+}
+
 bool ism_accept_room(void *arg, struct tcp_listener *l)
 {
 	struct ism *I = arg;

@@ -107,6 +107,9 @@ static void sweep_session(struct ism *I, struct ism_sess *s)
 	enum ism_mem_level level;
 	struct tcp_conn *c;
 
+	if ((s->kind == ISM_LISTENER || s->kind == ISM_DGRAM) && I->host[s->host] &&
+	    (s->kind == ISM_LISTENER ? ism_lane_waiting(I, s) : ism_udp_waiting(I, s)))
+		ism_notify_shared(I, s);
 	if (s->kind != ISM_STREAM || (s->rx_blk == ISM_NONE && s->tx_blk == ISM_NONE) || !I->host[s->host])
 		return;
 	c = ism_conn_of(I, s);

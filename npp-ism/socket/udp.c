@@ -231,6 +231,12 @@ static uint8_t *rx_ring(struct ism *I, struct ism_sess *s, struct npp_udp_lane *
 	return I->host[s->host]->base + ism_mem_off(I->chunks, s->rx_blk);
 }
 
+bool ism_udp_waiting(struct ism *I, const struct ism_sess *s)
+{
+	return s->rx_blk != ISM_NONE &&
+	       atomic_load_explicit(&lane_of(I, s)->rx_tail, memory_order_relaxed) != s->rx_head;
+}
+
 /* Makes the receive ring, or at least asks for memory: a datagram to a group comes to many sockets at
  * once, which must not all begin to ask then. */
 void ism_udp_ring_early(struct ism *I, struct ism_sess *s)
@@ -314,7 +320,7 @@ void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *i
 	s->active_us = I->now_us;
 	/* release: pairs with the reader's acquire */
 	atomic_store_explicit(&lane->rx_head, s->rx_head, memory_order_release);
-	ism_notify(I, s, NPP_OUT_RX, false);
+	ism_notify_shared(I, s);
 }
 
 void ism_udp_error(void *arg, struct udp_endpoint *ep, int err)

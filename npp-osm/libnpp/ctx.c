@@ -19,6 +19,9 @@
 #include "shm/bell.h"
 #include "shm/lock.h"
 
+#define LOCK_SLICE_US 1000
+#define ISM_HOLDERS 0x8000u	/* + IOP + 1: how ISMs call themselves in locks */
+
 /* ---- messages to an ISM -------------------------------------------------------- */
 
 static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
@@ -412,6 +415,7 @@ int sock_nap(struct so *so, _Atomic uint32_t *want, uint64_t deadline)
 int sock_lock_take(npp_lock_t *l)
 {
 	struct lctx *c = ctx_self();
+	uint64_t since = 0;
 	unsigned i = 0;
 	int r;
 
@@ -425,7 +429,14 @@ int sock_lock_take(npp_lock_t *l)
 	if (npp_lock_try(l, c->no + 1))
 		return 0;
 	do {
-		r = npp_lock_take(l, c->no + 1, 1000000);
-	} while (r == -ETIMEDOUT); /* a dead holder's lock is broken by the OSM */
+		uint32_t holder;
+
+		r = npp_lock_take(l, c->no + 1, LOCK_SLICE_US);
+		holder = atomic_load_explicit(l, memory_order_relaxed);
+		/* A dead program's lock is broken by the OSM, that of an ISM by its successor. One that
+		 * keeps it is not waited for. */
+		if (r == -ETIMEDOUT && holder > ISM_HOLDERS && !lib_patience(holder - ISM_HOLDERS - 1, &since))
+			return -EIO;
+	} while (r == -ETIMEDOUT);
 	return r == -EDEADLK ? -EAGAIN : r;
 }

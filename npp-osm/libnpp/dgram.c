@@ -33,7 +33,7 @@ static struct npp_udp *udp_of(const struct so *so)
 struct found { struct npp_udp_lane *lane; uint32_t tail; const struct npp_dgram *d; uint32_t len, flags, next; };
 
 /* The first record of LANE, its header checked. False: empty (or nonsense, then drained). */
-static bool lane_first(struct npp_udp_lane *lane, struct found *f)
+static bool lane_first(uint32_t slot, struct npp_udp_lane *lane, struct found *f)
 {
 	uint32_t head = atomic_load_explicit(&lane->rx_head, memory_order_acquire), size, len, at;
 	uint32_t tail = atomic_load_explicit(&lane->rx_tail, memory_order_relaxed);
@@ -41,7 +41,7 @@ static bool lane_first(struct npp_udp_lane *lane, struct found *f)
 
 	if (head == tail)
 		return false;
-	if (!ring_ok(&lane->rx_ring, &base, &size) || size < 64 || head - tail > size || tail & 31)
+	if (!ring_ok(slot, &lane->rx_ring, &base, &size) || size < 64 || head - tail > size || tail & 31)
 		goto nonsense;
 	for (int hop = 0; hop < 2 && tail != head; hop++) {
 		at = tail & (size - 1);
@@ -79,7 +79,7 @@ static bool oldest(const struct so *so, struct found *best)
 	for (uint32_t s = slot_next((uint32_t)-1); u && s < NPP_MAX_SLOTS; s = slot_next(s)) {
 		struct found f;
 
-		if (lane_first(&u->lane[s], &f) && (!any || (int32_t)(f.d->seq - best->d->seq) < 0)) {
+		if (lane_first(s, &u->lane[s], &f) && (!any || (int32_t)(f.d->seq - best->d->seq) < 0)) {
 			*best = f;
 			any = true;
 		}
@@ -326,7 +326,7 @@ static int put(struct so *so, const struct outgoing *o)
 
 	if (r < 0)
 		return r;
-	if (!ring_ok(w.ring, &base, &size)) {
+	if (!ring_ok(sk->slot, w.ring, &base, &size)) {
 		r = *(volatile uint64_t *)&w.ring->off ? -EIO : -ENOBUFS;
 	} else {
 		head = atomic_load_explicit(w.head, memory_order_relaxed);

@@ -111,6 +111,8 @@ enum lib_state { LIB_NEW = 0, LIB_OFF, LIB_ON };
 
 struct slot {		/* one ISM */
 	struct npp_inbound *_Atomic in;
+	_Atomic uint64_t waits_us;	/* since when it has left things half done ... */
+	_Atomic uint32_t waited_us;	/* ... and how long we have waited for it */
 	int bell;
 };
 struct attachment {	/* one NPP */
@@ -323,7 +325,9 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
 int stream_byte(struct so *so, uint32_t off);
-bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
+/* Where the ring D, which the ISM of SLOT has made, stands. */
+bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
+bool lib_patience(uint32_t slot, uint64_t *since);
 ssize_t iov_total(const struct iovec *iov, int n);
 int sock_lock_take(npp_lock_t *l);
 

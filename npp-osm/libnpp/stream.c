@@ -25,28 +25,54 @@
 #define TX_RING_ASK 4096u	/* what we ask for at least */
 #define TX_RING_WAIT 65536u	/* up to this a ring is waited for, once for each size */
 #define RING_WAIT_US 20000u
-#define RING_TRIES 100000	/* of a place that is being changed */
-#define RING_WAITS 2000		/* more, a millisecond each */
+#define RING_TRIES 10000	/* of a place that is being changed */
+#define PATIENCE_US 2000000
+#define PATIENCE_ANEW_US 60000000
 
-bool ring_ok(const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
+/* The ISM of SLOT has left something half done since SINCE (microseconds): it was killed, and a successor
+ * puts that right, or it is up to no good. Waits a moment; false: it was waited for long enough, for
+ * all sockets of this process together and whatever came of it, so that one that lies cannot keep
+ * those of others waiting. A minute later it may have been another death. */
+bool lib_patience(uint32_t slot, uint64_t *since)
 {
-	uint64_t off;
+	uint64_t now = lib_now_us(), first;
+	struct slot *s;
+
+	if (slot >= NPP_MAX_SLOTS)
+		return false;
+	s = &npp_lib.slot[slot];
+	first = atomic_load_explicit(&s->waits_us, memory_order_relaxed);
+	if (now - first > PATIENCE_ANEW_US) {
+		atomic_store_explicit(&s->waits_us, now, memory_order_relaxed);
+		atomic_store_explicit(&s->waited_us, 0, memory_order_relaxed);
+	}
+	if (*since == 0)
+		*since = now;
+	else
+		atomic_fetch_add_explicit(&s->waited_us, (uint32_t)(now - *since), memory_order_relaxed);
+	*since = now;
+	if (atomic_load_explicit(&s->waited_us, memory_order_relaxed) >= PATIENCE_US)
+		return false;
+	usleep(500);
+	return true;
+}
+
+bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint32_t *size)
+{
+	uint64_t off, since = 0;
 	uint32_t n, seq;
 	int tries = 0;
 
 	do {
-		if (++tries > RING_TRIES) { /* its ISM died in the middle, or lies */
-			if (tries > RING_TRIES + RING_WAITS)
-				return false;
-			usleep(1000); /* a successor puts it right */
-		}
+		if (++tries > RING_TRIES && !lib_patience(slot, &since))
+			return false;
 		/* acquire: pairs with the ISM's release of an even number */
 		seq = atomic_load_explicit(&d->seq, memory_order_acquire);
 		off = *(const volatile uint64_t *)&d->off;
 		n = *(const volatile uint32_t *)&d->size;
 		atomic_thread_fence(memory_order_acquire);
 	} while (seq & 1 || seq != atomic_load_explicit(&d->seq, memory_order_relaxed));
-	if (off == 0 || n == 0 || n & (n - 1))
+	if (off == 0 || off % 64 || n == 0 || n & (n - 1))
 		return false;
 	*base = lib_at(off, n);
 	*size = n;
@@ -168,7 +194,7 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 	if (!sock_alive(so)) {
 		avail = 0;
 		from = tail;
-	} else if (avail && (!ring_ok(&sk->rx_ring, &base, &size) || avail > size)) {
+	} else if (avail && (!ring_ok(sk->slot, &sk->rx_ring, &base, &size) || avail > size)) {
 		npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
 		return -EIO; /* the ISM's offsets make no sense */
 	}
@@ -194,7 +220,7 @@ int stream_byte(struct so *so, uint32_t off)
 	uint32_t size, ahead = off - atomic_load_explicit(&so->sk->rx_tail, memory_order_relaxed);
 	uint8_t *base;
 
-	return ring_ok(&so->sk->rx_ring, &base, &size) && ahead < size ? base[off & (size - 1)] : -EIO;
+	return ring_ok(so->sk->slot, &so->sk->rx_ring, &base, &size) && ahead < size ? base[off & (size - 1)] : -EIO;
 }
 
 /* Nothing to read: why? 0 end of file, -EAGAIN, or the error. */
@@ -379,7 +405,7 @@ static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg, bool urg
 		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
 		return -ESTALE;
 	}
-	if (!ring_ok(&sk->tx_ring, &base, &size)) {
+	if (!ring_ok(sk->slot, &sk->tx_ring, &base, &size)) {
 		bool none = *(volatile uint64_t *)&sk->tx_ring.off == 0;
 
 		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);

@@ -129,6 +129,33 @@ START_TEST(listener_event_goes_once_until_the_bit_is_cleared)
 }
 END_TEST
 
+/* Another ISM, which is up to no good, has set the bit and told nobody. */
+START_TEST(a_listener_hears_though_the_bit_was_set_by_another)
+{
+	struct ism_sess *ls = ism_sess_find(e->I, 0, 1);
+	struct npp_sock *rec = env_sock(e, 0, 1);
+	struct npp_msg m;
+
+	subscribe(1, 0, 3, NPP_SUB_RX);
+	rec->pend_out = NPP_OUT_RX;
+	ls->brief_us = e->I->now_us; /* told a moment ago: this one may be lost ... */
+	ck_assert_ptr_nonnull(fake_accept(e->I->stack, env_listener(e, 80), 5000));
+	ck_assert(!env_expect(e, 0, 3, NPP_MSG_EVENT, &m));
+	ls->brief_us -= 1000000; /* ... but it is still waiting when all are looked at */
+	ism_sweep_thread(&e->I->nk, e->I);
+	ck_assert(env_expect(e, 0, 3, NPP_MSG_EVENT, &m));
+	ck_assert_uint_eq(m.sock, 1);
+	ls->brief_us -= 1000000;
+	ck_assert_ptr_nonnull(fake_accept(e->I->stack, env_listener(e, 80), 5001));
+	ck_assert(env_expect(e, 0, 3, NPP_MSG_EVENT, &m));
+	while (env_claim(e, lane))
+		;
+	ls->brief_us -= 1000000;
+	ism_sweep_thread(&e->I->nk, e->I);
+	ck_assert(!env_expect(e, 0, 3, NPP_MSG_EVENT, &m)); /* nobody waits */
+}
+END_TEST
+
 START_TEST(accept_stops_at_the_backlog)
 {
 	struct tcp_listener *l = env_listener(e, 80);
@@ -1526,6 +1553,7 @@ int main(void)
 	CASE("accept");
 	tcase_add_test(t, accepted_connection_has_a_record_and_is_queued);
 	tcase_add_test(t, listener_event_goes_once_until_the_bit_is_cleared);
+	tcase_add_test(t, a_listener_hears_though_the_bit_was_set_by_another);
 	tcase_add_test(t, accept_stops_at_the_backlog);
 	tcase_add_test(t, accept_stops_when_the_lane_is_full);
 	tcase_add_test(t, accept_inherits_options_of_the_listener);

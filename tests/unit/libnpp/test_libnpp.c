@@ -205,6 +205,39 @@ START_TEST(reset_gives_data_then_the_error_once)
 }
 END_TEST
 
+/* What an ISM keeps half done is waited for in case it was killed, but not by each socket anew. */
+START_TEST(an_ism_that_keeps_others_waiting_is_not_waited_for_long)
+{
+	uint64_t start = now_ms();
+	struct npp_sock *s[2];
+	int fd[2];
+	char c;
+
+	for (int i = 0; i < 2; i++) {
+		do
+			fd[i] = dial(FAKE_ECHO);
+		while (fake_sock_of(f, fd[i], NULL)->slot != 0);
+		s[i] = fake_sock_of(f, fd[i], NULL);
+		ck_assert_int_eq(npp_send(fd[i], "x", 1, 0), 1);
+		EVENTUALLY(s[i]->rx_head == 1);
+	}
+	atomic_store(&s[0]->rx_ring.seq, 1);
+	ck_fails((int)npp_recv(fd[0], &c, 1, 0), EIO);
+	ck_assert_uint_ge(now_ms() - start, 1500);
+	start = now_ms();
+	atomic_store(&s[1]->rx_ring.seq, 1);
+	ck_fails((int)npp_recv(fd[1], &c, 1, 0), EIO);
+	atomic_store(&s[1]->tx_lock, 0x8001);
+	ck_fails((int)npp_send(fd[1], "y", 1, 0), EIO);
+	ck_assert_uint_lt(now_ms() - start, 1000);
+	atomic_store(&s[0]->rx_ring.seq, 0);
+	ck_assert_int_eq(npp_recv(fd[0], &c, 1, 0), 1); /* it was only late */
+	atomic_store(&s[1]->tx_lock, 0);
+	npp_close(fd[0]);
+	npp_close(fd[1]);
+}
+END_TEST
+
 static volatile sig_atomic_t signals;
 static void on_signal(int sig)
 {
@@ -1260,7 +1293,7 @@ static Suite *suite(void)
 			      refused_ring_does_not_hold_a_sender_up,
 			      end_of_file_after_the_last_byte, reset_gives_data_then_the_error_once,
 			      broken_pipe_raises_sigpipe_unless_told_not_to, unread_data_makes_close_an_abort,
-			      linger_zero_aborts, sendfile_goes_from_the_file_to_the_ring, stdio_on_a_socket } },
+			      linger_zero_aborts, an_ism_that_keeps_others_waiting_is_not_waited_for_long, sendfile_goes_from_the_file_to_the_ring, stdio_on_a_socket } },
 		{ "connect", { connect_without_blocking, connect_in_progress_says_ealready, refused_connection,
 			       connect_times_out, bound_socket_goes_where_its_answers_hash, loopback_is_the_kernels } },
 		{ "listen", { wildcard_listener_accepts_from_both, listener_on_an_address_of_the_npp,
