@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,5 +92,31 @@ static inline void fill(uint8_t *p, size_t n, unsigned seed)
 		ck_assert_int_eq(call, -1); \
 		ck_assert_int_eq(errno, err); \
 	} while (0)
+
+static volatile sig_atomic_t signals __attribute__((unused));
+
+static inline void on_signal(int sig)
+{
+	(void)sig;
+	signals++;
+}
+
+static inline int ep_add(int ep, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.fd = fd };
+
+	return npp_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+}
+
+/* Begins a group of cases in suite S. */
+static inline TCase *host_case(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_add_checked_fixture(t, up, down);
+	tcase_set_timeout(t, 30);
+	suite_add_tcase(s, t);
+	return t;
+}
 
 #endif

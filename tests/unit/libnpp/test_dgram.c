@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_dgram.c - libnpp over a fake host: datagram sockets
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+/* ---- datagrams ---------------------------------------------------------------------------------------- */
+
+START_TEST(datagrams_go_and_come_back)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO), from;
+	static uint8_t big[60000], got[65536];
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t n = sizeof from;
+
+	fill(big, sizeof big, 3);
+	ck_assert_int_eq(npp_sendto(fd, "small", 5, 0, SA(to)), 5);
+	ck_assert_int_eq(npp_recvfrom(fd, got, sizeof got, 0, (struct sockaddr *)&from, &n), 5);
+	ck_assert_uint_eq(from.sin_addr.s_addr, to.sin_addr.s_addr);
+	ck_assert_int_eq(from.sin_port, to.sin_port);
+	ck_assert_int_eq(npp_connect(fd, SA(to)), 0);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(npp_send(fd, big, sizeof big, 0), (int)sizeof big);
+		ck_assert_int_eq(npp_recv(fd, got, 100, MSG_TRUNC | MSG_PEEK), (int)sizeof big);
+		ck_assert_int_eq(npp_recv(fd, got, sizeof got, 0), (int)sizeof big);
+		ck_assert_mem_eq(got, big, sizeof big);
+	}
+	ck_fails((int)npp_send(fd, big, 65536, 0), EMSGSIZE);
+	npp_close(fd);
+	EVENTUALLY(f->closes == 1);
+}
+END_TEST
+
+START_TEST(datagram_lanes_are_merged_by_arrival)
+{
+	struct sockaddr_in any = addr_of("0.0.0.0", 0), lo;
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0), k = socket(AF_INET, SOCK_DGRAM, 0), n;
+	socklen_t len = sizeof any;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint16_t port;
+	char buf[8];
+
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	npp_getsockname(fd, (struct sockaddr *)&any, &len);
+	port = ntohs(any.sin_port);
+	fake_datagram(f, port, 0, 99, 30, "3", 1);
+	fake_datagram(f, port, 1, 99, 10, "1", 1);
+	fake_datagram(f, port, 0, 99, 40, "4", 1);
+	fake_datagram(f, port, 1, 99, 20, "2", 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 1000), 1);
+	npp_ioctl(fd, FIONREAD, &n);
+	ck_assert_int_eq(n, 1);
+	for (char want = '1'; want <= '4'; want++) {
+		ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
+		ck_assert_int_eq(buf[0], want);
+	}
+	lo = addr_of("127.0.0.1", port); /* the kernel's part of a wildcard socket */
+	ck_assert_int_eq(sendto(k, "5", 1, 0, SA(lo)), 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
+	ck_assert_int_eq(buf[0], '5');
+	ck_fails((int)npp_recv(fd, buf, 8, MSG_DONTWAIT), EAGAIN);
+	close(k);
+	npp_close(fd);
+}
+END_TEST
+
+/* As the OSM makes it when the host is attached to another NPP, too. */
+static struct npp_udp_out *second_way(int fd, uint32_t bytes)
+{
+	struct npp_sock *s = fake_sock_of(f, fd, NULL);
+	uint8_t *base = f->region.base;
+	struct npp_udp_out *out = &((struct npp_udp *)(base + (uint64_t)s->ext_off64 * 64))->out[1];
+
+	out->ring.off = 65536;
+	out->ring.size = bytes;
+	atomic_store(&out->head, bytes);
+	atomic_store(&out->home, 1);
+	return out;
+}
+
+START_TEST(datagram_socket_is_writable_when_all_its_ways_have_room)
+{
+	struct sockaddr_in any = addr_of("0.0.0.0", 0);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), ep = npp_epoll_create1(0);
+	struct epoll_event ev = { .events = EPOLLOUT };
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct npp_udp_out *out;
+
+	/* An item of before the bind, and the kernel's part of a wildcard socket, which always has room. */
+	ck_assert_int_eq(npp_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	ck_assert_int_eq(npp_poll(&p, 1, 0), 1);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 0, NULL), 1);
+	out = second_way(fd, 1 << 17);
+	ck_assert_int_eq(npp_poll(&p, 1, 0), 0);
+	ck_assert_uint_eq(atomic_load(&out->want), 1);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 0, NULL), 0);
+	ev.events = EPOLLOUT | EPOLLIN;
+	ck_assert_int_eq(npp_epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev), 0);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 0, NULL), 0);
+	atomic_store(&out->tail, 1 << 17);
+	ck_assert_int_eq(npp_poll(&p, 1, 0), 1);
+	ck_assert_int_eq(p.revents, POLLOUT);
+	ev.events = EPOLLOUT;
+	ck_assert_int_eq(npp_epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev), 0);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 0, NULL), 1);
+	npp_close(ep);
+	npp_close(fd);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("libnpp_dgram");
+	TCase *t;
+
+	t = host_case(s, "datagram");
+	tcase_add_test(t, datagrams_go_and_come_back);
+	tcase_add_test(t, datagram_lanes_are_merged_by_arrival);
+	tcase_add_test(t, datagram_socket_is_writable_when_all_its_ways_have_room);
+	return s;
+}
+
+int main(void)
+{
+	return npp_suite_run(suite());
+}

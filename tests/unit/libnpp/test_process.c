@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_process.c - libnpp over a fake host: descriptors, options, fork, exec
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+/* ---- descriptors ------------------------------------------------------------------------------------ */
+
+START_TEST(dups_count_and_the_last_close_closes)
+{
+	int fd = dial(FAKE_ECHO), b = npp_dup(fd), c = npp_fcntl(fd, F_DUPFD_CLOEXEC, 100), d = 50;
+	struct npp_sock *s = fake_sock_of(f, fd, NULL);
+	char ch;
+
+	ck_assert_int_ge(c, 100);
+	ck_assert_int_eq(npp_dup2(fd, d), d);
+	ck_assert_int_eq(npp_dup2(fd, d), d);
+	ck_assert_uint_eq(s->refs, 4);
+	ck_assert_ptr_eq(fake_sock_of(f, d, NULL), s);
+	npp_close(fd);
+	npp_close(b);
+	npp_close(d);
+	ck_assert_uint_eq(s->refs, 1);
+	ck_assert_uint_eq(f->closes, 0);
+	npp_fcntl(c, F_SETFL, O_NONBLOCK);
+	ck_fails((int)npp_recv(c, &ch, 1, 0), EAGAIN);
+	ck_assert_int_eq(npp_close_range(90, 110, 0), 0);
+	EVENTUALLY(f->closes == 1);
+	ck_fails((int)npp_close(c), EBADF);
+}
+END_TEST
+
+START_TEST(the_librarys_descriptors_are_protected)
+{
+	int fd = dial(FAKE_ECHO), bell = -1;
+	char c;
+
+	for (int i = 3; i < 20000 && bell < 0; i++)
+		if (i != fd && fcntl(i, F_GETFD) >= 0) {
+			errno = 0;
+			if (npp_dup(i) < 0 && errno == EBADF)
+				bell = i;
+		}
+	ck_assert_int_ge(bell, 0);
+	ck_fails(npp_close(bell), EBADF);
+	ck_assert_int_ge(fcntl(bell, F_GETFD), 0);
+	ck_assert_int_eq(npp_dup2(0, bell), bell); /* a program wants the number: we move */
+	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+	ck_assert_int_eq(npp_recv(fd, &c, 1, 0), 1);
+	ck_assert_int_eq(npp_close(bell), 0);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(sockets_are_not_passed_on_silently)
+{
+	int fd = dial(FAKE_ECHO), sv[2];
+	union { struct cmsghdr h; char b[CMSG_SPACE(sizeof(int))]; } u;
+	struct iovec iov = { "x", 1 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u };
+
+	memset(&u, 0, sizeof u);
+	u.h.cmsg_level = SOL_SOCKET;
+	u.h.cmsg_type = SCM_RIGHTS;
+	u.h.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&u.h), &fd, sizeof fd);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	ck_fails((int)npp_sendmsg(sv[0], &mh, 0), EINVAL);
+	memcpy(CMSG_DATA(&u.h), &sv[1], sizeof fd);
+	ck_assert_int_eq(npp_sendmsg(sv[0], &mh, 0), 1);
+	close(sv[0]);
+	close(sv[1]);
+	npp_close(fd);
+}
+END_TEST
+
+/* ---- options ---------------------------------------------------------------------------------------- */
+
+static const struct { int level, name, set, get; } table[] = {
+	{ SOL_SOCKET, SO_REUSEADDR, 1, 1 }, { SOL_SOCKET, SO_KEEPALIVE, 7, 1 }, { SOL_SOCKET, SO_RCVBUF, 30000, 60000 },
+	{ SOL_SOCKET, SO_SNDBUF, 40000, 80000 }, { SOL_SOCKET, SO_RCVLOWAT, 0, 1 }, { IPPROTO_TCP, TCP_NODELAY, 1, 1 },
+	{ IPPROTO_TCP, TCP_CORK, 1, 1 }, { IPPROTO_TCP, TCP_CORK, 0, 0 }, { IPPROTO_TCP, TCP_KEEPIDLE, 30, 30 },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, 5, 5 }, { IPPROTO_TCP, TCP_KEEPCNT, 4, 4 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 500, 500 },
+	{ IPPROTO_TCP, TCP_QUICKACK, 1, 1 }, { IPPROTO_IP, IP_TOS, 0x10, 0x10 }, { IPPROTO_IP, IP_TTL, 33, 33 },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, 5, 0 },
+};
+
+static void check_options(int fd)
+{
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		int v = -1;
+		socklen_t n = sizeof v;
+
+		ck_assert_int_eq(npp_setsockopt(fd, table[i].level, table[i].name, &table[i].set, sizeof(int)), 0);
+		ck_assert_int_eq(npp_getsockopt(fd, table[i].level, table[i].name, &v, &n), 0);
+		ck_assert_msg(v == table[i].get, "option %d/%d: %d", table[i].level, table[i].name, v);
+	}
+}
+
+START_TEST(options_read_back_as_on_linux)
+{
+	int fd = dial(FAKE_ECHO), v, bad = 0;
+	struct timeval tv = { 3, 500000 };
+	socklen_t n = sizeof v;
+	struct tcp_info ti;
+	char cc[16];
+
+	check_options(fd);
+	npp_getsockopt(fd, SOL_SOCKET, SO_TYPE, &v, &n);
+	ck_assert_int_eq(v, SOCK_STREAM);
+	npp_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &v, &n);
+	ck_assert_int_eq(v, AF_INET);
+	npp_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &v, &n);
+	ck_assert_int_eq(v, IPPROTO_TCP);
+	npp_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+	n = sizeof tv;
+	memset(&tv, 0, sizeof tv);
+	npp_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &n);
+	ck_assert(tv.tv_sec == 3 && tv.tv_usec == 500000);
+	n = sizeof ti;
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &n), 0);
+	ck_assert_uint_eq(ti.tcpi_state, TCP_ESTABLISHED);
+	n = sizeof cc;
+	npp_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &n);
+	ck_assert_str_eq(cc, "cubic");
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+	n = sizeof cc;
+	npp_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &n);
+	ck_assert_str_eq(cc, "reno");
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "dctcp", 5), 0);
+	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "vegas", 5), ENOENT);
+	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &bad, sizeof bad), EINVAL);
+	ck_fails(npp_setsockopt(fd, SOL_SOCKET, 9999, &bad, sizeof bad), ENOPROTOOPT);
+	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &bad, 1), EINVAL);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(options_set_before_connect_go_into_the_record)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), one = 1, v = 0;
+	socklen_t n = sizeof v;
+
+	npp_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	npp_setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	npp_connect(fd, SA(a));
+	ck_assert_uint_eq(fake_sock_of(f, fd, NULL)->opt_flags, NPP_OPT_NODELAY | NPP_OPT_KEEPALIVE);
+	npp_getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &v, &n);
+	ck_assert_int_eq(v, 1);
+	npp_close(fd);
+}
+END_TEST
+
+/* ---- processes ------------------------------------------------------------------------------------------ */
+
+START_TEST(child_of_fork_serves_the_inherited_listener)
+{
+	uint16_t port;
+	int l = serve(&port, 0), status, fd = dial(FAKE_ECHO);
+	struct npp_sock *s = fake_sock_of(f, fd, NULL);
+	uint32_t idx;
+	pid_t pid;
+
+	pid = npp_fork();
+	if (pid == 0) {
+		int c = npp_accept4(l, NULL, NULL, 0);
+		char buf[8];
+		int ok = c >= 0 && npp_recv(c, buf, 8, 0) == 4 && npp_send(c, "pong", 4, 0) == 4;
+
+		npp_close(fd);
+		_exit(ok ? 0 : 1);
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_uint_eq(fake_sock_of(f, l, NULL)->refs, 2);
+	idx = fake_peer_connect(f, port, 1, 5000);
+	fake_peer_send(f, idx, "ping", 4);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(s->refs, 1); /* the child closed its copy */
+	{
+		char buf[8];
+		uint32_t n = 0;
+
+		EVENTUALLY((n += fake_peer_read(f, idx, buf + n, 8 - n)) == 4);
+		ck_assert_mem_eq(buf, "pong", 4);
+	}
+	npp_close(fd);
+	npp_close(l);
+}
+END_TEST
+
+START_TEST(child_of_fork_rebuilds_an_inherited_epoll)
+{
+	int fd = dial(FAKE_ECHO), ep = npp_epoll_create1(0), status;
+	struct epoll_event ev;
+	pid_t pid;
+
+	ep_add(ep, fd, EPOLLIN);
+	npp_epoll_pwait(ep, &ev, 1, 0, NULL);
+	pid = npp_fork();
+	if (pid == 0) {
+		int ok = npp_send(fd, "x", 1, 0) == 1 && npp_epoll_pwait(ep, &ev, 1, 3000, NULL) == 1 &&
+			 ev.data.fd == fd;
+
+		_exit(ok ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	npp_close(ep);
+	npp_close(fd);
+}
+END_TEST
+
+static char self_path[4096];
+
+/* The new image: argv = self --image PATH KEPT CLOEXEC'ed. */
+static int image(char **argv)
+{
+	int fd = atoi(argv[3]), gone = atoi(argv[4]);
+	char c;
+
+	if (npp_start_at(argv[2]) < 0)
+		return 2;
+	if (npp_send(fd, "x", 1, 0) != 1 || npp_recv(fd, &c, 1, 0) != 1)
+		return 3;
+	if (fcntl(gone, F_GETFD) >= 0 || npp_fcntl(fd, F_GETFL, 0) & O_NONBLOCK)
+		return 4;
+	return npp_close(fd) == 0 ? 0 : 5;
+}
+
+static void exec_image(int fd, int gone)
+{
+	char a[16], b[16];
+	char *argv[] = { self_path, "--image", f->path, a, b, NULL };
+
+	snprintf(a, sizeof a, "%d", fd);
+	snprintf(b, sizeof b, "%d", gone);
+	npp_execve(self_path, argv, environ);
+	_exit(9);
+}
+
+START_TEST(exec_keeps_sockets_and_sweeps_close_on_exec)
+{
+	int fd = dial(FAKE_ECHO), gone = dial(FAKE_ECHO), status;
+	pid_t pid;
+
+	npp_fcntl(gone, F_SETFD, FD_CLOEXEC);
+	pid = npp_fork();
+	if (pid == 0)
+		exec_image(fd, gone);
+	npp_close(gone);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	EVENTUALLY(f->closes == 1); /* gone: ours and the child's are closed */
+	ck_assert_uint_eq(fake_sock_of(f, fd, NULL)->refs, 1);
+	npp_close(fd);
+	EVENTUALLY(f->closes == 2);
+}
+END_TEST
+
+START_TEST(exec_after_vfork_keeps_what_was_dupped)
+{
+	int fd = dial(FAKE_ECHO), status;
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		npp_dup2(fd, 60);
+		npp_close(fd);
+		exec_image(60, fd);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ck_assert_uint_eq(fake_sock_of(f, fd, NULL)->refs, 1);
+	npp_close(fd);
+	EVENTUALLY(f->closes == 1);
+}
+END_TEST
+
+START_TEST(records_and_descriptors_do_not_leak)
+{
+	uint16_t port;
+	int l = serve(&port, 0), low = dup(0), again;
+
+	close(low);
+	for (int i = 0; i < 400; i++) {
+		int fd = i & 1 ? dial(FAKE_ECHO) : -1;
+
+		if (fd < 0) {
+			fake_peer_connect(f, port, (unsigned)i / 2 & 1, 5000);
+			fd = npp_accept4(l, NULL, NULL, 0);
+		}
+		ck_assert_int_eq(fd, low);
+		npp_close(fd);
+	}
+	EVENTUALLY(f->closes == 400);
+	again = dup(0);
+	ck_assert_int_eq(again, low);
+	close(again);
+	npp_close(l);
+	for (uint32_t i = 1; i < f->host->sock_count; i++)
+		ck_assert_uint_eq(f->sock[i].owner, 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("libnpp_process");
+	TCase *t;
+
+	t = host_case(s, "descriptors");
+	tcase_add_test(t, dups_count_and_the_last_close_closes);
+	tcase_add_test(t, the_librarys_descriptors_are_protected);
+	tcase_add_test(t, sockets_are_not_passed_on_silently);
+
+	t = host_case(s, "options");
+	tcase_add_test(t, options_read_back_as_on_linux);
+	tcase_add_test(t, options_set_before_connect_go_into_the_record);
+
+	t = host_case(s, "process");
+	tcase_add_test(t, child_of_fork_serves_the_inherited_listener);
+	tcase_add_test(t, child_of_fork_rebuilds_an_inherited_epoll);
+	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
+	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
+	tcase_add_test(t, records_and_descriptors_do_not_leak);
+	return s;
+}
+
+int main(int argc, char **argv)
+{
+	ssize_t n = readlink("/proc/self/exe", self_path, sizeof self_path - 1);
+
+	if (n <= 0)
+		return EXIT_FAILURE;
+	self_path[n] = '\0';
+	if (argc == 5 && strcmp(argv[1], "--image") == 0)
+		return image(argv);
+	return npp_suite_run(suite());
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_stream.c - libnpp over a fake host: streams: bytes, ends, errors
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+/* ---- streams ------------------------------------------------------------------------ */
+
+START_TEST(what_is_sent_comes_back)
+{
+	int fd = dial(FAKE_ECHO);
+	char buf[64];
+
+	ck_assert_int_eq(npp_send(fd, "hello", 5, 0), 5);
+	ck_assert_int_eq(npp_recv(fd, buf, sizeof buf, 0), 5);
+	ck_assert_mem_eq(buf, "hello", 5);
+	ck_assert_int_eq(npp_close(fd), 0);
+	EVENTUALLY(f->closes == 1);
+	ck_assert_int_eq(f->aborts, 0);
+}
+END_TEST
+
+static void *writer(void *arg)
+{
+	static uint8_t data[300000];
+
+	fill(data, sizeof data, 5);
+	for (size_t done = 0; done < sizeof data;) {
+		struct iovec iov[3] = { { data + done, (sizeof data - done) / 3 },
+					{ data + done + (sizeof data - done) / 3, (sizeof data - done) / 3 } };
+		ssize_t r;
+
+		iov[2].iov_base = (uint8_t *)iov[1].iov_base + iov[1].iov_len;
+		iov[2].iov_len = data + sizeof data - (uint8_t *)iov[2].iov_base;
+		r = npp_writev(*(int *)arg, iov, 3);
+		ck_assert_int_gt(r, 0);
+		done += (size_t)r;
+	}
+	ck_assert_int_eq(npp_shutdown(*(int *)arg, SHUT_WR), 0);
+	return NULL;
+}
+
+START_TEST(many_times_the_ring_goes_through_whole)
+{
+	static uint8_t want[300000], got[300000 + 10];
+	int fd = dial(FAKE_ECHO);
+	size_t n = 0;
+	pthread_t t;
+	ssize_t r;
+
+	fill(want, sizeof want, 5);
+	pthread_create(&t, NULL, writer, &fd);
+	while ((r = npp_read(fd, got + n, sizeof got - n < 7001 ? sizeof got - n : 7001)) > 0)
+		n += (size_t)r;
+	ck_assert_int_eq(r, 0);
+	pthread_join(t, NULL);
+	ck_assert_uint_eq(n, sizeof want);
+	ck_assert_mem_eq(got, want, n);
+	ck_assert_uint_eq(f->shutdowns, 1);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(peek_leaves_and_waitall_waits)
+{
+	int fd = dial(FAKE_ECHO);
+	char buf[16];
+	int n;
+
+	npp_send(fd, "abcdef", 6, 0);
+	EVENTUALLY(npp_recv(fd, buf, 6, MSG_PEEK | MSG_DONTWAIT) == 6);
+	ck_assert_int_eq(npp_ioctl(fd, FIONREAD, &n), 0);
+	ck_assert_int_eq(n, 6);
+	ck_assert_int_eq(npp_recv(fd, buf, 2, MSG_PEEK), 2);
+	ck_assert_int_eq(npp_recv(fd, buf, 4, 0), 4);
+	ck_assert_mem_eq(buf, "abcd", 4);
+	npp_send(fd, "ghij", 4, 0);
+	ck_assert_int_eq(npp_recv(fd, buf, 6, MSG_WAITALL), 6);
+	ck_assert_mem_eq(buf, "efghij", 6);
+	npp_send(fd, "klmnop", 6, 0);
+	ck_assert_int_eq(npp_recv(fd, NULL, 6, MSG_TRUNC | MSG_WAITALL), 6);
+	ck_fails((int)npp_recv(fd, buf, 1, MSG_DONTWAIT), EAGAIN);
+	ck_fails((int)npp_recv(fd, buf, 1, MSG_OOB), EINVAL);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(errno_is_left_alone_on_success)
+{
+	int fd = dial(FAKE_ECHO);
+	char c;
+
+	errno = 77;
+	ck_assert_int_eq(npp_write(fd, "x", 1), 1);
+	ck_assert_int_eq(npp_read(fd, &c, 1), 1);
+	ck_assert_int_eq(errno, 77);
+	npp_close(fd);
+	ck_assert_int_eq(errno, 77);
+}
+END_TEST
+
+START_TEST(full_ring_says_eagain_and_then_writable)
+{
+	int fd = dial(FAKE_DISCARD), ep = npp_epoll_create1(0);
+	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET };
+	static uint8_t data[8192];
+	uint32_t idx;
+	ssize_t r;
+
+	fake_sock_of(f, fd, &idx);
+	fake_pause(f, idx, true);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	ck_assert_int_eq(npp_fcntl(fd, F_GETFL, 0) & O_NONBLOCK, O_NONBLOCK);
+	while ((r = npp_send(fd, data, sizeof data, 0)) > 0)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+	npp_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 20, NULL), 0);
+	fake_pause(f, idx, false);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 2000, NULL), 1);
+	ck_assert_uint_eq(ev.events, EPOLLOUT);
+	ck_assert_int_gt(npp_send(fd, data, 100, 0), 0);
+	npp_close(fd);
+	npp_close(ep);
+}
+END_TEST
+
+/* No larger ring is to be had: the first large write of a connection must not wait for one. */
+START_TEST(refused_ring_does_not_hold_a_sender_up)
+{
+	static uint8_t data[60000];
+	uint64_t start;
+	uint32_t idx;
+	int fd[16];
+
+	for (int i = 0; i < 16; i++) {
+		fd[i] = dial(FAKE_DISCARD);
+		fake_pause(f, (fake_sock_of(f, fd[i], &idx), idx), true);
+		npp_fcntl(fd[i], F_SETFL, O_NONBLOCK);
+		ck_assert_int_gt(npp_send(fd[i], data, 100, 0), 0);
+	}
+	start = now_ms();
+	for (int i = 0; i < 16; i++)
+		ck_assert_int_gt(npp_send(fd[i], data, sizeof data, 0), 0);
+	ck_assert_uint_lt(now_ms() - start, 16 * 20 / 2);
+	for (int i = 0; i < 16; i++)
+		npp_close(fd[i]);
+}
+END_TEST
+
+START_TEST(end_of_file_after_the_last_byte)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd;
+	uint32_t idx = fake_peer_connect(f, port, 0, 5000);
+	char buf[8];
+
+	fake_peer_send(f, idx, "xy", 2);
+	fake_peer_fin(f, idx);
+	fd = npp_accept4(l, NULL, NULL, 0);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 2);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 0);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 0);
+	ck_assert_int_eq(npp_send(fd, "still", 5, 0), 5);
+	npp_close(fd);
+	npp_close(l);
+}
+END_TEST
+
+START_TEST(reset_gives_data_then_the_error_once)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd, err;
+	uint32_t idx = fake_peer_connect(f, port, 0, 5000);
+	socklen_t n = sizeof err;
+	char buf[8];
+
+	fake_peer_send(f, idx, "xy", 2);
+	fd = npp_accept4(l, NULL, NULL, 0);
+	fake_peer_reset(f, idx, ECONNRESET);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 2);
+	ck_fails((int)npp_recv(fd, buf, 8, 0), ECONNRESET);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 0);
+	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n), 0);
+	ck_assert_int_eq(err, 0);
+	ck_fails((int)npp_send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	npp_close(fd);
+	npp_close(l);
+}
+END_TEST
+
+/* What an ISM keeps half done is waited for in case it was killed, but not by each socket anew. */
+START_TEST(an_ism_that_keeps_others_waiting_is_not_waited_for_long)
+{
+	uint64_t start = now_ms();
+	struct npp_sock *s[2];
+	int fd[2];
+	char c;
+
+	for (int i = 0; i < 2; i++) {
+		do
+			fd[i] = dial(FAKE_ECHO);
+		while (fake_sock_of(f, fd[i], NULL)->slot != 0);
+		s[i] = fake_sock_of(f, fd[i], NULL);
+		ck_assert_int_eq(npp_send(fd[i], "x", 1, 0), 1);
+		EVENTUALLY(s[i]->rx_head == 1);
+	}
+	atomic_store(&s[0]->rx_ring.seq, 1);
+	ck_fails((int)npp_recv(fd[0], &c, 1, 0), EIO);
+	ck_assert_uint_ge(now_ms() - start, 1500);
+	start = now_ms();
+	atomic_store(&s[1]->rx_ring.seq, 1);
+	ck_fails((int)npp_recv(fd[1], &c, 1, 0), EIO);
+	atomic_store(&s[1]->tx_lock, 0x8001);
+	ck_fails((int)npp_send(fd[1], "y", 1, 0), EIO);
+	ck_assert_uint_lt(now_ms() - start, 1000);
+	atomic_store(&s[0]->rx_ring.seq, 0);
+	ck_assert_int_eq(npp_recv(fd[0], &c, 1, 0), 1); /* it was only late */
+	atomic_store(&s[1]->tx_lock, 0);
+	npp_close(fd[0]);
+	npp_close(fd[1]);
+}
+END_TEST
+
+START_TEST(broken_pipe_raises_sigpipe_unless_told_not_to)
+{
+	int fd = dial(FAKE_ECHO);
+
+	signals = 0;
+	signal(SIGPIPE, on_signal);
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_WR), 0);
+	ck_fails((int)npp_send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	ck_assert_int_eq(signals, 0);
+	ck_fails((int)npp_write(fd, "x", 1), EPIPE);
+	ck_assert_int_eq(signals, 1);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(unread_data_makes_close_an_abort)
+{
+	int fd = dial(FAKE_ECHO), n = 0;
+
+	npp_send(fd, "x", 1, 0);
+	EVENTUALLY(npp_ioctl(fd, FIONREAD, &n) == 0 && n == 1);
+	npp_close(fd);
+	EVENTUALLY(f->closes == 1);
+	ck_assert_uint_eq(f->aborts, 1);
+}
+END_TEST
+
+START_TEST(linger_zero_aborts)
+{
+	int fd = dial(FAKE_ECHO);
+	struct linger l = { 1, 0 };
+
+	ck_assert_int_eq(npp_setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l), 0);
+	npp_close(fd);
+	EVENTUALLY(f->closes == 1);
+	ck_assert_uint_eq(f->aborts, 1);
+}
+END_TEST
+
+START_TEST(sendfile_goes_from_the_file_to_the_ring)
+{
+	static uint8_t data[40000], got[40000];
+	char path[96];
+	int fd = dial(FAKE_ECHO), file;
+	off_t off = 1000;
+	size_t n = 0;
+
+	snprintf(path, sizeof path, "%s/sendfile-XXXXXX", npp_dir_path());
+	file = mkstemp(path);
+	unlink(path);
+	fill(data, sizeof data, 9);
+	ck_assert_int_eq(write(file, data, sizeof data), (int)sizeof data);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (n < sizeof data - 1000) {
+		ssize_t r = npp_sendfile(fd, file, &off, sizeof data);
+
+		ck_assert(r >= 0 || errno == EAGAIN);
+		r = npp_recv(fd, got + n, sizeof got - n, 0);
+		ck_assert(r > 0 || errno == EAGAIN);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	ck_assert_int_eq(off, (off_t)sizeof data);
+	ck_assert_mem_eq(got, data + 1000, n);
+	ck_assert_int_eq(npp_sendfile(fd, file, &off, 10), 0);
+	ck_fails((int)npp_splice(file, NULL, fd, NULL, 10, 0), EINVAL);
+	close(file);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(stdio_on_a_socket)
+{
+	int fd = dial(FAKE_ECHO);
+	FILE *io = npp_fdopen(fd, "r+");
+	char line[32];
+
+	ck_assert_ptr_nonnull(io);
+	fputs("one line\n", io);
+	fflush(io);
+	ck_assert_ptr_nonnull(fgets(line, sizeof line, io));
+	ck_assert_str_eq(line, "one line\n");
+	fclose(io);
+	EVENTUALLY(f->closes == 1);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("libnpp_stream");
+	TCase *t;
+
+	t = host_case(s, "stream");
+	tcase_add_test(t, what_is_sent_comes_back);
+	tcase_add_test(t, many_times_the_ring_goes_through_whole);
+	tcase_add_test(t, peek_leaves_and_waitall_waits);
+	tcase_add_test(t, errno_is_left_alone_on_success);
+	tcase_add_test(t, full_ring_says_eagain_and_then_writable);
+	tcase_add_test(t, refused_ring_does_not_hold_a_sender_up);
+	tcase_add_test(t, end_of_file_after_the_last_byte);
+	tcase_add_test(t, reset_gives_data_then_the_error_once);
+	tcase_add_test(t, broken_pipe_raises_sigpipe_unless_told_not_to);
+	tcase_add_test(t, unread_data_makes_close_an_abort);
+	tcase_add_test(t, linger_zero_aborts);
+	tcase_add_test(t, an_ism_that_keeps_others_waiting_is_not_waited_for_long);
+	tcase_add_test(t, sendfile_goes_from_the_file_to_the_ring);
+	tcase_add_test(t, stdio_on_a_socket);
+	return s;
+}
+
+int main(void)
+{
+	return npp_suite_run(suite());
+}
