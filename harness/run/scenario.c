@@ -147,7 +147,8 @@ static void check_action(struct scenario *s, struct run_action *a)
 	if (a->impair)
 		check_impair(s, a);
 	else if (a->load)
-		snprintf(a->words, sizeof a->words, "load %s: %s on %s", a->load, a->target ? a->target : "", a->node);
+		snprintf(a->words, sizeof a->words, "load %s: %s on %s", a->load, a->target ? a->target : "",
+			 a->node ? a->node : "");
 	else
 		snprintf(a->words, sizeof a->words, a->fault ? "fault %s" : "run %s", a->fault ? a->fault : a->run);
 }
@@ -165,7 +166,7 @@ static void check_expect(struct scenario *s, struct run_expect *x)
 	unsigned n = 0;
 	bool ok;
 
-	if (!has_client(s, x->client))
+	if (x->client && !has_client(s, x->client)) /* a missing one was told */
 		npp_conf_error_key(s->conf, x->at, "client", "no 'load' of the time line is called '%s'", x->client);
 	if (x->n_during == 2 && x->during[0] >= x->during[1])
 		npp_conf_error_key(s->conf, x->at, "during", "ends before it begins");
