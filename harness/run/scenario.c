@@ -216,7 +216,8 @@ static void check_all(struct scenario *s)
 		check_expect(s, &s->expect[i]);
 	if (!s->duration_us)
 		s->duration_us = end + 200000;
-	qsort(s->actions, s->n_actions, sizeof *s->actions, by_time);
+	if (s->n_actions)
+		qsort(s->actions, s->n_actions, sizeof *s->actions, by_time);
 }
 
 const char *scenario_file(const char *file, char path[PATH_MAX])
