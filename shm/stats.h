@@ -201,7 +201,9 @@
 	X(IS_MEM_ENDED, "mem.ended", "connections reset whose peers took nothing while memory was short") \
 	NPP_PORT_FRAMES(X, IS_TX, "port", "tx", "written to") \
 	NPP_PORT_FRAMES(X, IS_RX, "port", "rx", "read (engine kernel) from") \
-	X(IS_PORT_MOVES, "tcp.port_moves", "connections that went on by another port")
+	X(IS_PORT_MOVES, "tcp.port_moves", "connections that went on by another port") \
+	X(IS_DROP_ECHO_RATE, "drop.echo_rate", "echo requests not answered: rate limit") \
+	X(IS_DROP_RST_RATE, "drop.rst_rate", "segments for no connection not answered by a reset: rate limit")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

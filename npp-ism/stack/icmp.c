@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * icmp.c - what ICMP for IPv4 and IPv6 have in common: the limit, and packets that are quoted
+ * icmp.c - what ICMP for IPv4 and IPv6 have in common: limits on answers, and packets that are quoted
  */
 #include "config.h"
 
 #include "npp-ism/stack/ip_priv.h"
 
-bool icmp_allowed(struct stack *s)
+/* Takes one of what R has earned since: RATE a second, BURST at most. */
+static bool rate_take(struct stack *s, struct ip_rate *r, uint32_t rate, uint32_t burst, unsigned drop)
 {
-	struct ip_state *ip = s->ip;
-	uint64_t earned = (s->now_us - ip->icmp_us) * ICMP_RATE / 1000000;
+	uint64_t earned = (s->now_us - r->us) * rate / 1000000;
 
 	if (earned) {
-		ip->icmp_tokens = earned + ip->icmp_tokens > ICMP_BURST ? ICMP_BURST :
-				  ip->icmp_tokens + (uint32_t)earned;
-		ip->icmp_us = s->now_us;
+		r->tokens = earned + r->tokens > burst ? burst : r->tokens + (uint32_t)earned;
+		r->us = s->now_us;
 	}
-	if (!ip->icmp_tokens) {
-		STAT_INC(s, IS_DROP_ICMP_RATE);
+	if (!r->tokens) {
+		npp_stat_inc(s->env->stats, drop);
 		return false;
 	}
-	ip->icmp_tokens--;
+	r->tokens--;
 	return true;
+}
+
+bool icmp_allowed(struct stack *s)
+{
+	return rate_take(s, &s->ip->icmp_rate, ICMP_RATE, ICMP_BURST, NPP_IS_DROP_ICMP_RATE);
+}
+
+bool icmp_echo_allowed(struct stack *s)
+{
+	return rate_take(s, &s->ip->echo_rate, ECHO_RATE, ECHO_BURST, NPP_IS_DROP_ECHO_RATE);
+}
+
+bool ip_rst_allowed(struct stack *s)
+{
+	return rate_take(s, &s->ip->rst_rate, RST_RATE, RST_BURST, NPP_IS_DROP_RST_RATE);
 }
 
 void icmp_quote_l4(struct icmp_quote *q, const union npp_addr *peer, const union npp_addr *us, uint8_t proto,

@@ -82,6 +82,8 @@ static void echo_reply(struct stack *s, const struct pkt *pkt)
 		STAT_INC(s, IS_DROP_ICMP);
 		return;
 	}
+	if (!icmp_echo_allowed(s))
+		return;
 	memcpy(&o, old, 2);
 	memcpy(&n, new, 2);
 	h.csum = npp_csum_finish((uint64_t)(uint16_t)~q->csum + (uint16_t)~o + n);

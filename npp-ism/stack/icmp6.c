@@ -76,6 +76,8 @@ static void echo_reply(struct stack *s, const struct pkt *pkt)
 		STAT_INC(s, IS_DROP_ICMP);
 		return;
 	}
+	if (!icmp_echo_allowed(s))
+		return;
 	STAT_INC(s, IS_ECHO_REPLIES);
 	icmp6_send(s, pkt, pkt->dst.b[0] == 0xff ? &any : &pkt->dst, pkt->tos & 0xfc, &h, pkt->l4 + sizeof h,
 		   pkt->l4_len - (uint32_t)sizeof h);

@@ -62,8 +62,9 @@ void ip_init(struct stack *s, void *mem)
 		ip->id_df[i] = (uint16_t)(r >> 16);
 	}
 	ip->id6 = (uint32_t)s->env->ops->random(s->env->arg);
-	ip->icmp_tokens = ICMP_BURST;
-	ip->icmp_us = s->now_us;
+	ip->icmp_rate = (struct ip_rate){ s->now_us, ICMP_BURST };
+	ip->echo_rate = (struct ip_rate){ s->now_us, ECHO_BURST };
+	ip->rst_rate = (struct ip_rate){ s->now_us, RST_BURST };
 	memset(ip->mc.head, 0xff, sizeof ip->mc.head);
 	ip->mc.net_seq = ip->net_seq = 1;
 	neigh_attach(s);

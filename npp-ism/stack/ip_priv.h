@@ -216,8 +216,15 @@ enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_AUTO,
 #define IP_LOCAL_BYTES (256u * 1024)
 #define IP_LOCAL_ROUNDS 4	/* per flush, of answers to ourselves to answers to ourselves */
 #define IP_ID_SLOTS 256
-#define ICMP_RATE 200		/* errors per second ... */
-#define ICMP_BURST 50		/* ... and at once */
+/* What is answered without a connection, per second and at once. Who asks for more is no stranger
+ * with a question: the answers of a flood cost more than to read it, and the time is others'. */
+#define ICMP_RATE 200		/* errors */
+#define ICMP_BURST 50
+#define ECHO_RATE 10000
+#define ECHO_BURST 2000
+#define RST_RATE 10000
+#define RST_BURST 2000
+struct ip_rate { uint64_t us; uint32_t tokens; };
 
 struct ip_state {
 	struct ip_net net;
@@ -228,8 +235,7 @@ struct ip_state {
 	uint32_t net_seq, up;	/* addresses, routes and ports as they were when we last looked around */
 	uint16_t id_frag[IP_ID_SLOTS], id_df[IP_ID_SLOTS];
 	uint32_t id6;		/* counts IPv6 datagrams that were fragmented */
-	uint32_t icmp_tokens;
-	uint64_t icmp_us;
+	struct ip_rate icmp_rate, echo_rate, rst_rate;
 	struct acd_addr acd[NPP_MAX_IF_ADDRS];	/* place as in net.addr */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
 	struct nd_auto autoconf;
@@ -490,7 +496,8 @@ int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos,
 		 struct stack_tx *tx);
 
 /* ---- icmp.c */
-bool icmp_allowed(struct stack *s);	/* the limit on errors that we send */
+bool icmp_allowed(struct stack *s);	/* the limit on errors that we send; on echo replies */
+bool icmp_echo_allowed(struct stack *s);
 /* A packet of ours, as an ICMP error quotes it. */
 struct icmp_quote {
 	struct npp_flow_key key;	/* as the answer to the quoted packet would say it */

@@ -85,6 +85,8 @@ void ip_confirm(struct stack *s, struct ip_path *p);
 /* A frag-needed message that the transport has validated: packets to P->dst must not be larger
  * than MTU. Tells the shared cache and lowers P->mtu (RFC 1191). */
 void ip_pmtu(struct stack *s, struct ip_path *p, uint32_t mtu);
+/* The limit on resets that answer segments of no connection. */
+bool ip_rst_allowed(struct stack *s);
 /* ICMP destination unreachable about PKT, rate-limited (RFC 1812, 4.3.2). CODE as in RFC 792. */
 void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code);
 /* Verifies the transport checksum of PKT over the pseudo header unless vouched for. */

@@ -98,7 +98,7 @@ void tcp_send_rst(struct stack *s, const struct tcp_seg *seg)
 	struct tcp_out o;
 	struct ip_path path = { 0 };
 
-	if (seg->flags & TCPF_RST || seg->pkt->l2_bcast ||
+	if (seg->flags & TCPF_RST || seg->pkt->l2_bcast || !ip_rst_allowed(s) ||
 	    ip_path_answer(s, &path, &seg->pkt->dst, &seg->pkt->src, seg->pkt->port) != 0)
 		return;
 	if (seg->flags & TCPF_ACK)

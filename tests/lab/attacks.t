@@ -107,6 +107,9 @@ on_link=(-t 10.1.0.11 -s 10.1.128.0 -k 30000)
 far=(-t 10.1.0.11 -s 172.16.0.0 -k 1000000)
 six=(-t "$us6" -s fd00:0:0:1::1:0 -k 1000000)
 
+# What two IOPs answer without a connection, at 10000 a second and 2000 at once, in the time of an attack and a bit.
+answers=$((2 * (2000 + 10000 * (${seconds%.*} + 3))))
+
 # ---- SYN ------------------------------------------------------------------------------------
 
 if todo_attack syn; then
@@ -118,6 +121,7 @@ if todo_attack syn; then
   ! $long || attack syn-closed "${far[@]}" -p 81 syn
   ! $long || attack syn6 "${six[@]}" syn
   attack ack "${far[@]}" ack
+  cmp_num 'ack: resets are limited' "$(grew tcp.rst_out)" -le "$answers"
 fi
 
 # ---- into a connection of others ------------------------------------------------------------
@@ -168,6 +172,7 @@ if todo_attack frag; then
 fi
 if todo_attack icmp; then
   attack echo "${far[@]}" echo
+  cmp_num 'echo: answers are limited' "$(grew icmp.echo_replies)" -le "$answers"
   ! $long || attack unreach "${on_link[@]}" unreach
   attack toobig "${on_link[@]}" toobig
   attack toobig6 "${six[@]}" toobig

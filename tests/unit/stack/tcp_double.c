@@ -19,6 +19,12 @@ int ip_path_init(struct stack *s, struct ip_path *p, const union npp_addr *src, 
 	return 0;
 }
 
+bool ip_rst_allowed(struct stack *s)
+{
+	(void)s;
+	return true;
+}
+
 int ip_path_answer(struct stack *s, struct ip_path *p, const union npp_addr *src, const union npp_addr *dst,
 		   uint8_t port)
 {

@@ -212,6 +212,54 @@ START_TEST(nobody_listening_is_told_at_a_limited_rate)
 }
 END_TEST
 
+/* N times what is in P, at once; how many answers. */
+static unsigned answered(unsigned n)
+{
+	unsigned got = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		rig_in(r, 0, &p);
+		got += r->n_frames;
+		rig_forget(r);
+	}
+	return got;
+}
+
+START_TEST(a_flood_of_echo_is_answered_at_a_limited_rate)
+{
+	rig_know(r, RIG_PEER, rig_peer_mac);
+	rig_forget(r);
+	rig_echo(&p, RIG_PEER, RIG_US, 10);
+	ck_assert_uint_eq(answered(2 * ECHO_BURST), ECHO_BURST);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ECHO_RATE), ECHO_BURST);
+	rig_advance(r, 10000);
+	ck_assert_uint_eq(answered(ECHO_BURST), ECHO_RATE / 100);
+	for (unsigned i = 0; i < 100; i++) {	/* half of that is always answered */
+		rig_advance(r, 1000);
+		ck_assert_uint_eq(answered(ECHO_RATE / 2000), ECHO_RATE / 2000);
+	}
+	rig_attach(r, 0);	/* a successor goes on */
+	ck_assert_uint_le(answered(ECHO_BURST), ECHO_RATE / 10);
+}
+END_TEST
+
+START_TEST(a_flood_for_no_connection_is_reset_at_a_limited_rate)
+{
+	rig_know(r, RIG_PEER, rig_peer_mac);
+	rig_forget(r);
+	for (uint16_t port = 1000; port < 1100; port++) {	/* a flow that is this IOP's */
+		rig_tcp(&p, RIG_PEER, port, RIG_US, 81, 0x10, 1, 1, 0);
+		if (answered(1))
+			break;
+	}
+	ck_assert_uint_eq(answered(2 * RST_BURST), RST_BURST - 1);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_RST_RATE), RST_BURST + 1);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_TCP_NO_CONN), 2 * RST_BURST + 1);
+	rig_echo(&p, RIG_PEER, RIG_US, 10);
+	ck_assert_uint_eq(answered(10), 10);	/* a limit of its own */
+}
+END_TEST
+
 START_TEST(no_error_about_errors_broadcasts_or_strange_senders)
 {
 	rig_udp(&p, RIG_PEER, 50, 0x0a0000ff, 60, 10);
@@ -245,6 +293,8 @@ int main(void)
 	tcase_add_test(tc, hard_errors_reach_the_connected_endpoint_on_its_owner);
 	tcase_add_test(tc, errors_that_quote_what_we_never_sent_are_dropped);
 	tcase_add_test(tc, nobody_listening_is_told_at_a_limited_rate);
+	tcase_add_test(tc, a_flood_of_echo_is_answered_at_a_limited_rate);
+	tcase_add_test(tc, a_flood_for_no_connection_is_reset_at_a_limited_rate);
 	tcase_add_test(tc, no_error_about_errors_broadcasts_or_strange_senders);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
