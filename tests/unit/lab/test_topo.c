@@ -259,6 +259,22 @@ START_TEST(joined_networks_have_one_subnet)
 }
 END_TEST
 
+START_TEST(an_npp_may_have_two_ports_on_one_segment)
+{
+	char *sets[] = { (char[]){ "nodes.acc={kind: npp, networks: [b, c], addresses: [10.0.2.100, 10.0.8.1]}" },
+			 (char[]){ "nodes.web={kind: host, stack: npp, npps: [acc]}" } };
+	const struct topo_node *n;
+
+	ck_assert_int_eq(load(JOINED, sets, 2), 0);
+	n = node("acc");
+	ck_assert_uint_eq(n->n_ifs, 2);
+	ck_assert_uint_ne(n->ifs[0].addr, n->ifs[1].addr);
+	ck_assert_mem_ne(n->ifs[0].mac, n->ifs[1].mac, 6);
+	ck_assert_uint_eq(via("two", "10.0.2.100"), ip("10.0.2.1"));	/* none of its own: it is on the link */
+	ck_assert_uint_eq(via("two", "10.0.8.1"), n->ifs[0].addr);
+}
+END_TEST
+
 #define NETS "name: j\nnetworks: {a: {subnet: 10.0.1.0/24}, b: {}, c: {}, d: {subnet: 10.0.2.0/24}}\nnodes:\n"
 
 START_TEST(what_cannot_be_joined_is_refused)
@@ -364,6 +380,7 @@ int main(void)
 	tcase_add_test(tc, macs_and_networks_twice_are_refused);
 	tcase_add_test(tc, joined_networks_have_one_subnet);
 	tcase_add_test(tc, what_cannot_be_joined_is_refused);
+	tcase_add_test(tc, an_npp_may_have_two_ports_on_one_segment);
 	tcase_add_test(tc, routers_with_bird_have_no_derived_routes);
 	tcase_add_test(tc, an_npp_on_several_networks_has_a_way_out_by_each);
 	tcase_add_test(tc, the_address_of_a_whole_npp_is_reached_by_one_of_its_ports);
