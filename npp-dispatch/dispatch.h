@@ -62,6 +62,7 @@ bool dispatch_classify(const struct dispatch_ctx *c, const struct vnet_hdr *vnet
 
 #define DISPATCH_BATCH_FRAMES 32u
 #define DISPATCH_BATCH_BYTES (256u << 10)
+#define DISPATCH_SINGLES 8u	/* batches of one frame, after which no second one is expected */
 #define DISPATCH_LARGE 2048u	/* from here on a frame counts for prediction */
 
 struct dispatch_port {	/* a network port */
@@ -69,6 +70,7 @@ struct dispatch_port {	/* a network port */
 	int fd;			/* its queue 0 */
 	int error;		/* of the last read; 0: it can be read */
 	uint32_t bytes;		/* of this batch */
+	uint32_t singles;	/* batches in a row that had one frame */
 };
 
 struct dispatch {
@@ -81,12 +83,13 @@ struct dispatch {
 	struct npp_fring_prod ring[NPP_MAX_IOPS];
 	int bell[NPP_MAX_IOPS];
 	uint32_t dirty;		/* rings with records not yet published */
-	bool drained;		/* the last batch ended because no port had more */
+	bool drained;		/* the last batch ended because no port had more, or was expected to */
 	uint32_t now_us;
 	uint32_t spin_max_us;	/* 0: cores are scarce, never spin */
 };
 
-/* Reads what the ports have, one batch of each at most, and hands it out. Number of frames read;
+/* Reads what the ports have, one batch of each at most, and hands it out. Where frames come one at a
+ * time, the read that would only say that there is no second one is left to the wait. Number of frames read;
  * 0: nothing there; or, if nothing was read and a port cannot be, -errno. */
 int dispatch_batch(struct dispatch *d);
 

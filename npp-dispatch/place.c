@@ -138,13 +138,14 @@ static void publish(struct dispatch *d)
 /* What port P has, up to a batch. Frames, or -errno if there were none. */
 static int read_port(struct dispatch *d, struct dispatch_port *p)
 {
+	bool single = p->singles >= DISPATCH_SINGLES;
 	uint32_t bytes = 0;
 	ssize_t n = 0;
 	int frames = 0;
 
 	p->bytes = 0;
 	dispatch_ctx_refresh(&p->ctx);
-	while (frames < (int)DISPATCH_BATCH_FRAMES && bytes < DISPATCH_BATCH_BYTES) {
+	while (frames < (int)DISPATCH_BATCH_FRAMES && bytes < DISPATCH_BATCH_BYTES && !(single && frames)) {
 		n = take_frame(d, p);
 		if (n <= 0)
 			break;
@@ -152,8 +153,10 @@ static int read_port(struct dispatch *d, struct dispatch_port *p)
 		frames++;
 	}
 	p->error = n < 0 ? (int)n : 0;
-	if (n > 0)
+	if (n > 0 && !single)
 		d->drained = false;
+	if (frames)
+		p->singles = frames == 1 ? p->singles + 1 : 0;
 	if (frames) {
 		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_FRAMES, p->ctx.port), (uint64_t)frames);
 		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_BYTES, p->ctx.port), p->bytes);

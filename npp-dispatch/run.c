@@ -20,6 +20,7 @@
 #define ERROR_PAUSE_MS 100	/* when the port cannot be read */
 #define SPIN_PROBE 64		/* after so many sleeps without, spin once again */
 #define SPIN_MIN_US 5
+#define SOON_US 3		/* a wait that is over so soon was none: there was a second frame */
 
 static uint64_t clock_us(void)
 {
@@ -116,6 +117,9 @@ static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, uint64_t *
 	see_clock(d, *awake_us);
 	if (rc < 0)
 		return errno == EINTR ? 1 : -errno;
+	for (uint32_t i = 0; i < d->n_ports && *awake_us - now <= SOON_US; i++)
+		if (pfd[2 + i].revents)
+			d->port[i].singles = 0;
 	if (pfd[1].revents)
 		npp_bell_drain(bell_fd);
 	return pfd[0].revents ? control(ctl_fd) : 1;

@@ -198,6 +198,36 @@ START_TEST(batches_are_bounded_and_ring_once)
 }
 END_TEST
 
+/* Frames that come one by one are not followed by a read in vain: the wait says what there is. */
+START_TEST(after_single_frames_no_second_one_is_asked_for)
+{
+	open_npp(1);
+	make(32768, 100);
+	for (unsigned i = 0; i < DISPATCH_SINGLES; i++) {
+		send_frame();
+		ck_assert_int_eq(dispatch_batch(&d), 1);
+		ck_assert(d.drained);
+		expect(0);
+	}
+	for (int i = 0; i < 3; i++)
+		send_frame();
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(dispatch_batch(&d), 1);
+		ck_assert(d.drained);
+		expect(0);
+	}
+	ck_assert_int_eq(dispatch_batch(&d), 0);
+	for (int i = 0; i < 3; i++)
+		send_frame();
+	d.port[0].singles = 0;	/* a wait was over at once */
+	ck_assert_int_eq(dispatch_batch(&d), 3);
+	ck_assert_uint_eq(d.port[0].singles, 0);
+	for (int i = 0; i < 3; i++)
+		expect(0);
+	close_npp();
+}
+END_TEST
+
 START_TEST(a_full_ring_drops_and_the_others_go_on)
 {
 	uint16_t a = 32768, b = 32768;
@@ -369,6 +399,7 @@ int main(void)
 	tcase_add_loop_test(t, every_frame_reaches_its_owner_whole, 0, 8);
 	tcase_add_test(t, a_run_of_large_frames_is_predicted);
 	tcase_add_test(t, batches_are_bounded_and_ring_once);
+	tcase_add_test(t, after_single_frames_no_second_one_is_asked_for);
 	tcase_add_test(t, a_full_ring_drops_and_the_others_go_on);
 	tcase_add_test(t, what_is_dropped_is_counted_and_leaves_no_record);
 	tcase_add_test(t, a_remembered_ring_that_is_not_there_does_no_harm);
