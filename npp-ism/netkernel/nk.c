@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * nk.c - the net kernel: polling, interrupt level, rounds and sleep
+ *
+ * A sleep is one epoll_wait. Doorbells are watched by their edges: each ring wakes once, and
+ * nobody has to empty them. They are emptied all the same when a sleep has run out and now and
+ * then, so that one whose count somebody has filled, so that it cannot be rung, is whole again.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "npp-ism/netkernel/nk.h"
 #include "npp-ism/netkernel/priv.h"
@@ -13,6 +19,7 @@
 
 #define FD_LOOK_US 2000		/* how often descriptors are looked at under load */
 #define MAX_SLEEP_US 500000	/* so that lazy alarms and the statistics page stay alive */
+#define DRAIN_EVERY 1024	/* waits */
 #define SPIN_PROBE 64		/* one idle period in so many is spun through to learn again */
 
 uint64_t nk_clock_us(void)
@@ -23,8 +30,18 @@ uint64_t nk_clock_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-static void local_init(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats,
-		       const struct nk_hooks *hooks)
+/* Waits for the descriptor number WHICH from now on, or no longer. */
+static int watch(struct nk *nk, unsigned which, bool on)
+{
+	struct epoll_event ev = { .events = EPOLLIN | (nk->fd[which].bell ? EPOLLET : 0), .data.u32 = which };
+
+	if (nk->fd[which].fd < 0)
+		return 0;
+	return epoll_ctl(nk->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, nk->fd[which].fd, &ev) < 0 ? -errno : 0;
+}
+
+static int local_init(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats,
+		      const struct nk_hooks *hooks)
 {
 	memset(nk, 0, sizeof *nk);
 	nk->st = st;
@@ -33,25 +50,35 @@ static void local_init(struct nk *nk, struct nk_state *st, int bell, npp_counter
 	nk->level = NK_LEVEL_SCHED;
 	nk->next_alarm = NK_NEVER;
 	nk->max_sleep_us = MAX_SLEEP_US;
-	nk->fd[0] = (struct pollfd){ .fd = bell, .events = POLLIN };
+	nk->fd[0].fd = bell;
+	nk->fd[0].bell = true;
 	nk->n_fds = 1;
 	nk->now_us = nk->awake_us = nk->idle_us = nk_clock_us();
+	nk->epfd = epoll_create1(EPOLL_CLOEXEC);
+	return nk->epfd < 0 ? -errno : watch(nk, 0, true);
 }
 
-void nk_init(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats,
-	     const struct nk_hooks *hooks)
+int nk_init(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats,
+	    const struct nk_hooks *hooks)
 {
 	memset(st, 0, sizeof *st);
 	atomic_store_explicit(&st->enabled, (1u << NK_CAUSES) - 1, memory_order_relaxed);
-	local_init(nk, st, bell, stats, hooks);
+	return local_init(nk, st, bell, stats, hooks);
 }
 
-void nk_attach(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats,
-	       const struct nk_hooks *hooks)
+int nk_attach(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats,
+	      const struct nk_hooks *hooks)
 {
 	/* A predecessor may have died with causes disabled: whoever did that is gone. */
 	atomic_store_explicit(&st->enabled, (1u << NK_CAUSES) - 1, memory_order_relaxed);
-	local_init(nk, st, bell, stats, hooks);
+	return local_init(nk, st, bell, stats, hooks);
+}
+
+void nk_close(struct nk *nk)
+{
+	if (nk->epfd >= 0)
+		close(nk->epfd);
+	nk->epfd = -1;
 }
 
 int nk_source_add(struct nk *nk, const struct nk_source *src)
@@ -62,34 +89,45 @@ int nk_source_add(struct nk *nk, const struct nk_source *src)
 	return (int)nk->n_sources++;
 }
 
+static int fd_add(struct nk *nk, int fd, enum nk_cause cause, bool bell)
+{
+	unsigned i = nk->n_fds;
+	int err;
+
+	if (i == NK_MAX_FDS)
+		return -ENOSPC;
+	nk->fd[i].fd = fd;
+	nk->fd[i].cause = cause;
+	nk->fd[i].bell = bell;
+	err = watch(nk, i, true);
+	if (err < 0)
+		return err;
+	return (int)nk->n_fds++;
+}
+
 int nk_watch_fd(struct nk *nk, int fd, enum nk_cause cause)
 {
-	if (nk->n_fds == NK_MAX_FDS)
-		return -ENOSPC;
-	nk->fd[nk->n_fds] = (struct pollfd){ .fd = fd, .events = POLLIN };
-	nk->fd_cause[nk->n_fds] = cause;
-	return (int)nk->n_fds++;
+	return fd_add(nk, fd, cause, false);
 }
 
 int nk_watch_bell(struct nk *nk)
 {
-	int i = nk_watch_fd(nk, -1, NK_HOST);
-
-	if (i > 0)
-		nk->fd_is_bell[i] = true;
-	return i;
-}
-
-void nk_bell_set(struct nk *nk, int which, int fd)
-{
-	if (which > 0 && which < (int)nk->n_fds && nk->fd_is_bell[which])
-		nk->fd[which].fd = fd;
+	return fd_add(nk, -1, NK_HOST, true);
 }
 
 void nk_watch_set(struct nk *nk, int which, int fd)
 {
-	if (which > 0 && which < (int)nk->n_fds)
-		nk->fd[which].fd = fd;
+	if (which <= 0 || which >= (int)nk->n_fds || nk->fd[which].fd == fd)
+		return;
+	watch(nk, (unsigned)which, false);
+	nk->fd[which].fd = fd;
+	watch(nk, (unsigned)which, true);
+}
+
+void nk_bell_set(struct nk *nk, int which, int fd)
+{
+	if (which > 0 && which < (int)nk->n_fds && nk->fd[which].bell)
+		nk_watch_set(nk, which, fd);
 }
 
 /* The status word has one writer, this process: plain loads and stores are enough. */
@@ -181,17 +219,25 @@ static bool interrupts(struct nk *nk)
 	return ran;
 }
 
-/* Raises the causes of descriptors that are readable, empties the doorbell. */
-static void fds_ready(struct nk *nk)
+static void empty_bells(struct nk *nk)
 {
-	nk->fd_looked_us = nk->now_us;
-	if (nk->fd[0].revents)
-		npp_bell_drain(nk->fd[0].fd);
-	for (unsigned i = 1; i < nk->n_fds; i++)
-		if (nk->fd[i].revents && nk->fd_is_bell[i])
+	for (unsigned i = 0; i < nk->n_fds; i++)
+		if (nk->fd[i].bell && nk->fd[i].fd >= 0)
 			npp_bell_drain(nk->fd[i].fd);
-		else if (nk->fd[i].revents)
-			nk_raise(nk, nk->fd_cause[i]);
+}
+
+/* Waits up to TIMEOUT_NS for descriptors and raises the causes of those that are readable. */
+static void fds_wait(struct nk *nk, uint64_t timeout_ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / 1000000000), .tv_nsec = (long)(timeout_ns % 1000000000) };
+	struct epoll_event ev[NK_MAX_FDS];
+	int n = epoll_pwait2(nk->epfd, ev, NK_MAX_FDS, &ts, NULL);
+
+	for (int i = 0; i < n; i++)
+		if (ev[i].data.u32 < nk->n_fds && !nk->fd[ev[i].data.u32].bell)
+			nk_raise(nk, nk->fd[ev[i].data.u32].cause);
+	if ((n == 0 && timeout_ns) || ++nk->waits % DRAIN_EVERY == 0)
+		empty_bells(nk);
 }
 
 /* Time awake since it was last counted. */
@@ -204,8 +250,8 @@ static void count_busy(struct nk *nk)
 static void look_at_fds(struct nk *nk)
 {
 	count_busy(nk);
-	if (nk->n_fds > 1 && poll(nk->fd, nk->n_fds, 0) > 0)
-		fds_ready(nk);
+	if (nk->n_fds > 1)
+		fds_wait(nk, 0);
 	nk->fd_looked_us = nk->now_us;
 }
 
@@ -279,7 +325,6 @@ static bool spin(struct nk *nk)
 static void nap(struct nk *nk)
 {
 	uint64_t due = nk_alarms_next(nk), timer = NK_NEVER;
-	struct timespec ts;
 
 	if (nk->hooks.next_timer && word(&nk->st->enabled) & 1u << NK_TIMER)
 		timer = nk->hooks.next_timer(nk->hooks.arg);
@@ -288,11 +333,9 @@ static void nap(struct nk *nk)
 	if (due > nk->now_us + nk->max_sleep_us)
 		due = nk->now_us + nk->max_sleep_us;
 	due = due > nk->now_us ? due - nk->now_us : 0;
-	ts = (struct timespec){ .tv_sec = (time_t)(due / 1000000), .tv_nsec = (long)(due % 1000000) * 1000 };
 	npp_stat_inc(nk->stats, NPP_IS_SLEEPS);
 	count_busy(nk);
-	if (ppoll(nk->fd, nk->n_fds, &ts, NULL) > 0)
-		fds_ready(nk);
+	fds_wait(nk, due * 1000);
 	nk->now_us = nk->awake_us = nk->fd_looked_us = nk_clock_us();
 }
 

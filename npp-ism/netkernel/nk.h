@@ -92,31 +92,34 @@ struct nk {		/* process-local */
 	unsigned n_sources, n_threads, n_fds;
 	struct nk_source source[NK_MAX_SOURCES];
 	struct { const char *name; enum nk_prio prio; nk_thread_fn *fn; void *arg; } thread[NK_MAX_THREADS];
-	struct pollfd fd[NK_MAX_FDS];	/* [0] the doorbell */
-	enum nk_cause fd_cause[NK_MAX_FDS];
-	bool fd_is_bell[NK_MAX_FDS];
+	struct { int fd; enum nk_cause cause; bool bell; } fd[NK_MAX_FDS];	/* [0] the doorbell; fd -1: none */
+	int epfd;		/* what a sleep waits for: all of them */
 	uint64_t fd_looked_us, awake_us, idle_us;
 	uint64_t next_alarm;	/* earliest due_us of all; NK_NEVER */
 	uint32_t spin_us;	/* longest spin before sleep; 0: never */
 	uint32_t gap_us;	/* mean time from idle to the next work */
 	uint32_t max_sleep_us;
 	uint32_t naps;
+	uint32_t waits;
 };
 
-/* BELL: this process's doorbell eventfd. ST is fresh (zeroed). All causes are enabled. */
-void nk_init(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats, const struct nk_hooks *hooks);
+/* BELL: this process's doorbell eventfd. ST is fresh (zeroed). All causes are enabled. 0 or -errno. */
+int nk_init(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats, const struct nk_hooks *hooks);
 /* The same over the state that a predecessor left: its threads are registered again in
  * the same order; one that was running is ready again. */
-void nk_attach(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats, const struct nk_hooks *hooks);
+int nk_attach(struct nk *nk, struct nk_state *st, int bell, npp_counter_t *stats, const struct nk_hooks *hooks);
+
+void nk_close(struct nk *nk);	/* what nk_init() opened */
 
 /* Registration; index, or -ENOSPC. */
 int nk_source_add(struct nk *nk, const struct nk_source *src);
 int nk_thread_add(struct nk *nk, enum nk_prio prio, const char *name, nk_thread_fn *fn, void *arg);
-/* FD becoming readable raises CAUSE; looked at in every sleep and, under load, every 2 ms. */
+/* FD becoming readable raises CAUSE; looked at in every sleep and, under load, every 2 ms. Index, or -errno. */
 int nk_watch_fd(struct nk *nk, int fd, enum nk_cause cause);
-/* The descriptor with the number WHICH that nk_watch_fd() gave is FD from now on; -1: none. */
+/* The descriptor with the number WHICH that nk_watch_fd() gave is FD from now on; -1: none. The one
+ * before must still be open: others may have it too, and it would be waited for without end. */
 void nk_watch_set(struct nk *nk, int which, int fd);
-/* One more doorbell, none yet: it only wakes, and is emptied. Its number for nk_bell_set(). */
+/* One more doorbell, none yet: it only wakes. Its number for nk_bell_set(). */
 int nk_watch_bell(struct nk *nk);
 void nk_bell_set(struct nk *nk, int which, int fd);	/* FD -1: none */
 

@@ -203,9 +203,15 @@ void ism_run_setup(struct ism *I)
 	int err;
 
 	if (I->start.restart)
-		nk_attach(&I->nk, &I->r->nk, I->bells[I->iop], I->stats, &hooks);
+		err = nk_attach(&I->nk, &I->r->nk, I->bells[I->iop], I->stats, &hooks);
 	else
-		nk_init(&I->nk, &I->r->nk, I->bells[I->iop], I->stats, &hooks);
+		err = nk_init(&I->nk, &I->r->nk, I->bells[I->iop], I->stats, &hooks);
+	if (err < 0) {
+		npp_warnx("nothing can be waited for: %s", strerror(-err));
+		I->broken = true;
+		nk_stop(&I->nk);
+		return;
+	}
 	for (unsigned i = 0; i < sizeof sources / sizeof sources[0]; i++)
 		if (I->have_rx || sources[i].cause != NK_RX)
 			nk_source_add(&I->nk, &sources[i]);
@@ -255,6 +261,7 @@ void ism_destroy(struct ism *I)
 	npp_region_unmap(&I->priv);
 	npp_ringer_close(&I->ringer);
 	ism_port_close(I);
+	nk_close(&I->nk);
 	ism_control_free(I);
 }
 
@@ -264,7 +271,7 @@ struct ism *ism_new(void)
 
 	if (!I)
 		return NULL;
-	I->ctl = -1;
+	I->ctl = I->nk.epfd = -1;
 	for (unsigned i = 0; i < NPP_MAX_PORTS; i++)
 		I->tap[i] = -1;
 	for (unsigned i = 0; i < NPP_MAX_IOPS; i++)

@@ -57,6 +57,10 @@ for f in os.listdir("/proc/%d/fd" % pid):
     fd = libc.syscall(PIDFD_GETFD, pidfd, int(f), 0)
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    try:
+        os.read(fd, 8) # what is in it
+    except BlockingIOError:
+        pass
     os.write(fd, struct.pack("Q", 0xfffffffffffffffe))
     fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
     bells += 1

@@ -79,13 +79,14 @@ static void setup(void)
 	next_timer = NK_NEVER;
 	bell = npp_bell_create();
 	ck_assert_int_ge(bell, 0);
-	nk_init(&nk, &st, bell, stats, &hooks);
+	ck_assert_int_eq(nk_init(&nk, &st, bell, stats, &hooks), 0);
 	nk_source_add(&nk, &(struct nk_source){ "b", NK_HOST, 4, &b, src_pending, src_run, src_announce });
 	nk_source_add(&nk, &(struct nk_source){ "a", NK_RX, 4, &a, src_pending, src_run, src_announce });
 }
 
 static void teardown(void)
 {
+	nk_close(&nk);
 	close(bell);
 }
 
@@ -320,7 +321,8 @@ START_TEST(successor_enters_the_thread_that_was_cut_short)
 	th[0] = nk_thread_add(&nk, NK_NORMAL, "t", high, NULL);
 	st.thread[th[0]].state = NK_T_RUNNING;
 	nk_disable(&nk, NK_RX);
-	nk_attach(&nk, &st, bell, stats, &hooks);
+	nk_close(&nk);
+	ck_assert_int_eq(nk_attach(&nk, &st, bell, stats, &hooks), 0);
 	nk_thread_add(&nk, NK_NORMAL, "t", high, NULL);
 	nk_round(&nk);
 	ck_assert_str_eq(trail, "H");
@@ -349,13 +351,12 @@ END_TEST
 
 START_TEST(doorbell_ends_a_sleep)
 {
-	uint64_t start = nk_clock_us(), n;
+	uint64_t start = nk_clock_us();
 
 	npp_bell_ring(bell);
 	nk.max_sleep_us = 5000000;
 	nk_sleep(&nk);
 	ck_assert_uint_lt(nk_clock_us() - start, 1000000);
-	ck_assert_int_eq(read(bell, &n, sizeof n), -1); /* drained */
 }
 END_TEST
 
@@ -367,6 +368,85 @@ START_TEST(next_timer_ends_a_sleep)
 	nk_sleep(&nk);
 	ck_assert_uint_ge(nk_clock_us(), start + 3000);
 	ck_assert_uint_lt(nk_clock_us() - start, 400000);
+}
+END_TEST
+
+/* Microseconds that a sleep takes. */
+static uint64_t slept(void)
+{
+	uint64_t start = nk_clock_us();
+
+	nk.max_sleep_us = 50000;
+	nk_sleep(&nk);
+	return nk_clock_us() - start;
+}
+
+START_TEST(a_ring_wakes_once_and_nobody_empties_the_bell)
+{
+	uint64_t n;
+
+	npp_bell_ring(bell);
+	ck_assert_uint_lt(slept(), 50000);
+	ck_assert_int_eq(read(bell, &n, sizeof n), sizeof n);
+	ck_assert_uint_eq(n, 1);		/* it is all in it still */
+	for (int i = 0; i < 3; i++)
+		npp_bell_ring(bell);
+	ck_assert_uint_lt(slept(), 50000);
+	ck_assert_uint_ge(slept(), 50000);	/* it is told of them once */
+	npp_bell_ring(bell);
+	ck_assert_uint_lt(slept(), 50000);
+}
+END_TEST
+
+START_TEST(a_bell_that_was_filled_is_emptied)
+{
+	uint64_t full = UINT64_MAX - 1;
+
+	ck_assert_int_eq(write(bell, &full, sizeof full), sizeof full);
+	ck_assert_uint_lt(slept(), 50000);
+	npp_bell_ring(bell);			/* does nothing */
+	ck_assert_uint_ge(slept(), 50000);
+	npp_bell_ring(bell);
+	ck_assert_uint_lt(slept(), 50000);
+}
+END_TEST
+
+/* Also where no sleep runs out. */
+START_TEST(a_bell_that_was_filled_is_emptied_under_load)
+{
+	uint64_t full = UINT64_MAX - 1;
+	int other = npp_bell_create();
+	unsigned sleeps = 0;
+
+	nk_bell_set(&nk, nk_watch_bell(&nk), other);
+	ck_assert_int_eq(write(other, &full, sizeof full), sizeof full);
+	while (write(other, &(uint64_t){ 1 }, 8) < 0 && ++sleeps < 5000) {
+		npp_bell_ring(bell);
+		nk_sleep(&nk);
+	}
+	ck_assert_uint_lt(sleeps, 2000);
+	close(other);
+}
+END_TEST
+
+START_TEST(another_bell_takes_the_place_of_one)
+{
+	int one = npp_bell_create(), other = npp_bell_create(), w = nk_watch_bell(&nk);
+
+	ck_assert_int_gt(w, 0);
+	nk_bell_set(&nk, w, one);
+	npp_bell_ring(one);
+	ck_assert_uint_lt(slept(), 50000);
+	nk_bell_set(&nk, w, other);
+	npp_bell_ring(one);
+	ck_assert_uint_ge(slept(), 50000);
+	npp_bell_ring(other);
+	ck_assert_uint_lt(slept(), 50000);
+	nk_bell_set(&nk, w, -1);
+	npp_bell_ring(other);
+	ck_assert_uint_ge(slept(), 50000);
+	close(one);
+	close(other);
 }
 END_TEST
 
@@ -628,6 +708,10 @@ int main(void)
 	tcase_add_test(t, sleep_returns_at_once_when_there_is_work);
 	tcase_add_test(t, doorbell_ends_a_sleep);
 	tcase_add_test(t, next_timer_ends_a_sleep);
+	tcase_add_test(t, a_ring_wakes_once_and_nobody_empties_the_bell);
+	tcase_add_test(t, a_bell_that_was_filled_is_emptied);
+	tcase_add_test(t, a_bell_that_was_filled_is_emptied_under_load);
+	tcase_add_test(t, another_bell_takes_the_place_of_one);
 	tcase_add_test(t, watched_descriptor_raises_its_cause);
 	tcase_add_test(t, watched_descriptor_is_seen_under_load);
 	CASE("spin");
