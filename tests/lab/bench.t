@@ -25,4 +25,11 @@ kill -KILL "$pid"
 wait "$pid" 2>/dev/null
 gone() { "$npplab" clean >/dev/null 2>&1; ! labs_of "$pid" >/dev/null; }
 ok 'npp-lab clean takes what a killed one has left' wait_for 15 gone
+
+if [ -d /sys/kernel/tracing/instances ]; then
+  out=$(python3 "$top_srcdir/bench/wakes" --builddir "$top_builddir" -r 1 -s 0.1 process 2>&1); is 'wakes' $? 0
+  like 'shows the chain of a round trip' "$out" '% +C>D[=!] D>I[=!] I>S[=!]'
+  like 'and its system calls' "$out" '^  D: .*read [0-9.]+'
+  is 'and leaves no trace' "$(ls -d /sys/kernel/tracing/instances/npp-wakes-* 2>/dev/null)" ''
+fi
 done_testing
