@@ -246,6 +246,7 @@ void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head)
 	struct tcb *t = tcb_of(c);
 
 	tcp_fetch(t, 0, TCB_SENDING);
+	__builtin_prefetch(&s->tcp->timers[t - s->tcp->conns], 1); /* what is sent arms it */
 	if (!alive(t) || t->flags & TF_FIN || !seq_gt(tx_head, t->c.tx_head))
 		return;
 	t->c.tx_head = tx_head;
