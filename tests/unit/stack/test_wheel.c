@@ -128,6 +128,8 @@ int main(void)
 	Suite *suite = suite_create("wheel");
 	TCase *tc = tcase_create("wheel");
 
+	tcase_set_timeout(tc, 60); /* sanitizers take long for the plain list */
+
 	tcase_add_test(tc, a_timer_fires_at_its_time_and_at_most_a_tick_late);
 	tcase_add_test(tc, a_time_in_the_past_fires_at_the_next_run);
 	tcase_add_test(tc, a_cancelled_timer_does_not_fire);
