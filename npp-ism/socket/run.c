@@ -222,7 +222,7 @@ void ism_run_setup(struct ism *I)
 		nk_watch_fd(&I->nk, I->ctl, NK_CONTROL);
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
 		I->host_watch[h] = nk_watch_bell(&I->nk);
-	err = npp_ringer_open(&I->ringer);
+	err = I->ringer.aio ? 0 : npp_ringer_open(&I->ringer);
 	if (err < 0)
 		npp_warnx("no asynchronous I/O (%s): a program that fills its doorbell can stop this IOP",
 			  strerror(-err));

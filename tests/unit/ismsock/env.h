@@ -36,6 +36,7 @@ struct env {
 	npp_counter_t stats[NPP_STATS_COUNTERS];
 	struct env_host host[2];
 	bool fd_quiet;
+	struct npp_ringer ringer;	/* env_renew(): for the next ISM */
 };
 
 struct env *env_new(unsigned hosts);	/* ISM made, hosts made, nothing attached */
