@@ -8,11 +8,14 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
+
+#define ROOM_MS 200
 
 #define BELLS_AT_ONCE 128
 
@@ -39,6 +42,18 @@ static void set_state(struct npp_osm *o, unsigned a, uint32_t state)
 	atomic_store_explicit(&o->host->attach[a].state, state, memory_order_release);
 }
 
+/* The end of a program with hundreds of ports is as many messages: nppd gets a moment to read them, since what
+ * is not sent to it is never said again. */
+static bool has_room(int fd)
+{
+	for (unsigned ms = 0; osm_would_block(fd); ms++)
+		if (ms == ROOM_MS)
+			return false;
+		else
+			poll(NULL, 0, 1);
+	return true;
+}
+
 /* A message to the nppd of attachment A. 0 or -errno; then it is closed soon. */
 static int send_fds(struct npp_osm *o, unsigned a, unsigned type, uint32_t seq, const void *body, size_t len,
 		    const int *fds, unsigned nfds)
@@ -46,7 +61,7 @@ static int send_fds(struct npp_osm *o, unsigned a, unsigned type, uint32_t seq, 
 	struct osm_npp *n = &o->npp[a];
 	int err = n->fd < 0 || n->broken ? -ENOTCONN : 0;
 
-	if (!err && osm_would_block(n->fd))
+	if (!err && !has_room(n->fd))
 		err = -EAGAIN;
 	if (!err)
 		err = npp_ctl_send(n->fd, (uint16_t)type, seq, 0, body, len, fds, nfds);
