@@ -217,6 +217,8 @@ static int create_global(struct npp_side *n)
 	g->tcp_max_conns = s->memory.connections;
 	g->tcp_ecn = s->tcp.ecn;
 	g->tcp_cc = s->tcp.congestion;
+	g->tcp_rmem = s->tcp.rmem;
+	g->tcp_wmem = s->tcp.wmem;
 	g->tcp_time_wait_ms = (uint32_t)(s->tcp.time_wait / 1000);
 	for (uint32_t i = 0; i < s->n_ports; i++) {
 		const struct port_settings *p = &s->port[i];

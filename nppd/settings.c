@@ -185,10 +185,36 @@ static const struct npp_conf_schema memory_schema = {
 	sizeof ((struct npp_settings *)NULL)->memory, memory_fields, check_memory
 };
 
+/* rmem: [4K, 128K, 1M]: least, to begin with, most */
+static int parse_tcp_mem(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_field *f, void *dst)
+{
+	static const struct npp_conf_field size = { .type = NPP_CONF_SIZE, .min = NPP_TCP_MEM_MIN, .max = NPP_TCP_MEM_MAX };
+	struct npp_tcp_mem *m = dst;
+	uint32_t *to[] = { &m->min, &m->dflt, &m->max };
+	const struct npp_conf_node *k = n->first;
+	uint64_t v, before = 0;
+
+	(void)f;
+	if (n->kind != NPP_CONF_LIST_NODE || n->count != 3)
+		return npp_conf_error(c, n, "expected three sizes: least, to begin with, most");
+	for (unsigned i = 0; i < 3; i++, k = k->next) {
+		if (npp_conf_bind_value(c, k, &size, &v) < 0)
+			return -EINVAL;
+		if (v < before)
+			return npp_conf_error(c, k, "%s is less than the one before", k->text);
+		*to[i] = (uint32_t)v;
+		before = v;
+	}
+	return 0;
+}
+
+#define T(M) offsetof(struct npp_settings, tcp.M) - offsetof(struct npp_settings, tcp)
 static const struct npp_conf_field tcp_fields[] = {
 	{ .key = "ecn", .type = NPP_CONF_ENUM, .off = 0, .enums = ecn_names, .dflt = "passive" },
 	{ .key = "congestion", .type = NPP_CONF_ENUM, .off = 4, .enums = congestion_names, .dflt = "cubic" },
 	{ .key = "time_wait", .type = NPP_CONF_TIME, .off = 8, .min = 1000000, .max = 240000000, .dflt = "60s" },
+	{ .key = "rmem", .type = NPP_CONF_CUSTOM, .off = T(rmem), .parse = parse_tcp_mem },
+	{ .key = "wmem", .type = NPP_CONF_CUSTOM, .off = T(wmem), .parse = parse_tcp_mem },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema tcp_schema = { sizeof ((struct npp_settings *)NULL)->tcp, tcp_fields, NULL };

@@ -91,7 +91,7 @@ struct npp_settings {
 	struct dispatch_settings dispatch;
 	struct { uint64_t rx_ring, reassembly; uint32_t connections; } memory;
 	/* enum npp_tcp_ecn, enum npp_tcp_cc, microseconds */
-	struct { uint32_t ecn, congestion; uint64_t time_wait; } tcp;
+	struct { uint32_t ecn, congestion; uint64_t time_wait; struct npp_tcp_mem rmem, wmem; } tcp;
 	struct share_settings share[NPP_MAX_HOSTS];
 	uint32_t n_share;
 	uint32_t policy;	/* enum npp_share_policy */

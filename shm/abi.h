@@ -352,6 +352,14 @@ enum npp_share_policy { NPP_SHARE_WEIGHT = 0, NPP_SHARE_STANDBY, NPP_SHARE_LOAD,
 #define NPP_RA6_HOPS(v) ((uint8_t)((v) >> 16))
 #define NPP_RA6_MTU(v) ((uint16_t)(v))
 
+/* Bounds of a connection's buffers in bytes, as Linux has them in tcp_rmem and tcp_wmem: least that SO_RCVBUF
+ * (SO_SNDBUF) makes it, what it begins with, most that it becomes by itself or by the option. */
+struct npp_tcp_mem { uint32_t min, dflt, max; };
+#define NPP_TCP_MEM_MIN 4096u
+#define NPP_TCP_MEM_MAX (4u << 20)	/* the largest ring */
+#define NPP_TCP_RMEM ((struct npp_tcp_mem){ 4096, 131072, 1048576 })
+#define NPP_TCP_WMEM ((struct npp_tcp_mem){ 4096, 65536, 1048576 })
+
 struct npp_global { /* nppd writes, everybody else maps it read-only */
 	struct npp_region_hdr hdr;
 	char name[32];
@@ -384,12 +392,27 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	uint32_t share_policy;		/* enum npp_share_policy */
 	uint64_t share_key[2];
 	uint32_t share_hosts;		/* that there will be: each has its part of what an ISM has once */
-	uint32_t pad2[7];
+	struct npp_tcp_mem tcp_rmem, tcp_wmem;	/* use npp_tcp_rmem() and npp_tcp_wmem() */
+	uint32_t pad2[1];
 	/* Groups that are let in: seqlock `group_seq`, odd while nppd writes. */
 	NPP_ALIGNED _Atomic uint32_t group_seq;
 	uint32_t pad4[15];
 	struct npp_groups groups;
 };
+
+static inline struct npp_tcp_mem npp_tcp_rmem(const struct npp_global *g)
+{
+	return g && g->tcp_rmem.max ? g->tcp_rmem : NPP_TCP_RMEM;
+}
+static inline struct npp_tcp_mem npp_tcp_wmem(const struct npp_global *g)
+{
+	return g && g->tcp_wmem.max ? g->tcp_wmem : NPP_TCP_WMEM;
+}
+/* What a buffer becomes that was set to SIZE. */
+static inline uint32_t npp_tcp_mem_set(struct npp_tcp_mem m, uint32_t size)
+{
+	return size < m.min ? m.min : size > m.max ? m.max : size;
+}
 
 /* ---- neighbour cache (A16) ------------------------------------------------------ */
 

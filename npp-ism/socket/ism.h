@@ -32,7 +32,6 @@
 #define ISM_NONE 0xffffffffu
 #define ISM_MAX_SOCKS (1u << 20)	/* records of a host that an ISM can name */
 #define ISM_RING_FIRST (4u << 10)	/* of a session with data: most have little */
-#define ISM_RING_MAX (1u << 20)		/* of its own accord */
 #define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
 #define ISM_UDP_RING (128u << 10)	/* holds all but the largest datagrams twice */
 #define ISM_UDP_RING_MAX (256u << 10)	/* holds the largest twice; for receiving, while memory is plentiful */

@@ -160,13 +160,12 @@ static struct npp_ring_desc desc(struct ism *I, uint32_t blk, unsigned order)
 
 /* ---- receive --------------------------------------------------------------------------- */
 
-static uint32_t rx_limit(const struct npp_sock *rec)
+static uint32_t rx_limit(const struct ism *I, const struct npp_sock *rec)
 {
 	uint32_t set = atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed);
+	struct npp_tcp_mem m = npp_tcp_rmem(I->env.global);
 
-	if (set == 0)
-		return ISM_RING_MAX;
-	return set < ISM_PAGE ? ISM_PAGE : set > ISM_CHUNK_BYTES ? ISM_CHUNK_BYTES : set;
+	return set ? npp_tcp_mem_set(m, set) : m.max;
 }
 
 /* A program may be looking at D. */
@@ -222,7 +221,7 @@ static bool rx_old_free(struct ism *I, struct ism_sess *s, struct npp_sock *rec,
 bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
-	uint32_t have = ism_rx_size(s), limit = rx_limit(rec), wish, old = s->rx_blk, blk;
+	uint32_t have = ism_rx_size(s), limit = rx_limit(I, rec), wish, old = s->rx_blk, blk;
 	unsigned order, old_order = s->rx_order;
 
 	/* The stack asks only for what the window has promised, maybe before SO_RCVBUF made it less. */
@@ -281,25 +280,24 @@ void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 
 /* ---- transmit ---------------------------------------------------------------------------- */
 
-static uint32_t tx_limit(const struct npp_sock *rec)
+static uint32_t tx_limit(struct npp_tcp_mem m, const struct npp_sock *rec)
 {
 	uint32_t set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
 
-	if (set == 0)
-		return ISM_RING_MAX;
-	return set < ISM_PAGE ? ISM_PAGE : set > ISM_CHUNK_BYTES ? ISM_CHUNK_BYTES : set;
+	return set ? npp_tcp_mem_set(m, set) : m.max;
 }
 
 bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
-	uint32_t have = ism_tx_size(s), limit = tx_limit(rec), wish, old = s->tx_blk, blk, head;
+	struct npp_tcp_mem m = npp_tcp_wmem(I->env.global);
+	uint32_t have = ism_tx_size(s), limit = tx_limit(m, rec), wish, old = s->tx_blk, blk, head;
 	unsigned order, old_order = s->tx_order;
 	bool ok = true;
 
-	wish = have ? 4 * have : ISM_RING_FIRST;
-	if (want > ISM_RING_PLENTY && !have)
-		want = ISM_RING_PLENTY; /* more when it has shown that it fills it */
+	wish = have ? 4 * have : m.min > ISM_RING_FIRST ? m.min : ISM_RING_FIRST;
+	if (want > m.dflt && !have)
+		want = m.dflt; /* more when it has shown that it fills it */
 	wish = wish < want ? want : wish;
 	wish = wish > limit ? limit : wish;
 	if (order_of(wish) <= s->tx_order && have)

@@ -429,7 +429,7 @@ struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lpor
 	t->cc = tcp_cc_choose(s, NPP_CC_DEFAULT);
 	t->peer_mss = tcp_default_mss(&path->dst);
 	t->rcv_mss = TCP_MSS_DEFAULT;
-	t->rcvbuf = TCP_RCVBUF_START;
+	t->rcvbuf = tcp_rmem(s).dflt;
 	t->quick = TCP_QUICK_ACKS;
 	t->last_rx_ms = t->last_tx_ms = t->progress_ms = t->drs_ms = now_ms(s);
 	t->challenge_us = t->oow_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;

@@ -68,6 +68,17 @@ static inline uint32_t tcp_irs(const struct tcb *t)
 {
 	return t->rcv_nxt - 1 - t->c.rx_head - (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin + 1);
 }
+static inline struct npp_tcp_mem tcp_rmem(const struct stack *s) { return npp_tcp_rmem(s->env->global); }
+/* Shift of the windows that we announce. */
+static inline uint8_t tcp_wscale(const struct stack *s)
+{
+	uint32_t max = tcp_rmem(s).max;
+	uint8_t ws = TCP_WSCALE;
+
+	while (ws < TCP_WSCALE_MAX && 65535u << ws < max)
+		ws++;
+	return ws;
+}
 static inline uint32_t seq_of_off(const struct tcb *t, uint32_t off) { return t->iss + 1 + off; }
 static inline uint32_t tcp_tsval(const struct stack *s, uint32_t ts_off) { return now_ms(s) + ts_off; }
 

@@ -379,7 +379,7 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 	if (seg->opt & TO_WS) {
 		t->flags |= TF_WS;
 		t->snd_ws = seg->wscale;
-		t->rcv_ws = TCP_WSCALE;
+		t->rcv_ws = tcp_wscale(s);
 	}
 	t->snd_wnd = t->max_wnd = seg->wnd; /* that of a SYN is never scaled */
 	t->snd_wl1 = seg->seq;

@@ -174,7 +174,7 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
 		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)wnd);
 	tcp_opt_put_syn(&o, tcp_path_mss(&t->c.path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
-			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, TCP_WSCALE);
+			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, tcp_wscale(s));
 	if (answer) {
 		t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + wnd);
 		t->rcv_acked = t->rcv_nxt;

@@ -48,10 +48,8 @@
 #define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
 #define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
 #define TCP_MSS_DEFAULT6 1220u
-#define TCP_RCVBUF_START 131072u
-#define TCP_RCVBUF_MAX 1048576u
-#define TCP_RCVBUF_MIN 4096u
-#define TCP_WSCALE 5u			/* of the windows that we announce: up to 2 MB */
+#define TCP_WSCALE 5u			/* of the windows that we announce: up to 2 MB ... */
+#define TCP_WSCALE_MAX 14u		/* ... or as much more as buffers may become */
 #define TCP_QUICK_ACKS 16u
 #define TCP_DUPTHRESH 3u
 #define TCP_REO_PERSIST 16u		/* RFC 8985, 6.2: recoveries until a widened window is forgotten */

@@ -10,7 +10,8 @@
  * The right edge of the window, rcv_adv, never moves back: it is a promise. It moves on to
  * rx_tail + rcvbuf in steps worth a segment (RFC 9293, 3.8.6.2.2); a window update of its
  * own is sent when a quarter of the buffer has become free and less than half of it was
- * on offer. rcvbuf starts small and doubles while the program keeps up with the peer.
+ * on offer. rcvbuf starts small and doubles while the program keeps up with the peer, within
+ * the bounds that the NPP was given (tcp: rmem in nppd.conf).
  */
 #include "config.h"
 
@@ -265,7 +266,7 @@ static void tune_buffer(struct stack *s, struct tcb *t)
 		return;
 	elapsed = now_ms(s) - t->drs_ms;
 	if (elapsed <= 20 + t->srtt_us / 250 && t->c.rx_head - t->c.rx_tail <= t->rcvbuf / 2)
-		t->rcvbuf = u32_max(t->rcvbuf, u32_min(t->rcvbuf * 2, TCP_RCVBUF_MAX));
+		t->rcvbuf = u32_max(t->rcvbuf, u32_min(t->rcvbuf * 2, tcp_rmem(s).max));
 	t->drs_tail = t->c.rx_tail;
 	t->drs_ms = now_ms(s);
 }

@@ -82,7 +82,7 @@ static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path
 		      TCPF_SYN | TCPF_ACK | (e->opts & TCP_SYN_ECN ? TCPF_ECE : 0),
 		      (uint16_t)u32_min(e->wnd, 65535));
 	tcp_opt_put_syn(&o, tcp_path_mss(path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
-			e->opts & TCP_SYN_WS, TCP_WSCALE);
+			e->opts & TCP_SYN_WS, tcp_wscale(s));
 	if (e->opts & TCP_SYN_TFO)
 		tcp_tfo_give(s, &o, &e->laddr, &e->raddr);
 	tcp_out_send(s, path, 0, e->ttl, &o);
@@ -106,7 +106,7 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 		return;
 	e->challenge_us = (uint32_t)s->now_us;
 	tcp_out_begin(&o, e->lport, e->rport, e->iss + 1, e->irs + 1, TCPF_ACK,
-		      (uint16_t)(e->wnd >> (e->opts & TCP_SYN_WS ? TCP_WSCALE : 0)));
+		      (uint16_t)(e->wnd >> (e->opts & TCP_SYN_WS ? tcp_wscale(s) : 0)));
 	if (e->opts & TCP_SYN_TS)
 		tcp_opt_put_ts(&o, tcp_tsval(s, e->ts_off), e->ts_recent);
 	tcp_out_send(s, &path, 0, e->ttl, &o);
@@ -181,7 +181,7 @@ void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 	e->irs = seg->seq;
 	e->peer_mss = seg->opt & TO_MSS ? (uint16_t)u32_max(seg->mss, TCP_MSS_MIN) : tcp_default_mss(&p->src);
 	e->snd_wnd = seg->wnd;
-	e->wnd = u32_min(TCP_RCVBUF_START, 65535);
+	e->wnd = u32_min(tcp_rmem(s).dflt, 65535);
 	e->ts_off = tcp_ts_offset(s, &p->dst, seg->dport, &p->src, seg->sport);
 	e->ts_recent = seg->tsval;
 	e->snd_ws = seg->wscale;
@@ -283,7 +283,7 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	t->ts_recent_ms = now_ms(s);
 	t->peer_mss = e->peer_mss;
 	t->snd_ws = e->opts & TCP_SYN_WS ? e->snd_ws : 0;
-	t->rcv_ws = e->opts & TCP_SYN_WS ? TCP_WSCALE : 0;
+	t->rcv_ws = e->opts & TCP_SYN_WS ? tcp_wscale(s) : 0;
 	t->snd_wnd = t->max_wnd = seg->wnd << t->snd_ws;
 	t->snd_wl1 = seg->seq;
 	t->snd_wl2 = seg->ack;

@@ -225,7 +225,7 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	t->opt_flags = (uint16_t)(o->opt_flags & ~NPP_OPT_RCVBUF);
 	if (o->rcvbuf) {
 		t->opt_flags |= NPP_OPT_RCVBUF;
-		t->rcvbuf = u32_min(u32_max(o->rcvbuf, TCP_RCVBUF_MIN), 65535u << TCP_WSCALE);
+		t->rcvbuf = npp_tcp_mem_set(tcp_rmem(s), o->rcvbuf);
 	}
 	t->keep_idle_s = (uint16_t)u32_min(o->keep_idle_s, 32767);
 	t->keep_intvl_s = (uint16_t)u32_min(o->keep_intvl_s, 32767);

@@ -161,6 +161,32 @@ static uint32_t buffer_size(int v)
 	return n < BUF_MIN ? BUF_MIN : n;
 }
 
+/* The bounds that the NPP of SO has for buffers of connections. */
+struct npp_tcp_mem sock_mem(const struct so *so, bool send)
+{
+	unsigned a = so->sk ? *(volatile uint8_t *)&so->sk->slot / NPP_MAX_IOPS : 0;
+	const struct npp_global *g = NULL;
+
+	if (a < NPP_MAX_ATTACH && atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire))
+		g = npp_lib.att[a].global;
+	return send ? npp_tcp_wmem(g) : npp_tcp_rmem(g);
+}
+
+/* What SO_RCVBUF and SO_SNDBUF say: what was set, within bounds, or what the buffer is now. */
+static uint32_t buffer_now(const struct so *so, bool send, uint32_t set)
+{
+	struct npp_tcp_mem m = sock_mem(so, send);
+	uint32_t ring = 0;
+
+	if (so->dgram)
+		return set;
+	if (set)
+		return npp_tcp_mem_set(m, set);
+	if (so->sk)
+		ring = *(volatile uint32_t *)(send ? &so->sk->tx_ring.size : &so->sk->rx_ring.size);
+	return ring > m.dflt ? ring : m.dflt;
+}
+
 static int set_value(struct so *so, const struct opt *o, int v)
 {
 	uint32_t u = (uint32_t)v, tt;
@@ -255,10 +281,10 @@ static int get_value(struct so *so, const struct opt *o)
 		v = WORD(so, udp_segment, udp_segment);
 		break;
 	case P_RCVBUF:
-		v = WORD(so, rcvbuf, rcvbuf);
+		v = buffer_now(so, false, WORD(so, rcvbuf, rcvbuf));
 		break;
 	case P_SNDBUF:
-		v = WORD(so, sndbuf, sndbuf);
+		v = buffer_now(so, true, WORD(so, sndbuf, sndbuf));
 		break;
 	case P_KEEP_IDLE:
 		v = WORD(so, keep_idle, keep_idle);

@@ -294,6 +294,7 @@ void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, st
 int sock_error(struct so *so);			/* SO_ERROR: positive errno, fetched */
 int sock_getfl(struct so *so, int fd);
 int sock_setfl(struct so *so, int fd, int fl);
+struct npp_tcp_mem sock_mem(const struct so *so, bool send);	/* bounds of its buffers */
 bool sock_is_ours_addr(const union npp_addr *addr);
 /* Which NPP leads to ADDR: attachment number, or -1: the kernel. *SRC the address to send from. */
 int sock_route(const union npp_addr *addr, union npp_addr *src);

@@ -23,7 +23,6 @@
 #include "shm/lock.h"
 
 #define TX_RING_ASK 4096u	/* what we ask for at least */
-#define TX_RING_WAIT 65536u	/* up to this a ring is waited for, once for each size */
 #define RING_WAIT_US 20000u
 #define RING_TRIES 10000	/* of a place that is being changed */
 #define PATIENCE_US 2000000
@@ -461,13 +460,17 @@ static ssize_t fill_iov(void *arg, uint8_t *at, size_t room)
 
 /* The kernel takes a first answer of some size whole, and programs that do not block count
  * on it. So before they write more than the ring can hold, they wait a moment for a ring
- * that fits, which is what their next EPOLLOUT would have cost them. */
+ * that fits (wmem of the NPP says how large that is), which is what their next EPOLLOUT
+ * would have cost them. Once for each size. */
 static void ring_for(struct so *so, size_t want)
 {
 	struct npp_sock *sk = so->sk;
-	uint32_t fit = want < TX_RING_WAIT ? (uint32_t)want : TX_RING_WAIT;
-	uint32_t size = *(volatile uint32_t *)&sk->tx_ring.size;
+	uint32_t size = *(volatile uint32_t *)&sk->tx_ring.size, most, fit;
 
+	if (size >= want)
+		return;
+	most = sock_mem(so, true).dflt;
+	fit = want < most ? (uint32_t)want : most;
 	if (size >= fit || atomic_load_explicit(&so->asked, memory_order_relaxed) >= fit ||
 	    stream_state(so) != ST_UP)
 		return;

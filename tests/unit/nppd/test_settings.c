@@ -74,7 +74,7 @@ START_TEST(whole_npp_is_read)
 			      "  dispatch: {algorithm: toeplitz, mask: [src-addr, dst-addr, src-port, dst-port], symmetric: yes,\n"
 			      "             select: {shift: 3, bits: 5}}\n"
 			      "  memory: {rx_ring: 4M, connections: 1024, reassembly: 1M}\n"
-			      "  tcp: {ecn: on, congestion: reno, time_wait: 1500ms}\n"
+			      "  tcp: {ecn: on, congestion: reno, time_wait: 1500ms, rmem: [8K, 64K, 4M], wmem: [4K, 4K, 4K]}\n"
 			      "  hugepages: never\n  placement: [1, 0]\n  uid: 700001\n  seccomp: no\n  reserve: yes\n"), 0);
 	ck_assert_uint_eq(s.npp.port[0].mac[5], 0x11);
 	ck_assert_str_eq(s.npp.port[0].bridge, "br0");
@@ -83,6 +83,10 @@ START_TEST(whole_npp_is_read)
 	ck_assert_uint_eq(s.npp.tcp.ecn, NPP_ECN_ON);
 	ck_assert_uint_eq(s.npp.tcp.congestion, NPP_CC_RENO);
 	ck_assert_uint_eq(s.npp.tcp.time_wait, 1500000);
+	ck_assert_uint_eq(s.npp.tcp.rmem.min, 8192);
+	ck_assert_uint_eq(s.npp.tcp.rmem.dflt, 65536);
+	ck_assert_uint_eq(s.npp.tcp.rmem.max, 4 << 20);
+	ck_assert_uint_eq(s.npp.tcp.wmem.max, 4096);
 	ck_assert_uint_eq(s.npp.n_routes, 2);
 	ck_assert_uint_eq(s.npp.routes[0].to.len, 96);
 	ck_assert_uint_eq(s.npp.routes[1].metric, 7);
@@ -228,6 +232,11 @@ static const struct { const char *text, *want; } bad[] = {
 	  ":4: key 'npp.dispatch.mask[0]': 'src' is not one of src-addr, dst-addr, src-port, dst-port, proto" },
 	{ NPP "  memory: {rx_ring: 3M}\n", ":4: key 'npp.memory.rx_ring': must be a power of two" },
 	{ NPP "  memory: {rx_ring: 4096}\n", ":4: key 'npp.memory.rx_ring': 4096 is too small (131072..1073741824 bytes)" },
+	{ NPP "  tcp: {rmem: 1M}\n", ":4: key 'npp.tcp.rmem': expected three sizes: least, to begin with, most" },
+	{ NPP "  tcp: {wmem: [4K, 1M]}\n", ":4: key 'npp.tcp.wmem': expected three sizes: least, to begin with, most" },
+	{ NPP "  tcp:\n    rmem: [4K, 2M, 1M]\n", ":5: key 'npp.tcp.rmem[2]': 1M is less than the one before" },
+	{ NPP "  tcp: {rmem: [4K, 128K, 8M]}\n", ":4: key 'npp.tcp.rmem[2]': 8M is too large (4096..4194304 bytes)" },
+	{ NPP "  tcp: {wmem: [1K, 16K, 1M]}\n", ":4: key 'npp.tcp.wmem[0]': 1K is too small (4096..4194304 bytes)" },
 	{ NPP "  placement: somewhere\n", ":4: key 'npp.placement': 'somewhere' is not auto, none or a list of cpus" },
 	{ NPP "  placement: [0, -1]\n", ":4: key 'npp.placement[1]': -1 is too small (0..1023)" },
 	{ NPP "  hugepages: sometimes\n", ":4: key 'npp.hugepages': 'sometimes' is not one of auto, always, never" },

@@ -491,7 +491,7 @@ START_TEST(the_window_never_shrinks)
 
 			ck_assert(seq_geq(window_edge(g) + 31, edge)); /* RFC 7323, 2.4 */
 			edge = seq_max(edge, window_edge(g));
-			ck_assert(seq_leq(edge, TP_ISS + 1 + TCP_RCVBUF_START));
+			ck_assert(seq_leq(edge, TP_ISS + 1 + NPP_TCP_RMEM.dflt));
 		}
 		th_forget(h);
 	}
@@ -514,8 +514,62 @@ START_TEST(the_buffer_grows_while_the_program_keeps_up)
 		th_forget(h);
 	}
 	ck_assert_uint_gt(t->rcvbuf, start);
-	ck_assert_uint_le(t->rcvbuf, TCP_RCVBUF_MAX);
+	ck_assert_uint_le(t->rcvbuf, NPP_TCP_RMEM.max);
 	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_WINDOW), 0);
+}
+END_TEST
+
+/* 400 times ten segments, read at once. What the buffer has become. */
+static uint32_t grown(struct tp *peer)
+{
+	for (int i = 0; i < 400; i++) {
+		struct tcp_seg g = tp_seg(peer, TCPF_ACK, 14480);
+
+		if (peer->seq + 14480 - tcb_of(peer->k->c)->rcv_adv < 0x80000000u)
+			g.len = tcb_of(peer->k->c)->rcv_adv - peer->seq;
+		th_input(h, &g, data, 1448);
+		peer->seq += g.len;
+		th_read(h, peer->k, back, 14480);
+		stack_flush(h->s);
+		th_advance(h, 100);
+		th_forget(h);
+	}
+	return tcb_of(peer->k->c)->rcvbuf;
+}
+
+START_TEST(buffers_keep_to_the_bounds_of_the_npp)
+{
+	struct tcp_options o = { .opt_flags = NPP_OPT_RCVBUF, .rcvbuf = 1 };
+	struct tp q;
+
+	h->global->tcp_rmem = (struct npp_tcp_mem){ 8192, 20000, 50000 };
+	tp_accept(&q, h, 80, 4001, TO_SACK_OK | TO_WS);
+	ck_assert_uint_eq(tcb_of(q.k->c)->rcvbuf, 20000);
+	ck_assert_uint_eq(tcb_of(q.k->c)->rcv_adv - tcb_of(q.k->c)->rcv_nxt, 20000); /* the SYN-ACK said so */
+	ck_assert_uint_eq(grown(&q), 50000);
+	stack_tcp_options(h->s, q.k->c, &o);
+	ck_assert_uint_eq(tcb_of(q.k->c)->rcvbuf, 8192);
+	o.rcvbuf = 30000;
+	stack_tcp_options(h->s, q.k->c, &o);
+	ck_assert_uint_eq(grown(&q), 30000); /* as it was set */
+	o.rcvbuf = 1 << 30;
+	stack_tcp_options(h->s, q.k->c, &o);
+	ck_assert_uint_eq(tcb_of(q.k->c)->rcvbuf, 50000);
+}
+END_TEST
+
+START_TEST(the_window_scale_is_enough_for_the_largest_buffer)
+{
+	struct tcp_options o = { .opt_flags = NPP_OPT_RCVBUF, .rcvbuf = NPP_TCP_MEM_MAX };
+	struct tp q;
+
+	h->global->tcp_rmem = (struct npp_tcp_mem){ 4096, 131072, NPP_TCP_MEM_MAX };
+	tp_accept(&q, h, 80, 4001, TO_SACK_OK | TO_WS);
+	ck_assert_uint_eq(tcb_of(q.k->c)->rcv_ws, 7);
+	stack_tcp_options(h->s, q.k->c, &o);
+	ck_assert_uint_eq(tcb_of(q.k->c)->rcvbuf, NPP_TCP_MEM_MAX);
+	ck_assert_uint_gt(grown(&q), 65535u << TCP_WSCALE);
+	ck_assert_uint_gt(tcb_of(q.k->c)->rcv_adv - tcb_of(q.k->c)->rcv_nxt, 65535u << TCP_WSCALE);
 }
 END_TEST
 
@@ -724,6 +778,8 @@ int main(void)
 	tcase_add_test(tc, the_window_closes_is_probed_and_opens);
 	tcase_add_test(tc, the_window_never_shrinks);
 	tcase_add_test(tc, the_buffer_grows_while_the_program_keeps_up);
+	tcase_add_test(tc, buffers_keep_to_the_bounds_of_the_npp);
+	tcase_add_test(tc, the_window_scale_is_enough_for_the_largest_buffer);
 	tcase_add_test(tc, data_beyond_the_window_is_cut_off);
 	tcase_add_test(tc, overlong_data_is_trimmed_at_the_right_edge);
 	tcase_add_test(tc, empty_segments_out_of_the_window_are_answered_now_and_then);
