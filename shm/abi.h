@@ -507,6 +507,7 @@ enum npp_tcp_state {
 #define NPP_IN_TX 1u		/* tx_head moved */
 #define NPP_IN_RX 2u		/* rx_tail moved past rx_wake */
 #define NPP_IN_OPT 4u		/* options changed */
+#define NPP_IN_WAKE 16u		/* a program has shut it: whoever waits shall look */
 #define NPP_IN_URG 8u		/* tx_urg was set; before tx_head moves that far */
 /* pend_out: ISM -> subscribers */
 #define NPP_OUT_RX 1u		/* rx_head moved, FIN, accept queue grew */
@@ -580,14 +581,18 @@ struct npp_tcp_brief {	/* ISM, for TCP_INFO and tools; relaxed, may be torn */
 	uint32_t rtt_us, rttvar_us, rto_us, cwnd, ssthresh, snd_mss, rcv_mss, rcv_wnd, snd_wnd;
 	uint32_t retrans, lost, unacked, pmtu, last_rx_ms; /* retrans: segments, so far; lost: segments, now; unacked: bytes */
 	uint32_t ca_state;
-	uint32_t options;	/* TCPI_OPT_* */
+	uint8_t options;	/* TCPI_OPT_* */
+	uint8_t scales;		/* of windows: the peer's in bits 0-3, ours in 4-7 */
+	uint8_t tries, backoff;	/* of the retransmission timer, in a row */
 	uint32_t min_rtt_us;
 	uint32_t sacked, retrans_out;	/* segments */
 	uint32_t delivered, delivered_ce, dsack_dups;	/* segments, so far */
 	uint32_t bytes_retrans;
 	uint32_t reordering;	/* quarters of the least RTT that are waited for reordering; 0: none was seen */
-	uint32_t last_tx_ms;
-	uint32_t cc;		/* enum npp_tcp_cc */
+	uint32_t last_tx_ms;	/* this and last_rx_ms: how long ago; in a record: when, by the monotonic clock */
+	uint8_t cc;		/* enum npp_tcp_cc */
+	uint8_t probes;		/* of a closed window, or keep-alive, that nobody has answered */
+	uint16_t adv_mss;	/* that we announce */
 };
 
 struct npp_sock { /* 384 bytes; index 0 is never used */

@@ -197,10 +197,16 @@ static uint32_t shown_state(const struct ism_sess *s, const struct tcp_conn *c)
 
 static void publish_brief(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
 {
+	struct npp_tcp_brief b;
+
 	if (I->now_us - s->brief_us < BRIEF_US)
 		return;
 	s->brief_us = I->now_us;
-	stack_tcp_brief(I->stack, c, &rec->brief);
+	stack_tcp_brief(I->stack, c, &b);
+	/* Whoever reads them later counts from his own time. */
+	b.last_rx_ms = (uint32_t)(I->now_us / 1000) - b.last_rx_ms;
+	b.last_tx_ms = (uint32_t)(I->now_us / 1000) - b.last_tx_ms;
+	rec->brief = b;
 }
 
 /* Connection state and flags of the record; the bits that subscribers should hear. */
@@ -558,6 +564,8 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 	uint32_t pend = atomic_exchange_explicit(&rec->pend_in, 0, memory_order_acq_rel), bits, head;
 	struct tcp_conn *c = ism_conn_of(I, s);
 
+	if ((pend & NPP_IN_WAKE) && !(s->flags & SESS_CLOSED))
+		ism_notify(I, s, NPP_OUT_RX | NPP_OUT_TX, true);
 	if (!c || (s->flags & SESS_CLOSED))
 		return;
 	s->flags |= SESS_SEEN;

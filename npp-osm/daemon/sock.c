@@ -149,6 +149,11 @@ void osm_sock_close(struct npp_osm *o, uint32_t i, uint32_t gen, unsigned flags,
 		return;
 	}
 	m.arg = atomic_load_explicit(&s->tx_head, memory_order_acquire);
+	/* As close() would: what nobody has read, and SO_LINGER with 0, make it a reset. */
+	if (s->type == NPP_SOCK_STREAM &&
+	    (atomic_load_explicit(&s->linger, memory_order_relaxed) == 1 ||
+	     atomic_load_explicit(&s->rx_head, memory_order_relaxed) != atomic_load_explicit(&s->rx_tail, memory_order_relaxed)))
+		m.flags |= NPP_CLOSE_ABORT;
 	osm_post(o, slot, &m);
 }
 

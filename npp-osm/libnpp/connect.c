@@ -238,6 +238,12 @@ static int shut_write(struct so *so)
 	return 0;
 }
 
+/* Is there no connection any more to shut? */
+static bool stream_over(const struct so *so)
+{
+	return atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) & (NPP_RXF_RESET | NPP_RXF_CLOSED);
+}
+
 int sock_do_shutdown(struct so *so, int fd, int how)
 {
 	int r = 0;
@@ -259,5 +265,9 @@ int sock_do_shutdown(struct so *so, int fd, int how)
 		else
 			r = shut_write(so);
 	}
-	return r;
+	if (so->dgram || r < 0)
+		return r;
+	/* Others may be asleep in recv() and send(), or wait for what has now come to be: the ISM tells them. */
+	sock_look(so, NPP_IN_WAKE);
+	return stream_over(so) ? -ENOTCONN : 0; /* as Linux, which has noted it all the same */
 }

@@ -379,7 +379,7 @@ static int get_congestion(struct so *so, void *val, socklen_t *len)
 	uint32_t cc = WORD(so, cc, cc);
 
 	if (cc == NPP_CC_DEFAULT && so->sk)
-		cc = *(volatile uint32_t *)&so->sk->brief.cc;
+		cc = *(volatile uint8_t *)&so->sk->brief.cc;
 	strncpy(name, cc_names[cc > NPP_CC_DEFAULT && cc < NPP_CC_COUNT ? cc : NPP_CC_CUBIC], sizeof name - 1);
 	if (*len > sizeof name)
 		*len = sizeof name;
@@ -471,6 +471,11 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 {
 	const volatile struct npp_tcp_brief *b = &so->sk->brief;
 	uint32_t st = atomic_load_explicit(&so->sk->tcp_state, memory_order_relaxed);
+	uint32_t now = (uint32_t)(lib_now_us() / 1000), tail = atomic_load_explicit(&so->sk->tx_tail, memory_order_acquire);
+	uint32_t written = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) - tail;
+	/* The brief may be older than the last ACK. */
+	uint32_t flight = b->unacked < written ? b->unacked : written;
+	uint32_t pace = atomic_load_explicit(&so->sk->max_pace, memory_order_relaxed);
 
 	memset(ti, 0, sizeof *ti);
 	ti->tcpi_state = st < TCP_ST_COUNT ? linux_state[st] : 7;
@@ -481,17 +486,26 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	ti->tcpi_rttvar = b->rttvar_us;
 	ti->tcpi_snd_mss = b->snd_mss;
 	ti->tcpi_rcv_mss = b->rcv_mss;
-	ti->tcpi_advmss = b->rcv_mss;
+	ti->tcpi_advmss = b->adv_mss;
 	ti->tcpi_snd_cwnd = b->snd_mss && b->cwnd >= b->snd_mss ? b->cwnd / b->snd_mss : b->cwnd;
 	ti->tcpi_snd_ssthresh = b->snd_mss && b->ssthresh < 1u << 30 ? b->ssthresh / b->snd_mss : INT32_MAX;
 	ti->tcpi_rcv_space = b->rcv_wnd;
 	ti->tcpi_total_retrans = b->retrans;
 	ti->tcpi_lost = b->lost;
-	ti->tcpi_unacked = b->snd_mss ? (b->unacked + b->snd_mss - 1) / b->snd_mss : 0;
+	ti->tcpi_unacked = b->snd_mss ? (flight + b->snd_mss - 1) / b->snd_mss : 0;
+	ti->tcpi_notsent_bytes = written - flight;
+	ti->tcpi_retransmits = b->tries;
+	ti->tcpi_probes = b->probes;
+	ti->tcpi_backoff = b->backoff;
+	ti->tcpi_snd_wscale = b->scales & 15;
+	ti->tcpi_rcv_wscale = b->scales >> 4;
+	ti->tcpi_rcv_ssthresh = b->rcv_wnd;
+	ti->tcpi_max_pacing_rate = pace ? pace : UINT64_MAX;
 	ti->tcpi_pmtu = b->pmtu;
-	ti->tcpi_last_data_recv = b->last_rx_ms;
-	ti->tcpi_last_ack_recv = b->last_rx_ms;
-	ti->tcpi_last_data_sent = b->last_tx_ms;
+	if (b->snd_mss) { /* else the ISM has told nothing yet */
+		ti->tcpi_last_data_recv = ti->tcpi_last_ack_recv = now - b->last_rx_ms;
+		ti->tcpi_last_data_sent = now - b->last_tx_ms;
+	}
 	ti->tcpi_snd_wnd = b->snd_wnd;
 	ti->tcpi_min_rtt = b->min_rtt_us;
 	ti->tcpi_sacked = b->sacked;
@@ -502,9 +516,8 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	ti->tcpi_bytes_retrans = b->bytes_retrans;
 	ti->tcpi_reordering = b->reordering ? b->reordering : 3;
 	ti->tcpi_reord_seen = b->reordering != 0;
-	ti->tcpi_bytes_sent = (uint64_t)atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed) + b->unacked +
-			      b->bytes_retrans;
-	ti->tcpi_bytes_acked = atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed);
+	ti->tcpi_bytes_sent = (uint64_t)tail + flight + b->bytes_retrans;
+	ti->tcpi_bytes_acked = tail;
 	ti->tcpi_bytes_received = atomic_load_explicit(&so->sk->rx_head, memory_order_relaxed);
 }
 

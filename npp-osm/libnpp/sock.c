@@ -435,8 +435,7 @@ static void drop_stream(struct so *so)
 	uint32_t head = atomic_load_explicit(&sk->rx_head, memory_order_acquire);
 	uint32_t unread = head - atomic_load_explicit(&sk->rx_tail, memory_order_relaxed);
 	uint32_t lg = atomic_load_explicit(&sk->linger, memory_order_relaxed);
-	bool shut_rd = sock_fl(so) & NPP_FL_SHUT_RD;
-	uint8_t flags = (unread && !shut_rd) || lg == 1 ? NPP_CLOSE_ABORT : 0;
+	uint8_t flags = unread || lg == 1 ? NPP_CLOSE_ABORT : 0;
 
 	if (sock_post(so, NPP_MSG_CLOSE, flags, atomic_load_explicit(&sk->tx_head, memory_order_relaxed)) < 0)
 		return; /* no ISM there: the OSM reaps the record with our context */

@@ -268,6 +268,36 @@ def linger_zero_makes_a_reset(e):
     assert s and s.seq == c.n, c.log
 
 
+# ---- TCP_INFO
+
+@scenario()
+def tcp_info_says_what_is(e):
+    """State, options, scales, segment size, what is in flight and what has come (tcp(7))"""
+    c = e.open(ts=True, sack=True, ws=7, wnd=60000 >> 7)
+
+    def info():
+        b = bytes.fromhex(e.puppet.do("get", keys=[c.key], level=6, name=11, size=232))
+        state, ca, retransmits, probes, backoff, options, scales = b[:7]
+        words = struct.unpack_from("24I", b, 8)
+        return {"state": state, "options": options, "scales": (scales & 15, scales >> 4), "mss": words[2], "unacked": words[4],
+                "pmtu": words[13], "advmss": words[19], "acked": struct.unpack_from("Q", b, 120)[0],
+                "received": struct.unpack_from("Q", b, 128)[0], "notsent": struct.unpack_from("I", b, 144)[0]}
+    c.send("PA", data=b"x" * 10)
+    e.recv(c, 10)
+    time.sleep(0.02)    # a brief is written at most every 10 ms
+    e.send(c, 3000)
+    data(c, c.iss + 1 + 3000)
+    i = info()
+    assert i["state"] == 1 and i["options"] & 7 == 7 and i["scales"] == (7, c.synopt[3]) and i["mss"] == full(c), i
+    assert i["pmtu"] == 1500 and i["advmss"] == c.mss and i["received"] == 10 and i["acked"] == 0, i
+    c.ack()
+    end = time.monotonic() + 5 * SLOW
+    while info()["acked"] != 3000:
+        assert time.monotonic() < end, info()
+        time.sleep(0.01)
+    assert info()["unacked"] == 0, info()
+
+
 # ---- urgent data
 
 OOB = {"flags": socket.MSG_OOB, "timeout": 0}

@@ -269,6 +269,7 @@ static void dgrams(struct fake *f, unsigned iop, uint32_t idx)
 static void on_message(struct fake *f, unsigned iop, const struct npp_msg *m)
 {
 	struct npp_sock *s = &f->sock[m->sock];
+	uint32_t pend;
 
 	if (m->sock >= SOCKS || s->gen != m->sock_gen)
 		return;
@@ -278,7 +279,10 @@ static void on_message(struct fake *f, unsigned iop, const struct npp_msg *m)
 		break;
 	case NPP_MSG_LOOK:
 		f->looks++;
-		f->urgent += (atomic_exchange(&s->pend_in, 0) & NPP_IN_URG) != 0;
+		pend = atomic_exchange(&s->pend_in, 0);
+		f->urgent += (pend & NPP_IN_URG) != 0;
+		if (pend & NPP_IN_WAKE)
+			notify(f, m->sock, iop, NPP_OUT_RX | NPP_OUT_TX);
 		if (s->type == NPP_SOCK_DGRAM)
 			dgrams(f, iop, m->sock);
 		else if (s->type == NPP_SOCK_LISTENER)

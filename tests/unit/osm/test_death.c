@@ -154,6 +154,32 @@ START_TEST(claimed_connection_goes_to_another_or_is_closed)
 }
 END_TEST
 
+/* As close() does: 0 SO_LINGER with zero, 1 unread data. */
+START_TEST(a_death_resets_what_close_would_reset)
+{
+	struct base b = start();
+	struct fake *f = b.f;
+	struct npp_msg m;
+	uint32_t s;
+	pid_t pid;
+
+	atomic_store(&f->board->value[2], 4);
+	pid = fake_fork(f, kid_accept);
+	FAKE_UNTIL(f, atomic_load(&f->board->stage) == 1);
+	s = fake_accepted(f, &f->npp[0].ism[1], LISTENER(f));
+	atomic_store(&f->sock[s].linger, _i == 0);
+	atomic_store(&f->sock[s].rx_head, _i == 1 ? 5 : 0);
+	atomic_store(&f->board->value[1], s);
+	kid_stage(f, 2);
+	reap(f, pid);
+	for (unsigned n = 0; n < 100; n++)
+		fake_step(f, 50000);
+	ck_assert_uint_eq(fake_logged(&f->npp[0].ism[1], NPP_MSG_CLOSE, &m), 1);
+	ck_assert_uint_eq(m.flags, NPP_CLOSE_DEAD | NPP_CLOSE_ABORT);
+	finish(&b, 0);
+}
+END_TEST
+
 /* ---- connect ---------------------------------------------------------------------------- */
 
 static void kid_connect(struct fake *f)
@@ -565,6 +591,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, claimed_connection_goes_to_another_or_is_closed, 0, 5);
+	tcase_add_loop_test(t, a_death_resets_what_close_would_reset, 0, 2);
 	tcase_add_loop_test(t, opened_connection_leaves_nothing, 0, 13);
 	tcase_add_loop_test(t, bound_sockets_are_taken_back_from_all_isms, 0, 6);
 	tcase_add_test(t, shared_socket_goes_on_without_the_dead);
