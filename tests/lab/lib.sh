@@ -394,6 +394,19 @@ listening()
   fi
 }
 
+# transcript READER WRITER ADDRESS PORT PROGRAM HEARS SPEAKS: runs PROGRAM HEARS PORT on node READER and PROGRAM
+# SPEAKS ADDRESS PORT on node WRITER; $seen is what both say, the writer first.
+transcript()
+{
+  local t=$((120 * slow))
+  start "heard$4" "$1" timeout $t python3 "$5" "$6" "$4"
+  wait_for 15 listening "$1" "$4" >/dev/null || diag 'nobody listens'
+  seen=$(on "$2" timeout $t python3 "$5" "$7" "$3" "$4" 2>&1)
+  wait_for 10 over "$started" || seen="$seen the other end goes on"
+  seen=$seen$(cat "$evidence/heard$4.log")
+}
+over() { ! ours "$1"; }
+
 # ---- nginx -------------------------------------------------------------------------------
 
 # nginx_start NODE [WORKERS]: serves $work/www-NODE on port 80 with an unmodified nginx;

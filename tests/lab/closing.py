@@ -1,0 +1,265 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# closing.py - a program that closes connections in all ways, and says what it and its peer saw
+#
+# usage: closing.py serve PORT          is closed at, and tells how it went; ends after all scenarios
+#        closing.py call ADDRESS PORT   closes, and prints both sides' words
+#
+# The one that calls decides: by a line on a second connection it tells the other what to do, and
+# asks what came of it. Times are only said as "at once", "waited", so that they are the same everywhere.
+import errno
+import fcntl
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+LINGER = socket.SO_LINGER
+
+
+def name(e):
+    return errno.errorcode.get(e.errno, str(e))
+
+
+def outcome(f):
+    try:
+        return f()
+    except OSError as e:
+        return name(e)
+
+
+def pause(seconds):
+    """Until what was sent has surely come; what follows must not depend on how long it is."""
+    time.sleep(seconds)
+
+
+def read_to_end(s):
+    n = 0
+    try:
+        while b := s.recv(1 << 16):
+            n += len(b)
+    except OSError as e:
+        return f"{n} then {name(e)}"
+    return f"{n} then the end"
+
+
+def poll_of(s):
+    p = select.poll()
+    p.register(s, select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+    r = p.poll(0)
+    return r[0][1] if r else 0
+
+
+# ---- the side that serves: commands
+
+def do(s, q):
+    op = q["op"]
+    if op == "read":
+        return read_to_end(s)
+    if op == "some":
+        return len(s.recv(q["n"]))
+    if op == "read_after":
+        pause(q["s"])
+        return read_to_end(s)
+    if op == "send":
+        return outcome(lambda: s.send(b"y" * q["n"], socket.MSG_NOSIGNAL))
+    if op == "error":
+        end = time.monotonic() + 10
+        while not (e := s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) and time.monotonic() < end:
+            time.sleep(0.01)
+        return errno.errorcode.get(e, e)
+    if op == "small":
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        return 0
+    raise ValueError(op)
+
+
+def serve(port):
+    ls = socket.socket()
+    ls.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ls.bind(("", port))
+    ls.listen()
+    control, _ = ls.accept()
+    f, s = control.makefile("rw"), None
+    for line in f:
+        q = json.loads(line)
+        if q["op"] == "accept":
+            if s:
+                s.close()
+            s, _ = ls.accept()
+            a = 0
+        else:
+            a = outcome(lambda: do(s, q))
+        f.write(json.dumps(a) + "\n")
+        f.flush()
+
+
+# ---- the side that calls: scenarios
+
+class Caller:
+    def __init__(self, address, port):
+        self.to = (address, port)
+        self.control = socket.create_connection(self.to, 20)
+        self.f = self.control.makefile("rw")
+
+    def tell(self, op, **kw):
+        self.f.write(json.dumps({"op": op, **kw}) + "\n")
+        self.f.flush()
+
+    def heard(self):
+        return json.loads(self.f.readline())
+
+    def ask(self, op, **kw):
+        self.tell(op, **kw)
+        return self.heard()
+
+    def open(self):
+        self.tell("accept")
+        s = socket.create_connection(self.to, 20)
+        s.settimeout(None)
+        self.heard()
+        return s
+
+
+def linger(s, on, seconds):
+    s.setsockopt(socket.SOL_SOCKET, LINGER, struct.pack("ii", on, seconds))
+
+
+def timed_close(s, least, most):
+    """How long close() took, in words."""
+    t = time.monotonic()
+    s.close()
+    t = time.monotonic() - t
+    return "at once" if t < 0.2 else "waited" if least <= t <= most else f"{t:.2f} s"
+
+
+def ordinary(c, say):
+    s = c.open()
+    s.sendall(b"x" * 1000)
+    say("close", timed_close(s, 0, 0))
+    say("peer", c.ask("read"))
+
+
+def linger_zero(c, say):
+    s = c.open()
+    linger(s, 1, 0)
+    say("linger", struct.unpack("ii", s.getsockopt(socket.SOL_SOCKET, LINGER, 8)))
+    s.sendall(b"x" * 1000)
+    c.ask("some", n=1000)
+    say("close", timed_close(s, 0, 0))
+    say("peer", c.ask("error"))
+
+
+def linger_for_a_reader(c, say):
+    """close() waits until all is acknowledged, no longer."""
+    s = c.open()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
+    linger(s, 1, 15)
+    s.sendall(b"x" * 350000)
+    c.tell("read_after", s=1)
+    say("close", timed_close(s, 0.4, 8))
+    say("peer", c.heard())
+
+
+def linger_in_vain(c, say):
+    """... and no longer than that; then it goes on by itself."""
+    s = c.open()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
+    linger(s, 1, 1)
+    s.sendall(b"x" * 350000)
+    say("close", timed_close(s, 0.9, 4))
+    say("peer", c.ask("read"))
+
+
+def unread(c, say):
+    for how in None, socket.SHUT_RD:
+        s = c.open()
+        c.ask("send", n=10)
+        select.select([s], [], [])
+        if how is not None:
+            s.shutdown(how)
+        s.close()
+        say(f"unread, {how}", c.ask("error"))
+
+
+def half_closed(c, say):
+    s = c.open()
+    s.sendall(b"x" * 10)
+    s.shutdown(socket.SHUT_WR)
+    say("poll", poll_of(s))
+    say("send", outcome(lambda: s.send(b"x", socket.MSG_NOSIGNAL)))
+    say("again", outcome(lambda: s.shutdown(socket.SHUT_WR)))
+    say("peer reads", c.ask("read"))
+    say("peer sends", c.ask("send", n=100))
+    say("recv", len(s.recv(100, socket.MSG_WAITALL)))
+    s.shutdown(socket.SHUT_RD)
+    say("recv", s.recv(10))
+    say("poll", poll_of(s))
+    s.close()
+
+
+def shut_for_reading(c, say):
+    """What comes is taken and can be read; then it is the end."""
+    s = c.open()
+    s.shutdown(socket.SHUT_RD)
+    say("poll", poll_of(s))
+    say("recv", s.recv(10))
+    say("peer sends", c.ask("send", n=10))
+    while (n := struct.unpack("i", fcntl.ioctl(s, 0x541b, bytes(4)))[0]) < 10:
+        time.sleep(0.002)
+    say("recv", len(s.recv(100)))
+    say("recv", s.recv(10))
+    say("send", s.send(b"z" * 5))
+    s.close()
+    say("peer", c.ask("read"))
+
+
+def a_child_that_dies(c, say):
+    for what in "nothing", "linger", "unread":
+        s = c.open()
+        if what == "linger":
+            linger(s, 1, 0)
+        if what == "unread":
+            c.ask("send", n=10)
+            select.select([s], [], [])
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0) if s.send(b"q") else os._exit(1)
+        s.close()
+        os.waitpid(pid, 0)
+        say(what, c.ask("some", n=1))
+        say(what, c.ask("read") if what == "nothing" else c.ask("error"))
+
+
+def after_the_end(c, say):
+    s = c.open()
+    linger(s, 1, 0)
+    s2 = s.dup()
+    s.shutdown(socket.SHUT_WR)
+    say("peer", c.ask("read"))
+    c.tell("accept")    # closes its end
+    other = socket.create_connection(c.to, 20)
+    c.heard()
+    say("end", s2.recv(1))
+    end = time.monotonic() + 10
+    while (r := outcome(lambda: s2.shutdown(socket.SHUT_RDWR))) is None and time.monotonic() < end:
+        time.sleep(0.01)
+    say("shutdown", r)
+    s.close()
+    s2.close()
+    other.close()
+
+
+SCENARIOS = [ordinary, linger_zero, linger_for_a_reader, linger_in_vain, unread, half_closed, shut_for_reading, a_child_that_dies,
+             after_the_end]
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(int(sys.argv[2]))
+    else:
+        caller = Caller(sys.argv[2], int(sys.argv[3]))
+        for f in SCENARIOS:
+            f(caller, lambda *a, f=f: print(f"{f.__name__}:", *a, flush=True))
