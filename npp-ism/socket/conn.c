@@ -140,7 +140,8 @@ static bool publish_wake(struct ism *I, struct ism_sess *s, struct tcp_conn *c, 
 }
 
 /* Does the program wait for room to write, and is there some? Grows a ring that it fills, if
- * the peer and the network take what it holds: for a slow one a small ring is enough. */
+ * the peer and the network take what it holds: for a slow one a small ring is enough. A size that
+ * the program has asked for it gets: it may count on so much being taken of it. */
 static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
 {
 	uint32_t size = ism_tx_size(s), used;
@@ -149,7 +150,8 @@ static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c,
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&rec->tx_want, memory_order_relaxed) == 0)
 		return 0;
-	if (size && !(s->flags & SESS_SHUT) && size < stack_tcp_tx_useful(I->stack, c) &&
+	if (size && !(s->flags & SESS_SHUT) &&
+	    (size < stack_tcp_tx_useful(I->stack, c) || atomic_load_explicit(&rec->sndbuf, memory_order_relaxed)) &&
 	    ism_ring_grow_tx(I, s, c, 0))
 		size = ism_tx_size(s);
 	used = atomic_load_explicit(&rec->tx_head, memory_order_acquire) - c->tx_tail;
