@@ -225,12 +225,18 @@ def a_child_that_dies(c, say):
         if what == "unread":
             c.ask("send", n=10)
             select.select([s], [], [])
+        r, w = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os._exit(0) if s.send(b"q") else os._exit(1)
+            os.close(w)
+            s.send(b"q")
+            os.read(r, 1)
+            os._exit(0)
+        os.close(r)
         s.close()
-        os.waitpid(pid, 0)
         say(what, c.ask("some", n=1))
+        os.close(w)
+        os.waitpid(pid, 0)
         say(what, c.ask("read") if what == "nothing" else c.ask("error"))
 
 
