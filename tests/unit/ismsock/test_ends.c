@@ -74,6 +74,21 @@ START_TEST(close_with_abort_resets_at_once)
 }
 END_TEST
 
+START_TEST(who_waits_is_told_of_a_shutdown_by_another)
+{
+	struct npp_msg m;
+	uint32_t sock;
+
+	env_accepted(e, 0, lane, &sock);
+	subscribe(sock, 0, 4, NPP_SUB_RX);
+	env_sock(e, 0, sock)->pend_out = NPP_OUT_RX; /* told already, and not heard yet */
+	env_sock(e, 0, sock)->pend_in = NPP_IN_WAKE;
+	post(NPP_MSG_LOOK, sock, 0, 0);
+	ck_assert(env_expect(e, 0, 4, NPP_MSG_EVENT, &m));
+	ck_assert_uint_eq(m.sock, sock);
+}
+END_TEST
+
 START_TEST(messages_seen_twice_are_harmless)
 {
 	uint32_t sock;
@@ -225,6 +240,7 @@ int main(void)
 	tcase_add_test(t, orphan_is_sent_to_its_end);
 	tcase_add_test(t, reset_is_told_and_the_record_stays_until_close);
 	tcase_add_test(t, close_with_abort_resets_at_once);
+	tcase_add_test(t, who_waits_is_told_of_a_shutdown_by_another);
 	tcase_add_test(t, messages_seen_twice_are_harmless);
 	tcase_add_test(t, unlisten_resets_what_nobody_claimed);
 	tcase_add_test(t, host_detach_resets_its_connections_only);
