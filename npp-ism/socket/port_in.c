@@ -207,6 +207,9 @@ int ism_port_open(struct ism *I)
 void ism_port_close(struct ism *I)
 {
 	for (unsigned i = 0; i < NPP_MAX_PORTS; i++) {
+		if (!I->port[i])
+			continue;
+		nk_watch_set(&I->nk, I->port[i]->watch, -1);
 		free(I->port[i]);
 		I->port[i] = NULL;
 	}

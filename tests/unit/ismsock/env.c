@@ -133,13 +133,12 @@ void env_free(struct env *e)
 	free(e);
 }
 
-/* The pages are zero again, and those of nobody are no work. The header stays. */
-static void clean(void *base, size_t size, int advice)
+/* The pages are zero again, and those of nobody are no work. The header is as HDR, from before the life
+ * that may have spoilt it. */
+static void clean(void *base, size_t size, const struct npp_region_hdr *hdr)
 {
-	struct npp_region_hdr hdr = *(struct npp_region_hdr *)base;
-
-	ck_assert_int_eq(madvise(base, size, advice), 0);
-	*(struct npp_region_hdr *)base = hdr;
+	ck_assert_int_eq(madvise(base, size, MADV_REMOVE), 0);
+	memcpy(base, hdr, sizeof *hdr);
 }
 
 void env_renew(struct env *e, unsigned lanes)
@@ -154,7 +153,7 @@ void env_renew(struct env *e, unsigned lanes)
 	for (unsigned h = 0; h < 2 && e->host[h].h; h++) {
 		struct env_host *eh = &e->host[h];
 
-		clean(eh->mem.base, eh->mem.size, MADV_REMOVE);
+		clean(eh->mem.base, eh->mem.size, &eh->copy.hdr);
 		host_plan(e, h);
 		eh->inb->summary = 0;
 		for (unsigned i = 0; i < NPP_MAX_CTX / 64; i++)

@@ -24,6 +24,7 @@ static void setup(void)
 	env_lane(e, 0, 3);
 	lane = env_listen(e, 0, 1, 80, 16, 8);
 	hs = ism_hst(e->I, 0);
+	e->global.tcp_wmem = (struct npp_tcp_mem){ 4096, 65536, 2 << 20 };
 	n_ballast = 0;
 	fake_raddr = 0x0200000a;
 	for (unsigned i = 0; i < sizeof data; i++)
