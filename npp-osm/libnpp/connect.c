@@ -246,6 +246,7 @@ static bool stream_over(const struct so *so)
 
 int sock_do_shutdown(struct so *so, int fd, int how)
 {
+	bool over;
 	int r = 0;
 
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
@@ -257,6 +258,7 @@ int sock_do_shutdown(struct so *so, int fd, int how)
 	}
 	if (so->dgram ? !(sock_fl(so) & NPP_FL_CONNECTED) : stream_state(so) == ST_IDLE)
 		return -ENOTCONN;
+	over = !so->dgram && stream_over(so); /* before what we do here may end it */
 	if (how != SHUT_WR)
 		atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_SHUT_RD, memory_order_relaxed);
 	if (how != SHUT_RD) {
@@ -269,5 +271,5 @@ int sock_do_shutdown(struct so *so, int fd, int how)
 		return r;
 	/* Others may be asleep in recv() and send(), or wait for what has now come to be: the ISM tells them. */
 	sock_look(so, NPP_IN_WAKE);
-	return stream_over(so) ? -ENOTCONN : 0; /* as Linux, which has noted it all the same */
+	return over ? -ENOTCONN : 0; /* as Linux, which has noted it all the same */
 }

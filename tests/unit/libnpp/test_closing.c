@@ -60,6 +60,36 @@ START_TEST(there_is_nothing_to_shut_once_it_is_over)
 }
 END_TEST
 
+/* Ends the connection of each record as soon as it is shut. */
+static void *ender(void *arg)
+{
+	_Atomic bool *stop = arg;
+
+	while (!atomic_load(stop))
+		for (uint32_t i = 1; i < 64; i++)
+			if (atomic_load(&f->sock[i].fl) & NPP_FL_SHUT_WR)
+				atomic_fetch_or(&f->sock[i].rx_flags, NPP_RXF_CLOSED);
+	return NULL;
+}
+
+/* What is shut may be over before shutdown() returns: then it was not before. */
+START_TEST(shutdown_that_ends_a_connection_succeeds)
+{
+	_Atomic bool stop = false;
+	pthread_t t;
+
+	pthread_create(&t, NULL, ender, &stop);
+	for (int i = 0; i < 300; i++) {
+		int fd = dial(FAKE_DISCARD);
+
+		ck_assert_int_eq(npp_shutdown(fd, SHUT_WR), 0);
+		npp_close(fd);
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+}
+END_TEST
+
 static int int_option(int fd, int level, int name)
 {
 	int v = -1;
@@ -129,6 +159,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, up, down);
 	tcase_add_test(tc, unread_data_makes_close_an_abort_after_shutdown_too);
 	tcase_add_test(tc, shutdown_wakes_who_sleeps_in_recv);
+	tcase_add_test(tc, shutdown_that_ends_a_connection_succeeds);
 	tcase_add_test(tc, there_is_nothing_to_shut_once_it_is_over);
 	tcase_add_test(tc, buffers_keep_to_the_bounds_of_the_npp);
 	tcase_add_test(tc, tcp_info_is_of_now);
