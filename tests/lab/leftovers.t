@@ -35,6 +35,7 @@ marked()
   done 2>/dev/null
   return 0
 }
+unmarked() { [ -z "$(marked "$1")" ]; }
 
 # What a test of pid PID and its directory TMP can leave.
 left_by()
@@ -67,6 +68,7 @@ interrupt()
   ok "$what it ends" wait_for 30 ended "$pid"
   kill -KILL -- "-$pid" 2>/dev/null
   wait "$pid" 2>/dev/null
+  wait_for 10 unmarked "$mark"
   is "$what no process is left" "$(marked "$mark")" ''
   is "$what no name, no file is left" "$(left_by "$pid" "$tmp")" ''
 }
@@ -88,6 +90,7 @@ killed()
   kill -KILL -- "-$pid" 2>/dev/null
   wait "$pid" 2>/dev/null
   TMPDIR=$tmp sweep
+  wait_for 10 unmarked "$own.$n"	# what got SIGKILL takes a moment to be gone
   is "$what no process is left by the next test" "$(marked "$own.$n")" ''
   rm -rf "$top_builddir"/tests/lab/evidence/*."$pid"
   is "$what no name, no file is left by it" "$(left_by "$pid" "$tmp")" ''
