@@ -622,7 +622,7 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t tx_tail;		/* bytes acknowledged; release */
 	_Atomic uint32_t tcp_state;		/* enum npp_tcp_state */
 	_Atomic int32_t err;			/* positive errno for SO_ERROR; fetched by exchange 0 */
-	uint32_t pad2;
+	_Atomic uint32_t came_us;		/* accepted: when, by the monotonic clock; before the entry in the lane */
 	struct npp_ring_desc rx_ring;
 	struct npp_ring_desc tx_ring;
 

@@ -440,6 +440,7 @@ static bool record_fill(struct ism *I, struct npp_sock *rec, struct ism_sess *s,
 	rec->laddr = c->laddr;
 	rec->scope = 0;
 	atomic_store_explicit(&rec->ifno, c->port, memory_order_relaxed);
+	atomic_store_explicit(&rec->came_us, (uint32_t)I->now_us, memory_order_relaxed);
 	atomic_store_explicit(&rec->refs, 0, memory_order_relaxed);
 	/* The program's view of addresses is that of its listener. */
 	atomic_store_explicit(&rec->fl, atomic_load_explicit(&lrec->fl, memory_order_relaxed) & NPP_FL_API6,

@@ -17,6 +17,7 @@
 #include "npp-osm/libnpp/priv.h"
 
 #define EPHEMERAL_TRIES 16
+#define AGE_MAX_US 1000000
 
 /* ---- bind ------------------------------------------------------------------------ */
 
@@ -323,11 +324,12 @@ static void entry_done(struct taken *t)
 						memory_order_relaxed);
 }
 
-/* Claims a connection of LANE for context C. */
-static bool claim_in(const struct so *so, struct npp_accept_lane *lane, uint32_t mask, struct lctx *c, struct taken *t)
+/* Claims the first connection of the lane of T for context C. */
+static bool claim_in(const struct so *so, struct lctx *c, struct taken *t)
 {
-	t->lane = lane;
-	t->mask = mask;
+	struct npp_accept_lane *lane = t->lane;
+	uint32_t mask = t->mask;
+
 	while (lane_next(lane, mask, &t->pos, &t->entry)) {
 		uint64_t e = t->entry;
 
@@ -343,21 +345,53 @@ static bool claim_in(const struct so *so, struct npp_accept_lane *lane, uint32_t
 	return false;
 }
 
-static bool claim(struct so *so, struct lctx *c, struct taken *t)
+/* How long the connection of an entry has been waiting. No longer than AGE_MAX_US, so that an ISM which lies
+ * has all others wait for so long at most. */
+static uint32_t age_of(uint64_t entry, uint32_t now)
+{
+	uint32_t idx = NPP_ACCEPT_SOCK(entry);
+	int32_t age = 0;
+
+	if (idx < npp_lib.sock_count)
+		age = (int32_t)(now - atomic_load_explicit(&npp_lib.sock[idx].came_us, memory_order_relaxed));
+	return age < 0 ? 0 : age < AGE_MAX_US ? (uint32_t)age : AGE_MAX_US;
+}
+
+/* The lane whose first connection has been waiting for longest, goes to T; of several the next in turn. */
+static bool oldest_lane(const struct so *so, uint32_t turn, struct taken *t)
 {
 	struct npp_listener *l = listener_of(so);
-	uint32_t slots[NPP_MAX_SLOTS], n = 0, turn, mask;
+	uint32_t slots[NPP_MAX_SLOTS], n = 0, mask, pos, age, oldest = 0, now = (uint32_t)lib_now_us();
+	uint64_t e;
 
+	t->lane = NULL;
 	for (uint32_t s = slot_next((uint32_t)-1); s < NPP_MAX_SLOTS; s = slot_next(s))
 		slots[n++] = s;
-	turn = atomic_fetch_add_explicit(&so->turn, 1, memory_order_relaxed);
 	for (uint32_t i = 0; l && i < n; i++) {
-		struct npp_accept_lane *lane = lane_at(l, slots[(turn + i) % n], &mask);
+		uint32_t slot = slots[(turn + i) % n];
+		struct npp_accept_lane *lane = lane_at(l, slot, &mask);
 
-		t->slot = slots[(turn + i) % n];
-		if (lane && claim_in(so, lane, mask, c, t))
-			return true;
+		if (!lane || !lane_next(lane, mask, &pos, &e))
+			continue;
+		age = age_of(e, now);
+		if (t->lane && age <= oldest)
+			continue;
+		oldest = age;
+		t->lane = lane;
+		t->mask = mask;
+		t->slot = slot;
 	}
+	return t->lane != NULL;
+}
+
+/* Claims the connection that came first: each ISM has a lane of its own. */
+static bool claim(struct so *so, struct lctx *c, struct taken *t)
+{
+	uint32_t turn = atomic_fetch_add_explicit(&so->turn, 1, memory_order_relaxed);
+
+	while (oldest_lane(so, turn, t))
+		if (claim_in(so, c, t))
+			return true;
 	return false;
 }
 

@@ -15,6 +15,7 @@ import select
 import socket
 import struct
 import sys
+import termios
 import time
 
 LINGER = socket.SO_LINGER
@@ -84,6 +85,8 @@ def serve(port):
     ls.listen()
     control, _ = ls.accept()
     f, s = control.makefile("rw"), None
+    f.write("0\n")
+    f.flush()
     for line in f:
         q = json.loads(line)
         if q["op"] == "accept":
@@ -91,6 +94,13 @@ def serve(port):
                 s.close()
             s, _ = ls.accept()
             a = 0
+        elif q["op"] == "in_order":
+            several = [ls.accept()[0] for _ in range(q["n"])]
+            a = [x.recv(1).decode() for x in several]
+        elif q["op"] == "hang_up":
+            a = read_to_end(s)
+            s.close()
+            s = None
         else:
             a = outcome(lambda: do(s, q))
         f.write(json.dumps(a) + "\n")
@@ -104,6 +114,7 @@ class Caller:
         self.to = (address, port)
         self.control = socket.create_connection(self.to, 20)
         self.f = self.control.makefile("rw")
+        self.heard()    # nothing else is there yet that could be taken for it
 
     def tell(self, op, **kw):
         self.f.write(json.dumps({"op": op, **kw}) + "\n")
@@ -185,6 +196,33 @@ def unread(c, say):
         say(f"unread, {how}", c.ask("error"))
 
 
+def accept_queue(c, say):
+    """Who came first is accepted first."""
+    for n in 1, 8:
+        several = []
+        for i in range(n):
+            s = socket.create_connection(c.to, 20)
+            s.send(b"%d" % i)
+            while struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)))[0]:
+                time.sleep(0.001)   # what is acknowledged has come after the handshake
+            several.append(s)
+        say("accepted", c.ask("in_order", n=n))
+        for s in several:
+            s.close()
+
+
+def closed_in_haste(c, say):
+    """It may be over at once; when shutdown() was called it was not."""
+    said = set()
+    for _ in range(30):
+        s = c.open()
+        c.tell("hang_up")
+        said.add(outcome(lambda: s.shutdown(socket.SHUT_WR)))
+        c.heard()
+        s.close()
+    say("shutdown", said)
+
+
 def half_closed(c, say):
     s = c.open()
     s.sendall(b"x" * 10)
@@ -259,8 +297,8 @@ def after_the_end(c, say):
     other.close()
 
 
-SCENARIOS = [ordinary, linger_zero, linger_for_a_reader, linger_in_vain, unread, half_closed, shut_for_reading, a_child_that_dies,
-             after_the_end]
+SCENARIOS = [ordinary, linger_zero, linger_for_a_reader, linger_in_vain, unread, accept_queue, closed_in_haste,
+             half_closed, shut_for_reading, a_child_that_dies, after_the_end]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

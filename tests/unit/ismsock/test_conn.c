@@ -14,11 +14,14 @@
 
 START_TEST(accepted_connection_has_a_record_and_is_queued)
 {
-	struct tcp_conn *c = fake_accept(e->I->stack, env_listener(e, 80), 5000);
+	struct tcp_conn *c;
 	struct npp_sock *rec;
-	uint64_t v = lane->entry[0];
+	uint64_t v;
 
+	e->I->now_us = (7ull << 32) + 1234567;
+	c = fake_accept(e->I->stack, env_listener(e, 80), 5000);
 	ck_assert_ptr_nonnull(c);
+	v = lane->entry[0];
 	ck_assert_uint_eq(lane->head, 1);
 	ck_assert_uint_eq(NPP_ACCEPT_OWNER(v), NPP_ACCEPT_READY);
 	ck_assert_uint_eq(NPP_ACCEPT_SOCK(v), ENV_LENT);
@@ -29,6 +32,7 @@ START_TEST(accepted_connection_has_a_record_and_is_queued)
 	ck_assert_uint_eq(rec->listener, 1);
 	ck_assert_uint_eq(rec->rport, 5000);
 	ck_assert_uint_eq(rec->lport, 80);
+	ck_assert_uint_eq(rec->came_us, 1234567);
 	ck_assert_uint_eq(rec->tcp_state, TCP_ST_ESTABLISHED);
 	ck_assert_uint_ne(rec->ism_handle, ISM_NONE);
 	ck_assert_uint_eq(rec->rx_ring.off, 0);

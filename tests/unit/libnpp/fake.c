@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake.h"
@@ -294,6 +295,10 @@ static void on_message(struct fake *f, unsigned iop, const struct npp_msg *m)
 		on_close(f, m->sock, m);
 		break;
 	case NPP_MSG_SHUTDOWN:
+		if (s->rport == FAKE_HASTY) { /* its FIN is there, and ours acknowledged */
+			atomic_store(&s->tcp_state, TCP_ST_CLOSED);
+			atomic_fetch_or(&s->rx_flags, NPP_RXF_FIN | NPP_RXF_CLOSED);
+		}
 		f->shutdowns++;
 		f->sess[m->sock].shut = true;
 		f->sess[m->sock].fin_at = m->arg;
@@ -370,6 +375,19 @@ static uint32_t listener_on(struct fake *f, uint16_t port)
 	return 0;
 }
 
+/* Now, once that is later than LAST. */
+static uint32_t came_after(uint32_t last)
+{
+	struct timespec ts;
+	uint32_t now;
+
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		now = (uint32_t)((uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
+	} while (now == last);
+	return now;
+}
+
 uint32_t fake_peer_connect(struct fake *f, uint16_t port, unsigned iop, uint16_t rport)
 {
 	uint32_t l, idx;
@@ -394,6 +412,7 @@ uint32_t fake_peer_connect(struct fake *f, uint16_t port, unsigned iop, uint16_t
 	s->rport = rport;
 	s->lport = port;
 	s->tcp_state = TCP_ST_ESTABLISHED;
+	s->came_us = f->came_us = came_after(f->came_us);
 	f->sess[idx] = (struct fake_sess){ .used = true, .paused = true, .gen = s->gen, .slot = (uint8_t)iop };
 	atomic_store(&s->owner, 0x10000 + iop);
 	nl = at(f, (uint64_t)f->sock[l].ext_off64 * 64);

@@ -20,8 +20,8 @@
 #define FAKE_ADDR "10.1.0.1"		/* of the NPP */
 #define FAKE_PEER "10.1.0.99"		/* everything in 10.1.0.0/24 is behind it */
 
-/* What the peer at a port does. */
-enum { FAKE_ECHO = 7, FAKE_DISCARD = 9, FAKE_SILENT = 10, FAKE_REFUSE = 11, FAKE_STALL = 12 };
+/* What the peer at a port does. The hasty one ends the connection when it hears of shutdown(). */
+enum { FAKE_ECHO = 7, FAKE_DISCARD = 9, FAKE_SILENT = 10, FAKE_REFUSE = 11, FAKE_STALL = 12, FAKE_HASTY = 13 };
 
 struct fake_sess { /* what an ISM knows of a record */
 	bool used, paused, shut;
@@ -48,6 +48,7 @@ struct fake {
 	pthread_mutex_t lock;		/* of all that the ISMs know */
 	pthread_t osm, ism;
 	volatile bool stop, held;
+	uint32_t came_us;		/* of the last connection */
 	struct npp_i2oq_cons in[FAKE_IOPS][NPP_MAX_CTX];
 	struct npp_i2oq_prod out[FAKE_IOPS][NPP_MAX_CTX];
 	struct fake_sess *sess;

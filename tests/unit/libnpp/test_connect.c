@@ -217,6 +217,56 @@ static void *late_peer(void *arg)
 	return NULL;
 }
 
+/* Each ISM has a lane of its own: whichever is looked at first. */
+START_TEST(who_came_first_is_accepted_first)
+{
+	uint16_t port;
+	int l = serve(&port, 0);
+
+	for (unsigned n = 1; n <= 5; n++) {
+		for (unsigned i = 0; i < n; i++)
+			fake_peer_connect(f, port, (i + 1) / 2 % 2 ^ (n & 1), (uint16_t)(5000 + i));
+		for (unsigned i = 0; i < n; i++) {
+			struct sockaddr_in a;
+			socklen_t len = sizeof a;
+			int fd = npp_accept4(l, (struct sockaddr *)&a, &len, 0);
+
+			ck_assert_int_ge(fd, 0);
+			ck_assert_uint_eq(ntohs(a.sin_port), 5000 + i);
+			npp_close(fd);
+		}
+	}
+	npp_close(l);
+}
+END_TEST
+
+/* An ISM that says of all its connections that they came long ago has no more than its share. */
+START_TEST(age_counts_for_so_long_only)
+{
+	uint16_t port;
+	int l = serve(&port, 0), of[2] = { 0, 0 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t honest = fake_peer_connect(f, port, 0, (uint16_t)(5000 + i));
+
+		f->sock[honest].came_us -= 1000000;
+		f->sock[fake_peer_connect(f, port, 1, (uint16_t)(6000 + i))].came_us -= 1000000000;
+	}
+	for (int i = 0; i < 4; i++) {
+		struct sockaddr_in a;
+		socklen_t len = sizeof a;
+		int fd = npp_accept4(l, (struct sockaddr *)&a, &len, 0);
+
+		ck_assert_int_ge(fd, 0);
+		of[ntohs(a.sin_port) / 1000 - 5]++;
+		npp_close(fd);
+	}
+	ck_assert_int_eq(of[0], 2);
+	ck_assert_int_eq(of[1], 2);
+	npp_close(l);
+}
+END_TEST
+
 START_TEST(accept_blocks_until_a_peer_comes)
 {
 	struct timeval tv = { 0, 20000 };
@@ -253,6 +303,8 @@ static Suite *suite(void)
 	tcase_add_test(t, listener_on_an_address_of_the_npp);
 	tcase_add_test(t, dual_stack_listener_shows_mapped_addresses);
 	tcase_add_test(t, accept_blocks_until_a_peer_comes);
+	tcase_add_test(t, who_came_first_is_accepted_first);
+	tcase_add_test(t, age_counts_for_so_long_only);
 	return s;
 }
 
