@@ -380,6 +380,8 @@ static uint32_t ca_state(const struct tcb *t)
 
 void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
 {
+	bool probing = t->tx_mode == TXM_PERSIST;
+
 	*out = (struct npp_tcp_brief){
 		.rtt_us = t->srtt_us,
 		.rttvar_us = t->rttvar_us,
@@ -405,6 +407,11 @@ void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out)
 		.reordering = t->flags & TF_REORDERS ? t->reo_mult : 0,
 		.cc = t->cc,
 		.ca_state = ca_state(t),
+		.scales = t->flags & TF_WS ? (uint8_t)(t->snd_ws | t->rcv_ws << 4) : 0,
+		.tries = probing ? 0 : t->tries,
+		.probes = probing ? t->tries : t->keep_probes,
+		.backoff = probing ? t->probe_shift : t->backoff,
+		.adv_mss = tcp_path_mss(&t->c.path),
 		.options = (t->flags & TF_TS ? INFO_TIMESTAMPS : 0) | (t->flags & TF_SACK ? INFO_SACK : 0) |
 			   (t->flags & TF_WS ? INFO_WSCALE : 0) | (t->flags & TF_ECN ? INFO_ECN : 0) |
 			   (t->flags & TF_FASTOPEN ? INFO_SYN_DATA : 0),
