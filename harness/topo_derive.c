@@ -157,7 +157,7 @@ static bool has_gateway(const struct topo_node *n)
 static void whole_addresses(struct topo *t, struct topo_node *n)
 {
 	const struct npp_conf_node *at = npp_conf_get(n->at, "addresses");
-	uint32_t given = n->n_whole;
+	uint32_t given = n->n_whole, have = given;
 	union npp_addr *all = npp_conf_alloc(t->conf, 2 * given + 1, sizeof *all);
 	char text[NPP_ADDR_STRLEN];
 
@@ -173,11 +173,13 @@ static void whole_addresses(struct topo *t, struct topo_node *n)
 		all[i] = n->whole[i];
 		if (!t->ipv6 || !npp_addr_is_v4(&all[i]))
 			continue;
-		all[n->n_whole] = (union npp_addr){ .b = { 0xfd, [6] = 0xff, 0xff } };
-		memcpy(all[n->n_whole++].b + 12, all[i].b + 12, 4);
+		all[have] = (union npp_addr){ .b = { 0xfd, [6] = 0xff, 0xff } };
+		memcpy(all[have++].b + 12, all[i].b + 12, 4);
 	}
-	if (all)
-		n->whole = all;
+	if (!all)
+		return;
+	n->whole = all;
+	n->n_whole = have;
 }
 
 void topo_derive_addresses(struct topo *t)
