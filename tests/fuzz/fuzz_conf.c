@@ -16,14 +16,6 @@
 #include "nppd/settings.h"
 #include "tests/fuzz/replay.h"
 
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort(); \
-		} \
-	} while (0)
-
 static void settings(const char *path)
 {
 	struct settings s;

@@ -20,14 +20,6 @@
 
 #define CTL_MAGIC 0x6c74636eu
 #define FDS 8
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort(); \
-		} \
-	} while (0)
-
 static int lowest_free(void)
 {
 	int fd = dup(0);

@@ -16,12 +16,6 @@
 #include "tests/unit/dispatch/frames.h"
 
 #define HEAD (1 + sizeof(struct vnet_hdr))
-#define MUST(x) \
-	do { \
-		if (!(x)) \
-			abort(); \
-	} while (0)
-
 static struct npp_global *npp_of(uint8_t how)
 {
 	static _Alignas(64) struct npp_global g;

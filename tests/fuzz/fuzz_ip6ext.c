@@ -16,14 +16,6 @@
 #include "tests/fuzz/replay.h"
 #include "tests/unit/stack/ip_rig.h"
 
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort(); \
-		} \
-	} while (0)
-
 static const uint8_t us6[16] = { 0xfd, [15] = 1 }, peer6[16] = { 0xfd, [15] = 0x64 };
 static struct rig *r;
 static struct rig_pkt p;

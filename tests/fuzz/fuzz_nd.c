@@ -17,14 +17,6 @@
 #include "tests/fuzz/replay.h"
 #include "tests/unit/stack/ip_rig.h"
 
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort(); \
-		} \
-	} while (0)
-
 static const uint8_t us6[16] = { 0xfd, [15] = 1 }, peer6[16] = { 0xfd, [15] = 0x64 };
 static const uint8_t router[16] = { 0xfe, 0x80, [15] = 0xfe }, nobody[16], all_nodes[16] = { 0xff, 2, [15] = 1 };
 static const uint8_t group[16] = { 0xff, 2, [11] = 1, [12] = 0xff, [15] = 1 };

@@ -19,14 +19,6 @@
 #include "tests/fuzz/replay.h"
 #include "tests/unit/stack/ip_rig.h"
 
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort(); \
-		} \
-	} while (0)
-
 enum { STEP_FRAME, STEP_IPC, STEP_TIME, STEP_ATTACH, STEP_ROLE, STEP_TCP, STEP_UDP, STEP_NET, STEP_KINDS };
 #define F_FIX_IP 1	/* length and header checksum put right */
 #define F_FIX_L4 2	/* transport checksum, too */

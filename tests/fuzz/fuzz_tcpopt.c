@@ -16,14 +16,6 @@
 #include "npp-ism/stack/tcp.h"
 #include "tests/fuzz/replay.h"
 
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-			abort(); \
-		} \
-	} while (0)
-
 #define OPTIONS_MAX 40u
 
 static uint32_t be(const uint8_t *p, unsigned n)

@@ -14,12 +14,6 @@
 #include "harness/wire/wire.h"
 #include "tests/fuzz/replay.h"
 
-#define MUST(x) \
-	do { \
-		if (!(x)) \
-			abort(); \
-	} while (0)
-
 static int drop(void *arg, unsigned dir, const struct wire_frame *f)
 {
 	(void)arg, (void)dir;

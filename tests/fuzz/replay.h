@@ -10,6 +10,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What an input may never bring about ends the program, for libFuzzer as for replay.c. */
+#define MUST(x) \
+	do { \
+		if (!(x)) { \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
+			abort(); \
+		} \
+	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Writes seed I to BUF; its size, or 0 if there is none of that number. */

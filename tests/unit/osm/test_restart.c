@@ -150,7 +150,6 @@ START_TEST(restart_in_the_middle_of_closing_goes_on_closing)
 }
 END_TEST
 
-/* Whatever stands in the memory, the new OSM starts or says no, and is consistent. */
 START_TEST(ism_may_let_go_twice_while_another_has_not)
 {
 	struct fake *f = fake_new(1);
@@ -221,6 +220,7 @@ START_TEST(npp_may_forget_the_host_while_there_is_no_osm)
 }
 END_TEST
 
+/* Whatever stands in the memory, the new OSM starts or says no, and is consistent. */
 START_TEST(damaged_memory_is_survived)
 {
 	struct fake *f = fake_new(1);
