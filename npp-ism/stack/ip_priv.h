@@ -42,7 +42,6 @@
 #define IP_PROTO_NONE 59
 #define IP_PROTO_DSTOPTS 60
 #define IP_TTL_DEFAULT 64
-#define IP4_MIN_PMTU 552	/* smaller next-hop MTUs are not believed */
 static inline uint32_t ip_min_pmtu(const union npp_addr *dst)
 {
 	return npp_addr_is_v4(dst) ? IP4_MIN_PMTU : IP6_MTU_MIN;

@@ -85,6 +85,9 @@ void ip_confirm(struct stack *s, struct ip_path *p);
 /* A frag-needed message that the transport has validated: packets to P->dst must not be larger
  * than MTU. Tells the shared cache and lowers P->mtu (RFC 1191). */
 void ip_pmtu(struct stack *s, struct ip_path *p, uint32_t mtu);
+#define IP4_MIN_PMTU 552	/* a smaller path MTU counts as that, and routers may fragment */
+/* What the link on P's way takes, whatever is known of the rest of it. */
+uint16_t ip_link_mtu(struct stack *s, const struct ip_path *p);
 /* The limit on resets that answer segments of no connection. */
 bool ip_rst_allowed(struct stack *s);
 /* ICMP destination unreachable about PKT, rate-limited (RFC 1812, 4.3.2). CODE as in RFC 792. */

@@ -367,6 +367,13 @@ static int path_route(struct stack *s, struct ip_path *p)
 	return 0;
 }
 
+uint16_t ip_link_mtu(struct stack *s, const struct ip_path *p)
+{
+	struct ip_path fresh = { .dst = p->dst, .heard = p->heard };
+
+	return path_route(s, &fresh) == 0 ? fresh.mtu : p->mtu;
+}
+
 /* What the shared cache knows: the path MTU to the destination, for ten minutes (RFC 1191, 6.3),
  * and the Ethernet address of the next hop. */
 static void path_cache(struct stack *s, struct ip_path *p)

@@ -62,6 +62,7 @@ struct tcp_news {
 /* ---- small helpers --------------------------------------------------------------------------------- */
 
 static inline uint32_t now_ms(const struct stack *s) { return (uint32_t)(s->now_us / 1000); }
+static inline uint32_t tcp_now_s(const struct stack *s) { return (uint32_t)(s->now_us / 1000000); }
 static inline struct tcb *tcb_of(struct tcp_conn *c) { return (struct tcb *)c; }
 /* The peer's first sequence number. */
 static inline uint32_t tcp_irs(const struct tcb *t)
@@ -109,7 +110,14 @@ void tcp_opt_put_sack(struct tcp_out *o, const struct tcp_range *r, unsigned n);
 int tcp_out_send(struct stack *s, struct ip_path *path, uint8_t tos, uint8_t ttl, struct tcp_out *o);
 /* RST in answer to SEG (RFC 9293, 3.10.7.1), from no connection. */
 void tcp_send_rst(struct stack *s, const struct tcp_seg *seg);
-uint16_t tcp_path_mss(const struct ip_path *p);	/* what the MSS option announces (RFC 6691) */
+uint16_t tcp_path_mss(const struct ip_path *p);	/* what fits, without options */
+/* What the MSS option announces (RFC 6691): what the link takes. The way back may be another one (RFC 8201, 5.4). */
+uint16_t tcp_adv_mss(struct stack *s, const struct ip_path *p);
+/* A path so narrow that we do not go down to its MTU: its routers have to fragment (RFC 791). */
+static inline bool tcp_may_fragment(const struct ip_path *p)
+{
+	return p->mtu <= IP4_MIN_PMTU && npp_addr_is_v4(&p->dst);
+}
 
 /* ---- tcp_isn.c -------------------------------------------------------------------------------------------- */
 
@@ -210,7 +218,7 @@ static inline uint16_t tcp_default_mss(const union npp_addr *peer)
 	return npp_addr_is_v4(peer) ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
 }
 
-bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_ms,
+bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_s,
 		     const struct tcp_seg *seg);
 void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg);
 unsigned tcp_sack_blocks(struct stack *s, struct tcb *t, struct tcp_range *out, unsigned max);
@@ -220,6 +228,11 @@ uint32_t tcp_recv_wake(const struct tcb *t, bool *want);
 
 /* ---- tcp_ack.c, tcp_sack.c ---------------------------------------------------------------------------------------------- */
 
+/* RFC 5961, 5.2. */
+static inline bool tcp_ack_plausible(const struct tcb *t, uint32_t ack)
+{
+	return !seq_gt(ack, t->snd_nxt) && !seq_lt(ack, t->snd_una - t->max_wnd);
+}
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);
 void tcp_rtt_sample(struct stack *s, struct tcb *t, uint32_t us);
 /* The handshake is complete; its SYN was sent TRIES + 1 times, first at SENT_US. */

@@ -53,7 +53,9 @@ static bool rtt_by_timestamp(struct stack *s, struct tcb *t, const struct tcp_se
 
 void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us)
 {
-	t->backoff = 0;
+	t->tries = t->backoff = 0;
+	if (tries > 1) /* RFC 6928, 2: it was lost more than once */
+		t->cwnd = t->mss;
 	if (tries == 0)
 		tcp_rtt_sample(s, t, (uint32_t)s->now_us - sent_us);
 	else if (!rtt_by_timestamp(s, t, seg))
@@ -117,7 +119,7 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 	}
 	if (t->recovery == TCP_OPEN) {
 		if (!(t->flags & TF_ECN_ROUND))
-			t->recover = t->snd_una;
+			t->recover = t->snd_una - 1;
 		if (!t->sacked)
 			t->dupacks = 0;
 	}
@@ -144,8 +146,8 @@ enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_
 	struct tcp_news n = { .acked = seg->ack - t->snd_una, .flight = t->snd_nxt - t->snd_una };
 	bool changed, reducing = t->recovery == TCP_RECOVERY;
 
-	if (seq_gt(seg->ack, t->snd_nxt) || seq_lt(seg->ack, t->snd_una - t->max_wnd)) {
-		STAT_INC(s, IS_DROP_TCP_ACK); /* RFC 5961, 5.2 */
+	if (!tcp_ack_plausible(t, seg->ack)) {
+		STAT_INC(s, IS_DROP_TCP_ACK);
 		tcp_challenge(s, t);
 		return TCPV_DONE;
 	}

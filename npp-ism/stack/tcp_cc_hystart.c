@@ -31,7 +31,7 @@ uint32_t tcp_hystart(struct tcb *t, const struct tcp_news *n)
 	struct tcp_hystart *h = &t->ccr.hs;
 	uint32_t thresh;
 
-	if (!h->on || seq_gt(t->snd_una, h->end)) {
+	if (!h->on || seq_gt(t->snd_una, h->end) || seq_gt(h->end, t->snd_nxt)) { /* or so long ago that it lies ahead */
 		if (h->base_us && ++h->css_rounds >= CSS_ROUNDS) {
 			t->ssthresh = t->cwnd;
 			tcp_cc(t)->idle(t); /* takes over the memory of H */

@@ -84,8 +84,10 @@ void tcp_ecn_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg, cons
 		t->delivered_ce += (n->delivered + t->mss - 1) / t->mss;
 	if (cc->news)
 		cc->news(s, t, n, ece);
-	if (t->flags & TF_ECN_ROUND && seq_geq(t->snd_una, t->recover))
+	if (t->flags & TF_ECN_ROUND && seq_geq(t->snd_una, t->recover)) {
 		t->flags &= ~TF_ECN_ROUND;
+		t->recover = t->snd_una - 1;
+	}
 	if (!ece || t->recovery != TCP_OPEN || t->flags & TF_ECN_ROUND || t->snd_una == t->snd_nxt)
 		return;
 	STAT_INC(s, IS_TCP_ECN_REDUCED);

@@ -28,24 +28,25 @@
 /* ---- checks that come first --------------------------------------------------------- */
 
 /* RFC 7323, 5.3: R1. A timestamp is not compared with one that is older than 24 days. */
-bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_ms,
+bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_s,
 		     const struct tcp_seg *seg)
 {
 	if (!ts_ok || seg->flags & TCPF_RST)
 		return false;
 	if (!(seg->opt & TO_TS)) /* RFC 7323, 3.2: not without, once agreed */
 		return true;
-	return seq_lt(seg->tsval, ts_recent) && now_ms(s) - ts_recent_ms < TCP_PAWS_MS;
+	return seq_lt(seg->tsval, ts_recent) && tcp_now_s(s) - ts_recent_s < TCP_PAWS_S;
 }
 
 static void take_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
 	/* RFC 7323, 4.3 (2): only from what reaches down to the last ACK that was sent; and 5.5:
-	 * whatever it is once ours has become too old to compare with. */
-	if (t->flags & TF_TS && seg->opt & TO_TS && seq_leq(seg->seq, t->rcv_acked) &&
-	    (seq_geq(seg->tsval, t->ts_recent) || now_ms(s) - t->ts_recent_ms >= TCP_PAWS_MS)) {
+	 * whatever it is once ours has become too old to compare with. Not from what the ACK will show to be
+	 * forged (RFC 5961, 5.2): with a timestamp of the future the peer's own segments would be old. */
+	if (t->flags & TF_TS && seg->opt & TO_TS && seq_leq(seg->seq, t->rcv_acked) && tcp_ack_plausible(t, seg->ack) &&
+	    (seq_geq(seg->tsval, t->ts_recent) || tcp_now_s(s) - t->ts_recent_s >= TCP_PAWS_S)) {
 		t->ts_recent = seg->tsval;
-		t->ts_recent_ms = now_ms(s);
+		t->ts_recent_s = tcp_now_s(s);
 	}
 }
 
@@ -94,7 +95,7 @@ static bool seq_acceptable(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	if (seg->flags & TCPF_RST)
 		return rst_acceptable(s, t, seg);
-	if (tcp_paws_reject(s, t->flags & TF_TS, t->ts_recent, t->ts_recent_ms, seg)) {
+	if (tcp_paws_reject(s, t->flags & TF_TS, t->ts_recent, t->ts_recent_s, seg)) {
 		STAT_INC(s, IS_DROP_TCP_PAWS);
 		if (seg->opt & TO_TS) /* else silently (RFC 7323, 3.2) */
 			repeat_ack(s, t, seg);
@@ -191,7 +192,8 @@ static void opened(struct stack *s, struct tcb *t)
 /* What of the data in our SYN the SYN-ACK has not acknowledged counts as never sent. */
 static void syn_data_acked(struct tcb *t, uint32_t ack)
 {
-	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = t->rtt_seq = ack;
+	t->snd_una = t->snd_nxt = t->snd_sml = t->fack = t->rtt_seq = ack;
+	t->recover = ack - 1;
 	if (ack == t->iss + 1)
 		return;
 	t->c.tx_tail = ack - t->iss - 1;
@@ -203,7 +205,6 @@ static enum tcp_verdict opened_fast(struct stack *s, struct tcb *t, struct tcp_s
 {
 	t->snd_wl1 = seg->seq - 1; /* the window of the SYN was not scaled */
 	tcp_rtt_of_syn(s, t, seg, t->tries, t->rack_us);
-	t->tries = 0;
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
 	tcp_arm_tx(s, t);
@@ -225,7 +226,7 @@ static enum tcp_verdict act_ack_opening(struct stack *s, struct tcb *t, struct t
 	t->max_wnd = u32_max(t->max_wnd, t->snd_wnd);
 	t->snd_wl1 = seg->seq;
 	t->snd_wl2 = seg->ack;
-	t->tries = t->backoff = 0;
+	tcp_rtt_of_syn(s, t, seg, t->tries, t->rack_us);
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
 	return TCPV_NEXT;
@@ -333,6 +334,15 @@ static bool step(struct stack *s, struct tcb *t, struct tcp_seg *seg, enum tcp_e
 	return actions[t->c.state][ev](s, t, seg) == TCPV_NEXT && !(t->flags & TF_DEAD);
 }
 
+/* Text and FIN. */
+static void take_text(struct stack *s, struct tcb *t, struct tcp_seg *seg)
+{
+	if ((seg->len || seg->flags & TCPF_FIN) && !step(s, t, seg, EV_TEXT))
+		return;
+	if (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin)
+		step(s, t, seg, EV_FIN);
+}
+
 static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	if (!seq_acceptable(s, t, seg))
@@ -355,10 +365,7 @@ static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *s
 	ip_heard(&t->c.path, seg->pkt->port);
 	if (seg->flags & TCPF_URG)
 		tcp_urg_input(s, t, seg);
-	if ((seg->len || seg->flags & TCPF_FIN) && !step(s, t, seg, EV_TEXT))
-		return;
-	if (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin)
-		step(s, t, seg, EV_FIN);
+	take_text(s, t, seg);
 }
 
 /* ---- SYN_SENT (3.10.7.3) -------------------------------------------------------------------- */
@@ -372,7 +379,7 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 	if (seg->opt & TO_TS) {
 		t->flags |= TF_TS;
 		t->ts_recent = seg->tsval;
-		t->ts_recent_ms = now_ms(s);
+		t->ts_recent_s = tcp_now_s(s);
 	}
 	if (seg->opt & TO_SACK_OK)
 		t->flags |= TF_SACK;
@@ -386,8 +393,6 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 	tcp_ecn_synack(s, t, seg);
 	tcp_update_mss(t);
 	tcp_cc_init(t);
-	if (t->tries > 1) /* RFC 6928, 2: the SYN was lost more than once */
-		t->cwnd = t->mss;
 }
 
 static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
@@ -411,7 +416,10 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	syn_sent_options(s, t, seg);
 	if (!(seg->flags & TCPF_ACK)) { /* simultaneous open */
-		t->tries = t->backoff = 0;
+		if (!t->tries)
+			t->rack_us = (uint32_t)s->now_us;
+		t->tries = t->tries != 0; /* a SYN that was lost is remembered: of the RTT it says nothing */
+		t->backoff = 0;
 		t->snd_nxt = t->iss + 1; /* it may have waited for data */
 		tcp_change_state(s, t, TCP_ST_SYN_RECEIVED);
 		tcp_send_syn(s, t);
@@ -423,11 +431,14 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	syn_data_acked(t, seg->ack);
 	t->snd_wl2 = seg->ack;
 	tcp_rtt_of_syn(s, t, seg, t->tries, t->rack_us);
-	t->tries = 0;
 	t->flags |= TF_ACK_NOW;
 	tcp_due(s, t, DUE_TX, 0);
 	opened(s, t);
 	ip_confirm(s, &t->c.path);
+	/* What the SYN-ACK carries beside (3.10.7.3, fifth). */
+	seg->flags &= (uint8_t)~TCPF_SYN;
+	seg->seq++;
+	take_text(s, t, seg);
 }
 
 /* ---- entries --------------------------------------------------------------------------------- */

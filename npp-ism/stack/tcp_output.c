@@ -173,7 +173,7 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
 		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)wnd);
-	tcp_opt_put_syn(&o, tcp_path_mss(&t->c.path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
+	tcp_opt_put_syn(&o, tcp_adv_mss(s, &t->c.path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
 			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, tcp_wscale(s));
 	if (answer) {
 		t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + wnd);
@@ -205,7 +205,7 @@ void tcp_send_first_syn(struct stack *s, struct tcb *t)
 
 static uint32_t frame_max(const struct tcb *t, uint32_t from)
 {
-	if (tcp_urg_from(t, from))
+	if (tcp_urg_from(t, from) || tcp_may_fragment(&t->c.path)) /* each with an identification of its own */
 		return t->mss;
 	/* To ourselves a segment may be larger than what the port would take as one. */
 	return t->mss >= TCP_GSO_MAX ? t->mss : TCP_GSO_MAX / t->mss * t->mss;
@@ -457,7 +457,9 @@ static void timer_after_output(struct stack *s, struct tcb *t, bool sent)
 		tcp_due(s, t, DUE_TX, 0);
 		return;
 	}
-	if ((t->tx_mode == TXM_PERSIST && t->due[DUE_TX]) || t->due[DUE_PACE])
+	if (t->probe_shift && t->snd_wnd) /* no more probes: what opened too little is waited for anew (3.8.6.2.1) */
+		t->probe_shift = 0;
+	else if ((t->tx_mode == TXM_PERSIST && t->due[DUE_TX]) || t->due[DUE_PACE])
 		return;
 	if (t->tx_mode != TXM_PERSIST)
 		t->progress_ms = now_ms(s); /* the user timeout begins now, not when it was last heard of */

@@ -60,7 +60,7 @@ void tcp_rack_arrived(struct stack *s, struct tcb *t, const struct tcp_sent *r, 
 void tcp_rack_dsack(struct stack *s, struct tcb *t, const struct tcp_news *n)
 {
 	(void)s;
-	if (t->flags & TF_DSACK_ROUND && seq_geq(t->snd_una, t->reo_round))
+	if (t->flags & TF_DSACK_ROUND && (seq_geq(t->snd_una, t->reo_round) || seq_gt(t->reo_round, t->snd_nxt)))
 		t->flags &= ~TF_DSACK_ROUND;
 	if (!n->has_dsack || t->flags & TF_DSACK_ROUND)
 		return;

@@ -30,14 +30,14 @@
 #define TCP_RTO_MAX_US 120000000u
 #define TCP_DELACK_US 40000u
 #define TCP_CORK_US 200000u
-#define TCP_PAWS_MS (24u * 86400 * 1000)	/* a timestamp older than that is not compared with */
+#define TCP_PAWS_S (24u * 86400)	/* a timestamp older than that is not compared with */
 #define TCP_2MSL_US 60000000u	/* of TIME_WAIT, and of FIN_WAIT_2 whose program closed it where nppd.conf says nothing */
 #define TCP_ORPHAN_US 120000000u	/* without progress, after its program closed it */
 #define TCP_CHALLENGE_US 500000u	/* between two challenge ACKs of one connection */
 #define TCP_CHALLENGE_MIN 500u		/* challenge ACKs of a stack per second, and up to ... */
 #define TCP_CHALLENGE_SPREAD 1000u	/* ... as many more, by chance (CVE-2016-5696) */
 #define TCP_OOW_ACK_US 100000u		/* between two answers to empty segments out of the window */
-#define TCP_SYN_TRIES 6			/* of connect(): 127 s */
+#define TCP_SYN_TRIES 7			/* of connect(): 247 s (RFC 9293, 3.8.3: 3 minutes at least) */
 #define TCP_SYNACK_TRIES 5
 #define TCP_DATA_TRIES 15		/* about 15 minutes */
 #define TCP_ORPHAN_TRIES 8
@@ -208,7 +208,7 @@ struct tcb {
 		uint32_t rcv_fin;	/* with TF_RCV_FIN; then the buffer is large enough */
 		uint32_t drs_tail;	/* receive buffer tuning: mark (its time: drs_ms) */
 	};
-	uint32_t ts_off, ts_recent, ts_recent_ms;
+	uint32_t ts_off, ts_recent, ts_recent_s;
 	uint32_t last_rx_ms;
 	uint32_t due[DUE_COUNT];	/* in ticks of the wheel; 0: off */
 	uint32_t timer_due;		/* derived: when its timer on the wheel fires, never later than these; 0: not armed */
@@ -229,7 +229,7 @@ struct tcb {
 	uint32_t cwnd, ssthresh;
 	uint32_t last_tx_ms, progress_ms;	/* last_tx: of data */
 	uint32_t rtt_seq;		/* one sample per round trip: when this is acknowledged */
-	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged */
+	uint32_t recover;		/* RecoveryPoint: recovery ends when this is acknowledged; then, until more is, it stays */
 	uint32_t delivered;		/* segments */
 	uint16_t peer_mss;		/* as its option said */
 	uint16_t min_rtt_s;		/* when min_rtt_us was measured; low bits of seconds */
@@ -316,7 +316,7 @@ struct tcp_tw {
 	uint32_t hash, hnext;		/* hnext derived */
 	uint32_t next, prev;		/* derived: the queue */
 	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
-	uint32_t ts_off, ts_recent, ts_recent_ms;
+	uint32_t ts_off, ts_recent, ts_recent_s;
 	uint32_t ack_us;		/* last answer */
 	uint64_t due_us;
 	uint8_t in_use, busy;

@@ -141,6 +141,8 @@ static bool try_undo(struct stack *s, struct tcb *t, const struct tcp_seg *seg, 
 {
 	struct tcp_flight *f = tcp_flight(s, t);
 
+	if (t->flags & TF_ECN && seg->flags & TCPF_ECE) /* RFC 4015, 3.2: a mark asks for it as well */
+		t->flags &= ~TF_UNDO;
 	if (!(t->flags & TF_UNDO) || !f || !f->undo_bytes)
 		return false;
 	if (n->dup) {
@@ -218,7 +220,8 @@ static void newreno(struct stack *s, struct tcb *t, struct tcp_news *n)
 		n->delivered += t->mss;
 	}
 	if (t->recovery == TCP_OPEN) {
-		if (t->dupacks >= TCP_DUPTHRESH)
+		/* Those of the last recovery's own retransmissions say nothing (RFC 6582, 3.2, step 2). */
+		if (t->dupacks >= TCP_DUPTHRESH && (t->flags & TF_ECN_ROUND || seq_gt(t->snd_una, t->recover)))
 			tcp_sent_lose(s, t, t->snd_una, seq_min(t->snd_una + t->mss, t->snd_nxt));
 	} else if (t->recovery == TCP_RECOVERY && n->acked) {
 		uint32_t left = u32_min(t->dupacks, n->acked > t->mss ? n->acked / t->mss - 1 : 0);

@@ -125,6 +125,21 @@ static void take_out_of_order(struct stack *s, struct tcb *t, uint32_t seq, uint
 		tcp_send_ack(s, t);
 }
 
+/* The peer's FIN stands at rcv_fin: what came from beyond it cannot be. */
+static void fin_seen(struct stack *s, struct tcb *t, uint32_t at)
+{
+	struct tcp_block *b = tcp_block(s, t->ooo);
+
+	t->flags |= TF_RCV_FIN;
+	t->rcv_fin = at;
+	while (b && b->n && seq_geq(b->r[b->n - 1].start, at))
+		b->n--;
+	if (b && b->n && seq_gt(b->r[b->n - 1].end, at))
+		b->r[b->n - 1].end = at;
+	if (b && !b->n)
+		tcp_block_put(s, &t->ooo);
+}
+
 void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	uint32_t seq = seg->seq, len = seg->len, cut, fit;
@@ -159,10 +174,8 @@ void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 		t->flags |= TF_ACK_NOW;
 		return;
 	}
-	if (fin && !(t->flags & TF_RCV_FIN)) {
-		t->flags |= TF_RCV_FIN;
-		t->rcv_fin = seq + len;
-	}
+	if (fin && !(t->flags & TF_RCV_FIN))
+		fin_seen(s, t, seq + len);
 	if (fin)
 		t->flags |= TF_ACK_NOW;
 	if (!len)

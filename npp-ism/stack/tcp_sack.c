@@ -75,11 +75,12 @@ static bool is_dsack(const struct tcp_seg *seg)
 
 static void take_dsack(struct stack *s, struct tcb *t, const struct tcp_range *r, struct tcp_news *n)
 {
-	uint32_t len = r->end - r->start;
+	uint32_t len = r->end - r->start, back = t->snd_nxt - r->start;
 
-	/* Of something that was in flight within a window (RFC 2883, 4). */
+	/* Of something that was in flight within the last windows (RFC 2883, 4). Not counted from the
+	 * initial number, which lies ahead in half of a long connection's life. */
 	if (!seq_lt(r->start, r->end) || len > t->max_wnd + t->mss || seq_gt(r->end, t->snd_nxt) ||
-	    seq_lt(r->start, t->iss + 1))
+	    back > 2ull * (t->max_wnd + t->mss))
 		return;
 	n->has_dsack = true;
 	n->dsack = *r;

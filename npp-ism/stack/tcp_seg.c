@@ -82,15 +82,24 @@ int tcp_out_send(struct stack *s, struct ip_path *path, uint8_t tos, uint8_t ttl
 	o->tx.l4_len = (uint16_t)hlen;
 	STAT_ADD(s, IS_TCP_SEGS_OUT,
 		 o->tx.gso_size ? (o->tx.payload_len + o->tx.gso_size - 1) / o->tx.gso_size : 1);
-	return ip_output(s, path, IPPROTO_TCP, tos, ttl ? ttl : 64, true, &o->tx);
+	return ip_output(s, path, IPPROTO_TCP, tos, ttl ? ttl : 64, !tcp_may_fragment(path), &o->tx);
+}
+
+static uint16_t mss_of(const struct ip_path *p, uint32_t mtu)
+{
+	uint32_t hdr = npp_addr_is_v4(&p->dst) ? 40 : 60;
+
+	return (uint16_t)(mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN);
 }
 
 uint16_t tcp_path_mss(const struct ip_path *p)
 {
-	uint32_t hdr = npp_addr_is_v4(&p->dst) ? 40 : 60;
-	uint32_t mtu = p->mtu;
+	return mss_of(p, p->mtu);
+}
 
-	return (uint16_t)(mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN);
+uint16_t tcp_adv_mss(struct stack *s, const struct ip_path *p)
+{
+	return mss_of(p, ip_link_mtu(s, p));
 }
 
 void tcp_send_rst(struct stack *s, const struct tcp_seg *seg)

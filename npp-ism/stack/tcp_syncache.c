@@ -81,7 +81,7 @@ static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path
 	tcp_out_begin(&o, e->lport, e->rport, e->iss, e->irs + 1,
 		      TCPF_SYN | TCPF_ACK | (e->opts & TCP_SYN_ECN ? TCPF_ECE : 0),
 		      (uint16_t)u32_min(e->wnd, 65535));
-	tcp_opt_put_syn(&o, tcp_path_mss(path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
+	tcp_opt_put_syn(&o, tcp_adv_mss(s, path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
 			e->opts & TCP_SYN_WS, tcp_wscale(s));
 	if (e->opts & TCP_SYN_TFO)
 		tcp_tfo_give(s, &o, &e->laddr, &e->raddr);
@@ -275,12 +275,13 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	t->flags |= (e->opts & TCP_SYN_TS ? TF_TS : 0) | (e->opts & TCP_SYN_SACK ? TF_SACK : 0) |
 		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | (e->opts & TCP_SYN_ECN ? TF_ECN : 0) | TF_INTERACTIVE;
 	t->iss = e->iss;
-	t->snd_una = t->snd_nxt = t->snd_sml = t->recover = t->fack = t->rtt_seq = e->iss + 1;
+	t->snd_una = t->snd_nxt = t->snd_sml = t->fack = t->rtt_seq = e->iss + 1;
+	t->recover = e->iss;
 	t->rcv_nxt = t->rcv_acked = e->irs + 1;
 	t->rcv_adv = t->rcv_nxt + e->wnd;
 	t->ts_off = e->ts_off;
 	t->ts_recent = e->ts_recent;
-	t->ts_recent_ms = now_ms(s);
+	t->ts_recent_s = tcp_now_s(s);
 	t->peer_mss = e->peer_mss;
 	t->snd_ws = e->opts & TCP_SYN_WS ? e->snd_ws : 0;
 	t->rcv_ws = e->opts & TCP_SYN_WS ? tcp_wscale(s) : 0;
@@ -373,7 +374,7 @@ static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp
 			syn_challenge(s, e);
 		return true;
 	}
-	if (tcp_paws_reject(s, e->opts & TCP_SYN_TS, e->ts_recent, now_ms(s), seg)) {
+	if (tcp_paws_reject(s, e->opts & TCP_SYN_TS, e->ts_recent, tcp_now_s(s), seg)) {
 		STAT_INC(s, IS_DROP_TCP_PAWS);
 		if (seg->opt & TO_TS) /* else silently (RFC 7323, 3.2) */
 			syn_challenge(s, e);

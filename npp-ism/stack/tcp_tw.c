@@ -178,7 +178,7 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 	w->rcv_wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
 	w->ts_off = t->ts_off;
 	w->ts_recent = t->ts_recent;
-	w->ts_recent_ms = t->ts_recent_ms;
+	w->ts_recent_s = t->ts_recent_s;
 	w->ts_ok = (t->flags & TF_TS) != 0;
 	w->rcv_ws = t->rcv_ws;
 	w->tos = t->tos;
@@ -201,7 +201,7 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w)
 {
 	/* The new connection's timestamps must be larger for certain. */
-	return w->state == TCP_ST_TIME_WAIT && w->ts_ok && now_ms(s) - w->ts_recent_ms > 1000;
+	return w->state == TCP_ST_TIME_WAIT && w->ts_ok && tcp_now_s(s) - w->ts_recent_s > 1;
 }
 
 /* RFC 6191, 2, and RFC 1122, 4.2.2.13: may this SYN begin a new connection? */
@@ -255,7 +255,7 @@ static void tw_reset(struct stack *s, struct tcp_tw *w, const struct tcp_seg *se
 
 bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, uint32_t *min_iss)
 {
-	bool stale = tcp_paws_reject(s, w->ts_ok, w->ts_recent, w->ts_recent_ms, seg);
+	bool stale = tcp_paws_reject(s, w->ts_ok, w->ts_recent, w->ts_recent_s, seg);
 	bool in_window = seq_lt(seg->seq, w->rcv_nxt + u32_max(w->rcv_wnd, 1)) &&
 			 seq_geq(seg->seq + seg_space(seg), w->rcv_nxt);
 
@@ -290,7 +290,7 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 	}
 	if (seg->opt & TO_TS && w->ts_ok && seq_leq(seg->seq, w->rcv_nxt) && seq_gt(seg->tsval, w->ts_recent)) {
 		w->ts_recent = seg->tsval;
-		w->ts_recent_ms = now_ms(s);
+		w->ts_recent_s = tcp_now_s(s);
 	}
 	if (w->state == TCP_ST_FIN_WAIT_2) {
 		tw_fin_wait_2(s, w, seg);

@@ -38,9 +38,9 @@ int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, ui
 	struct th *h = s->env->arg;
 
 	h->out_tos = tos;
+	h->out_df = df;
 	(void)proto;
 	(void)ttl;
-	(void)df;
 	return th_sent(h, p, tx);
 }
 
@@ -61,8 +61,18 @@ void ip_pmtu(struct stack *s, struct ip_path *p, uint32_t mtu)
 {
 	struct th *h = s->env->arg;
 
+	if (mtu < IP4_MIN_PMTU && npp_addr_is_v4(&p->dst)) /* as ip_pmtu() */
+		mtu = IP4_MIN_PMTU;
 	h->mtu = (uint16_t)mtu;
 	p->mtu = (uint16_t)mtu;
+}
+
+uint16_t ip_link_mtu(struct stack *s, const struct ip_path *p)
+{
+	struct th *h = s->env->arg;
+
+	(void)p;
+	return h->link_mtu ? h->link_mtu : h->mtu;
 }
 
 void ip_send_unreachable(struct stack *s, const struct pkt *pkt, uint8_t code)

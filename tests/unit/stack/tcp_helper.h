@@ -53,7 +53,7 @@ struct th {
 	struct npp_global *global;
 	npp_counter_t stats[NPP_IS_COUNT];
 	union npp_addr addr, peer;
-	uint16_t mtu;
+	uint16_t mtu, link_mtu;		/* link_mtu 0: the same */
 	uint64_t now_us;
 	uint64_t rnd;
 	struct th_sock sock[TH_SOCKS];
@@ -64,6 +64,7 @@ struct th {
 	uint32_t fastopen;		/* what the user allows */
 	uint8_t in_tos;			/* of the packets that come */
 	uint8_t out_tos;		/* of the packet that is being sent */
+	bool out_df;
 	uint32_t rx_max;		/* largest receive ring */
 	unsigned grow_fails;		/* of 100 calls */
 	bool sink;			/* what is sent is not even looked at */
