@@ -10,6 +10,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <netlink/errno.h>
@@ -150,6 +151,8 @@ int nl_link_info(struct nl_ns *n, const char *ifname, struct nl_link_info *i, st
 	flags = rtnl_link_get_flags(l);
 	i->up = flags & IFF_UP;
 	i->carrier = (flags & IFF_LOWER_UP) && (flags & IFF_RUNNING);
+	i->lower = rtnl_link_get_carrier(l) != 0;
+	i->index = rtnl_link_get_ifindex(l);
 	i->mtu = rtnl_link_get_mtu(l);
 	i->rx_bytes = rtnl_link_get_stat(l, RTNL_LINK_RX_BYTES);
 	i->tx_bytes = rtnl_link_get_stat(l, RTNL_LINK_TX_BYTES);
@@ -158,6 +161,23 @@ int nl_link_info(struct nl_ns *n, const char *ifname, struct nl_link_info *i, st
 	i->drops = rtnl_link_get_stat(l, RTNL_LINK_RX_DROPPED) + rtnl_link_get_stat(l, RTNL_LINK_TX_DROPPED);
 	rtnl_link_put(l);
 	return 0;
+}
+
+int nl_watch_links(const struct nl_ns *n, struct npp_err *e)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int back = ns_enter_fd(n->fd, e), fd, r;
+
+	if (back < 0)
+		return back;
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	r = fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ? -errno : 0;
+	ns_leave(back);
+	if (r == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return npp_err_set(e, r, "%s: cannot watch links: %s", n->name, strerror(-r));
 }
 
 int nl_set_flags(struct nl_ns *n, const char *ifname, bool up, struct npp_err *e)

@@ -33,10 +33,14 @@ int nl_setup_link(struct nl_ns *n, const char *ifname, const uint8_t *mac, uint3
 		  struct npp_err *e);
 struct nl_link_info {
 	bool up, carrier;
+	bool lower;		/* it has its carrier, though perhaps nobody took it up */
+	int index;
 	uint32_t mtu;
 	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, drops;
 };
 int nl_link_info(struct nl_ns *n, const char *ifname, struct nl_link_info *i, struct npp_err *e);
+/* A descriptor that is readable when a link of the namespace changes (RTM_NEWLINK, RTM_DELLINK). */
+int nl_watch_links(const struct nl_ns *n, struct npp_err *e);
 /* Takes a link up or down. */
 int nl_set_flags(struct nl_ns *n, const char *ifname, bool up, struct npp_err *e);
 int nl_set_up(struct nl_ns *n, const char *ifname, struct npp_err *e);

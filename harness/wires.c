@@ -86,13 +86,14 @@ static void near_end(const struct lab *l, const struct topo *t, uint32_t i, uint
 {
 	const struct topo_node *n = &t->nodes[i];
 	const struct topo_net *net = &t->nets[n->ifs[j].net], *first = &t->nets[n->ifs[0].net];
-	char path[NS_PATH_CAP];
+	char path[NS_PATH_CAP], port[16];
 
 	if (n->kind == TOPO_WIRE)
 		snprintf(end, cap, "name=%s,netns=%s,mtu=%u,bridge=%s", n->name, ns_path(l->nets[n->ifs[0].net].ns, path),
 			 first->mtu, first->name);
 	else if (n->kind == TOPO_NPP)	/* the port is behind a bridge; no name in a topology begins with '_' */
-		snprintf(end, cap, "name=_wire%u,mtu=%u,bridge=%s", j, net->mtu, net->name);
+		snprintf(end, cap, "name=_wire%u,mtu=%u,bridge=%s,port=%s", j, net->mtu, net->name,
+			 npp_port_link(n, j, port, sizeof port));
 	else
 		snprintf(end, cap, "name=%s,mtu=%u,mac=%s%s%s", net->name, net->mtu, l->nodes[i].ifs[j].mac,
 			 n->kind == TOPO_SWITCH ? ",bridge=" : "", n->kind == TOPO_SWITCH ? n->name : "");

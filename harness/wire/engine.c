@@ -354,7 +354,8 @@ void wire_json(const struct wire *w, FILE *f)
 {
 	unsigned d;
 
-	fprintf(f, "{\"seed\": %" PRIu64, w->seed);
+	fprintf(f, "{\"seed\": %" PRIu64 ", \"carrier\": {\"a\": %s, \"b\": %s}", w->seed, w->carrier[0] ? "true" : "false",
+		w->carrier[1] ? "true" : "false");
 	for (d = 0; d < WIRE_DIRS; d++) {
 		const struct wire_dir *r = &w->dir[d];
 

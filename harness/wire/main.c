@@ -21,6 +21,7 @@
 
 #define BATCH 64
 #define MAX_CLIENTS 8
+#define FIXED (2 * WIRE_DIRS + 1)	/* both ends, news of their links, the listener */
 
 struct app {
 	struct wire wire;
@@ -160,31 +161,37 @@ static int run_ctl(int argc, char **argv)
 
 static void wait_for_work(struct app *a, uint64_t next, const sigset_t *mask)
 {
-	struct pollfd p[3 + MAX_CLIENTS] = {
+	struct pollfd p[FIXED + MAX_CLIENTS] = {
 		{ .fd = a->end[WIRE_UP].fd, .events = POLLIN }, { .fd = a->end[WIRE_DOWN].fd, .events = POLLIN },
+		{ .fd = a->end[WIRE_UP].events, .events = POLLIN }, { .fd = a->end[WIRE_DOWN].events, .events = POLLIN },
 		{ .fd = a->listener, .events = POLLIN },
 	};
+	bool news = false;
 	struct timespec t, *wait = NULL;
 	uint64_t now;
 	int i;
 
 	for (i = 0; i < MAX_CLIENTS; i++)
-		p[3 + i] = (struct pollfd){ .fd = a->client[i], .events = POLLIN };
+		p[FIXED + i] = (struct pollfd){ .fd = a->client[i], .events = POLLIN };
 	if (next != UINT64_MAX) {
 		now = now_ns();
 		next = next > now ? next - now : 0;
 		t = (struct timespec){ .tv_sec = (time_t)(next / 1000000000u), .tv_nsec = (long)(next % 1000000000u) };
 		wait = &t;
 	}
-	if (ppoll(p, 3 + MAX_CLIENTS, wait, mask) <= 0)
+	if (ppoll(p, FIXED + MAX_CLIENTS, wait, mask) <= 0)
 		return;
-	for (i = 0; i < WIRE_DIRS; i++)
+	for (i = 0; i < WIRE_DIRS; i++) {
 		if (p[i].revents)
 			read_end(a, (unsigned)i);
-	if (p[2].revents)
+		news |= p[WIRE_DIRS + i].revents && wire_end_events(&a->end[i]);
+	}
+	if (news)
+		wire_follow(a->end, a->wire.carrier);
+	if (p[FIXED - 1].revents)
 		accept_client(a);
 	for (i = 0; i < MAX_CLIENTS; i++)
-		if (p[3 + i].revents && a->client[i] >= 0)
+		if (p[FIXED + i].revents && a->client[i] >= 0)
 			serve_client(a, &a->client[i]);
 }
 
@@ -219,7 +226,7 @@ static void usage(FILE *f)
 
 	fputs("usage: npp-wire -a END -b END [-c SOCKET] [-s SEED] [-r FD] [KEY=VALUE...]\n"
 	      "       npp-wire ctl SOCKET get | set KEY=VALUE... | clear | zero | seed NUMBER\n\n"
-	      "END is name=NAME[,netns=PATH][,mac=MAC][,mtu=N][,bridge=NAME]: a TAP that is made there.\n"
+	      "END is name=NAME[,netns=PATH][,mac=MAC][,mtu=N][,bridge=NAME][,port=NAME]: a TAP that is made there.\n"
 	      "Keys (with up. in front: from a to b only; down.: from b to a):\n", f);
 	for (unsigned i = 0; (key = wire_conf_key(i, &what)); i++)
 		fprintf(f, "  %-12s %s\n", key, what);
@@ -294,9 +301,12 @@ int main(int argc, char **argv)
 	a.wire.send = app_send;
 	a.wire.clock = app_clock;
 	a.wire.arg = &a;
-	for (i = 0; i < WIRE_DIRS; i++)
+	for (i = 0; i < WIRE_DIRS; i++) {
 		if (wire_end_open(&a.end[i], &e) < 0)
 			npp_fatalx("%s", e.text);
+		a.wire.carrier[i] = true;	/* a TAP begins with one */
+	}
+	wire_follow(a.end, a.wire.carrier);
 	wire_apply(&a.wire, c, now_ns());
 	if (a.control) {
 		a.listener = npp_ctl_listen(a.control, 0600);

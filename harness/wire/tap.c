@@ -35,6 +35,8 @@ static int parse_word(struct wire_end *e, const char *key, const char *value)
 		return copy_text(e->name, sizeof e->name, value);
 	if (strcmp(key, "bridge") == 0)
 		return copy_text(e->bridge, sizeof e->bridge, value);
+	if (strcmp(key, "port") == 0)
+		return copy_text(e->port, sizeof e->port, value);
 	if (strcmp(key, "mac") == 0) {
 		e->has_mac = true;
 		return npp_conf_parse_mac(value, e->mac);
@@ -53,7 +55,7 @@ int wire_end_parse(struct wire_end *e, const char *spec, struct npp_err *err)
 	char text[512], *save = NULL, *word, *eq;
 
 	memset(e, 0, sizeof *e);
-	e->fd = -1;
+	e->fd = e->events = -1;
 	if (strlen(spec) >= sizeof text)
 		return npp_err_set(err, -EINVAL, "an end with more than %zu characters", sizeof text - 1);
 	strcpy(text, spec);
@@ -63,7 +65,7 @@ int wire_end_parse(struct wire_end *e, const char *spec, struct npp_err *err)
 			*eq = '\0';
 		if (!eq || parse_word(e, word, eq + 1) < 0)
 			return npp_err_set(err, -EINVAL, "end '%s': '%s' is wrong; expected netns=PATH, name=NAME, "
-					   "mac=MAC, mtu=68..65521 or bridge=NAME", spec, word);
+					   "mac=MAC, mtu=68..65521, bridge=NAME or port=NAME", spec, word);
 	}
 	return e->name[0] ? 0 : npp_err_set(err, -EINVAL, "end '%s' has no name=", spec);
 }
@@ -89,12 +91,15 @@ static int make_tap(struct wire_end *e, struct npp_err *err)
 int wire_end_open(struct wire_end *e, struct npp_err *err)
 {
 	const char *path = e->netns[0] ? e->netns : "/proc/self/ns/net";
-	struct nl_ns n;
-	int r = nl_ns_open(&n, path, path, err), back;
+	struct nl_link_info i;
+	int r = nl_ns_open(&e->nl, path, path, err), back;
 
 	if (r < 0)
 		return r;
-	back = ns_enter_fd(n.fd, err);
+	e->events = nl_watch_links(&e->nl, err);
+	if (e->events < 0)
+		return e->events;
+	back = ns_enter_fd(e->nl.fd, err);
 	if (back < 0) {
 		r = back;
 	} else {
@@ -102,8 +107,11 @@ int wire_end_open(struct wire_end *e, struct npp_err *err)
 		ns_leave(back);
 	}
 	if (r == 0)
-		r = nl_setup_link(&n, e->name, e->has_mac ? e->mac : NULL, e->mtu, e->bridge[0] ? e->bridge : NULL, err);
-	nl_ns_close(&n);
+		r = nl_setup_link(&e->nl, e->name, e->has_mac ? e->mac : NULL, e->mtu, e->bridge[0] ? e->bridge : NULL, err);
+	if (r == 0)
+		r = nl_link_info(&e->nl, e->name, &i, err);
+	if (r == 0)
+		e->index = i.index;
 	return r;
 }
 

@@ -135,6 +135,7 @@ struct wire {
 	struct wire_conf conf[WIRE_DIRS];
 	struct wire_dir dir[WIRE_DIRS];
 	struct wire_pool small, big;
+	bool carrier[WIRE_DIRS];	/* of end a and of end b */
 	/* Sends F out of direction DIR's far end; F stays the wire's. 0 or -errno. */
 	int (*send)(void *arg, unsigned dir, const struct wire_frame *f);
 	void *arg;

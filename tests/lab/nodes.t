@@ -48,6 +48,25 @@ not_ok 'the firewall lets nothing else through' on c2 curl -s -m 1 -o /dev/null 
 wait_for 5 test -s "$rundir/$lab/web2.echo.log"
 is 'output goes to a log, the name comes from the command' "$(cat "$rundir/$lab/web2.echo.log")" 'hello web2'
 ok 'a program has a directory' test -e "$rundir/$lab/web2.dir/here"
+# A carrier that is lost at one end of a wire is lost at the other, as without a wire.
+fault() { "$npplab" fault --lab "$lab" "$@"; }
+port_is() { [ "$(npp_do stat acc1 --json | jq -c '.ports[0].up')" = "$1" ]; }
+link_has() { "$npplab" links --lab "$lab" --json | jq -e --arg n "$1" --argjson c "$2" '.[] | select(.node == $n) | .carrier == $c'; }
+sees() { [ "$(on "$1" cat "/sys/class/net/$2/carrier")" = "$3" ]; }
+ok 'the link of an NPP behind a wire fails' fault link acc1 down
+ok 'and the NPP sees it' wait_for 5 port_is false
+ok 'the link is back' fault link acc1 up
+ok 'so is the port' wait_for 5 port_is true
+ok 'which works' wait_for 5 on c2 ping -c1 -W1 web1
+ok 'the link of a client behind a wire fails' fault link c1 down
+ok 'and the client sees it' wait_for 5 sees c1 lan 0
+fault link c1 up
+ok 'and its return' wait_for 5 sees c1 lan 1
+on acc1 ip link set acc1 down
+ok 'the network sees that the port of an NPP is gone' wait_for 5 link_has acc1 false
+on acc1 ip link set acc1 up
+ok 'and when it is back' wait_for 5 link_has acc1 true
+ok 'all is as before' wait_for 5 on c1 curl -s -m 2 -o /dev/null http://web1:8080/t.yaml
 ok 'down' lab_down
 is 'nothing is left' "$(leftovers "$lab")" ''
 

@@ -70,6 +70,18 @@ ctl set blackout=yes
 not_ok 'nothing passes in a blackout' in1 ping -c1 -W1 10.9.0.2
 ctl set blackout=no
 ok 'and again after it' in1 ping -c3 -i0.1 -W2 10.9.0.2
+# Carriers.
+carrier_is() { [ "$(ip netns exec "$1" cat /sys/class/net/$2/carrier 2>/dev/null)" = "$3" ]; }
+is 'both ends have a carrier' "$(ctl get | jq -c .carrier)" '{"a":true,"b":true}'
+in1 ip link set left down
+ok 'an end that goes down leaves the other without' wait_for 5 carrier_is $n2 right 0
+is 'which the wire shows' "$(ctl get | jq -c .carrier)" '{"a":true,"b":false}'
+in1 ip link set left up
+ok 'and with one when it is back' wait_for 5 carrier_is $n2 right 1
+in2 ip link set right down
+ok 'so it is the other way' wait_for 5 carrier_is $n1 left 0
+in2 ip link set right up
+ok 'and frames pass again' wait_for 5 in1 ping -c1 -W1 10.9.0.2
 like 'what is wrong with a request is said' "$(ctl set dely=1ms 2>&1)" "did you mean 'delay'"
 
 # Speed.
