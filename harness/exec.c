@@ -90,11 +90,8 @@ int lab_open_own(struct lab *l, const char *name, struct npp_err *e)
 void verb_failed(const char *verb, const char *text, bool json)
 {
 	npp_warnx("%s%s%s", verb ? verb : "", verb ? ": " : "", text);
-	if (!json)
-		return;
-	fputs("{\"ok\": false, \"errors\": [", stdout);
-	json_string(stdout, text);
-	puts("]}");
+	if (json)
+		npp_json_failed(stdout, &text, 1);
 }
 
 int lab_with(const char *lab, bool own, const char *verb, bool json, lab_work_fn *fn, void *arg)

@@ -18,3 +18,13 @@ void npp_json_string(FILE *f, const char *text)
 	}
 	fputc('"', f);
 }
+
+void npp_json_failed(FILE *f, const char *const texts[], unsigned n)
+{
+	fputs("{\"ok\": false, \"errors\": [", f);
+	for (unsigned i = 0; i < n; i++) {
+		fputs(i ? ",\n " : "", f);
+		npp_json_string(f, texts[i]);
+	}
+	fputs("]}\n", f);
+}

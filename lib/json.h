@@ -8,5 +8,7 @@
 
 /* TEXT in quotes. */
 void npp_json_string(FILE *f, const char *text);
+/* What a tool answers that could not do what it was asked for: {"ok": false, "errors": [...]}, with the N TEXTS. */
+void npp_json_failed(FILE *f, const char *const texts[], unsigned n);
 
 #endif

@@ -89,7 +89,7 @@ int walk_iops(char **argv, walk_fn *fn, void *arg)
 		}
 	}
 	if (r < 0)
-		npp_warnx("%s", e.text);
+		out_failed("%s", e.text);
 	targets_close(t, n);
 	return r;
 }
@@ -113,7 +113,7 @@ int walk_options(int argc, char **argv, struct walk_options *o)
 	o->json = false;
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (opt) {
-		case 'j': o->json = true; break;
+		case 'j': o->json = out_json(); break;
 		case 'h': return verb_help(argv[0]);
 		default: return verb_usage(argv[0], NULL);
 		}
@@ -160,23 +160,23 @@ static const char *state_name(unsigned s)
 	return s < TCP_ST_COUNT ? name[s] : "?";
 }
 
-struct conns_out { struct table tab; bool json; unsigned n; };
+struct conns_out { struct table tab; FILE *json; char *text; size_t len; unsigned n; };	/* json: into text, as a whole */
 
-static void conn_json(const struct iop_view *v, const struct stack_conn_info *c, unsigned n)
+static void conn_json(FILE *f, const struct iop_view *v, const struct stack_conn_info *c, unsigned n)
 {
 	char l[NPP_ADDR_STRLEN], r[NPP_ADDR_STRLEN];
 
-	fputs(n ? ",\n {\"npp\": " : "{\"connections\": [\n {\"npp\": ", stdout);
-	npp_json_string(stdout, v->npp->label);
-	printf(", \"iop\": %u, \"interface\": %u, \"host\": ", v->iop, c->conn.port);
-	npp_json_string(stdout, walk_host_name(v->npp, c->conn.user_host));
-	printf(", \"state\": \"%s\", \"passive\": %s, \"local\": \"%s\", \"lport\": %u, \"remote\": \"%s\", \"rport\": %u, "
-	       "\"received\": %u, \"unread\": %u, \"unacked\": %u, \"rtt_us\": %u, \"rto_us\": %u, \"cwnd\": %u, "
-	       "\"ssthresh\": %u, \"mss\": %u, \"retrans\": %u}", state_name(c->conn.state),
-	       c->conn.passive ? "true" : "false", npp_addr_format(&c->conn.laddr, l), c->conn.lport,
-	       npp_addr_format(&c->conn.raddr, r), c->conn.rport, c->conn.rx_head, c->conn.rx_head - c->conn.rx_tail,
-	       c->conn.tx_head - c->conn.tx_tail, c->brief.rtt_us, c->brief.rto_us, c->brief.cwnd, c->brief.ssthresh,
-	       c->brief.snd_mss, c->brief.retrans);
+	fputs(n ? ",\n {\"npp\": " : "\n {\"npp\": ", f);
+	npp_json_string(f, v->npp->label);
+	fprintf(f, ", \"iop\": %u, \"interface\": %u, \"host\": ", v->iop, c->conn.port);
+	npp_json_string(f, walk_host_name(v->npp, c->conn.user_host));
+	fprintf(f, ", \"state\": \"%s\", \"passive\": %s, \"local\": \"%s\", \"lport\": %u, \"remote\": \"%s\", \"rport\": %u, "
+		"\"received\": %u, \"unread\": %u, \"unacked\": %u, \"rtt_us\": %u, \"rto_us\": %u, \"cwnd\": %u, "
+		"\"ssthresh\": %u, \"mss\": %u, \"retrans\": %u}", state_name(c->conn.state),
+		c->conn.passive ? "true" : "false", npp_addr_format(&c->conn.laddr, l), c->conn.lport,
+		npp_addr_format(&c->conn.raddr, r), c->conn.rport, c->conn.rx_head, c->conn.rx_head - c->conn.rx_tail,
+		c->conn.tx_head - c->conn.tx_tail, c->brief.rtt_us, c->brief.rto_us, c->brief.cwnd, c->brief.ssthresh,
+		c->brief.snd_mss, c->brief.retrans);
 }
 
 static void conn_row(struct table *t, const struct iop_view *v, const struct stack_conn_info *c)
@@ -207,7 +207,7 @@ static void conns_of(const struct iop_view *v, void *arg)
 	while (stack_inspect_conn(v->arena, v->size, &cursor, &c)) {
 		if (v->host == ANY_HOST || c.conn.user_host == v->host) {
 			if (o->json)
-				conn_json(v, &c, o->n);
+				conn_json(o->json, v, &c, o->n);
 			else
 				conn_row(&o->tab, v, &c);
 			o->n++;
@@ -222,7 +222,11 @@ static void conns_begin(void *arg, bool json)
 					    "CWND", "RETRANS" };
 	struct conns_out *o = arg;
 
-	o->json = json;
+	o->json = json ? open_memstream(&o->text, &o->len) : NULL;
+	if (json && !o->json)
+		npp_fatalx("no memory");
+	if (json)
+		fputs("{\"connections\": [", o->json);
 	table_init(&o->tab, 12, 1 | 8 | 16 | 32 | 64);
 	for (unsigned i = 0; i < 12; i++)
 		table_cell(&o->tab, "%s", head[i]);
@@ -230,9 +234,11 @@ static void conns_begin(void *arg, bool json)
 
 static void conns_json(void *arg)
 {
-	const struct conns_out *o = arg;
+	struct conns_out *o = arg;
 
-	puts(o->n ? "\n]}" : "{\"connections\": [\n]}");
+	if (fputs("\n]}\n", o->json) < 0 || fflush(o->json) != 0)
+		npp_fatalx("no memory");
+	fputs(o->text, stdout);
 }
 
 static void conns_text(void *arg)
@@ -249,6 +255,9 @@ int verb_conns(int argc, char **argv)
 	int r = walk_show(argc, argv, &shape, &out);
 
 	table_free(&out.tab);
+	if (out.json)
+		fclose(out.json);
+	free(out.text);
 	return r;
 }
 

@@ -154,7 +154,7 @@ static int run(char **names, const struct npp_flow_key *key, bool json)
 	if (r == 0 && !shown)
 		r = npp_err_set(&e, -ENOENT, "hash: no NPP that runs has the address %s", npp_addr_format(&key->dst, dst));
 	if (r < 0)
-		npp_warnx("%s", e.text);
+		out_failed("%s", e.text);
 	targets_close(t, n);
 	return r < 0;
 }
@@ -172,7 +172,7 @@ int verb_hash(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (opt) {
-		case 'j': json = true; break;
+		case 'j': json = out_json(); break;
 		case 'p':
 			if (parse_proto(optarg, &key.proto) < 0)
 				return verb_usage(argv[0], "'%s' is not a protocol", optarg);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/conf.h"
@@ -96,45 +97,58 @@ static void show_text(struct table *tab, const struct target *t, const struct np
 	}
 }
 
-static int show(char **argv, bool json)
+/* What NPPs T have answered; one that did not shows no hosts. */
+static void print_all(const struct target *t, const struct npp_ctl_hosts *a, int n, bool json)
 {
-	const struct npp_ctl_tool_host what = { .what = NPP_HOST_SHOW };
-	struct target *t = NULL;
-	struct npp_ctl_hosts a;
 	struct table tab;
-	int n = targets_open(&t, argv, 1, 1), failed = 0;
 
-	if (n < 0)
-		return 1;
 	table_init(&tab, 9, 1 | 2 | 8 | 16);
 	for (const char *const *h = (const char *const[]){ "NPP", "HOST", "NUMBER", "STATE", "POLICY", "SHARE", "PORTS",
 							   "CONNS", "FAILURES", NULL }; *h; h++)
 		table_cell(&tab, "%s", *h);
-	if (json)
-		fputs("[", stdout);
+	fputs(json ? "[" : "", stdout);
 	for (int i = 0; i < n; i++) {
-		int r = ask(&t[i], &what, &a);
-
-		if (r < 0) {
-			npp_warnx("%s: %s", t[i].label, why(r));
-			failed = 1;
-		} else if (json) {
-			show_json(&t[i], &a, i == 0);
-		} else {
-			show_text(&tab, &t[i], &a);
-		}
+		if (json)
+			show_json(&t[i], &a[i], i == 0);
+		else
+			show_text(&tab, &t[i], &a[i]);
 	}
 	if (json)
 		fputs("\n]\n", stdout);
 	else
 		table_print(&tab, "");
 	table_free(&tab);
+}
+
+static int show(char **argv, bool json)
+{
+	const struct npp_ctl_tool_host what = { .what = NPP_HOST_SHOW };
+	struct target *t = NULL;
+	struct npp_ctl_hosts *a;
+	int n = targets_open(&t, argv, 1, 1), failed = 0;
+
+	if (n < 0)
+		return 1;
+	a = calloc((size_t)n, sizeof *a);
+	if (!a)
+		npp_fatalx("no memory");
+	for (int i = 0; i < n; i++) {
+		int r = ask(&t[i], &what, &a[i]);
+
+		if (r < 0) {
+			out_failed("%s: %s", t[i].label, why(r));
+			failed = 1;
+		}
+	}
+	if (!json || !failed)
+		print_all(t, a, n, json);
+	free(a);
 	targets_close(t, n);
 	return failed;
 }
 
 /* NPP HOST down|up|weight N */
-static int change(int argc, char **argv)
+static int change(int argc, char **argv, bool json)
 {
 	struct npp_ctl_tool_host what = { .what = NPP_HOST_SHOW };
 	struct npp_err e = { "" };
@@ -155,12 +169,14 @@ static int change(int argc, char **argv)
 	memcpy(what.name, argv[1], strlen(argv[1]));
 	r = target_open(&t, argv[0], &e);
 	if (r < 0) {
-		npp_warnx("%s", e.text);
+		out_failed("%s", e.text);
 		return 1;
 	}
 	r = ask(&t, &what, &a);
 	if (r < 0)
-		npp_warnx("host %s of %s: %s", argv[1], t.label, why(r));
+		out_failed("host %s of %s: %s", argv[1], t.label, why(r));
+	else if (json)
+		print_all(&t, &a, 1, true);
 	target_close(&t);
 	return r < 0;
 }
@@ -177,9 +193,9 @@ int verb_hosts(int argc, char **argv)
 			return verb_help(argv[0]);
 		if (c != 'j')
 			return verb_usage(argv[0], NULL);
-		json = true;
+		json = out_json();
 	}
 	if (argc - optind >= 3)
-		return change(argc - optind, argv + optind);
+		return change(argc - optind, argv + optind, json);
 	return show(argv + optind, json);
 }

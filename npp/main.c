@@ -104,6 +104,7 @@ int main(int argc, char **argv)
 	snprintf(who, sizeof who, "npp: %s", v->name);
 	argv[1] = who;
 	r = v->fn(argc - 1, argv + 1);
+	out_failures(r);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		npp_warn("standard output");
 		return 1;

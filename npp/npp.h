@@ -77,6 +77,11 @@ void table_cell(struct table *t, const char *fmt, ...) NPP_PRINTF(2, 3);
 void table_print(struct table *t, const char *indent);
 void table_free(struct table *t); /* what was not printed; harmless after table_print() */
 bool out_colours(void);
+/* From now on what fails is told in JSON, too; true. */
+bool out_json(void);
+/* Says what failed, at once to people; out_failures() to others, when the verb has ended with STATUS. */
+void out_failed(const char *fmt, ...) NPP_PRINTF(1, 2);
+void out_failures(int status);
 /* "1234", "12.3 k", "4.56 M", "7.89 G" */
 const char *out_count(double v, char buf[24]);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * out.c - tables, numbers
+ * out.c - tables, numbers, what failed
  */
 #include "config.h"
 
@@ -89,4 +89,38 @@ void table_print(struct table *t, const char *indent)
 			putchar('\n');
 	}
 	table_free(t);
+}
+
+/* ---- what failed ----------------------------------------------------------------------------- */
+
+#define MAX_FAILURES 16
+
+static struct { bool json; unsigned n; char text[MAX_FAILURES][512]; } failures;
+
+bool out_json(void)
+{
+	return failures.json = true;
+}
+
+void out_failed(const char *fmt, ...)
+{
+	char text[sizeof failures.text[0]];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	npp_warnx("%s", text);
+	if (failures.n < MAX_FAILURES)
+		strcpy(failures.text[failures.n++], text);
+}
+
+void out_failures(int status)
+{
+	const char *texts[MAX_FAILURES];
+
+	for (unsigned i = 0; i < failures.n; i++)
+		texts[i] = failures.text[i];
+	if (status && failures.json && failures.n)
+		npp_json_failed(stdout, texts, failures.n);
 }

@@ -89,7 +89,7 @@ static void of_which(const char *name, const struct target *t, int n)
 			strcat(all, *all ? ", " : "");
 			strcat(all, t[i].label);
 		}
-	npp_warnx("%s: of which? Say one of %s", name, all);
+	out_failed("%s: of which? Say one of %s", name, all);
 }
 
 /* "dispatch", "ism N", "osm" from ARGV into WHAT; how many words, or 0 and *WRONG. */
@@ -138,7 +138,7 @@ int verb_restart(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (opt) {
-		case 'j': json = true; break;
+		case 'j': json = out_json(); break;
 		case 'h': return verb_help(argv[0]);
 		default: return verb_usage(argv[0], NULL);
 		}
@@ -160,7 +160,7 @@ int verb_restart(int argc, char **argv)
 	}
 	r = ask(t, &what, &done);
 	if (r < 0)
-		npp_warnx("%s: %s: %s", t->label, name, why(r));
+		out_failed("%s: %s: %s", t->label, name, why(r));
 	else
 		report(t, name, &done, json);
 	targets_close(t, n);

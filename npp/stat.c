@@ -385,7 +385,7 @@ static bool refresh(struct target *t, int n)
 
 	for (int i = 0; i < n; i++) {
 		if (target_refresh(&t[i], &e) < 0) {
-			npp_warnx("%s", e.text);
+			out_failed("%s", e.text);
 			return false;
 		}
 	}
@@ -472,7 +472,7 @@ int verb_stat(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (opt) {
-		case 'j': o.json = true; break;
+		case 'j': o.json = out_json(); break;
 		case 'h': return verb_help(argv[0]);
 		case 'w':
 			o.watch = true;
@@ -490,7 +490,7 @@ int verb_stat(int argc, char **argv)
 	for (int i = 0; i < n && r == 0; i++)
 		r = target_map(&t[i], &e);
 	if (r < 0)
-		npp_warnx("%s", e.text);
+		out_failed("%s", e.text);
 	else if (o.watch)
 		r = watch(t, n, &o);
 	else

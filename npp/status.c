@@ -189,7 +189,7 @@ int verb_status(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (opt) {
-		case 'j': json = true; break;
+		case 'j': json = out_json(); break;
 		case 'h': return verb_help(argv[0]);
 		default: return verb_usage(argv[0], NULL);
 		}
@@ -232,9 +232,9 @@ static int stop_one(const char *name)
 
 	if (r < 0) {
 		if (target_is_lab(name))
-			npp_warnx("stop: '%s' is a lab: 'npp-lab down %s' takes it down, %s/NAME is one in it", name, name, name);
+			out_failed("stop: '%s' is a lab: 'npp-lab down %s' takes it down, %s/NAME is one in it", name, name, name);
 		else
-			npp_warnx("%s", e.text);
+			out_failed("%s", e.text);
 		return 1;
 	}
 	r = npp_ctl_call(t.sock, NPP_CTL_TOOL_STOP, NULL, 0, NULL, 0, &m, buf, sizeof buf, 5000);
@@ -243,7 +243,7 @@ static int stop_one(const char *name)
 		r = await_end(t.st.pid, 10000);
 	}
 	if (r < 0)
-		npp_warnx("%s (pid %d) does not stop: %s", t.label, t.st.pid, strerror(-r));
+		out_failed("%s (pid %d) does not stop: %s", t.label, t.st.pid, strerror(-r));
 	target_close(&t);
 	return r < 0;
 }

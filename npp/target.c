@@ -266,12 +266,12 @@ static int open_one(struct target *t, const char *name, uint32_t role, bool name
 	if (r < 0 && !named && (r == -ECONNREFUSED || r == -ENOENT))
 		return 0;
 	if (r < 0) {
-		npp_warnx("%s", e.text);
+		out_failed("%s", e.text);
 		return r;
 	}
 	if (role && t->st.role != role) {
 		if (named)
-			npp_warnx("%s is %s", name, target_is_host(t) ? "a host, not an NPP" : "an NPP, not a host");
+			out_failed("%s is %s", name, target_is_host(t) ? "a host, not an NPP" : "an NPP, not a host");
 		target_close(t);
 		return named ? -EINVAL : 0;
 	}
@@ -308,7 +308,7 @@ static int open_all(struct target *t, unsigned room, const char *lab, uint32_t r
 		for (int i = 0; i < n; i++)
 			target_close(&t[i]);
 	if (r >= 0 && n == 0) {
-		npp_warnx("no %s is running under %s%s%s", role == 1 ? "NPP" : role == 2 ? "host" : "NPP and no host",
+		out_failed("no %s is running under %s%s%s", role == 1 ? "NPP" : role == 2 ? "host" : "NPP and no host",
 			  npp_rundir(), lab ? "/" : "", lab ? lab : "");
 		r = -ENOENT;
 	}

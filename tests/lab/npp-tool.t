@@ -99,6 +99,13 @@ like 'hash explains' "$("$npp" hash 10.77.0.1 40000 10.77.0.11 80)" 'indirection
 like 'hash: an address that no NPP has' "$("$npp" hash 10.77.0.1 80 10.77.0.12 80 2>&1)" 'no NPP that runs has the address 10.77.0.12$'
 like 'hash: one that the NPP named has not' "$("$npp" hash acc1 10.77.0.1 80 10.77.0.12 80)" 'note  .*10.77.0.12 is no address of acc1'
 is 'hash: one that it has' "$("$npp" hash acc1 10.77.0.1 80 10.77.0.11 80 | grep -c note)" 0
+for words in 'stat none' 'conns none' 'listeners none' 'groups none' 'status none' 'hosts none' 'hosts none web1 down' 'restart dispatch none' \
+  'hash 10.77.0.1 80 10.77.0.12 80' 'hosts acc1 none down'; do
+  # shellcheck disable=SC2086
+  out=$("$npp" $words --json 2>/dev/null); r=$?
+  is "$words: a failure is JSON" "$r $(jq -c '[.ok, (.errors | length > 0)]' <<<"$out")" '1 [false,true]'
+done
+is 'what was changed is told in JSON' "$("$npp" hosts acc1 web1 up --json | jq -c 'map(.npp)')" '["acc1"]'
 like 'stop of a lab says how that is done' "$(NPP_RUNDIR=$up "$npp" stop "$lab" 2>&1)" "npp-lab down $lab"
 
 j=$("$npp" stat acc1 --json)

@@ -36,6 +36,20 @@ START_TEST(json_string_escapes)
 }
 END_TEST
 
+START_TEST(a_failure_is_an_object)
+{
+	static const char *const texts[] = { "no \"x\"", "nor y" };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	npp_json_failed(f, texts, 2);
+	fclose(f);
+	ck_assert_str_eq(text, "{\"ok\": false, \"errors\": [\"no \\\"x\\\"\",\n \"nor y\"]}\n");
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("npp");
@@ -43,6 +57,7 @@ int main(void)
 
 	tcase_add_loop_test(t, count_is_short, 0, sizeof numbers / sizeof *numbers);
 	tcase_add_test(t, json_string_escapes);
+	tcase_add_test(t, a_failure_is_an_object);
 	suite_add_tcase(suite, t);
 	return npp_suite_run(suite);
 }
