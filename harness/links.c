@@ -165,35 +165,76 @@ int impair(struct lab *l, const char *link, const char *request, char **answer, 
 
 static int build_request(char *text, size_t cap, char *const words[], struct npp_err *e)
 {
-	size_t len = 0;
+	size_t len = strchr(words[0], '=') ? (size_t)snprintf(text, cap, "set") : 0;
 
-	if (!words[0])
-		len = (size_t)snprintf(text, cap, "get");
-	else if (strchr(words[0], '='))
-		len = (size_t)snprintf(text, cap, "set");
 	for (int i = 0; words[i] && len < cap; i++)
 		len += (size_t)snprintf(text + len, cap - len, "%s%s", len ? " " : "", words[i]);
 	return len < cap ? 0 : npp_err_set(e, -E2BIG, "too many settings");
 }
 
+/* Sends REQUEST, of which only whether it worked is of interest. */
+static int impair_quietly(struct lab *l, const char *link, const char *request, struct npp_err *e)
+{
+	char *answer = NULL;
+	int r = impair(l, link, request, &answer, e);
+
+	free(answer);
+	return r;
+}
+
+/* Back to what the topology says. */
+static int reset(struct lab *l, const char *link, struct npp_err *e)
+{
+	char request[2048];
+	struct link k;
+	int r = impair_quietly(l, link, "clear", e);
+
+	if (r < 0 || link_find(l, link, &k, e) < 0 || !k.ifc->wire[0])
+		return r;
+	snprintf(request, sizeof request, "set %s", k.ifc->wire);
+	return impair_quietly(l, link, request, e);
+}
+
+static int change(struct lab *l, const char *link, char *const words[], struct npp_err *e)
+{
+	char request[2048];
+	int r;
+
+	if (strcmp(words[0], "reset") == 0 && !words[1])
+		return reset(l, link, e);
+	r = build_request(request, sizeof request, words, e);
+	return r < 0 ? r : impair_quietly(l, link, request, e);
+}
+
+/* What "up" is of link TEXT. */
+static void print_head(struct lab *l, const char *text)
+{
+	struct link k;
+
+	if (link_find(l, text, &k, NULL) < 0)
+		return;
+	if (strcmp(k.node->kind, "wire") == 0)
+		printf("%s (up: from %s to %s)\n", k.node->name, k.node->ifs[0].network, k.node->ifs[1].network);
+	else
+		printf("%s.%s (up: from %s)\n", k.node->name, k.ifc->network, k.node->name);
+}
+
 int lab_impair(const char *lab, const char *link, char *const words[], bool json)
 {
+	bool changes = words[0] && !(strcmp(words[0], "show") == 0 && !words[1]);
 	struct lab l = { .lock = -1 };
 	struct npp_err e = { "" };
-	char *answer = NULL, request[2048];
-	int r = *words ? lab_open_own(&l, lab, &e) : lab_open(&l, lab, &e);
+	char *answer = NULL;
+	int r = changes ? lab_open_own(&l, lab, &e) : lab_open(&l, lab, &e);
 
+	if (r == 0 && changes)
+		r = change(&l, link, words, &e);
 	if (r == 0)
-		r = build_request(request, sizeof request, words, &e);
+		r = impair(&l, link, json ? "get" : "show", &answer, &e);
+	if (r == 0 && !json)
+		print_head(&l, link);
 	if (r == 0)
-		r = impair(&l, link, request, &answer, &e);
-	if (r == 0 && strcmp(answer, "ok\n") != 0) {
 		fputs(answer, stdout);
-	} else if (r == 0 && json) {
-		free(answer);
-		r = impair(&l, link, "get", &answer, &e);
-		fputs(r == 0 ? answer : "", stdout);
-	}
 	free(answer);
 	lab_free(&l);
 	if (r < 0)

@@ -114,7 +114,7 @@ static int cmd_logs(const struct opts *o)
 
 static int cmd_impair(const struct opts *o)
 {
-	return o->n_args < 1 ? bad_usage("impair", "expected LINK [KEY=VALUE]...") :
+	return o->n_args < 1 ? bad_usage("impair", "expected LINK [show | KEY=VALUE... | clear | reset]") :
 	       lab_impair(o->name, o->args[0], o->args + 1, o->json);
 }
 
@@ -189,7 +189,7 @@ static const struct verb {
 	{ "shell", cmd_shell, "n", "[--lab LAB] NODE", "A shell on a node." },
 	{ "links", cmd_links, "nj", "[--lab LAB] [--json]", "The links of a lab: state, traffic, wires." },
 	{ "logs", cmd_logs, "nj", "[--lab LAB] [NODE[.PROGRAM]] [--json]", "What the processes of a lab have said." },
-	{ "impair", cmd_impair, "nj", "[--lab LAB] LINK [KEY=VALUE... | clear] [--json]",
+	{ "impair", cmd_impair, "nj", "[--lab LAB] LINK [show | KEY=VALUE... | clear | reset | zero | seed N] [--json]",
 	  "Show or change what a link's wire does to frames (npp-wire(1))." },
 	{ "fault", cmd_fault, "nj", "[--lab LAB] kill|stop|cont|hup|term ROLE | link LINK down|up|flap [TIME] | "
 	  "partition NETWORK NODE... | heal NETWORK [--json]", "Break something." },

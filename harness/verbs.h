@@ -40,7 +40,8 @@ int link_state(const struct link *k, struct link_state *s, struct npp_err *e);
 /* Takes the link's port on the bridge down or up. */
 int link_set(const struct link *k, bool up, struct npp_err *e);
 int lab_links(const char *lab, bool json);
-/* WORDS: KEY=VALUE...; none: shows the settings; "clear": takes all back. */
+/* WORDS: KEY=VALUE...; none, "show": nothing is changed; "clear": all off; "reset": those of the topology;
+ * "zero", "seed N": as npp-wire has them. Then shows what the wire does. */
 int lab_impair(const char *lab, const char *link, char *const words[], bool json);
 int impair(struct lab *l, const char *link, const char *request, char **answer, struct npp_err *e);
 

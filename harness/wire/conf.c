@@ -179,3 +179,77 @@ void wire_conf_json(const struct wire_conf *c, FILE *f)
 		", \"mtu\": %u, \"blackout\": %s", c->rate_bps, c->queue_bytes, c->ecn_queue, c->mtu,
 		c->blackout ? "true" : "false");
 }
+
+static void put_time(FILE *f, uint64_t us)
+{
+	if (us % 1000)
+		fprintf(f, "%" PRIu64 "us", us);
+	else
+		fprintf(f, "%" PRIu64 "ms", us / 1000);
+}
+
+static void put_rate(FILE *f, uint64_t bps)
+{
+	static const char *const unit[] = { "", "k", "m", "g" };
+	unsigned i = 0;
+
+	for (; i < 3 && bps && bps % 1000 == 0; i++)
+		bps /= 1000;
+	fprintf(f, "%" PRIu64 "%sbit", bps, unit[i]);
+}
+
+static void put_size(FILE *f, uint64_t bytes)
+{
+	fprintf(f, bytes % 1024 ? "%" PRIu64 : "%" PRIu64 "K", bytes % 1024 ? bytes : bytes / 1024);
+}
+
+/* Is KEY in C as it is after wire_conf_init()? */
+static bool is_off(const struct key *k, const struct wire_conf *c, const struct wire_conf *clean)
+{
+	static const size_t size[] = {
+		[K_TIME] = 8, [K_RATE] = 8, [K_SIZE] = 8, [K_CHANCE] = sizeof(double), [K_U32] = 4
+	};
+
+	if (k->type == K_BURST)
+		return c->burst_enter <= 0;
+	if (k->type == K_BLACKOUT)
+		return !c->blackout;
+	return memcmp((const char *)c + k->off, (const char *)clean + k->off, size[k->type]) == 0;
+}
+
+static void put_value(FILE *f, const struct key *k, const struct wire_conf *c)
+{
+	union { const void *v; const uint64_t *u64; const uint32_t *u32; const double *d; } at = { .v = (const char *)c + k->off };
+
+	switch (k->type) {
+	case K_TIME: put_time(f, *at.u64); break;
+	case K_CHANCE: fprintf(f, "%.9g%%", *at.d * 100); break;
+	case K_RATE: put_rate(f, *at.u64); break;
+	case K_SIZE: put_size(f, *at.u64); break;
+	case K_U32: fprintf(f, "%u", *at.u32); break;
+	case K_BURST:
+		fprintf(f, "%.9g%%/%.9g%%/%.9g%%", c->burst_enter * 100, c->burst_leave * 100, c->burst_loss * 100);
+		break;
+	case K_BLACKOUT:
+		if (c->blackout_us)
+			put_time(f, c->blackout_us);
+		else
+			fputs("yes", f);
+	}
+}
+
+void wire_conf_text(const struct wire_conf *c, FILE *f)
+{
+	struct wire_conf clean[WIRE_DIRS];
+	const char *sep = "";
+
+	wire_conf_init(clean);
+	for (size_t i = 0; i < N_KEYS; i++) {
+		if (is_off(&keys[i], c, clean))
+			continue;
+		fprintf(f, "%s%s=", sep, keys[i].name);
+		put_value(f, &keys[i], c);
+		sep = " ";
+	}
+	fputs(*sep ? "" : "clean", f);
+}

@@ -72,9 +72,12 @@ int wire_ctl(struct wire *w, const char *text, size_t len, uint64_t now, FILE *f
 	if (strcmp(line, "seed") == 0 && args && npp_conf_parse_u64(args, &seed) == 0) {
 		wire_reseed(w, seed);
 	} else if (args) {
-		return refuse(f, "expected set KEY=VALUE..., seed NUMBER, clear, zero or get");
+		return refuse(f, "expected set KEY=VALUE..., seed NUMBER, clear, zero, show or get");
 	} else if (strcmp(line, "get") == 0) {
 		wire_json(w, f);
+		return 0;
+	} else if (strcmp(line, "show") == 0) {
+		wire_text(w, now, f);
 		return 0;
 	} else if (strcmp(line, "clear") == 0) {
 		wire_conf_init(c);
@@ -82,7 +85,7 @@ int wire_ctl(struct wire *w, const char *text, size_t len, uint64_t now, FILE *f
 	} else if (strcmp(line, "zero") == 0) {
 		zero(w);
 	} else {
-		return refuse(f, "expected set KEY=VALUE..., seed NUMBER, clear, zero or get");
+		return refuse(f, "expected set KEY=VALUE..., seed NUMBER, clear, zero, show or get");
 	}
 	fputs("ok\n", f);
 	return 0;

@@ -370,3 +370,34 @@ void wire_json(const struct wire *w, FILE *f)
 	}
 	fputs("}\n", f);
 }
+
+static void text_counters(const struct wire_dir *r, FILE *f)
+{
+	fprintf(f, "%" PRIu64 " frames in, %" PRIu64 " out", r->n.frames, r->n.delivered);
+#define WIRE_PRINT(n_, what) \
+	if (r->n.n_ && offsetof(struct wire_counters, n_) > offsetof(struct wire_counters, delivered_bytes)) \
+		fprintf(f, ", %" PRIu64 " " what, r->n.n_);
+	WIRE_COUNTERS(WIRE_PRINT)
+#undef WIRE_PRINT
+}
+
+void wire_text(const struct wire *w, uint64_t now, FILE *f)
+{
+	for (unsigned d = 0; d < WIRE_DIRS; d++) {
+		const struct wire_dir *r = &w->dir[d];
+		struct wire_conf c = w->conf[d];
+
+		if (r->blackout_until_ns) {	/* what is left of it */
+			c.blackout = r->blackout_until_ns > now;
+			c.blackout_us = c.blackout ? (r->blackout_until_ns - now) / 1000 + 1 : 0;
+		}
+		fprintf(f, "%-5s ", wire_dir_names[d]);
+		wire_conf_text(&c, f);
+		fputs("\n      ", f);
+		text_counters(r, f);
+		fputc('\n', f);
+	}
+	for (unsigned d = 0; d < WIRE_DIRS; d++)
+		if (!w->carrier[d])
+			fprintf(f, "no carrier at %s\n", d ? "the far end" : "the near end");
+}

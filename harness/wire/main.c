@@ -225,7 +225,7 @@ static void usage(FILE *f)
 	const char *what, *key;
 
 	fputs("usage: npp-wire -a END -b END [-c SOCKET] [-s SEED] [-r FD] [KEY=VALUE...]\n"
-	      "       npp-wire ctl SOCKET get | set KEY=VALUE... | clear | zero | seed NUMBER\n\n"
+	      "       npp-wire ctl SOCKET get | show | set KEY=VALUE... | clear | zero | seed NUMBER\n\n"
 	      "END is name=NAME[,netns=PATH][,mac=MAC][,mtu=N][,bridge=NAME][,port=NAME]: a TAP that is made there.\n"
 	      "Keys (with up. in front: from a to b only; down.: from b to a):\n", f);
 	for (unsigned i = 0; (key = wire_conf_key(i, &what)); i++)

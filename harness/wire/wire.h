@@ -46,6 +46,8 @@ int wire_conf_set(struct wire_conf c[WIRE_DIRS], const char *key, const char *va
 void wire_conf_init(struct wire_conf c[WIRE_DIRS]);
 /* Members of a JSON object, without braces. */
 void wire_conf_json(const struct wire_conf *c, FILE *f);
+/* The same for people, as wire_conf_set() takes it: "delay=40ms loss=2%"; "clean" if there is nothing to say. */
+void wire_conf_text(const struct wire_conf *c, FILE *f);
 /* Key I and what it means; NULL after the last. */
 const char *wire_conf_key(unsigned i, const char **what);
 
@@ -156,11 +158,12 @@ void wire_apply(struct wire *w, const struct wire_conf c[WIRE_DIRS], uint64_t no
 /* Begins again: frame numbers, burst state, and this seed. */
 void wire_reseed(struct wire *w, uint64_t seed);
 void wire_json(const struct wire *w, FILE *f);
+void wire_text(const struct wire *w, uint64_t now_ns, FILE *f);	/* the same for people, in short */
 
 /* ---- control (ctl.c) -------------------------------------------------------------------------- */
 
 #define WIRE_CTL_MAX 4096
-/* One request in, one answer to F: "set KEY=VALUE...", "clear", "get", "zero", "seed N".
+/* One request in, one answer to F: "set KEY=VALUE...", "clear", "get", "show", "zero", "seed N".
  * Nothing is changed unless all of it is right. 0 or -EINVAL (the answer says why). */
 int wire_ctl(struct wire *w, const char *text, size_t len, uint64_t now_ns, FILE *f);
 

@@ -40,7 +40,12 @@ like 'links: for people' "$(do_ links)" 'client1.isp +10.2.0.10/24 +up .*delay=1
 ok 'impair changes a wire' do_ impair client1 delay=15ms
 cmp_num 'which shows' "$(on client1 ping -q -c2 -i0.1 router | sed -n 's|^rtt[^=]*= \([0-9]*\).*|\1|p')" -ge 30
 is 'impair --json shows the settings' "$(do_ impair client1.isp up.loss=2% --json | jq -c '[.up.settings.loss, .down.settings.loss]')" '[0.02,0]'
-ok 'clear takes all back' do_ impair client1 clear
+like 'impair shows it to people' "$(do_ impair client1 show)" 'client1.isp \(up: from client1\).*'
+like 'by direction, as it is set' "$(do_ impair client1)" '^up +delay=15ms loss=2%$'
+like 'with what became of frames' "$(do_ impair client1)" '^ +[0-9]+ frames in, [0-9]+ out'
+like 'clear turns all off, also what the topology gave' "$(do_ impair client1 clear)" '^down +clean$'
+like 'reset is the topology' "$(do_ impair client1 reset)" '^down +delay=1ms$'
+like 'words that make no sense' "$(do_ impair client1 reset now 2>&1)" 'npp-lab: expected set KEY=VALUE'
 like 'a link without a wire says so' "$(do_ impair client2 loss=1% 2>&1)" "has no wire: give it 'wire: yes'"
 like 'a node with two links wants to know which' "$(do_ impair router loss=1% 2>&1)" 'several links'
 like 'no such link' "$(do_ impair client9 loss=1% 2>&1)" "has no link 'client9'"

@@ -69,6 +69,42 @@ START_TEST(values_out_of_range_are_refused)
 }
 END_TEST
 
+START_TEST(show_says_what_set_would_take)
+{
+	static const char *const all = "delay=1500us jitter=2ms loss=0.1% burst=1%/25%/50% reorder=3% reorder_gap=5 duplicate=4% "
+				       "corrupt=12.5% rate=10mbit queue=64K mtu=1400 ecn=7% ecn_queue=100 blackout=yes";
+	char text[512];
+	const char *line;
+
+	snprintf(text, sizeof text, "set %s", all);
+	ck_assert_int_eq(ask(text), 0);
+	ck_assert_int_eq(ask("set up.delay=3ms"), 0);
+	ck_assert_int_eq(ask("show"), 0);
+	ck_assert_ptr_nonnull(strstr(answer, "up    delay=3ms jitter=2ms"));
+	line = strstr(answer, "down  ");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_msg(strncmp(line + 6, all, strlen(all)) == 0, "%s", line);
+	ck_assert_int_eq(ask("clear"), 0);
+	ck_assert_int_eq(ask("show"), 0);
+	ck_assert_ptr_nonnull(strstr(answer, "up    clean\n      0 frames in, 0 out\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "no carrier at the far end"));
+}
+END_TEST
+
+START_TEST(a_blackout_that_is_over_is_not_shown)
+{
+	FILE *f;
+
+	ck_assert_int_eq(ask("set blackout=5ms"), 0);	/* begun at 1 ms */
+	ck_assert_int_eq(ask("show"), 0);
+	ck_assert_ptr_nonnull(strstr(answer, "blackout="));
+	f = fmemopen(answer, sizeof answer, "w");
+	wire_text(&w, 7000000, f);
+	fclose(f);
+	ck_assert_ptr_null(strstr(answer, "blackout="));
+}
+END_TEST
+
 START_TEST(get_says_what_was_set)
 {
 	ck_assert_int_eq(ask("set burst=1%/25%/50% mtu=1400"), 0);
@@ -115,6 +151,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, set_applies_all_of_it_or_nothing);
 	tcase_add_test(tc, values_out_of_range_are_refused);
+	tcase_add_test(tc, show_says_what_set_would_take);
+	tcase_add_test(tc, a_blackout_that_is_over_is_not_shown);
 	tcase_add_test(tc, get_says_what_was_set);
 	tcase_add_test(tc, every_key_has_a_form_and_a_meaning);
 	tcase_add_test(tc, other_settings_do_not_prolong_a_blackout);
