@@ -18,7 +18,7 @@ struct opts {
 	char *sets[MAX_SETS];
 	unsigned n_sets;
 	bool json;
-	const char *write, *to;		/* -w, --to */
+	const char *write, *to, *link;	/* -w, --to, --link */
 	uint64_t count;
 	double seconds, speed;
 	char *const *args;	/* what is left, ends with NULL */
@@ -142,7 +142,7 @@ static int cmd_capture(const struct opts *o)
 static int cmd_replay(const struct opts *o)
 {
 	return o->n_args != 2 ? bad_usage("replay", "expected NODE FILE") :
-	       lab_replay(o->name, o->args[0], o->args[1], o->to, o->speed, o->json);
+	       lab_replay(o->name, o->args[0], o->link, o->args[1], o->to, o->speed, o->json);
 }
 
 static int cmd_run(const struct opts *o)
@@ -179,7 +179,7 @@ static const struct verb {
 	const char *name;
 	int (*run)(const struct opts *o);
 	const char *opts;	/* n: --name/--lab, s: --set, j: --json, w: -w, c: --count, t: --seconds,
-				   x: --speed, d: --to, W: --watch */
+				   x: --speed, d: --to, l: --link, W: --watch */
 	const char *args, *what;
 } verbs[] = {
 	{ "up", cmd_up, "nsj", "FILE [--name LAB] [--set KEY=VALUE]... [--json]", "Make a lab from a file (npp-topology(5))." },
@@ -195,7 +195,7 @@ static const struct verb {
 	  "partition NETWORK NODE... | heal NETWORK [--json]", "Break something." },
 	{ "capture", cmd_capture, "njwct", "[--lab LAB] LINK|NETWORK -w FILE [--count N] [--seconds S] [FILTER...] [--json]",
 	  "Write the frames of a link to a file, for tcpdump and wireshark." },
-	{ "replay", cmd_replay, "njxd", "[--lab LAB] NODE FILE [--to NODE] [--speed FACTOR] [--json]",
+	{ "replay", cmd_replay, "njxdl", "[--lab LAB] NODE FILE [--link NETWORK] [--to NODE] [--speed FACTOR] [--json]",
 	  "Send a capture into the lab as if NODE had made it." },
 	{ "run", cmd_run, "nswj", "SCENARIO [--name LAB] [--set KEY=VALUE]... [-w DIRECTORY] [--json]",
 	  "Make a lab, play a time line of load and faults, report (npp-scenario(5))." },
@@ -258,6 +258,7 @@ static int take_option(struct opts *o, const char *verb, int c, char *arg)
 	case 'j': o->json = true; return 0;
 	case 'w': o->write = arg; return 0;
 	case 'd': o->to = arg; return 0;
+	case 'l': o->link = arg; return 0;
 	case 's':
 		if (o->n_sets < MAX_SETS) {
 			o->sets[o->n_sets++] = arg;
@@ -285,7 +286,7 @@ static int parse(struct opts *o, const struct verb *v, int argc, char **argv, in
 		{ "set", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "write", required_argument, NULL, 'w' }, { "count", required_argument, NULL, 'c' },
 		{ "seconds", required_argument, NULL, 't' }, { "speed", required_argument, NULL, 'x' },
-		{ "to", required_argument, NULL, 'd' }, { "watch", required_argument, NULL, 'W' },
+		{ "to", required_argument, NULL, 'd' }, { "link", required_argument, NULL, 'l' }, { "watch", required_argument, NULL, 'W' },
 		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 	};
 	/* exec: the command's own options are not ours; others may have them at the end. */

@@ -4,7 +4,9 @@
  * One side of the capture is replayed: packets to the server, which is whoever got the
  * first SYN, or else the first packet. Their source becomes the node, their destination
  * the node named by --to (or stays, if an address of the lab was captured). Both families,
- * each with the addresses that node and target have in it. MACs, lengths and checksums are made anew; what was captured as one large segment is cut to the MTU.
+ * each with the addresses that node and target have in it. MACs, lengths and checksums are made
+ * anew; what was captured as one large segment is cut to the MTU. Of a node with several links
+ * that one sends whose network the captured client would be on, or else the captured server.
  */
 #include "config.h"
 
@@ -36,7 +38,7 @@ struct replay {
 	bool have_dst, json;
 	double speed;
 	const volatile sig_atomic_t *stop;
-	const char *node, *file, *to;	/* what the user has named */
+	const char *node, *file, *to, *link;	/* what the user has named */
 	uint64_t sent, other, skipped, bytes;
 };
 
@@ -75,15 +77,15 @@ static struct lab_if *link_by_addr(struct lab *l, const union npp_addr *addr)
 	return NULL;
 }
 
-/* Who takes frames for TO on the network of FROM: itself, or the first router there. */
-static const struct lab_if *next_hop(struct lab *l, const struct lab_if *from, const struct lab_if *to)
+/* Who takes frames for TO on the network of FROM: itself, or the first router there that is not SELF. */
+static const struct lab_if *next_hop(struct lab *l, const char *self, const struct lab_if *from, const struct lab_if *to)
 {
 	struct link k;
 
 	if (strcmp(from->network, to->network) == 0)
 		return to;
 	for (uint32_t i = 0; link_at(l, i, &k); i++)
-		if (strcmp(k.ifc->network, from->network) == 0 &&
+		if (strcmp(k.ifc->network, from->network) == 0 && strcmp(k.node->name, self) != 0 &&
 		    (strcmp(k.node->kind, "router") == 0 || strcmp(k.node->kind, "firewall") == 0))
 			return k.ifc;
 	return NULL;
@@ -92,10 +94,11 @@ static const struct lab_if *next_hop(struct lab *l, const struct lab_if *from, c
 static int set_target(struct replay *r, struct lab *l, const struct lab_if *from, const struct lab_if *to,
 		      struct npp_err *e)
 {
-	const struct lab_if *hop = next_hop(l, from, to);
+	const struct lab_if *hop = next_hop(l, r->node, from, to);
 
 	if (!hop || npp_conf_parse_mac(hop->mac, r->dst_mac) < 0)
-		return npp_err_set(e, -EHOSTUNREACH, "there is no router from %s to %s", from->network, to->network);
+		return npp_err_set(e, -EHOSTUNREACH, "there is no other router from %s to %s (--link names the network to send on)",
+				   from->network, to->network);
 	r->dst[0] = addr_of(to->address);
 	r->dst[1] = addr_of(to->address6);
 	r->have_dst = true;
@@ -369,31 +372,127 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 	return bad;
 }
 
+/* ---- which link -------------------------------------------------------------------------------------- */
+
+/* The link of N that is called TEXT: NETWORK, or NODE.NETWORK. */
+static struct lab_if *named_link(const struct lab_node *n, const char *text, struct npp_err *e)
+{
+	size_t len = strlen(n->name);
+	char all[160] = "";
+
+	if (strncmp(text, n->name, len) == 0 && text[len] == '.')
+		text += len + 1;
+	for (uint32_t i = 0; i < n->n_ifs; i++) {
+		if (strcmp(n->ifs[i].network, text) == 0)
+			return &n->ifs[i];
+		snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", n->ifs[i].network);
+	}
+	npp_err_set(e, -ENOENT, "'%s' has no link to a network '%s': it is on %s", n->name, text, all);
+	return NULL;
+}
+
+static bool has_neighbour(const struct lab_if *f, const union npp_addr *a)
+{
+	union npp_addr own;
+	unsigned len;
+
+	return (npp_addr_parse_prefix(f->address, &own, &len) == 0 && npp_addr_in_prefix(a, &own, len)) ||
+	       (npp_addr_parse_prefix(f->address6 ? f->address6 : "", &own, &len) == 0 && npp_addr_in_prefix(a, &own, len));
+}
+
+static struct lab_if *link_to(const struct lab_node *n, const union npp_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_ifs; i++)
+		if (has_neighbour(&n->ifs[i], a))
+			return &n->ifs[i];
+	return NULL;
+}
+
+static pcap_t *open_file(const struct replay *r, struct npp_err *e)
+{
+	char text[PCAP_ERRBUF_SIZE] = "";
+	pcap_t *p = pcap_open_offline(r->file, text);
+
+	if (!p) {
+		npp_err_set(e, -EINVAL, "%s", text);
+	} else if (pcap_datalink(p) != DLT_EN10MB) {
+		npp_err_set(e, -EINVAL, "%s was not captured on Ethernet", r->file);
+		pcap_close(p);
+		p = NULL;
+	}
+	return p;
+}
+
+/* The captured client and server, as the first packet to the server has them. */
+static int captured_ends(struct replay *r, struct packet *k, struct npp_err *e)
+{
+	struct pcap_pkthdr *h;
+	const u_char *data;
+	pcap_t *p = open_file(r, e);
+	bool found = false;
+
+	if (!p)
+		return -EINVAL;
+	while (!found && pcap_next_ex(p, &h, &data) == 1) {
+		r->in->len = h->caplen < r->in->cap ? h->caplen : r->in->cap;
+		memcpy(r->in->data, data, r->in->len);
+		found = to_server(r, k);
+	}
+	pcap_close(p);
+	if (!found)
+		*k = (struct packet){ .v6 = false };
+	return 0;
+}
+
+/* The link of N on which the client would be, if there is a way to TARGET (NULL: the captured server) from
+ * there; or else on which the server would be; or else the first. */
+static struct lab_if *fitting_link(struct replay *r, struct lab *l, const struct lab_node *n, const struct lab_if *target,
+				   struct npp_err *e)
+{
+	struct lab_if *f;
+	struct packet k;
+
+	if (n->n_ifs == 1)
+		return &n->ifs[0];
+	if (captured_ends(r, &k, e) < 0)
+		return NULL;
+	if (!target)
+		target = link_by_addr(l, &k.dst);
+	f = link_to(n, &k.src);
+	if (f && (!target || next_hop(l, n->name, f, target)))
+		return f;
+	f = link_to(n, &k.dst);
+	return f ? f : &n->ifs[0];
+}
+
 static void report(const struct replay *r)
 {
 	if (r->json)
-		printf("{\"sent\": %llu, \"bytes\": %llu, \"other_direction\": %llu, \"skipped\": %llu}\n",
-		       (unsigned long long)r->sent, (unsigned long long)r->bytes, (unsigned long long)r->other,
+		printf("{\"link\": \"%s.%s\", \"sent\": %llu, \"bytes\": %llu, \"other_direction\": %llu, \"skipped\": %llu}\n",
+		       r->node, r->link, (unsigned long long)r->sent, (unsigned long long)r->bytes, (unsigned long long)r->other,
 		       (unsigned long long)r->skipped);
 	else
-		printf("%llu frames sent, %llu were of the other direction, %llu could not be sent\n",
-		       (unsigned long long)r->sent, (unsigned long long)r->other, (unsigned long long)r->skipped);
+		printf("%llu frames sent on %s, %llu were of the other direction, %llu could not be sent\n",
+		       (unsigned long long)r->sent, r->link, (unsigned long long)r->other, (unsigned long long)r->skipped);
 }
 
 static int replay(struct lab *l, void *arg, struct npp_err *e)
 {
 	struct replay *r = arg;
 	struct lab_node *n = lab_find_node(l, r->node);
-	struct lab_if *from = n && n->n_ifs ? &n->ifs[0] : NULL, *target;
-	char text[PCAP_ERRBUF_SIZE] = "";
+	struct lab_if *from, *target;
 	pcap_t *p;
 	int rc;
 
-	if (!from || strcmp(n->stack, "kernel") != 0)
+	if (!n || !n->n_ifs || strcmp(n->stack, "kernel") != 0)
 		return npp_err_set(e, -EINVAL, "'%s' is no node with a link of the kernel's", r->node);
 	target = r->to ? first_link(l, r->to) : NULL;
 	if (r->to && !target)
 		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s' with a link", l->name, r->to);
+	from = r->link ? named_link(n, r->link, e) : fitting_link(r, l, n, target, e);
+	if (!from)
+		return -EINVAL;
+	r->link = from->network;
 	r->src[0] = addr_of(from->address);
 	r->src[1] = addr_of(from->address6);
 	npp_conf_parse_mac(from->mac, r->src_mac);
@@ -402,11 +501,10 @@ static int replay(struct lab *l, void *arg, struct npp_err *e)
 		rc = open_link(r, n->ns, from->network, e);
 	if (rc < 0)
 		return rc;
-	p = pcap_open_offline(r->file, text);
+	p = open_file(r, e);
 	if (!p)
-		return npp_err_set(e, -EINVAL, "%s", text);
-	rc = pcap_datalink(p) == DLT_EN10MB ? send_all(r, p, l, from, e) :
-	     npp_err_set(e, -EINVAL, "%s was not captured on Ethernet", r->file);
+		return -EINVAL;
+	rc = send_all(r, p, l, from, e);
 	pcap_close(p);
 	if (rc == 0)
 		report(r);
@@ -423,10 +521,10 @@ static struct wire_frame *buffer(void)
 	return f;
 }
 
-int lab_replay(const char *lab, const char *node, const char *file, const char *to, double speed, bool json)
+int lab_replay(const char *lab, const char *node, const char *link, const char *file, const char *to, double speed, bool json)
 {
 	struct replay r = { .fd = -1, .speed = speed, .in = buffer(), .cut = buffer(), .json = json, .node = node,
-			    .file = file, .to = to, .stop = stop_on_signals() };
+			    .link = link, .file = file, .to = to, .stop = stop_on_signals() };
 	int rc = lab_with(lab, true, "replay", json, replay, &r);
 
 	if (r.fd >= 0)

@@ -63,8 +63,9 @@ int lab_shell(const char *lab, const char *node);
 /* capture.c: COUNT, SECONDS 0: until interrupted. */
 int lab_capture(const char *lab, const char *link, const char *file, const char *filter, uint64_t count,
 		double seconds, bool json);
-/* replay.c: SPEED 1 as captured, 0 as fast as can be; TO: the node that plays the server. */
-int lab_replay(const char *lab, const char *node, const char *file, const char *to, double speed, bool json);
+/* replay.c: LINK NULL: that one which fits; SPEED 1 as captured, 0 as fast as can be; TO: the node that
+ * plays the server. */
+int lab_replay(const char *lab, const char *node, const char *link, const char *file, const char *to, double speed, bool json);
 
 /* graph.c: OUT NULL: stdout; ends in .dot: not drawn. SECONDS > 0: again and again. */
 int lab_graph(const char *lab, const char *out, double seconds, bool json);

@@ -106,6 +106,10 @@ out=$(do_ replay client1 "$evidence/c.pcap" --to web1 --speed 0 --json)
 cmp_num 'replay sends the client side' "$(jq .sent <<<"$out")" -ge 4
 cmp_num 'and leaves out the answers' "$(jq .other_direction <<<"$out")" -ge 3
 is 'nothing is lost on the way' "$(jq .skipped <<<"$out")" 0
+like 'a node with several links sends where the server is' "$(do_ replay router "$evidence/c.pcap" --to web1 --speed 0 --json)" '"link": "router.lan", "sent": [1-9]'
+like 'or where it is told to' "$(do_ replay router "$evidence/c.pcap" --link isp --to client1 --speed 0)" '^[1-9][0-9]* frames sent on isp,'
+like 'if there is a way from there' "$(do_ replay router "$evidence/c.pcap" --link router.isp --to web1 2>&1)" 'no other router from isp to lan'
+like 'and such a link' "$(do_ replay router "$evidence/c.pcap" --link dmz 2>&1)" "'router' has no link to a network 'dmz': it is on lan, isp"
 ok 'without --to it goes where it went' do_ replay client1 "$evidence/c.pcap"
 do_ capture client2 -w "$evidence/c6.pcap" --seconds 20 --json ip6 and udp >"$work/c6.json" 2>"$work/c6.err" &
 cap=$!
