@@ -66,7 +66,7 @@ static _Noreturn void fail(const char *what)
  * $NPP_LAB_FILES, where the topology's file is. */
 static void set_places(const struct lab *l, const char *node, const char *name)
 {
-	char dir[LAB_PATH_CAP + 16], load[PATH_MAX], file[PATH_MAX], moved[PATH_MAX - 16], *slash;
+	char dir[LAB_PATH_CAP + 16], load[PATH_MAX], file[PATH_MAX], shipped[PATH_MAX], *slash;
 
 	snprintf(dir, sizeof dir, "%s/%s.dir", l->dir, node);
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
@@ -76,8 +76,8 @@ static void set_places(const struct lab *l, const char *node, const char *name)
 	setenv("NPP_LAB_PROGRAM", name, 1);
 	if (npp_self_find("npp-load", load, sizeof load) == 0)
 		setenv("NPP_LAB_LOAD", load, 1);
-	if (!realpath(l->file, file))
-		snprintf(file, sizeof file, "%s/topologies/x", npp_self_dir(NPP_DATADIR, moved, sizeof moved));
+	if (!realpath(topo_shipped("topologies", l->file, shipped, sizeof shipped), file))
+		snprintf(file, sizeof file, "./x");
 	slash = strrchr(file, '/');
 	if (slash)
 		*slash = '\0';

@@ -3,8 +3,8 @@
  *
  * The tables below bind the file to structs (lib/conf.h); what needs more than one key
  * is checked after that: names that must exist, keys that a kind of node may not have,
- * who serves whom. Each step goes on after an error as long as that makes sense, so
- * that a user sees all of them at once.
+ * who serves whom. Each step goes on after an error, so that a user sees all of them at
+ * once, but says nothing of what may only follow from one (npp_conf_in_doubt()).
  */
 #include "config.h"
 
@@ -158,6 +158,8 @@ const char *topo_addr_text(uint32_t addr, char *buf)
 /* Names become names of links and parts of names of files and namespaces. */
 static void check_name(struct topo *t, const struct npp_conf_node *at, const char *name, const char *what)
 {
+	if (!npp_conf_name_ok(name, 1, 31))
+		return;	/* was told */
 	if (!npp_conf_name_ok(name, 1, TOPO_NAME_LEN))
 		npp_conf_error(t->conf, at, "'%s' is no name for a %s: 1 to %d letters, digits, '-', '_', "
 			       "'.', the first a letter or digit", name, what, TOPO_NAME_LEN);
@@ -194,6 +196,8 @@ static void check_net(struct topo *t, struct topo_net *n)
 	char text[NPP_ADDR_STRLEN];
 
 	check_name(t, n->at, n->name, "network");
+	if (npp_conf_in_doubt(n->at, "subnet"))
+		return;
 	if (!npp_conf_get(n->at, "subnet")) {	/* that of another one: topo_join.c */
 		if (topo_has_ip6(n))
 			npp_conf_error_key(t->conf, n->at, "subnet6", "stands beside an IPv4 'subnet'");
@@ -319,7 +323,8 @@ static void load_if(struct topo *t, struct topo_node *n, const char *name, const
 	uint32_t i;
 
 	if (net < 0) {
-		unknown_net(t, at, name);
+		if (t->n_nets)	/* else something is wrong with all of them */
+			unknown_net(t, at, name);
 		return;
 	}
 	for (i = 0; i < n->n_ifs; i++)
@@ -376,6 +381,8 @@ static void check_starts(struct topo *t, struct topo_node *n)
 	for (i = 0; i < n->n_starts; i++) {
 		struct topo_start *s = &n->starts[i];
 
+		if (!s->command || (!s->name && npp_conf_in_doubt(s->at, "name")))
+			continue;
 		if (!s->name) {
 			size_t len = strcspn(s->command, " \t\n;&|");
 			const char *from = memrchr(s->command, '/', len);
@@ -397,10 +404,21 @@ static void check_starts(struct topo *t, struct topo_node *n)
 	}
 }
 
+/* What N may have depends on what it is, which an error may leave open. */
+static bool kind_in_doubt(const struct topo_node *n)
+{
+	return !n->kind || (n->kind == TOPO_HOST && npp_conf_in_doubt(n->at, "stack"));
+}
+
 static void check_kind(struct topo *t, struct topo_node *n)
 {
 	bool on_npp = n->kind == TOPO_HOST && n->stack == TOPO_STACK_NPP;
 
+	check_starts(t, n);
+	if (n->options_at && n->options_at->kind != NPP_CONF_MAP_NODE && !npp_conf_is_null(n->options_at))
+		npp_conf_error(t->conf, n->options_at, "expected a map of options");
+	if (kind_in_doubt(n))
+		return;
 	if (n->kind != TOPO_HOST) {
 		refuse_key(t, n, "stack", "only a host has a choice of stack");
 		refuse_key(t, n, "npps", "only a host has NPPs");
@@ -424,28 +442,24 @@ static void check_kind(struct topo *t, struct topo_node *n)
 		refuse_key(t, n, "rules", "only a firewall has rules");
 	if (!topo_forwards(n))
 		refuse_key(t, n, "routing", "only routers and firewalls have routing");
-	if (n->routing != TOPO_ROUTING_BIRD)
+	if (n->routing != TOPO_ROUTING_BIRD && !npp_conf_in_doubt(n->at, "routing"))
 		refuse_key(t, n, "protocol", "belongs to 'routing: bird'");
 	if (n->kind != TOPO_WIRE)
 		refuse_key(t, n, "wire", "only a wire has settings; a link's stand in 'networks': {lan: {wire: ...}}");
 	if (n->kind == TOPO_NPP)
 		refuse_key(t, n, "start", "programs run on hosts, not on NPPs");
-	check_starts(t, n);
 	if (on_npp) {
 		refuse_key(t, n, "networks", "a host with 'stack: npp' is on the networks of its NPPs");
 		refuse_key(t, n, "gateway", "the NPPs of this host have gateways, it has none");
 		refuse_key(t, n, "gateway6", "the NPPs of this host have gateways, it has none");
 		refuse_key(t, n, "routes", "the NPPs of this host have routes, it has none");
 	}
-	if (on_npp && n->n_npp_names == 0)
+	if (on_npp && n->n_npp_names == 0 && !npp_conf_in_doubt(n->at, "npps"))
 		npp_conf_error(t->conf, n->at, "a host with 'stack: npp' needs 'npps'");
-	if (!on_npp && n->n_ifs == 0 && (!n->networks_at || npp_conf_is_null(n->networks_at) ||
-					 n->networks_at->count == 0))
+	if (!on_npp && n->n_ifs == 0 && !npp_conf_in_doubt(n->at, "networks") && !topo_lost_net(n))
 		npp_conf_error(t->conf, n->at, "is on no network: key 'networks' is missing or empty");
 	if (n->kind == TOPO_NPP && n->n_ifs > TOPO_MAX_PORTS)
 		npp_conf_error_key(t->conf, n->at, "networks", "an NPP has at most %d ports: so many networks", TOPO_MAX_PORTS);
-	if (n->options_at && n->options_at->kind != NPP_CONF_MAP_NODE && !npp_conf_is_null(n->options_at))
-		npp_conf_error(t->conf, n->options_at, "expected a map of options");
 }
 
 /* A host with stack npp and the NPPs that it names. */
@@ -455,13 +469,18 @@ static void join_npps(struct topo *t, struct topo_node *h)
 	uint32_t i, j;
 
 	for (i = 0; i < h->n_npp_names; i++) {
-		int k = find_node(t, h->npp_names[i]);
+		int k;
 
+		if (!h->npp_names[i])
+			continue;	/* it was no name */
+		k = find_node(t, h->npp_names[i]);
 		at = list && list->kind == NPP_CONF_LIST_NODE ? list->first : list;
 		for (j = 0; at && at->next && j < i; j++)
 			at = at->next;
 		if (k < 0) {
 			npp_conf_error(t->conf, at, "there is no node '%s'", h->npp_names[i]);
+		} else if (!t->nodes[k].kind) {
+			continue;	/* it may be one */
 		} else if (t->nodes[k].kind != TOPO_NPP) {
 			npp_conf_error(t->conf, at, "'%s' is a %s, no NPP", h->npp_names[i],
 				       topo_kind_name(t->nodes[k].kind));
@@ -478,6 +497,12 @@ static void join_npps(struct topo *t, struct topo_node *h)
 				npp_conf_error(t->conf, at, "'%s' has more than 8 hosts", h->npp_names[i]);
 		}
 	}
+}
+
+/* Can H be a host of NPPs that we do not know of? */
+static bool npps_in_doubt(const struct topo_node *h)
+{
+	return kind_in_doubt(h) || (h->kind == TOPO_HOST && h->stack == TOPO_STACK_NPP && npp_conf_in_doubt(h->at, "npps"));
 }
 
 /* hosts: {web1: 2, web2: 1} or [web1, web2]: of those that name the NPP in `npps`. */
@@ -497,6 +522,8 @@ static void check_hosts(struct topo *t, const struct topo_node *p)
 		uint64_t weight;
 		bool mine = false;
 
+		if (h >= 0 && npps_in_doubt(&t->nodes[h]))
+			continue;
 		for (uint32_t j = 0; h >= 0 && j < t->nodes[h].n_npps; j++)
 			mine |= &t->nodes[t->nodes[h].npps[j]] == p;
 		if (!mine)
@@ -510,6 +537,7 @@ static void check_hosts(struct topo *t, const struct topo_node *p)
 static void check_nodes(struct topo *t)
 {
 	struct topo_node *n;
+	bool doubt = false;
 	uint32_t i;
 
 	for (i = 0; i < t->n_nodes; i++) {
@@ -530,10 +558,14 @@ static void check_nodes(struct topo *t)
 			join_npps(t, n);
 	}
 	for (i = 0; i < t->n_nodes; i++)
-		if (t->nodes[i].kind == TOPO_NPP && t->nodes[i].n_hosts == 0)
-			npp_conf_error(t->conf, t->nodes[i].at, "NPP without a host: no host names it in 'npps'");
-		else if (t->nodes[i].kind == TOPO_NPP)
-			check_hosts(t, &t->nodes[i]);
+		doubt |= npps_in_doubt(&t->nodes[i]);
+	for (i = 0; i < t->n_nodes; i++) {
+		n = &t->nodes[i];
+		if (n->kind == TOPO_NPP && n->n_hosts == 0 && !doubt)
+			npp_conf_error(t->conf, n->at, "NPP without a host: no host names it in 'npps'");
+		else if (n->kind == TOPO_NPP)
+			check_hosts(t, n);
+	}
 }
 
 /* --name, else the key `name`, else the file's name without directory and ending. */
@@ -554,19 +586,16 @@ static int choose_lab_name(struct topo *t, const char *file, const char *name)
 	return 0;
 }
 
-/* FILE itself, or the installed topology of that name ("pair", "pair.yaml"), in PATH. */
-static const char *find_file(const char *file, char path[PATH_MAX])
+const char *topo_shipped(const char *dir, const char *file, char *path, size_t cap)
 {
-	static const char *const endings[] = { "", ".yaml" };
-	char moved[PATH_MAX];
-	const char *data = npp_self_dir(NPP_DATADIR, moved, sizeof moved);
+	char name[256];
 
 	if (strchr(file, '/') || access(file, F_OK) == 0)
 		return file;
-	for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++)
-		if (snprintf(path, PATH_MAX, "%s/topologies/%s%s", data, file, endings[i]) < PATH_MAX &&
-		    access(path, F_OK) == 0)
-			return path;
+	if (snprintf(name, sizeof name, "%s/%s.yaml", dir, file) < (int)sizeof name && npp_self_data(name, path, cap) == 0)
+		return path;
+	if (snprintf(name, sizeof name, "%s/%s", dir, file) < (int)sizeof name && npp_self_data(name, path, cap) == 0)
+		return path;
 	return file;
 }
 
@@ -579,16 +608,15 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	int r;
 
 	memset(t, 0, sizeof *t);
-	r = npp_conf_load(&c, find_file(file, path));
+	r = npp_conf_load(&c, topo_shipped("topologies", file, path, sizeof path));
 	t->conf = c;
 	if (r == -ENOENT && !strchr(file, '/'))
-		npp_conf_error(c, NULL, "and no topology '%s' is installed", file);
-	if (r < 0)
+		npp_conf_error(c, NULL, "and no topology '%s' comes with npp", file);
+	if (!c || !npp_conf_root(c))
 		return r;
 	for (i = 0; i < n_sets; i++)
 		topo_set(t, sets[i]);
-	if (npp_conf_bind(c, npp_conf_root(c), &topo_file_schema, &bound) < 0)
-		return -EINVAL;
+	npp_conf_bind(c, npp_conf_root(c), &topo_file_schema, &bound);	/* what is wrong is zero, and told */
 	t->name = bound.name;
 	t->ipv6 = bound.ipv6;
 	t->nets = bound.nets;
@@ -602,6 +630,7 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	topo_derive_addresses(t);
 	if (npp_conf_error_count(c) == 0)
 		topo_derive_routes(t);
+	npp_conf_sort_errors(c);
 	return npp_conf_error_count(c) ? -EINVAL : 0;
 }
 

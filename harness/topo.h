@@ -114,7 +114,10 @@ struct topo {
 	uint32_t n_nodes;
 };
 
-/* Reads FILE (a name without '/' may be that of an installed topology), applies SETS
+/* FILE itself; where there is none, and its name has no '/', that of this name ("pair", "pair.yaml") which comes
+ * with npp in DIR ("topologies"), in PATH. */
+const char *topo_shipped(const char *dir, const char *file, char *path, size_t cap);
+/* Reads FILE (a name without '/' may be that of a topology that comes with npp), applies SETS
  * ("nodes.acc1.iops=2"), names the lab NAME (NULL: by the file), checks everything and
  * derives what is not given. Zeroes T first; topo_free() is needed also after an error.
  * 0, or -errno with all errors to be had from topo_error(). */
@@ -149,6 +152,13 @@ static inline bool topo_forwards(const struct topo_node *n)
 static inline bool topo_joins(const struct topo_node *n)
 {
 	return n->kind == TOPO_SWITCH || n->kind == TOPO_WIRE;
+}
+/* Of the node's networks one was not understood. */
+static inline bool topo_lost_net(const struct topo_node *n)
+{
+	const struct npp_conf_node *at = n->networks_at;
+
+	return at && !npp_conf_is_null(at) && n->n_ifs != (at->kind == NPP_CONF_SCALAR ? 1 : at->count);
 }
 /* The node is a namespace of its own with links of the kernel (all but NPPs and the hosts
  * that they serve). */

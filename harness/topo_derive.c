@@ -78,6 +78,13 @@ static void give_address(struct topo *t, const struct topo_node *node, struct to
 	npp_conf_error(t->conf, f->at, "no address is left in network '%s'", n->name);
 }
 
+/* Would N have IPv6, but for an error? */
+static bool ip6_in_doubt(const struct topo *t, const struct topo_net *n)
+{
+	return npp_conf_in_doubt(n->at, "subnet6") || npp_conf_in_doubt(t->nets[n->seg].at, "subnet6") || !n->mask ||
+	       npp_conf_in_doubt(npp_conf_root(t->conf), "ipv6");
+}
+
 /* Not given: the subnet and, as the host part, that of the IPv4 address. */
 static void give_address6(struct topo *t, struct topo_if *f)
 {
@@ -86,9 +93,9 @@ static void give_address6(struct topo *t, struct topo_if *f)
 	char text[NPP_ADDR_STRLEN];
 
 	if (!npp_addr_is_any(&f->addr6)) {
-		if (!topo_has_ip6(n))
+		if (!topo_has_ip6(n) && !ip6_in_doubt(t, n))
 			npp_conf_error(t->conf, f->at, "network '%s' has no 'subnet6'", n->name);
-		else if (!npp_addr_in_prefix(&f->addr6, &n->subnet6.addr, n->subnet6.len))
+		else if (topo_has_ip6(n) && !npp_addr_in_prefix(&f->addr6, &n->subnet6.addr, n->subnet6.len))
 			npp_conf_error(t->conf, f->at, "%s lies outside the IPv6 subnet of network '%s'",
 				       npp_addr_format(&f->addr6, text), n->name);
 		return;
@@ -126,6 +133,11 @@ static void check_gateway(struct topo *t, const struct topo_node *n, const struc
 	char text[NPP_ADDR_STRLEN];
 	uint32_t i, a;
 
+	if (!n->n_ifs || npp_addr_is_any(gw) || topo_lost_net(n))
+		return;	/* told already, or it may be on one that was not understood */
+	for (i = 0; i < n->n_ifs; i++)
+		if (npp_addr_is_v4(gw) ? !t->nets[n->ifs[i].net].mask : ip6_in_doubt(t, &t->nets[n->ifs[i].net]))
+			return;
 	if (!npp_addr_is_v4(gw)) {
 		for (i = 0; i < n->n_ifs; i++)
 			if (topo_has_ip6(&t->nets[n->ifs[i].net]) &&
@@ -167,7 +179,7 @@ static void whole_addresses(struct topo *t, struct topo_node *n)
 				const struct topo_node *o = &t->nodes[k];
 				union npp_addr a = j < o->n_ifs ? npp_addr_v4(htonl(o->ifs[j].addr)) : o->whole[j - o->n_ifs];
 
-				if (npp_addr_eq(&a, &n->whole[i]) && (j < o->n_ifs || o < n || (o == n && j < n->n_ifs + i)))
+				if (npp_addr_eq(&a, &n->whole[i]) && !npp_addr_is_any(&a) && (j < o->n_ifs || o < n || (o == n && j < n->n_ifs + i)))
 					npp_conf_error(t->conf, at, "%s is node '%s' already", npp_addr_format(&a, text), o->name);
 			}
 		all[i] = n->whole[i];
@@ -194,7 +206,7 @@ void topo_derive_addresses(struct topo *t)
 	for (round = 0; round < 2; round++)	/* routers first */
 		for (i = 0; i < t->n_nodes; i++) {
 			n = &t->nodes[i];
-			if (topo_forwards(n) != (round == 0) || topo_joins(n))
+			if (topo_forwards(n) != (round == 0) || topo_joins(n) || !n->kind)
 				continue;
 			for (j = 0; j < n->n_ifs; j++)
 				if (!n->ifs[j].addr)

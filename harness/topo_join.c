@@ -64,13 +64,27 @@ static void check_joiner(struct topo *t, struct topo_node *n)
 		join(t, n, &n->ifs[j], n->ifs[0].net, n->ifs[j].net);
 }
 
+/* May N be joined with a network that has a subnet, or have one, but for an error? */
+static bool subnet_in_doubt(const struct topo *t, const struct topo_net *n)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n_nodes; i++)
+		if (!t->nodes[i].kind || (topo_joins(&t->nodes[i]) && (!t->nodes[i].n_ifs || topo_lost_net(&t->nodes[i]))))
+			return true;
+	for (i = 0; i < t->n_nets; i++)
+		if (t->nets[i].seg == n->seg && (npp_conf_get(t->nets[i].at, "subnet") || npp_conf_in_doubt(t->nets[i].at, "subnet")))
+			return true;
+	return false;
+}
+
 /* What a network has that has none of its own. */
 static void inherit(struct topo *t, struct topo_net *n)
 {
 	const struct topo_net *s = &t->nets[n->seg];
 
 	if (!s->mask) {
-		if (!npp_conf_get(n->at, "subnet"))	/* else it was wrong, and that was said */
+		if (!subnet_in_doubt(t, n))
 			npp_conf_error_key(t->conf, n->at, "subnet", "is missing%s", n == s ? "" :
 					   ", here and in what the network is joined with");
 		return;
@@ -83,7 +97,7 @@ static void inherit(struct topo *t, struct topo_net *n)
 	n->mask = s->mask;
 	if (!npp_conf_get(n->at, "mtu"))
 		n->mtu = s->mtu;
-	else if (n->mtu != s->mtu)
+	else if (n->mtu != s->mtu && !npp_conf_in_doubt(n->at, "mtu") && !npp_conf_in_doubt(s->at, "mtu"))
 		npp_conf_error_key(t->conf, n->at, "mtu", "is not that of '%s' (%u), which it is joined with", s->name, s->mtu);
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ static int keep_error(struct npp_conf *c, unsigned line, const char *key, const 
 		if (n < sizeof text)
 			vsnprintf(text + n, sizeof text - n, fmt, ap);
 	}
+	c->error_line[c->n_errors] = c->n_errors < NPP_CONF_MAX_ERRORS ? line : UINT_MAX;
 	c->error[c->n_errors] = npp_conf_strdup(c, text);
 	if (c->error[c->n_errors])
 		c->n_errors++;
@@ -99,12 +101,22 @@ static int NPP_PRINTF(3, 4) error_line(struct npp_conf *c, unsigned line, const 
 	return -EINVAL;
 }
 
+/* N and all that it is in. All nodes are ours, and were made to be written to. */
+static void mark_bad(const struct npp_conf_node *n)
+{
+	union { const struct npp_conf_node *c; struct npp_conf_node *w; } u = { .c = n };
+
+	for (; u.c; u.c = u.c->parent)
+		u.w->bad = true;
+}
+
 int npp_conf_error(struct npp_conf *c, const struct npp_conf_node *n, const char *fmt, ...)
 {
 	char path[PATH_MAX_LEN];
 	va_list ap;
 
 	va_start(ap, fmt);
+	mark_bad(n);
 	keep_error(c, n ? n->line : 0, n ? npp_conf_path(n, path, sizeof path) : NULL, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
@@ -122,10 +134,37 @@ int npp_conf_error_key(struct npp_conf *c, const struct npp_conf_node *n, const 
 		p += strlen(path);
 	}
 	snprintf(p, 64, "%s%s", p == path ? "" : ".", key);
+	mark_bad(v ? v : n);
 	va_start(ap, fmt);
 	keep_error(c, v ? v->key_line : n ? n->line : 0, path, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
+}
+
+void npp_conf_sort_errors(struct npp_conf *c)
+{
+	for (unsigned i = 1; i < c->n_errors; i++)
+		for (unsigned j = i; j > 0 && c->error_line[j] < c->error_line[j - 1]; j--) {
+			unsigned line = c->error_line[j];
+			char *text = c->error[j];
+
+			c->error_line[j] = c->error_line[j - 1];
+			c->error[j] = c->error[j - 1];
+			c->error_line[j - 1] = line;
+			c->error[j - 1] = text;
+		}
+}
+
+bool npp_conf_in_doubt(const struct npp_conf_node *map, const char *key)
+{
+	const struct npp_conf_node *n = npp_conf_get(map, key);
+
+	if (n || !map)
+		return n && n->bad;
+	for (n = map->first; n; n = n->next)
+		if (n->meant)
+			return true;
+	return map->kind != NPP_CONF_MAP_NODE && map->bad;
 }
 
 unsigned npp_conf_error_count(const struct npp_conf *c)

@@ -64,6 +64,8 @@ struct npp_conf_node {
 	struct npp_conf_node *first, *next;	/* children in order; next sibling */
 	struct npp_conf_node *last;
 	unsigned count;			/* children */
+	bool bad;			/* an error was told about it, or about something below it */
+	const char *meant;		/* the key is none that the map can have: the one that it may stand for, or "" */
 };
 
 struct npp_conf;
@@ -94,6 +96,11 @@ int npp_conf_error(struct npp_conf *c, const struct npp_conf_node *n, const char
  * the map's. */
 int npp_conf_error_key(struct npp_conf *c, const struct npp_conf_node *n, const char *key, const char *fmt, ...)
 	NPP_PRINTF(4, 5);
+/* Nothing can be said about KEY of MAP: an error was told about its value, or it is missing while MAP has keys
+ * that nobody knows. What follows from it alone is not worth an error. */
+bool npp_conf_in_doubt(const struct npp_conf_node *map, const char *key);
+/* By line: those of no line first, those of one line as they were found. */
+void npp_conf_sort_errors(struct npp_conf *c);
 unsigned npp_conf_error_count(const struct npp_conf *c);	/* kept ones */
 const char *npp_conf_error_text(const struct npp_conf *c, unsigned i);
 

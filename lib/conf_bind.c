@@ -310,7 +310,7 @@ static void unknown_keys(struct npp_conf *c, const struct npp_conf_node *map, co
 {
 	const char *names[SUGGEST_MAX] = { NULL }, *meant;
 	const struct npp_conf_field *f;
-	const struct npp_conf_node *k;
+	struct npp_conf_node *k;
 	unsigned i = 0;
 
 	for (f = s->fields; f->type != NPP_CONF_END; f++) {
@@ -326,9 +326,19 @@ static void unknown_keys(struct npp_conf *c, const struct npp_conf_node *map, co
 		if (f->type != NPP_CONF_END)
 			continue;
 		meant = npp_conf_suggest(k->key, names);
+		k->meant = meant ? meant : "";
 		*r = npp_conf_error_key(c, map, k->key, meant ? "is not known, did you mean '%s'?" : "is not known",
 					meant);
 	}
+}
+
+/* Has MAP a key that nobody knows, and that was probably meant to be KEY? */
+static bool is_misspelt(const struct npp_conf_node *map, const char *key)
+{
+	for (const struct npp_conf_node *k = map ? map->first : NULL; k; k = k->next)
+		if (k->meant && strcmp(k->meant, key) == 0)
+			return true;
+	return false;
 }
 
 /* An absent key: its default, an empty map, or nothing. */
@@ -336,6 +346,8 @@ static int bind_absent(struct npp_conf *c, const struct npp_conf_node *map, cons
 {
 	struct npp_conf_node *n;
 
+	if (f->flags & NPP_CONF_REQUIRED && is_misspelt(map, f->key))
+		return -EINVAL;
 	if (f->flags & NPP_CONF_REQUIRED)
 		return npp_conf_error_key(c, map, f->key, "is missing");
 	if (f->type == NPP_CONF_MAP && !(f->flags & NPP_CONF_OPTIONAL))

@@ -16,6 +16,7 @@ struct npp_conf {
 	unsigned n_errors;	/* kept in `error` */
 	unsigned n_found;	/* all */
 	char *error[NPP_CONF_MAX_ERRORS + 1];
+	unsigned error_line[NPP_CONF_MAX_ERRORS + 1];	/* 0: of none */
 };
 
 #endif

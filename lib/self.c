@@ -110,19 +110,17 @@ static const char *place_of(const char *name)
 	return name;
 }
 
-/* In a build tree, which is known by its config.status: NAME/NAME below its top. */
-static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
+/* Cuts DIR, of a program, to the top of its build tree, which is known by its config.status. */
+static bool build_tree(char *dir)
 {
-	char sub[PATH_MAX + 64], status[PATH_MAX + 64];
+	char status[PATH_MAX + 64];
 
 	for (int i = 0; i < LEVELS && *dir; i++) {
 		char *slash;
 
 		snprintf(status, sizeof status, "%s/config.status", dir);
-		if (access(status, F_OK) == 0) {
-			snprintf(sub, sizeof sub, "%s/%s", dir, place_of(name));
-			return try(sub, name, path, cap);
-		}
+		if (access(status, F_OK) == 0)
+			return true;
 		slash = strrchr(dir, '/');
 		if (!slash)
 			return false;
@@ -131,17 +129,61 @@ static bool try_build_tree(char *dir, const char *name, char *path, size_t cap)
 	return false;
 }
 
+/* Where the sources of build tree DIR are, as its config.status says: srcdir='...'. */
+static bool sources_of(const char *dir, char *src, size_t cap)
+{
+	static const char key[] = "srcdir='";
+	char line[PATH_MAX + 64];
+	bool found = false;
+	FILE *f;
+	int n;
+
+	snprintf(line, sizeof line, "%s/config.status", dir);
+	f = fopen(line, "re");
+	while (f && !found && fgets(line, sizeof line, f)) {
+		char *value = line + sizeof key - 1;
+
+		found = strncmp(line, key, sizeof key - 1) == 0;
+		if (!found)
+			continue;
+		value[strcspn(value, "'\n")] = '\0';
+		n = value[0] == '/' ? snprintf(src, cap, "%s", value) : snprintf(src, cap, "%s/%s", dir, value);
+		found = n > 0 && (size_t)n < cap;
+		break;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+int npp_self_data(const char *name, char *path, size_t cap)
+{
+	char own[PATH_MAX], src[PATH_MAX];
+	const char *dir;
+	int n;
+
+	if (own_dir(own, sizeof own) == 0 && !is_installed(own) && build_tree(own) && sources_of(own, src, sizeof src))
+		dir = src;
+	else
+		dir = npp_self_dir(NPP_DATADIR, src, sizeof src);
+	n = snprintf(path, cap, "%s/%s", dir, name);
+	return n > 0 && (size_t)n < cap && access(path, R_OK) == 0 ? 0 : -ENOENT;
+}
+
 int npp_self_find(const char *name, char *path, size_t cap)
 {
 	const char *env = getenv("NPP_EXECDIR");
-	char dir[PATH_MAX], moved[PATH_MAX];
+	char dir[PATH_MAX], sub[PATH_MAX + 64], moved[PATH_MAX];
 
 	if (strchr(name, '/'))
 		return -ENOENT;
 	if (env && *env)
 		return try(env, name, path, cap) ? 0 : -ENOENT;
-	if (own_dir(dir, sizeof dir) == 0 && !is_installed(dir) && try_build_tree(dir, name, path, cap))
-		return 0;
+	if (own_dir(dir, sizeof dir) == 0 && !is_installed(dir) && build_tree(dir)) {
+		snprintf(sub, sizeof sub, "%s/%s", dir, place_of(name));
+		if (try(sub, name, path, cap))
+			return 0;
+	}
 	if (is_library(name))
 		return try(npp_self_dir(NPP_LIBDIR, moved, sizeof moved), name, path, cap) ? 0 : -ENOENT;
 	for (unsigned i = 0; i < N_INSTALLED; i++)

@@ -17,6 +17,10 @@ int npp_self_find(const char *name, char *path, size_t cap);
  * same in that copy. In PATH, or DIR itself. */
 const char *npp_self_dir(const char *dir, char *path, size_t cap);
 
+/* Path of NAME ("topologies/pair.yaml") among the files that come with npp: in the sources of the build tree that
+ * this program runs from, or installed. 0 or -ENOENT. */
+int npp_self_data(const char *name, char *path, size_t cap);
+
 /* What npp_self_dir() works with: OWN is where WANT was configured, so where is DIR? 0 or -ENOENT. */
 int npp_self_move(const char *own, const char *want, const char *dir, char *path, size_t cap);
 

@@ -11,7 +11,6 @@
 
 #include "harness/run/run.h"
 #include "harness/wire/wire.h"
-#include "lib/self.h"
 
 const char *const run_metric_names[RUN_METRICS] = {
 	"errors", "requests", "rps", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "mbit", "gap_ms",
@@ -222,15 +221,7 @@ static void check_all(struct scenario *s)
 
 const char *scenario_file(const char *file, char path[PATH_MAX])
 {
-	static const char *const endings[] = { "", ".yaml" };
-	char moved[PATH_MAX];
-	const char *data = npp_self_dir(NPP_DATADIR, moved, sizeof moved);
-
-	for (unsigned i = 0; !strchr(file, '/') && access(file, F_OK) < 0 && i < 2; i++)
-		if (snprintf(path, PATH_MAX, "%s/topologies/scenarios/%s%s", data, file, endings[i]) < PATH_MAX &&
-		    access(path, F_OK) == 0)
-			return path;
-	return file;
+	return topo_shipped("topologies/scenarios", file, path, PATH_MAX);
 }
 
 int scenario_load(struct scenario *s, const char *file)

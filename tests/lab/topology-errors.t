@@ -182,6 +182,72 @@ Y
 out=$("$npplab" check "$work/many.yaml" 2>&1)
 is 'all errors at once' "$(grep -c 'many.yaml:[456]:' <<<"$out")" 3
 
+# Values that make no sense do not keep other errors back, and what only follows from them is no error:
+# acc1 has a host if web1's stack is npp, far a subnet if sw is a switch.
+cat >"$work/all.yaml" <<'Y'
+ipv6: perhaps
+networks:
+  lan: {subnet: 10.0.0.0/33}
+  dmz: {subent: 10.1.0.0/24}
+  isp: {subnet: 10.2.0.0/24, mtu: 5}
+  far: {}
+nodes:
+  c1: {kind: cleint, networks: lan}
+  c2: {knid: client, networks: [isp]}
+  c3: {kind: client, networks: {isp: {address: 10.2.0.300}}}
+  c4: {kind: client, networks: {isp: 10.9.0.1, lan: , lam: , dmz: {address6: 'fd00::1'}}, gateway: 10.8.0.1}
+  c5: {kind: client, netwroks: isp}
+  sw: {kind: swich, networks: [isp, far]}
+  r1: {kind: router, networks: [lan, isp], routes: [{to: 10.50.0.0/16, via: nowhere}]}
+  acc1: {kind: npp, iops: many, networks: isp, addresses: [10.6.0.1, x], hosts: {web1: 2, web9: 1}}
+  acc2: {kind: npp, networks: isp}
+  web1: {kind: host, stack: nqp, npps: [acc1]}
+  web2: {kind: host, stack: npp, npps: [acc4, c1], start: [{name: x}, {command: y, ready: {port: 70000}}]}
+  web3: {kind: host, networks: isp, memory: 1G, start: [{command: y}, {command: y}]}
+  web4: {kind: client, networks: isp, gateway: 10.8.0.1}
+Y
+out=$("$npplab" check "$work/all.yaml" 2>&1)
+is 'all that can be told is told at once, by line, and nothing that follows from it' \
+  "$(sed "s/^[^:]*:\([0-9]*\): key '\([^']*\)'.*/\1 \2/" <<<"$out")" '1 ipv6
+3 networks.lan.subnet
+4 networks.dmz.subent
+5 networks.isp.mtu
+8 nodes.c1.kind
+9 nodes.c2.knid
+10 nodes.c3.networks.isp.address
+11 nodes.c4.networks.lam
+11 nodes.c4.networks.isp
+12 nodes.c5.netwroks
+13 nodes.sw.kind
+14 nodes.r1.routes[0].via
+15 nodes.acc1.iops
+15 nodes.acc1.addresses[1]
+15 nodes.acc1.hosts.web9
+17 nodes.web1.stack
+18 nodes.web2.start[0].command
+18 nodes.web2.start[1].ready.port
+18 nodes.web2.npps[0]
+19 nodes.web3.start[1]
+19 nodes.web3.memory
+20 nodes.web4.gateway'
+check 'nodes without networks' "t.yaml:1: .*'networks': is missing" <<'Y'
+nodes:
+  c: {kind: client, networks: lan}
+Y
+is 'is one error' "$("$npplab" check "$work/t.yaml" 2>&1 | grep -c .)" 1
+check 'what stands here twice is not all' "t.yaml:5: .*there is no network 'lam'" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  c: {kind: client, kind: client, networks: lan}
+  d: {kind: client, networks: lam}
+Y
+is 'is told as well' "$("$npplab" check "$work/t.yaml" 2>&1 | grep -c .)" 2
+prog=$(readlink -f "$npplab")
+ok 'a topology that comes with npp is found by its name' env -C "$work" "$prog" check pair
+ok 'so is a scenario' env -C "$work" "$prog" check isp-loss
+like 'and a name that none has is told' "$(env -C "$work" "$prog" check pear 2>&1)" "no topology 'pear' comes with npp"
+
 like 'an override is checked as well' \
   "$("$npplab" check "$topologies/pair.yaml" --set nodes.acc1.iops=33 2>&1)" 'nodes.acc1.iops.*33'
 like 'an override of a node that is not there' \

@@ -293,6 +293,40 @@ START_TEST(all_errors_are_reported_at_once)
 }
 END_TEST
 
+START_TEST(a_key_that_is_misspelt_is_not_missed_too)
+{
+	ck_assert_int_eq(load("port: {nmae: a}\n"), -EINVAL);
+	ck_assert_uint_eq(npp_conf_error_count(conf), 1);
+	ck_assert(npp_conf_in_doubt(npp_conf_find(conf, "port"), "name"));
+	ck_assert(npp_conf_in_doubt(npp_conf_find(conf, "port"), "mtu"));
+	ck_assert(!npp_conf_in_doubt(npp_conf_root(conf), "on"));
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_in_doubt_with_all_that_it_is_in)
+{
+	ck_assert_int_eq(load("on: yes\npeers: {a: {net: 10.0.0.0/33}, b: {net: 10.0.0.0/8}}\n"), -EINVAL);
+	ck_assert(npp_conf_in_doubt(npp_conf_root(conf), "peers"));
+	ck_assert(npp_conf_in_doubt(npp_conf_find(conf, "peers.a"), "net"));
+	ck_assert(!npp_conf_in_doubt(npp_conf_find(conf, "peers.b"), "net"));
+	ck_assert(!npp_conf_in_doubt(npp_conf_root(conf), "on"));
+	ck_assert(!npp_conf_in_doubt(NULL, "on"));
+}
+END_TEST
+
+START_TEST(errors_can_be_had_by_line)
+{
+	ck_assert_int_eq(load("on: maybe\ntemp: 99\n"), -EINVAL);
+	npp_conf_error(conf, npp_conf_find(conf, "on"), "again");
+	npp_conf_error(conf, NULL, "of no line");
+	npp_conf_sort_errors(conf);
+	ck_assert_str_eq(npp_conf_error_text(conf, 0), "f.yaml: of no line");
+	ck_assert_ptr_nonnull(strstr(npp_conf_error_text(conf, 1), "f.yaml:1: key 'on': 'maybe'"));
+	ck_assert_str_eq(npp_conf_error_text(conf, 2), "f.yaml:1: key 'on': again");
+	ck_assert_ptr_nonnull(strstr(npp_conf_error_text(conf, 3), "f.yaml:2: key 'temp'"));
+}
+END_TEST
+
 START_TEST(broken_yaml_names_the_line)
 {
 	ck_assert_int_eq(load("on: yes\ntemp: [1\n"), -EINVAL);
@@ -461,6 +495,9 @@ int main(void)
 	tcase_add_test(t, paths_name_every_node);
 	tcase_add_loop_test(t, bad_file_is_refused_with_its_place, 0, sizeof bad / sizeof *bad);
 	tcase_add_test(t, all_errors_are_reported_at_once);
+	tcase_add_test(t, a_key_that_is_misspelt_is_not_missed_too);
+	tcase_add_test(t, what_is_wrong_is_in_doubt_with_all_that_it_is_in);
+	tcase_add_test(t, errors_can_be_had_by_line);
 	tcase_add_test(t, broken_yaml_names_the_line);
 	tcase_add_test(t, errors_are_bounded);
 	tcase_add_test(t, depth_and_size_are_bounded);

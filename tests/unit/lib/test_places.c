@@ -87,6 +87,14 @@ START_TEST(what_is_not_there_or_twice_there_is_said)
 }
 END_TEST
 
+START_TEST(files_that_come_with_npp_are_found_from_the_build_tree)
+{
+	ck_assert_int_eq(npp_self_data("topologies/pair.yaml", path, sizeof path), 0);
+	ck_assert_int_eq(access(path, R_OK), 0);
+	ck_assert_int_eq(npp_self_data("topologies/nothing.yaml", path, sizeof path), -ENOENT);
+}
+END_TEST
+
 START_TEST(names_that_lead_elsewhere_are_refused)
 {
 	static const char *const bad[] = { "", "/", "../x", "lab1/../a", "lab1/", "a/b/c", ".", "/etc/a" };
@@ -176,6 +184,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, names_are_found_in_the_directory_and_one_below);
 	tcase_add_test(t, what_is_not_there_or_twice_there_is_said);
+	tcase_add_test(t, files_that_come_with_npp_are_found_from_the_build_tree);
 	tcase_add_test(t, names_that_lead_elsewhere_are_refused);
 	tcase_add_test(t, the_environment_names_the_run_directory);
 	tcase_add_test(t, our_programs_are_found_where_the_environment_says);
