@@ -3,7 +3,10 @@
  *
  * Each has a bird(8) of its own in its namespace, with a file that is made from the
  * topology: OSPF or RIP, by IPv4 and, where networks have it, IPv6. Timers are short, so that a
- * lab is up within seconds and a link that fails is noticed within three. The node's own
+ * lab is up within seconds and a link that fails is noticed within three. With RIP the routes are
+ * there after one second. With OSPF it is six, of which neighbours take one: a router has told the
+ * others of its links before it knew a neighbour, and may tell them anew after 5 s only
+ * (MinLSInterval, RFC 2328 appendix B), which BIRD has no key for. The node's own
  * `routes` and `gateway` are the kernel's; BIRD learns them from it and tells the others.
  */
 #include "config.h"

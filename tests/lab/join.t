@@ -24,10 +24,11 @@ cmp_num 'at once' "$(rtt client1 client3)" -ge 60
 is 'by either end' "$("$npplab" impair --lab "$lab" fibre.far --json | jq -r .up.delay_us)" \
   "$("$npplab" impair --lab "$lab" fibre.hall --json | jq -r .up.delay_us)"
 ok 'and is clean again' "$npplab" impair --lab "$lab" fibre clear
-is 'one direction is from its first network to its second' "$("$npplab" impair --lab "$lab" fibre up.loss=100%
+is 'one direction is from its first network to its second' "$("$npplab" impair --lab "$lab" fibre up.loss=100% >"$work/impaired"
   start trap client1 ping -c1 -W1 client3; wait "$started"
   "$npplab" impair --lab "$lab" fibre --json | jq -c '[.up.counters.lost > 0, .down.counters.lost]')" '[true,0]'
-"$npplab" impair --lab "$lab" fibre clear
+like 'a change is shown' "$(cat "$work/impaired")" '^up +loss=100%$'
+"$npplab" impair --lab "$lab" fibre clear >"$work/impaired"
 ok 'a port of a switch goes down' "$npplab" fault --lab "$lab" link sw2.far down
 not_ok 'and nothing passes' on client1 ping -c1 -W1 client3
 "$npplab" fault --lab "$lab" link sw2.far up
