@@ -97,11 +97,6 @@ void stack_set_now(struct stack *s, uint64_t now_us)
 	s->now_us = now_us;
 }
 
-uint64_t stack_now(const struct stack *s)
-{
-	return s->now_us;
-}
-
 unsigned stack_run_timers(struct stack *s, unsigned budget)
 {
 	unsigned ran = 0;

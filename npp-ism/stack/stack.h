@@ -228,7 +228,6 @@ void stack_set_env(struct stack *s, const struct stack_env *env);
 
 /* Every entry below uses the time last set here (monotonic microseconds). */
 void stack_set_now(struct stack *s, uint64_t now_us);
-uint64_t stack_now(const struct stack *s);
 /* Runs timers that are due, at most BUDGET; returns how many ran. */
 unsigned stack_run_timers(struct stack *s, unsigned budget);
 /* When the next timer is due; UINT64_MAX: none. May be early, never late. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * test_urgent.c - urgent data as programs see it, with a fake host
  *
- * What is expected here is what the kernel does; tests/lab/urgent.t compares the two.
+ * What is expected here is what the kernel does; tests/lab/same.t compares the two.
  */
 #include "config.h"
 

@@ -118,25 +118,36 @@ START_TEST(program_that_died_meanwhile_is_cleaned_up)
 }
 END_TEST
 
+/* A listener of a program at an NPP of N ISMs, of which one does not answer: its program has closed it, and it
+ * is not over yet. Returns the program's connection. */
+static int half_closed(struct fake *f, unsigned n, uint32_t *ctx, uint32_t *l)
+{
+	struct npp_ctl_bind q;
+	uint32_t proc;
+	int sock;
+
+	fake_attach(f, 0, n);
+	sock = fake_prog(f, &proc);
+	*ctx = fake_ctx_open(f, sock);
+	*l = listener(f, sock, proc, *ctx, 3, 80);
+	f->npp[0].ism[1].live = false;
+	atomic_store(fake_fd(f, proc, 3), 0);
+	atomic_store(&f->sock[*l].refs, 0);
+	q = fake_bind_body(f, *l, "0.0.0.0", 80, IPPROTO_TCP);
+	ck_assert_int_eq(fake_call(f, sock, NPP_CTL_CLOSE, &q, sizeof q, NULL, 0), 0);
+	return sock;
+}
+
 START_TEST(restart_in_the_middle_of_closing_goes_on_closing)
 {
 	struct fake *f = fake_new(1);
-	uint32_t proc, ctx, l;
-	struct npp_ctl_bind q;
+	uint32_t ctx, l;
 	struct npp_ctl_ctx x = { 0 };
 	struct npp_ctl_check c;
 	int sock;
 
-	fake_attach(f, 0, 3);
-	sock = fake_prog(f, &proc);
-	ctx = fake_ctx_open(f, sock);
-	l = listener(f, sock, proc, ctx, 3, 80);
-	f->npp[0].ism[1].live = false;
-	atomic_store(fake_fd(f, proc, 3), 0);
-	atomic_store(&f->sock[l].refs, 0);
-	q = fake_bind_body(f, l, "0.0.0.0", 80, IPPROTO_TCP);
+	sock = half_closed(f, 3, &ctx, &l);
 	x.ctx = ctx;
-	ck_assert_int_eq(fake_call(f, sock, NPP_CTL_CLOSE, &q, sizeof q, NULL, 0), 0);
 	ck_assert_int_eq(fake_call(f, sock, NPP_CTL_CTX_CLOSE, &x, sizeof x, NULL, 0), 0);
 	fake_restart_osm(f);
 	f->npp[0].ism[1].live = true;
@@ -155,22 +166,13 @@ START_TEST(ism_may_let_go_twice_while_another_has_not)
 	struct fake *f = fake_new(1);
 	struct npp_stats_page *page = f->stats.base;
 	struct npp_msg twice = { .type = NPP_MSG_UNLISTENED };
-	struct npp_ctl_bind q;
 	struct npp_ctl_check c;
-	uint32_t proc, ctx, l;
+	uint32_t ctx, l;
 	int sock;
 
-	fake_attach(f, 0, 2);
-	sock = fake_prog(f, &proc);
-	ctx = fake_ctx_open(f, sock);
-	l = listener(f, sock, proc, ctx, 3, 80);
-	f->npp[0].ism[1].live = false;
-	atomic_store(fake_fd(f, proc, 3), 0);
-	atomic_store(&f->sock[l].refs, 0);
-	q = fake_bind_body(f, l, "0.0.0.0", 80, IPPROTO_TCP);
+	sock = half_closed(f, 2, &ctx, &l);
 	twice.sock = l;
 	twice.sock_gen = atomic_load(&f->sock[l].gen);
-	ck_assert_int_eq(fake_call(f, sock, NPP_CTL_CLOSE, &q, sizeof q, NULL, 0), 0);
 	FAKE_UNTIL(f, fake_logged(&f->npp[0].ism[0], NPP_MSG_UNLISTEN, NULL) == 1);
 	fake_restart_osm(f); /* which says it once more */
 	fake_npp_again(f, 0);
