@@ -19,10 +19,16 @@ bool ip_l4_csum_ok(const struct pkt *pkt)
 /* The IOP that owns PKT's flow; ourselves if that does not matter. */
 static unsigned pkt_owner(struct stack *s, const struct ip_in *in, const struct pkt *pkt)
 {
+	static const uint8_t no_ports[4];
 	struct npp_flow_key key;
 
-	if (in->final || s->cfg.n_iops < 2 || pkt->l2_bcast || pkt->l4_len < 4 ||
-	    (pkt->proto != IP_PROTO_TCP && pkt->proto != IP_PROTO_UDP))
+	if (in->final || s->cfg.n_iops < 2 || pkt->l2_bcast || pkt->l4_len < 4)
+		return s->cfg.iop;
+	if (pkt->proto == IP_PROTO_ICMP6 && pkt->l4[0] == ICMP6_ECHO) {
+		ip_flow_key(&key, &pkt->src, &pkt->dst, pkt->proto, no_ports);
+		return ip_owner(s, &key); /* who is told if the answer is too large */
+	}
+	if (pkt->proto != IP_PROTO_TCP && pkt->proto != IP_PROTO_UDP)
 		return s->cfg.iop;
 	if (in->hash)	/* the dispatcher has computed it */
 		return ip_owner_hash(s, in->hash);

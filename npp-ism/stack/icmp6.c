@@ -8,7 +8,6 @@
 
 #include "npp-ism/stack/ip_priv.h"
 
-#define ICMP6_ECHO 128
 #define ICMP6_ECHO_REPLY 129
 #define ICMP6_RS 133
 #define ICMP6_REDIRECT 137
@@ -29,6 +28,8 @@ static void icmp6_send(struct stack *s, const struct pkt *pkt, const union npp_a
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
+	if (h->type == ICMP6_ECHO_REPLY)
+		echo_mtu(s, &p, h->rest, (uint32_t)sizeof *h + len);
 	memset(&tx, 0, sizeof tx);
 	o = (struct icmp4_hdr *)(tx.head + STACK_L4_OFF);
 	*o = *h;
@@ -106,21 +107,29 @@ static struct icmp_meaning meaning(uint8_t type, uint8_t code)
 	}
 }
 
-/* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. */
+/* Parses the first LEN bytes of a packet of ours; false: it is not, or too little of it. Of ICMP only an echo reply
+ * is: identifier and sequence number stand in q->seq. */
 static bool quote_parse(struct stack *s, const struct ip6_hdr_w *h, uint32_t len, struct icmp_quote *q)
 {
+	static const uint8_t no_ports[4];
 	union npp_addr us, peer;
+	const uint8_t *l4;
 	struct ip6_walk w;
 
 	if (len < IP6_HDR_LEN || ntohl(h->vtf) >> 28 != 6 ||
 	    !ip6_walk((const uint8_t *)h, IP6_HDR_LEN, len, h->next, offsetof(struct ip6_hdr_w, next), &w) ||
-	    w.frag_off || len - w.off < 8 || (w.proto != IP_PROTO_TCP && w.proto != IP_PROTO_UDP))
+	    w.frag_off || len - w.off < 8)
+		return false;
+	l4 = (const uint8_t *)h + w.off;
+	if (w.proto != IP_PROTO_TCP && w.proto != IP_PROTO_UDP && (w.proto != IP_PROTO_ICMP6 || l4[0] != ICMP6_ECHO_REPLY))
 		return false;
 	memcpy(us.b, h->src, 16);
 	memcpy(peer.b, h->dst, 16);
 	if (!ip_is_local(s, &us))
 		return false;
-	icmp_quote_l4(q, &peer, &us, w.proto, (const uint8_t *)h + w.off);
+	icmp_quote_l4(q, &peer, &us, w.proto, l4);
+	if (w.proto == IP_PROTO_ICMP6)
+		ip_flow_key(&q->key, &peer, &us, w.proto, no_ports);
 	q->bytes = IP6_HDR_LEN + ntohs(h->plen);
 	return true;
 }
@@ -138,6 +147,13 @@ static void udp_mtu(struct stack *s, const struct ip_in *in, const struct npp_fl
 	for (unsigned i = 0; i < s->cfg.n_iops; i++)
 		if (i != s->cfg.iop)
 			ip_hand_on(s, i, in, frame_len);
+}
+
+/* Of what becomes of echo replies only their size concerns us. */
+static void echo_error(struct stack *s, const struct icmp_quote *q, uint32_t mtu)
+{
+	if (!mtu || !echo_too_big(s, q, mtu))
+		STAT_INC(s, IS_DROP_ICMP);
 }
 
 static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len)
@@ -163,6 +179,8 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 	}
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
+	else if (q.key.proto == IP_PROTO_ICMP6)
+		echo_error(s, &q, mtu);
 	else if (mtu)
 		udp_mtu(s, in, &q.key, mtu, frame_len);
 	else

@@ -225,6 +225,17 @@ enum ip_timer_arg { IPT_NEIGH = 0, IPT_REASS, IPT_LOCAL, IPT_ANNOUNCE, IPT_AUTO,
 #define RST_BURST 2000
 struct ip_rate { uint64_t us; uint32_t tokens; };
 
+/* Whom we have sent large echo replies over IPv6: echo_mtu.c. */
+#define ECHO_PEERS 64u
+#define ECHO_WAYS 4u
+struct echo_peer {
+	union npp_addr addr;		/* any: the place is free */
+	uint32_t rest;			/* identifier and sequence number of the last one */
+	uint32_t at_s, mtu_s;		/* when it was, and when mtu was learned */
+	uint16_t len;			/* ICMP bytes of it */
+	uint16_t mtu;			/* 0: none is known */
+};
+
 struct ip_state {
 	struct ip_net net;
 	struct wheel_timer timer[IPT_COUNT];
@@ -235,6 +246,7 @@ struct ip_state {
 	uint16_t id_frag[IP_ID_SLOTS], id_df[IP_ID_SLOTS];
 	uint32_t id6;		/* counts IPv6 datagrams that were fragmented */
 	struct ip_rate icmp_rate, echo_rate, rst_rate;
+	struct echo_peer echo[ECHO_PEERS];
 	struct acd_addr acd[NPP_MAX_IF_ADDRS];	/* place as in net.addr */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
 	struct nd_auto autoconf;
@@ -476,6 +488,7 @@ void icmp6_error(struct stack *s, const struct pkt *pkt, uint8_t type, uint8_t c
 #define ICMP6_TOO_BIG 2
 #define ICMP6_TIME_EXCEEDED 3
 #define ICMP6_PARAM 4
+#define ICMP6_ECHO 128
 
 /* ---- ip4_in.c */
 void ip4_input(struct stack *s, const struct ip_in *in);
@@ -510,6 +523,13 @@ void icmp_quote_l4(struct icmp_quote *q, const union npp_addr *peer, const union
 bool icmp_hand_on(struct stack *s, const struct ip_in *in, const struct icmp_quote *q, uint32_t frame_len);
 /* The packet never left: its neighbour does not answer. Who is connecting hears of it. */
 void icmp_quote_not_sent(struct stack *s, const struct icmp_quote *q);
+
+/* ---- echo_mtu.c */
+/* A reply of LEN bytes with identifier and sequence number REST (as on the wire) goes along P, whose MTU becomes
+ * what is known of it. */
+void echo_mtu(struct stack *s, struct ip_path *p, uint32_t rest, uint32_t len);
+/* A router says that Q, a reply of ours, is larger than MTU. False: it is not believed. */
+bool echo_too_big(struct stack *s, const struct icmp_quote *q, uint32_t mtu);
 
 /* ---- icmp4.c */
 void icmp4_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt, uint32_t frame_len);

@@ -10,6 +10,18 @@ hop() { ip netns exec "$lab-$1" ip -j route get "$2" | jq -r '.[0].gateway // "l
 hop_is() { [ "$(hop "$1" "$2")" = "$3" ]; }
 ms() { date +%s%3N; }
 
+# A smaller MTU in the middle, both ways: the first question and the first answer are lost, no more.
+small_mtu()
+{
+  local f out
+  for r in r1 r2; do ip -n "$lab-$r" link set direct mtu 1280; done
+  for f in 4 6; do
+    out=$(on client1 ping -$f -c6 -i0.2 -W2 -s 1400 web1 2>&1)
+    like "ping -$f of 1400 bytes over a path of 1280" "$out" '6 packets transmitted, [456] received'
+  done
+  for r in r1 r2; do ip -n "$lab-$r" link set direct mtu 1500; done
+}
+
 try()
 {
   local p=$1 t sets=()
@@ -19,6 +31,7 @@ try()
   is "$p: up waits for the routes" "$(hop r1 10.9.2.11)" 10.9.12.2
   ok "$p: the client reaches the host" on client1 ping -c1 -W3 web1
   ok "$p: by IPv6, too" on client1 ping -c1 -W5 fd00:0:0:2::b
+  [ "$p" != ospf ] || small_mtu
   ok "$p: a given route is told to the others" wait_for 10 hop_is r2 10.77.1.1 10.9.12.1
   start "serve-$p" web1 python3 -m http.server -d "$topologies" 80
   wait_for 10 listening web1 80

@@ -73,6 +73,149 @@ START_TEST(packet_too_big_counts_only_for_what_we_sent)
 }
 END_TEST
 
+/* ---- echo replies that are too large for the path --------------------------------------------- */
+
+#define ID 0x1234u
+
+static void ask(const char *peer, uint16_t seq, uint32_t len)
+{
+	static const uint8_t data[60000];
+
+	v6_begin(peer, US, 58);
+	v6_icmp(128, 0, ID << 16 | seq, data, len);
+	rig_in(r, 0, &p);
+	rig_run(r);
+}
+
+/* How many frames a reply of LEN bytes takes. */
+static unsigned frames(uint16_t seq, uint32_t len)
+{
+	rig_forget(r);
+	ask(PEER, seq, len);
+	return r->n_frames;
+}
+
+/* A router says that a reply of ours of LEN bytes was too large for MTU. */
+static void reply_too_big(uint32_t mtu, uint32_t id, uint16_t seq, uint32_t len)
+{
+	struct { struct ip6_hdr_w h; struct icmp4_hdr i; uint8_t data[100]; } q = {
+		.h = { .vtf = htonl(6u << 28), .plen = htons((uint16_t)(8 + len)), .next = 58, .hops = 64 },
+		.i = { .type = 129, .rest = htonl(id << 16 | seq) },
+	};
+	union npp_addr us = v6_addr(US), peer = v6_addr(PEER);
+
+	memcpy(q.h.src, us.b, 16);
+	memcpy(q.h.dst, peer.b, 16);
+	v6_begin("fe80::fe", US, 58);
+	v6_icmp(2, 0, mtu, &q, sizeof q);
+	v6_arrived();
+}
+
+START_TEST(a_reply_that_was_too_large_comes_in_fragments_from_then_on)
+{
+	struct neigh_view v;
+	union npp_addr peer = v6_addr(PEER);
+
+	v6_know_peer();
+	ck_assert_uint_eq(frames(1, 1400), 1);
+	reply_too_big(1300, ID, 1, 1400);
+	ck_assert_uint_eq(frames(2, 1400), 2);
+	for (unsigned i = 0; i < r->n_frames; i++)
+		ck_assert_uint_le(r->frame[i].len, 14 + 1300);
+	ck_assert_uint_eq(frames(3, 1240), 1);	/* fits */
+	ck_assert_uint_eq(frames(4, 1400), 2);
+	reply_too_big(1280, ID, 4, 1292 - 40);	/* of which the first is too large as well */
+	ck_assert_uint_eq(frames(5, 1240), 2);
+	rig_attach(r, 0);	/* a successor goes on */
+	rig_attach(r, 1);
+	v6_know_peer();
+	ck_assert_uint_eq(frames(6, 1400), 2);
+	ck_assert(neigh_lookup(r->node[0].s, &peer, 0, &v));
+	ck_assert_uint_eq(v.pmtu, 0);	/* nobody else believes it */
+	for (unsigned i = 0; i < 610; i++)
+		rig_advance(r, 1000000);
+	v6_know_peer();
+	ck_assert_uint_eq(frames(7, 1400), 1);
+}
+END_TEST
+
+START_TEST(only_what_quotes_one_of_the_last_replies_is_believed)
+{
+	uint64_t before;
+
+	v6_know_peer();
+	reply_too_big(1300, ID, 1, 1400);	/* nobody has asked */
+	ck_assert_uint_eq(frames(1, 1400), 1);
+	before = rig_stat_all(r, NPP_IS_DROP_ICMP);
+	reply_too_big(1279, ID, 1, 1400);	/* no link is that small */
+	reply_too_big(1300, ID + 1, 1, 1400);
+	reply_too_big(1300, ID, 2, 1400);	/* to come */
+	reply_too_big(1300, ID, 1, 1200);	/* would have fitted */
+	reply_too_big(1300, ID, 1, 1500);	/* larger than what we sent */
+	ck_assert_uint_eq(rig_stat_all(r, NPP_IS_DROP_ICMP), before + 5 * r->n);
+	ck_assert_uint_eq(frames(2, 1400), 1);
+	for (uint16_t seq = 3; seq < 300; seq++)
+		frames(seq, 1400);
+	reply_too_big(1300, ID, 2, 1400);	/* long ago */
+	ck_assert_uint_eq(frames(300, 1400), 1);
+	reply_too_big(1300, ID, 290, 1400);
+	ck_assert_uint_eq(frames(301, 1400), 2);
+}
+END_TEST
+
+/* They are put together by any IOP, and answered by the one that hears of what becomes of the answer. */
+START_TEST(a_question_in_fragments_is_answered_by_who_is_told_of_the_answer)
+{
+	static uint8_t body[1408];
+	struct icmp4_hdr h = { .type = 128, .rest = htonl(ID << 16 | 7) };
+	struct ip6_frag_hdr f = { .next = 58 };
+	unsigned who[2];
+
+	v6_know_peer();
+	v6_begin(PEER, US, 58);
+	v6_icmp(128, 0, ID << 16 | 7, body, 1400);
+	h.csum = ((struct icmp4_hdr *)(p.b + p.l4))->csum;
+	memcpy(body, &h, sizeof h);
+	for (unsigned iop = 0; iop < 2; iop++) {
+		rig_forget(r);
+		for (unsigned half = 0; half < 2; half++) {
+			f.id = htonl(5 + iop);
+			f.off = htons((uint16_t)(half * 704 | !half));
+			v6_begin(PEER, US, 44);
+			rig_put(&p, &f, sizeof f);
+			rig_put(&p, body + half * 704, 704);
+			v6_length();
+			rig_in(r, iop, &p);
+		}
+		rig_run(r);
+		ck_assert_uint_eq(r->n_frames, 1);
+		who[iop] = r->frame[0].iop;
+	}
+	ck_assert_uint_eq(who[0], who[1]);
+}
+END_TEST
+
+START_TEST(many_peers_leave_the_last_ones_in_the_table)
+{
+	char peer[32];
+
+	v6_know_peer();
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(peer, sizeof peer, "fd00::1:%x", i);
+		ask(peer, 1, 1400);
+		rig_advance(r, 200);
+		rig_forget(r);
+		if (i % 50 == 0)
+			rig_advance(r, 1100000);
+	}
+	rig_advance(r, 4000000);
+	v6_know_peer();
+	ck_assert_uint_eq(frames(1, 1400), 1);
+	reply_too_big(1300, ID, 1, 1400);
+	ck_assert_uint_eq(frames(2, 1400), 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("icmp6");
@@ -82,6 +225,10 @@ int main(void)
 	tcase_add_test(tc, echo_is_answered_also_for_a_group);
 	tcase_add_test(tc, errors_are_limited_and_never_answer_errors);
 	tcase_add_test(tc, packet_too_big_counts_only_for_what_we_sent);
+	tcase_add_test(tc, a_reply_that_was_too_large_comes_in_fragments_from_then_on);
+	tcase_add_test(tc, only_what_quotes_one_of_the_last_replies_is_believed);
+	tcase_add_test(tc, a_question_in_fragments_is_answered_by_who_is_told_of_the_answer);
+	tcase_add_test(tc, many_peers_leave_the_last_ones_in_the_table);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
