@@ -651,8 +651,14 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t sub_next;		/* ISMs: rotor for exclusive wake-ups */
 	_Atomic uint32_t max_pace;		/* programs: bytes per second, 0 none (SO_MAX_PACING_RATE) */
 	_Atomic uint32_t fastopen;		/* programs: listener, connections by Fast Open that may be half open; 0 off */
-	_Atomic uint32_t mc_hops;		/* programs: hop limit of what goes to groups + 1, 0 default */
-	_Atomic uint32_t udp_segment;		/* programs: UDP_SEGMENT, 0 none */
+	union {					/* programs */
+		_Atomic uint32_t mc_hops;	/* datagrams: hop limit of what goes to groups + 1, 0 default */
+		_Atomic uint32_t mark;		/* streams: SO_MARK, which nobody looks at */
+	};
+	union {					/* programs */
+		_Atomic uint32_t udp_segment;	/* datagrams: UDP_SEGMENT, 0 none */
+		_Atomic uint32_t max_seg;	/* streams: TCP_MAXSEG, 0 none */
+	};
 	_Atomic uint32_t urg_seen;		/* programs, under rx_lock: number of an urgent byte and NPP_URG_READ or NPP_URG_PAST */
 
 	/* lines 4-5: local address and statistics. */

@@ -17,6 +17,7 @@
 
 #include "npp-ism/socket/ism.h"
 
+#define TCP_MAXSEG_LEAST 88u	/* as on Linux */
 #define BRIEF_US 10000	/* the TCP brief of a record is at most that old while data moves */
 
 struct tcp_conn *ism_conn_of(struct ism *I, const struct ism_sess *s)
@@ -161,13 +162,15 @@ static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c,
 	return NPP_OUT_TX;
 }
 
-static struct tcp_options options_of(const struct npp_sock *rec)
+struct tcp_options ism_options_of(const struct npp_sock *rec)
 {
 	struct tcp_options o;
+	uint32_t max_seg = atomic_load_explicit(&rec->max_seg, memory_order_relaxed);
 	uint32_t tos_ttl = atomic_load_explicit(&rec->tos_ttl, memory_order_relaxed);
 
 	o.opt_flags = atomic_load_explicit(&rec->opt_flags, memory_order_relaxed);
-	o.rcvbuf = atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed);
+	/* As on Linux the program asks for half of what stands there, and that is what the peer may send. */
+	o.rcvbuf = (atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed) + 1) / 2;
 	o.sndbuf = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
 	o.keep_idle_s = atomic_load_explicit(&rec->keep_idle, memory_order_relaxed);
 	o.keep_intvl_s = atomic_load_explicit(&rec->keep_intvl, memory_order_relaxed);
@@ -177,12 +180,13 @@ static struct tcp_options options_of(const struct npp_sock *rec)
 	o.ttl = (uint8_t)(tos_ttl >> 8);
 	o.cc = atomic_load_explicit(&rec->cc, memory_order_relaxed);
 	o.max_pace = atomic_load_explicit(&rec->max_pace, memory_order_relaxed);
+	o.max_seg = max_seg && max_seg < TCP_MAXSEG_LEAST ? TCP_MAXSEG_LEAST : max_seg > UINT16_MAX ? UINT16_MAX : (uint16_t)max_seg;
 	return o;
 }
 
 static void take_options(struct ism *I, struct tcp_conn *c, const struct npp_sock *rec)
 {
-	struct tcp_options o = options_of(rec);
+	struct tcp_options o = ism_options_of(rec);
 
 	stack_tcp_options(I->stack, c, &o);
 }
@@ -400,6 +404,8 @@ static bool record_inherit(struct npp_sock *rec, struct npp_sock *lrec)
 	COPY(sndtimeo_ms);
 	COPY(cc);
 	COPY(max_pace);
+	COPY(mark);
+	COPY(max_seg);
 #undef COPY
 	atomic_store_explicit(&rec->rx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->tx_head, 0, memory_order_relaxed);
@@ -506,7 +512,7 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 {
 	union npp_addr laddr = rec->laddr, raddr = rec->raddr;
 	uint16_t lport = *(volatile uint16_t *)&rec->lport, rport = *(volatile uint16_t *)&rec->rport;
-	struct tcp_options o = options_of(rec);
+	struct tcp_options o = ism_options_of(rec);
 	struct tcp_conn *c;
 	int err = -ENOBUFS;
 

@@ -412,6 +412,8 @@ static inline bool ism_urgent_due(const struct npp_sock *rec)
 	return atomic_load_explicit(&rec->pend_in, memory_order_relaxed) & NPP_IN_URG;
 }
 struct tcp_conn *ism_conn_of(struct ism *I, const struct ism_sess *s);	/* NULL: TCB is gone */
+/* What REC says of the options that the stack acts on. */
+struct tcp_options ism_options_of(const struct npp_sock *rec);
 void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m);
 void ism_conn_look(struct ism *I, struct ism_sess *s);
 void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned flags);
@@ -435,6 +437,7 @@ void ism_listener_resume(struct ism *I, struct ism_sess *s); /* flags what stand
 void ism_listener_look(struct ism *I, struct ism_sess *s);
 bool ism_accept_room(void *arg, struct tcp_listener *l);
 uint32_t ism_fastopen(void *arg, struct tcp_listener *l);
+void ism_listener_options(void *arg, struct tcp_listener *l, struct tcp_options *o);
 struct ism_sess *ism_listener_sess(struct ism *I, const struct tcp_listener *l);
 /* Is there room in S's accept lane? */
 bool ism_lane_room(struct ism *I, struct ism_sess *s);

@@ -65,6 +65,15 @@ uint32_t ism_fastopen(void *arg, struct tcp_listener *l)
 	return atomic_load_explicit(&ism_sess_rec(I, s)->fastopen, memory_order_relaxed);
 }
 
+void ism_listener_options(void *arg, struct tcp_listener *l, struct tcp_options *o)
+{
+	struct ism *I = arg;
+	struct ism_sess *s = ism_listener_sess(I, l);
+
+	if (s && I->host[s->host])
+		*o = ism_options_of(ism_sess_rec(I, s));
+}
+
 void ism_lane_push(struct ism *I, struct ism_sess *s, uint32_t sock, uint32_t gen)
 {
 	struct npp_accept_lane *lane = lane_of(I, s);

@@ -144,10 +144,11 @@ struct udp_endpoint {
 /* Socket options that the stack acts on; set by stack_tcp_options(). Zero = default. */
 struct tcp_options {
 	uint32_t opt_flags;		/* NPP_OPT_* */
-	uint32_t rcvbuf, sndbuf;	/* bytes */
+	uint32_t rcvbuf, sndbuf;	/* bytes; rcvbuf: that may be on offer */
 	uint32_t keep_idle_s, keep_intvl_s, keep_cnt, user_timeout_ms;
 	uint32_t cc;			/* enum npp_tcp_cc; what it does not know means the default */
 	uint32_t max_pace;		/* bytes per second */
+	uint16_t max_seg;		/* payload bytes of a segment, both ways; counts when it opens */
 	uint8_t tos, ttl;
 };
 
@@ -177,6 +178,9 @@ struct stack_ops {
 	bool (*accept_room)(void *arg, struct tcp_listener *l);
 	/* How many connections by Fast Open may be half open on L? 0: none, L does without. NULL: always 0. */
 	uint32_t (*fastopen)(void *arg, struct tcp_listener *l);
+	/* What connections of L begin with: for the SYN-ACK, which leaves before there is a connection.
+	 * accept() sets the same by stack_tcp_options(). O is zero. NULL: the defaults. */
+	void (*listener_options)(void *arg, struct tcp_listener *l, struct tcp_options *o);
 	void (*event)(void *arg, struct tcp_conn *c, uint32_t up);
 	/* Make c->rx large enough to hold stream offsets up to END (exclusive) above rx_tail:
 	 * allocate or grow c->rx, keeping bytes [rx_tail, rx_tail + c->rx.size) at their

@@ -70,16 +70,19 @@ static inline uint32_t tcp_irs(const struct tcb *t)
 	return t->rcv_nxt - 1 - t->c.rx_head - (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin + 1);
 }
 static inline struct npp_tcp_mem tcp_rmem(const struct stack *s) { return npp_tcp_rmem(s->env->global); }
-/* Shift of the windows that we announce. */
-static inline uint8_t tcp_wscale(const struct stack *s)
+/* Shift of the windows that we announce: for buffers that grow, or (RCVBUF) for one that was set, as Linux
+ * does it. */
+static inline uint8_t tcp_wscale(const struct stack *s, uint32_t rcvbuf)
 {
-	uint32_t max = tcp_rmem(s).max;
-	uint8_t ws = TCP_WSCALE;
+	uint32_t max = rcvbuf ? rcvbuf : tcp_rmem(s).max;
+	uint8_t ws = rcvbuf ? 0 : TCP_WSCALE;
 
 	while (ws < TCP_WSCALE_MAX && 65535u << ws < max)
 		ws++;
 	return ws;
 }
+/* MSS within what TCP_MAXSEG allows; 0: any. */
+static inline uint16_t tcp_mss_max(uint16_t mss, uint16_t max) { return max && max < mss ? max : mss; }
 static inline uint32_t seq_of_off(const struct tcb *t, uint32_t off) { return t->iss + 1 + off; }
 static inline uint32_t tcp_tsval(const struct stack *s, uint32_t ts_off) { return now_ms(s) + ts_off; }
 
@@ -252,6 +255,11 @@ static inline bool tcp_urg_from(const struct tcb *t, uint32_t seq)
 {
 	return t->flags & TF_URG && t->snd_up != t->snd_una && seq_lt(seq, t->snd_up);
 }
+/* With TF_URG, before anything was sent: how many bytes come before the urgent one. */
+static inline uint32_t tcp_urg_ahead(const struct tcb *t)
+{
+	return t->snd_up - t->iss - 2;
+}
 void tcp_urg_put(const struct tcb *t, uint32_t seq, struct tcp_hdr *h);	/* with tcp_urg_from(): what the segment at SEQ says */
 void tcp_urg_acked(struct tcb *t);	/* with TF_URG: snd_una has moved */
 void tcp_urg_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);	/* with TCPF_URG */
@@ -359,8 +367,8 @@ void tcp_brief(const struct tcb *t, uint32_t ms, struct npp_tcp_brief *out);
 /* ---- tcp_syncache.c, tcp_tw.c ------------------------------------------------------------------------------------------------------ */
 
 void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, uint32_t min_iss);
-/* Takes what the SYN says into E, all but the places in tables. */
-void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg);
+/* Takes what the SYN and the options of L say into E, all but the places in tables. */
+void tcp_syn_take(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, const struct tcp_seg *seg);
 /* The TCB of E, whose last segment was SEG; NULL: none left. */
 struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct tcp_seg *seg, const struct ip_path *path);
 void tcp_syncache_input(struct stack *s, struct tcp_syn *e, struct tcp_seg *seg);

@@ -194,6 +194,8 @@ static void syn_data_acked(struct tcb *t, uint32_t ack)
 {
 	t->snd_una = t->snd_nxt = t->snd_sml = t->fack = t->rtt_seq = ack;
 	t->recover = ack - 1;
+	if (t->flags & TF_URG)
+		tcp_urg_acked(t);
 	if (ack == t->iss + 1)
 		return;
 	t->c.tx_tail = ack - t->iss - 1;
@@ -373,9 +375,13 @@ static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *s
 static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
 	t->rcv_nxt = t->rcv_acked = seg->seq + 1;
+	if (t->flags & TF_URG)
+		t->rcv_up = t->rcv_nxt - 1; /* it was said before there was a number */
 	t->rcv_adv += t->rcv_nxt; /* as our SYN promised, whatever the buffer became since */
 	if (seg->opt & TO_MSS)
 		t->peer_mss = (uint16_t)u32_max(seg->mss, TCP_MSS_MIN);
+	t->peer_mss = tcp_mss_max(t->peer_mss, t->syn_mss);
+	t->syn_mss = 0;
 	if (seg->opt & TO_TS) {
 		t->flags |= TF_TS;
 		t->ts_recent = seg->tsval;
@@ -385,8 +391,9 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 		t->flags |= TF_SACK;
 	if (seg->opt & TO_WS) {
 		t->flags |= TF_WS;
-		t->snd_ws = seg->wscale;
-		t->rcv_ws = tcp_wscale(s);
+		t->snd_ws = seg->wscale & 15;
+	} else {
+		t->rcv_ws = 0;
 	}
 	t->snd_wnd = t->max_wnd = seg->wnd; /* that of a SYN is never scaled */
 	t->snd_wl1 = seg->seq;

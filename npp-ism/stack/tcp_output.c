@@ -165,16 +165,32 @@ void tcp_send_probe(struct stack *s, struct tcb *t)
 	emit(s, t, t->snd_una - 1, 0, 0);
 }
 
+/* What the SYN-ACK of a connection by Fast Open may announce. */
+static uint16_t answer_mss(struct stack *s, const struct tcb *t)
+{
+	struct tcp_listener *l = t->c.passive ? stack_listener(s, t->c.listener) : NULL;
+	struct tcp_options o = { 0 };
+
+	if (l && s->env->ops->listener_options)
+		s->env->ops->listener_options(s->env->arg, l, &o);
+	return o.max_seg;
+}
+
 void tcp_send_syn(struct stack *s, struct tcb *t)
 {
 	bool answer = t->c.state == TCP_ST_SYN_RECEIVED;
-	uint32_t wnd = u32_min(t->rcvbuf, 65535), len;
+	uint32_t unread = t->c.rx_head - t->c.rx_tail; /* of a SYN by Fast Open */
+	uint32_t wnd = u32_min(t->rcvbuf > unread ? t->rcvbuf - unread : 0, 65535), len;
+	uint16_t max_seg = answer ? answer_mss(s, t) : t->syn_mss;
 	struct tcp_out o;
 
+	if (!answer && !t->tries)
+		t->rcv_ws = tcp_wscale(s, t->opt_flags & NPP_OPT_RCVBUF ? t->rcvbuf : 0) & 15;
 	tcp_out_begin(&o, t->c.lport, t->c.rport, t->iss, answer ? t->rcv_nxt : 0,
 		      (uint8_t)((answer ? TCPF_SYN | TCPF_ACK : TCPF_SYN) | tcp_ecn_syn(s, t)), (uint16_t)wnd);
-	tcp_opt_put_syn(&o, tcp_adv_mss(s, &t->c.path), !answer || t->flags & TF_SACK, !answer || t->flags & TF_TS,
-			tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0, !answer || t->flags & TF_WS, tcp_wscale(s));
+	tcp_opt_put_syn(&o, tcp_mss_max(tcp_adv_mss(s, &t->c.path), max_seg), !answer || t->flags & TF_SACK,
+			!answer || t->flags & TF_TS, tcp_tsval(s, t->ts_off), answer ? t->ts_recent : 0,
+			!answer || t->flags & TF_WS, t->rcv_ws);
 	if (answer) {
 		t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + wnd);
 		t->rcv_acked = t->rcv_nxt;

@@ -265,7 +265,10 @@ struct tcb {
 	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
 	uint32_t tlp_end;
 	uint32_t dsack;			/* with TF_DSACK: where the duplicate began ... */
-	uint16_t dsack_len;		/* ... and its length */
+	union {
+		uint16_t dsack_len;	/* ... and its length */
+		uint16_t syn_mss;	/* SYN_SENT: what our SYN may announce at most (TCP_MAXSEG); 0: any */
+	};
 	uint8_t reo_mult, reo_persist;
 	uint32_t drs_ms;
 	uint32_t challenge_us, oow_us;	/* last sent */
@@ -296,13 +299,15 @@ struct tcp_syn {
 	uint32_t wnd;			/* announced */
 	uint32_t snd_wnd;
 	uint16_t peer_mss;
-	uint8_t snd_ws;
+	uint16_t max_seg;		/* TCP_MAXSEG of the listener; 0: none */
+	uint8_t snd_ws : 4, rcv_ws : 4;	/* rcv_ws: with TCP_SYN_WS, else 0 */
 	uint8_t opts;			/* TCP_SYN_* */
-	uint8_t tries;
-	uint8_t in_use, busy;
-	uint8_t ttl;
+	uint8_t tries : 6;
+	uint8_t acked : 1;		/* there was no room when the ACK came */
+	uint8_t in_use : 1;
+	uint8_t busy;
+	uint8_t ttl, tos;
 	uint8_t held;			/* looks for room in the accept queue; 0: does not wait for it */
-	uint8_t acked;			/* there was none when the ACK came */
 	uint8_t port;			/* network port that it came by */
 	uint32_t challenge_us;
 	struct wheel_timer timer;

@@ -81,11 +81,11 @@ static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path
 	tcp_out_begin(&o, e->lport, e->rport, e->iss, e->irs + 1,
 		      TCPF_SYN | TCPF_ACK | (e->opts & TCP_SYN_ECN ? TCPF_ECE : 0),
 		      (uint16_t)u32_min(e->wnd, 65535));
-	tcp_opt_put_syn(&o, tcp_adv_mss(s, path), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS, tsval, e->ts_recent,
-			e->opts & TCP_SYN_WS, tcp_wscale(s));
+	tcp_opt_put_syn(&o, tcp_mss_max(tcp_adv_mss(s, path), e->max_seg), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS,
+			tsval, e->ts_recent, e->opts & TCP_SYN_WS, e->rcv_ws);
 	if (e->opts & TCP_SYN_TFO)
 		tcp_tfo_give(s, &o, &e->laddr, &e->raddr);
-	tcp_out_send(s, path, 0, e->ttl, &o);
+	tcp_out_send(s, path, e->tos, e->ttl, &o);
 }
 
 static void resend_synack(struct stack *s, const struct tcp_syn *e)
@@ -106,10 +106,10 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 		return;
 	e->challenge_us = (uint32_t)s->now_us;
 	tcp_out_begin(&o, e->lport, e->rport, e->iss + 1, e->irs + 1, TCPF_ACK,
-		      (uint16_t)(e->wnd >> (e->opts & TCP_SYN_WS ? tcp_wscale(s) : 0)));
+		      (uint16_t)(e->wnd >> e->rcv_ws));
 	if (e->opts & TCP_SYN_TS)
 		tcp_opt_put_ts(&o, tcp_tsval(s, e->ts_off), e->ts_recent);
-	tcp_out_send(s, &path, 0, e->ttl, &o);
+	tcp_out_send(s, &path, e->tos, e->ttl, &o);
 }
 
 /* Does the user of E's listener take a connection now? */
@@ -168,7 +168,24 @@ void tcp_syncache_timer(struct stack *s, struct tcp_syn *e)
 
 /* ---- a SYN for a listener -------------------------------------------------------------------- */
 
-void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
+/* What the listener says of connections that it opens. */
+static void take_listener(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e)
+{
+	struct tcp_options o = { 0 };
+	uint32_t set;
+
+	if (s->env->ops->listener_options)
+		s->env->ops->listener_options(s->env->arg, &l->l, &o);
+	set = o.rcvbuf ? npp_tcp_mem_set(tcp_rmem(s), o.rcvbuf) : 0;
+	e->wnd = u32_min(set ? set : tcp_rmem(s).dflt, 65535);
+	e->rcv_ws = e->opts & TCP_SYN_WS ? tcp_wscale(s, set) & 15 : 0;
+	e->max_seg = o.max_seg;
+	e->peer_mss = tcp_mss_max(e->peer_mss, e->max_seg);
+	e->tos = o.tos & 0xfc;
+	e->ttl = o.ttl;
+}
+
+void tcp_syn_take(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, const struct tcp_seg *seg)
 {
 	const struct pkt *p = seg->pkt;
 
@@ -181,22 +198,22 @@ void tcp_syn_take(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 	e->irs = seg->seq;
 	e->peer_mss = seg->opt & TO_MSS ? (uint16_t)u32_max(seg->mss, TCP_MSS_MIN) : tcp_default_mss(&p->src);
 	e->snd_wnd = seg->wnd;
-	e->wnd = u32_min(tcp_rmem(s).dflt, 65535);
 	e->ts_off = tcp_ts_offset(s, &p->dst, seg->dport, &p->src, seg->sport);
 	e->ts_recent = seg->tsval;
-	e->snd_ws = seg->wscale;
+	e->snd_ws = seg->wscale & 15;
 	e->opts = (uint8_t)((seg->opt & TO_TS ? TCP_SYN_TS : 0) | (seg->opt & TO_SACK_OK ? TCP_SYN_SACK : 0) |
 			    (seg->opt & TO_WS ? TCP_SYN_WS : 0) | (tcp_ecn_offered(s, seg) ? TCP_SYN_ECN : 0));
+	take_listener(s, l, e);
 	e->sent_us = (uint32_t)s->now_us;
 	e->challenge_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
 }
 
-static void send_cookie(struct stack *s, const struct tcp_seg *seg, struct ip_path *path)
+static void send_cookie(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, struct ip_path *path)
 {
 	struct tcp_syn e = { 0 };
 	uint32_t tsval, bits;
 
-	tcp_syn_take(s, &e, seg);
+	tcp_syn_take(s, l, &e, seg);
 	e.iss = tcp_cookie_make(s, seg, &e.peer_mss);
 	tsval = tcp_tsval(s, e.ts_off);
 	if (e.opts & TCP_SYN_TS) {
@@ -208,7 +225,7 @@ static void send_cookie(struct stack *s, const struct tcp_seg *seg, struct ip_pa
 		bits |= tsval & ~COOKIE_OPT_MASK;
 		tsval = seq_gt(bits, tsval) ? bits - (COOKIE_OPT_MASK + 1) : bits; /* never ahead of the clock */
 	} else {
-		e.opts = 0;
+		e.opts = e.rcv_ws = 0;
 	}
 	s->tcp->cookie_us = s->now_us ? s->now_us : 1;
 	STAT_INC(s, IS_TCP_COOKIES_OUT);
@@ -237,10 +254,10 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	}
 	if (!e) {
 		STAT_INC(s, IS_DROP_SYN_FULL);
-		send_cookie(s, seg, &path);
+		send_cookie(s, l, seg, &path);
 		return;
 	}
-	tcp_syn_take(s, e, seg);
+	tcp_syn_take(s, l, e, seg);
 	e->opts |= give_tfo ? TCP_SYN_TFO : 0;
 	e->iss = tcp_isn(s, &e->laddr, e->lport, &e->raddr, e->rport);
 	if (min_iss && seq_lt(e->iss, min_iss))
@@ -284,11 +301,12 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	t->ts_recent_s = tcp_now_s(s);
 	t->peer_mss = e->peer_mss;
 	t->snd_ws = e->opts & TCP_SYN_WS ? e->snd_ws : 0;
-	t->rcv_ws = e->opts & TCP_SYN_WS ? tcp_wscale(s) : 0;
+	t->rcv_ws = e->rcv_ws;
 	t->snd_wnd = t->max_wnd = seg->wnd << t->snd_ws;
 	t->snd_wl1 = seg->seq;
 	t->snd_wl2 = seg->ack;
 	t->ttl = e->ttl;
+	t->tos = e->tos;
 	tcp_update_mss(t);
 	tcp_cc_init(t);
 	if (e->sent_us) /* else a cookie: nothing is known */
@@ -307,7 +325,7 @@ static void hold_acked(struct stack *s, const struct tcp_lsn *l, struct tcp_syn 
 		return;
 	}
 	e->acked = 1; /* once: then it goes on as any that has no answer */
-	e->tries = (uint8_t)u32_max(e->tries, 1); /* no RTT sample */
+	e->tries = e->tries ? e->tries : 1; /* no RTT sample */
 	hold(s, e);
 	STAT_INC(s, IS_TCP_SYN_HELD);
 }
@@ -416,7 +434,7 @@ bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg)
 	l = tcp_lookup_listener(s, seg->pkt, seg->dport, seg->hash);
 	if (!l || !tcp_cookie_check(s, seg, &mss))
 		return false;
-	tcp_syn_take(s, &e, seg);
+	tcp_syn_take(s, l, &e, seg);
 	e.listener = l->l.index;
 	e.irs = seg->seq - 1;
 	e.iss = seg->ack - 1;
@@ -435,6 +453,7 @@ bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg)
 			e.snd_ws = bits & 15;
 		}
 	}
+	take_listener(s, l, &e); /* the options of a connection that nothing was remembered of are those of now */
 	if (syn_promote(s, l, &e, false, seg))
 		STAT_INC(s, IS_TCP_COOKIES_OK);
 	return true;

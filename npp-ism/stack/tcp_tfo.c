@@ -107,7 +107,7 @@ bool tcp_tfo_syn(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, 
 		STAT_INC(s, IS_TFO_FULL);
 		return false;
 	}
-	tcp_syn_take(s, &e, seg);
+	tcp_syn_take(s, l, &e, seg);
 	e.listener = l->l.index;
 	e.sent_us = 0;
 	e.iss = tcp_isn(s, &e.laddr, e.lport, &e.raddr, e.rport);
@@ -213,6 +213,8 @@ uint32_t tcp_tfo_put(struct stack *s, struct tcb *t, struct tcp_out *o)
 	used = (uint32_t)(o->opt - (o->tx.head + STACK_L4_OFF)) - TCP_HDR_MIN;
 	mss = u32_min(p->mss, tcp_path_mss(&t->c.path));
 	len = u32_min(t->c.tx.base ? t->c.tx_head : 0, mss > used ? mss - used : 0);
+	if (t->flags & TF_URG) /* a SYN has no urgent pointer: what it would point at follows the handshake */
+		len = u32_min(len, tcp_urg_ahead(t));
 	if (len) {
 		t->flags |= TF_FASTOPEN;
 		STAT_INC(s, IS_TFO_OUT);

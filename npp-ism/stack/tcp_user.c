@@ -234,6 +234,8 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	t->tos = o->tos & 0xfc; /* the other two bits are ECN's */
 	t->ttl = o->ttl;
 	t->max_pace = o->max_pace;
+	if (t->c.state == TCP_ST_CLOSED) /* being opened */
+		t->syn_mss = o->max_seg;
 	tcp_cc_change(t, tcp_cc_choose(s, o->cc));
 	if (keep && t->c.state >= TCP_ST_ESTABLISHED)
 		tcp_arm_keepalive(s, t);
@@ -268,7 +270,7 @@ void stack_tcp_urgent(struct stack *s, struct tcp_conn *c, uint32_t tx_up)
 	struct tcb *t = tcb_of(c);
 	uint32_t up = seq_of_off(t, tx_up);
 
-	if (!alive(t) || t->flags & TF_FIN || c->state == TCP_ST_SYN_SENT || !seq_gt(up, t->snd_una))
+	if (!alive(t) || t->flags & TF_FIN || !seq_gt(up, t->snd_una))
 		return;
 	tcp_enter(t);
 	if (!(t->flags & TF_URG)) {

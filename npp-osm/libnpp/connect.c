@@ -52,6 +52,9 @@ static int renew(struct so *so, int fd)
 	       offsetof(struct npp_sock, cc) + sizeof(uint32_t) - offsetof(struct npp_sock, opt_flags));
 	atomic_store_explicit(&sk->max_pace, atomic_load_explicit(&old.sk->max_pace, memory_order_relaxed),
 			      memory_order_relaxed);
+	atomic_store_explicit(&sk->mark, atomic_load_explicit(&old.sk->mark, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&sk->max_seg, atomic_load_explicit(&old.sk->max_seg, memory_order_relaxed),
+			      memory_order_relaxed);
 	sk->type = NPP_SOCK_STREAM;
 	sk->family = so->domain == AF_INET6 ? 6 : 4;
 	atomic_store_explicit(&sk->fl, fl & (NPP_FL_NONBLOCK | NPP_FL_API6), memory_order_relaxed);

@@ -30,10 +30,12 @@
 #define SNDBUF_DEFAULT 131072
 #define BUF_MAX (8u << 20)
 #define BUF_MIN 2304u
+#define MAXSEG_MIN 88
+#define MAXSEG_MAX 32767
 
 /* One value as the table below sees it: in the record, or noted before there is one. */
 enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_FASTOPEN, P_LOWAT, P_TOS, P_TTL,
-	     P_FLAG_NOT, P_MC_HOPS, P_SEGMENT, P_CONST, P_IGNORE, P_REFUSE };
+	     P_FLAG_NOT, P_MC_HOPS, P_SEGMENT, P_MARK, P_MAX_SEG, P_CONST, P_IGNORE, P_REFUSE };
 
 static const struct opt {
 	int level, name;
@@ -57,13 +59,14 @@ static const struct opt {
 	{ SOL_SOCKET, SO_DONTROUTE, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_TIMESTAMP, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_TIMESTAMPNS, P_IGNORE, 0, 0, false },
-	{ SOL_SOCKET, SO_MARK, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_MARK, P_MARK, 0, 0, false },
 	{ SOL_SOCKET, SO_BUSY_POLL, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_INCOMING_CPU, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_MAX_PACING_RATE, P_PACE, 0, UINT32_MAX, true },
 	{ SOL_SOCKET, SO_ZEROCOPY, P_REFUSE, EOPNOTSUPP, 0, false },
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ IPPROTO_TCP, TCP_MAXSEG, P_MAX_SEG, 0, 536, false },
 	{ IPPROTO_TCP, TCP_NODELAY, P_FLAG, NPP_OPT_NODELAY, 0, true },
 	{ IPPROTO_TCP, TCP_CORK, P_FLAG, NPP_OPT_CORK, 0, true },
 	{ IPPROTO_TCP, TCP_QUICKACK, P_FLAG, NPP_OPT_QUICKACK, 0, true },
@@ -208,6 +211,15 @@ static int set_value(struct so *so, const struct opt *o, int v)
 			return -EINVAL;
 		SET_WORD(so, udp_segment, udp_segment, u);
 		return 0;
+	case P_MARK:
+		if (!so->dgram)
+			SET_WORD(so, mark, mark, u);
+		return 0;
+	case P_MAX_SEG:
+		if (v && (v < MAXSEG_MIN || v > MAXSEG_MAX))
+			return -EINVAL;
+		SET_WORD(so, max_seg, max_seg, u);
+		return 0;
 	case P_RCVBUF:
 		SET_WORD(so, rcvbuf, rcvbuf, buffer_size(v));
 		set_flags(so, NPP_OPT_RCVBUF, true);
@@ -279,6 +291,13 @@ static int get_value(struct so *so, const struct opt *o)
 		return v ? (int)v - 1 : 1;
 	case P_SEGMENT:
 		v = WORD(so, udp_segment, udp_segment);
+		break;
+	case P_MARK:
+		v = so->dgram ? 0 : WORD(so, mark, mark);
+		break;
+	case P_MAX_SEG: /* what it has, once it is connected */
+		v = so->sk && so->sk->type != NPP_SOCK_LISTENER ? *(volatile uint32_t *)&so->sk->brief.snd_mss : 0;
+		v = v ? v : WORD(so, max_seg, max_seg);
 		break;
 	case P_RCVBUF:
 		v = buffer_now(so, false, WORD(so, rcvbuf, rcvbuf));
@@ -401,11 +420,11 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 		return set_congestion(so, val, len);
 	if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
 		return 0;
-	if (level == IPPROTO_TCP && name == TCP_MAXSEG)
-		return len < sizeof v ? -EINVAL : 0;
 	o = find(level, name);
-	if (!o)
+	if (!o || (level == IPPROTO_TCP && so->dgram) || (o->place == P_SEGMENT && !so->dgram))
 		return -ENOPROTOOPT;
+	if (o->place == P_MC_HOPS && !so->dgram)
+		return -EINVAL;
 	if (len >= sizeof v)
 		memcpy(&v, val, sizeof v);
 	else if (len >= 1 && level == IPPROTO_IP)
@@ -590,10 +609,7 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 	}
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		return get_congestion(so, val, len);
-	if (level == IPPROTO_TCP && name == TCP_MAXSEG) {
-		v = (int)*(volatile uint32_t *)&so->sk->brief.snd_mss;
-		v = v ? v : 536;
-	} else if ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
+	if ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
 		v = (int)*(volatile uint32_t *)&so->sk->brief.pmtu;
 		v = v ? v : 1500;
 	} else if (o && o->place != P_REFUSE) {

@@ -47,7 +47,9 @@ struct so_opts {
 	uint32_t flags;		/* NPP_OPT_* */
 	uint32_t rcvbuf, sndbuf, linger, keep_idle, keep_intvl, keep_cnt, user_timeout_ms, tos_ttl;
 	uint32_t rcvlowat, rcvtimeo_ms, sndtimeo_ms;
-	uint32_t cc, max_pace, fastopen, mc_hops, udp_segment;
+	uint32_t cc, max_pace, fastopen;
+	union { uint32_t mc_hops, mark; };	/* these and the next as in the record */
+	union { uint32_t udp_segment, max_seg; };
 };
 
 /* F_SETOWN_EX. */

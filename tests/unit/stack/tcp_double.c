@@ -40,7 +40,7 @@ int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, ui
 	h->out_tos = tos;
 	h->out_df = df;
 	(void)proto;
-	(void)ttl;
+	h->out_ttl = ttl;
 	return th_sent(h, p, tx);
 }
 

@@ -49,8 +49,15 @@ static int op_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 	(void)l;
 	if (!h->accept_ok || !sock_new(h, c))
 		return -ENOBUFS;
+	stack_tcp_options(h->s, c, &h->given);
 	h->n_accepted++;
 	return 0;
+}
+
+static void op_listener_options(void *arg, struct tcp_listener *l, struct tcp_options *o)
+{
+	(void)l;
+	*o = ((struct th *)arg)->given;
 }
 
 static bool op_accept_room(void *arg, struct tcp_listener *l)
@@ -134,6 +141,7 @@ static const struct stack_ops ops = {
 	.accept = op_accept,
 	.accept_room = op_accept_room,
 	.fastopen = op_fastopen,
+	.listener_options = op_listener_options,
 	.event = op_event,
 	.rx_grow = op_rx_grow,
 	.urgent = op_urgent,
@@ -404,6 +412,7 @@ int th_sent(struct th *h, const struct ip_path *p, struct stack_tx *tx)
 	seg.g.pkt = NULL;
 	seg.gso_size = tx->gso_size;
 	seg.tos = h->out_tos;
+	seg.ttl = h->out_ttl;
 	if (h->wire) {
 		h->wire(h, &seg, &p->dst);
 		return 0;

@@ -26,7 +26,7 @@ struct th_seg {
 	struct tcp_seg g;
 	uint8_t *data;			/* g.len bytes, malloc'ed */
 	uint16_t gso_size;
-	uint8_t tos;
+	uint8_t tos, ttl;
 	uint8_t cookie[TCP_TFO_COOKIE_MAX];	/* Fast Open, g.tfo_len bytes */
 };
 
@@ -63,7 +63,8 @@ struct th {
 	bool accept_room, accept_ok;
 	uint32_t fastopen;		/* what the user allows */
 	uint8_t in_tos;			/* of the packets that come */
-	uint8_t out_tos;		/* of the packet that is being sent */
+	uint8_t out_tos, out_ttl;	/* of the packet that is being sent */
+	struct tcp_options given;	/* what listeners give to their connections */
 	bool out_df;
 	uint32_t rx_max;		/* largest receive ring */
 	unsigned grow_fails;		/* of 100 calls */

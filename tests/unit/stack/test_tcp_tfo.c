@@ -329,6 +329,62 @@ START_TEST(the_second_connection_sends_its_data_with_the_syn)
 }
 END_TEST
 
+/* A SYN has no urgent pointer, so what one would point at waits for the handshake. */
+START_TEST(urgent_data_does_not_go_with_the_syn)
+{
+	struct th_sock *k;
+	struct th_seg *o;
+
+	learn();
+	k = open_fast();
+	stack_tcp_urgent(h->s, c, _i ? 1 : 4);
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	o = th_next(h);
+	iss = o->g.seq;
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+	ck_assert_uint_eq(o->g.len, _i ? 0 : 3);
+	syn_ack(iss + 1 + o->g.len, NULL);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags & TCPF_URG, TCPF_URG);
+	ck_assert_uint_eq(o->g.seq + o->g.urp, iss + 1 + (_i ? 1 : 4));
+	ck_assert_uint_eq(o->g.len, _i ? 5 : 2);
+	ck_assert_uint_eq(tcb_of(c)->rcv_up + 1, tcb_of(c)->rcv_nxt);
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+/* Said while the SYN with earlier data is on its way; the peer may have taken that or not. */
+START_TEST(what_is_urgent_before_the_syn_ack_is_so_after_it)
+{
+	struct tcp_seg g = { .sport = PORT, .seq = 101, .flags = TCPF_ACK, .wnd = 5000 };
+	struct th_sock *k;
+	struct th_seg *o;
+
+	learn();
+	k = open_fast();
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	iss = th_next(h)->g.seq;
+	stack_tcp_urgent(h->s, c, 6);
+	th_write(h, k, "!", 1);
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	th_restart(h);
+	th_forget(h);
+	syn_ack(_i ? iss + 6 : iss + 1, NULL);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.seq, _i ? iss + 6 : iss + 1);
+	ck_assert_uint_eq(o->g.flags & TCPF_URG, TCPF_URG);
+	ck_assert_uint_eq(o->g.seq + o->g.urp, iss + 7);
+	g.dport = c->lport;
+	g.ack = iss + 7;
+	th_input(h, &g, NULL, 0);
+	ck_assert(!(tcb_of(c)->flags & TF_URG));
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
 START_TEST(what_the_syn_ack_does_not_acknowledge_is_sent_after_it)
 {
 	struct th_sock *k;
@@ -482,6 +538,8 @@ int main(void)
 	tcase_add_test(tc, those_that_the_peer_resets_count_on);
 	tcase_add_test(tc, the_second_connection_sends_its_data_with_the_syn);
 	tcase_add_test(tc, what_the_syn_ack_does_not_acknowledge_is_sent_after_it);
+	tcase_add_loop_test(tc, urgent_data_does_not_go_with_the_syn, 0, 2);
+	tcase_add_loop_test(tc, what_is_urgent_before_the_syn_ack_is_so_after_it, 0, 2);
 	tcase_add_test(tc, a_syn_carries_no_more_than_fits_the_peers_mss);
 	tcase_add_test(tc, an_acknowledgment_beyond_what_the_syn_carried_is_reset);
 	tcase_add_test(tc, a_syn_is_repeated_without_cookie_and_data);
