@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+# options.py - what connections get from the options of their listeners, and of sockets before connect()
+#
+# usage: options.py serve PORT          listens with options, and says what accepted sockets have
+#        options.py call ADDRESS PORT   connects, prints what both sides saw
+#
+# The one that calls decides: by a line on a first connection it says what to listen with, and on which
+# port. Who connects says what it learned of the other by its TCP_INFO.
+import errno
+import json
+import socket
+import struct
+import sys
+import time
+
+SOL, TCP, IP = socket.SOL_SOCKET, socket.IPPROTO_TCP, socket.IPPROTO_IP
+FLAGS = [
+    ("SO_KEEPALIVE", SOL, 9, 1), ("SO_OOBINLINE", SOL, 10, 1), ("SO_REUSEADDR", SOL, 2, 1),
+    ("SO_BROADCAST", SOL, 6, 1), ("SO_RCVLOWAT", SOL, 18, 3), ("SO_MARK", SOL, 36, 7),
+    ("SO_MAX_PACING_RATE", SOL, 47, 1000000), ("SO_SNDBUF", SOL, 7, 30000), ("SO_RCVBUF", SOL, 8, 30000),
+    ("TCP_NODELAY", TCP, 1, 1), ("TCP_CORK", TCP, 3, 1), ("TCP_KEEPIDLE", TCP, 4, 100), ("TCP_KEEPINTVL", TCP, 5, 20),
+    ("TCP_KEEPCNT", TCP, 6, 4), ("TCP_USER_TIMEOUT", TCP, 18, 9000), ("TCP_FASTOPEN", TCP, 23, 5),
+    ("IP_TOS", IP, 1, 0x48), ("IP_TTL", IP, 2, 33),
+]
+OTHERS = [
+    ("TCP_CONGESTION", TCP, 13, b"reno"), ("SO_LINGER", SOL, 13, struct.pack("ii", 1, 5)),
+    ("SO_RCVTIMEO", SOL, 20, struct.pack("qq", 2, 0)), ("SO_SNDTIMEO", SOL, 21, struct.pack("qq", 0, 4000)),
+]
+PLACE = {name: (level, number) for name, level, number, _ in FLAGS + OTHERS}
+PLACE["TCP_MAXSEG"] = (TCP, 2)
+
+
+def apply(s, options):
+    for name, value in options.items():
+        s.setsockopt(*PLACE[name], bytes.fromhex(value) if isinstance(value, str) else value)
+
+
+def read(s, options):
+    out = {}
+    for name, value in options.items():
+        if isinstance(value, str):
+            out[name] = s.getsockopt(*PLACE[name], 16).rstrip(b"\0").hex()
+        else:
+            out[name] = s.getsockopt(*PLACE[name])
+    return out
+
+
+def info(s):
+    b = s.getsockopt(TCP, 11, 256)
+    return {"snd_wscale": b[6] & 15, "snd_mss": struct.unpack_from("I", b, 16)[0],
+            "snd_wnd": struct.unpack_from("I", b, 228)[0]}
+
+
+def listener(port, options):
+    ls = socket.socket()
+    ls.setsockopt(SOL, socket.SO_REUSEADDR, 1)
+    apply(ls, options)
+    ls.bind(("", port))
+    ls.listen()
+    return ls
+
+
+def serve(port):
+    control, _ = listener(port, {}).accept()
+    f = control.makefile("rw")
+    f.write("0\n")
+    f.flush()
+    for line in f:
+        q = json.loads(line)
+        ls = listener(port + 1, q["options"])
+        f.write(json.dumps(read(ls, q["options"])) + "\n")
+        f.flush()
+        s, _ = ls.accept()
+        a = read(s, q["options"])
+        s.settimeout(20)
+        s.setsockopt(SOL, socket.SO_RCVLOWAT, 1)
+        if s.recv(1) != b"x":
+            a = "nothing came"
+        s.settimeout(None)
+        s.send(b"y")
+        f.write(json.dumps([a, info(s)]) + "\n")
+        f.flush()
+        f.readline()
+        s.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+        ls.close()
+
+
+class Caller:
+    def __init__(self, address, port):
+        self.to = (address, port + 1)
+        self.control = socket.create_connection((address, port), 20)
+        self.f = self.control.makefile("rw")
+        self.f.readline()
+
+    def heard(self):
+        return json.loads(self.f.readline())
+
+    def word(self, what):
+        self.f.write(json.dumps(what) + "\n")
+        self.f.flush()
+
+    def open(self, listens, own=None):
+        """A connection to one that LISTENS so; what the listener, the accepted socket and both TCP_INFO say."""
+        self.word({"options": listens})
+        ls = self.heard()
+        s = socket.socket()
+        apply(s, own or {})
+        s.connect(self.to)
+        first = info(s)     # what the SYN-ACK said
+        s.send(b"x")
+        s.recv(1)
+        a, theirs = self.heard()
+        end = time.monotonic() + 5
+        while info(s)["snd_mss"] == 0 and time.monotonic() < end:
+            time.sleep(0.01)
+        ours = info(s)
+        mss = s.getsockopt(TCP, 2)
+        self.word(0)
+        s.close()
+        return ls, a, first, ours, theirs, mss
+
+
+def inherited(c, say):
+    wanted = {name: v for name, _, _, v in FLAGS} | {name: v.hex() for name, _, _, v in OTHERS}
+    ls, a, *_ = c.open(wanted)
+    for name in wanted:
+        say(name, ls[name], a[name])
+
+
+def windows(c, say):
+    """The first window and its scale, by SO_RCVBUF of either side. Linux rounds down to segments."""
+    for size in 5000, 10000, 30000, 65536, 100000, 200000:
+        _, _, first, _, theirs, _ = c.open({"SO_RCVBUF": size}, {"SO_RCVBUF": size})
+        near = "it" if size - 1460 <= first["snd_wnd"] <= size else "64 KB" if 60000 < first["snd_wnd"] < 65536 else first["snd_wnd"]
+        say(size, "the SYN-ACK offers", near, "scales by", first["snd_wscale"], "and the SYN by", theirs["snd_wscale"])
+
+
+def segments(c, say):
+    for listens, own in ({"TCP_MAXSEG": 900}, {}), ({}, {"TCP_MAXSEG": 800}), ({"TCP_MAXSEG": 1000}, {"TCP_MAXSEG": 700}):
+        ls, a, _, ours, theirs, mss = c.open(listens, own)
+        say(listens, own, ls, ours["snd_mss"], theirs["snd_mss"], mss)
+    s = socket.socket()
+    for bad in 87, 32768, -1:
+        try:
+            s.setsockopt(TCP, 2, bad)
+            say(bad, "is taken")
+        except OSError as e:
+            say(bad, errno.errorcode[e.errno])
+
+
+SCENARIOS = [inherited, windows, segments]
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(int(sys.argv[2]))
+    else:
+        caller = Caller(sys.argv[2], int(sys.argv[3]))
+        for f in SCENARIOS:
+            f(caller, lambda *a, f=f: print(f"{f.__name__}:", *a, flush=True))
+        print("the end")
