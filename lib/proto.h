@@ -105,6 +105,8 @@ enum npp_ctl_type {
 	NPP_CTL_PEER,			/* npp_ctl_bind (sock, gen): a datagram socket's NPP_FL_CONNECTED, raddr, rport or groups changed */
 	NPP_CTL_SUB_MORE,		/* npp_ctl_bind (sock, gen): make the big subscriber map */
 	NPP_CTL_CHECK,			/* no body: recount everything; answer npp_ctl_check (for tests and tools) */
+	NPP_CTL_PASS,			/* npp_ctl_bind (sock, gen); fd: one end of a pair of sockets. A reference is held until nobody
+					   has the other end any more: it travels in SCM_RIGHTS in place of the socket */
 	NPP_CTL_ANSWER,
 
 	/* tools -> nppd; answers have type NPP_CTL_ANSWER */

@@ -790,7 +790,9 @@ struct npp_host { /* start of host memory */
 		uint32_t zero2[3];
 	} attach[NPP_MAX_ATTACH];
 	_Atomic uint32_t next_iop;	/* rotor of programs for new sessions */
-	uint32_t pad1[15];
+	uint32_t pad1[3];
+	uint64_t pass_key[2];		/* OSM: signs what travels in SCM_RIGHTS for a socket */
+	uint32_t pad2[8];
 };
 _Static_assert(sizeof(struct npp_host) % NPP_LINE == 0, "host memory header");
 

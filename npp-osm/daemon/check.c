@@ -172,6 +172,7 @@ unsigned npp_osm_check(struct npp_osm *o, struct npp_ctl_check *r, FILE *out)
 			r->procs++;
 			check_table(&c, p);
 		}
+	osm_pass_count(o, c.count);
 	for (unsigned i = 1; i < NPP_MAX_CTX; i++)
 		r->ctxs += o->ctx[i].state != NPP_CTX_FREE;
 	for (uint32_t i = 1; i < o->sock_count; i++)

@@ -258,12 +258,13 @@ static struct osm_ctxset contexts_of(const struct npp_osm *o, unsigned p)
 	return set;
 }
 
-static bool in_any_table(const struct npp_osm *o, uint32_t i, uint32_t gen)
+/* Does a descriptor hold record I, or does it travel from one to another? */
+static bool held(const struct npp_osm *o, uint32_t i, uint32_t gen)
 {
 	for (unsigned p = 0; p < NPP_MAX_PROCS; p++)
 		if (o->proc[p].state != NPP_PROC_FREE && in_table(o, p, i, gen & 0xffff))
 			return true;
-	return false;
+	return osm_passing(o, i, gen);
 }
 
 /* Records that a dead context had claimed and that no ISM has seen. Before its table is
@@ -279,7 +280,7 @@ static void half_made(struct npp_osm *o, const struct osm_ctxset *dead, struct o
 
 		if (refs != after || !owner || owner > NPP_MAX_CTX || !osm_ctx_in(dead, owner - 1) ||
 		    atomic_load_explicit(&s->ism_handle, memory_order_acquire) != OSM_NO_HANDLE ||
-		    (refs && in_any_table(o, i, gen)))
+		    (refs && held(o, i, gen)))
 			continue;
 		atomic_store_explicit(&s->refs, 0, memory_order_release);
 		osm_death_add(d, i, gen);

@@ -115,6 +115,10 @@ static void on_event(struct npp_osm *o, uint64_t data)
 		if (i < NPP_MAX_PROCS && o->proc[i].state == NPP_PROC_OPEN && o->proc[i].serial == serial)
 			osm_proc_died(o, i);
 		break;
+	case OSM_EV_PASS: /* nothing is ever sent there: it is the end */
+		if (i < OSM_MAX_PASS && o->pass[i].fd >= 0 && o->pass[i].serial == serial)
+			osm_pass_end(o, i);
+		break;
 	default:
 		break;
 	}
@@ -157,6 +161,7 @@ static void timers(struct npp_osm *o)
 	osm_assoc_gc(o);
 	osm_submore_tick(o);
 	osm_orphans_tick(o);
+	osm_pass_tick(o);
 }
 
 /* Milliseconds until something is due, at most MAX. While ISMs owe us something that

@@ -31,6 +31,7 @@
 #define OSM_MAX_ASSOC 4096	/* bound sockets */
 #define OSM_MAX_EXTENTS 2048
 #define OSM_MAX_SUBMORE 1024
+#define OSM_MAX_PASS 512		/* sockets on their way in SCM_RIGHTS */
 #define OSM_ANSWER_US 2000000u	/* a request of a program is answered after this at the latest */
 #define OSM_LETGO_US 10000000u	/* an ISM that has not let go of a socket after this never will */
 #define OSM_EMBRYO_US 2000000u	/* a child whose parent died shows up within this */
@@ -39,6 +40,7 @@
 #define OSM_REBUILD_US 2000000u	/* after a restart the ISMs are attached again by then */
 #define OSM_GRACE_US 1000000u	/* an NPP whose connection broke may come back with the same regions */
 #define OSM_SWEEP_US 1000000u
+#define OSM_PASS_LOST_US 10000000u	/* after a restart, what is on its way in SCM_RIGHTS has arrived by then */
 #define OSM_SLOW_US 1000000u
 #define OSM_PROG_MAX 32768u	/* records for programs, of a large host */
 #define OSM_EXTENT_MIN (1u << 20)
@@ -60,6 +62,7 @@ struct osm_extent_rec { uint64_t off; uint32_t size, slot; };	/* slot + 1, OSM_O
 #define OSM_ORPHAN 0x8000u	/* its ISM is gone, sockets may still be read */
 struct osm_proc_rec { uint64_t image; };
 struct osm_submore_rec { uint32_t sock, gen, off64, zero; };	/* sock 0: free */
+struct osm_ref { uint32_t sock, gen; };
 
 enum osm_assoc_state {
 	OSM_AS_FREE = 0,
@@ -89,6 +92,7 @@ struct osm_books {
 	struct osm_extent_rec extent[OSM_MAX_EXTENTS];
 	struct osm_submore_rec submore[OSM_MAX_SUBMORE];
 	struct osm_assoc_rec assoc[OSM_MAX_ASSOC];
+	struct osm_ref pass[OSM_MAX_PASS];	/* under way; sock 0: free */
 };
 _Static_assert(sizeof(struct osm_books) <= NPP_OSM_BOOKS_BYTES, "books");
 
@@ -170,7 +174,11 @@ struct osm_conn {
 	uint32_t uid;
 };
 
-struct osm_ref { uint32_t sock, gen; };
+struct osm_pass {	/* beside books.pass[] of the same index */
+	int fd;				/* our end; -1: none */
+	uint32_t serial;
+	uint64_t deadline;		/* our predecessor had its end; 0: not so */
+};
 struct osm_death {	/* sockets to look at once the ISMs have read what the dead posted */
 	struct osm_death *next;
 	struct osm_ctxset ctx;
@@ -221,6 +229,8 @@ struct npp_osm {
 	uint32_t n_slots;		/* all mapped ones are below */
 	struct osm_conn *conn;
 	struct osm_death *deaths;
+	struct osm_pass pass[OSM_MAX_PASS];
+	int given;			/* the descriptor that came with the request, or -1 */
 	struct osm_suspect *suspect;	/* by socket index */
 	uint64_t *orphan;		/* by socket index: OSM_ORPHAN_REC() of a record whose ISM has forgotten it */
 	uint32_t n_orphans;
@@ -279,7 +289,8 @@ void osm_poll_del(struct npp_osm *o, int fd);
 int osm_rebuild(struct npp_osm *o, struct npp_err *e);
 
 /* loop.c */
-enum osm_event { OSM_EV_CTL = 1, OSM_EV_LISTEN, OSM_EV_BELL, OSM_EV_SIGNAL, OSM_EV_CONN, OSM_EV_NPP, OSM_EV_PROC };
+enum osm_event { OSM_EV_CTL = 1, OSM_EV_LISTEN, OSM_EV_BELL, OSM_EV_SIGNAL, OSM_EV_CONN, OSM_EV_NPP, OSM_EV_PROC,
+		 OSM_EV_PASS };
 /* Would a send of a few hundred bytes block? */
 bool osm_would_block(int fd);
 
@@ -359,6 +370,14 @@ struct osm_death *osm_death_new(struct npp_osm *o);
 void osm_death_add(struct osm_death *d, uint32_t i, uint32_t gen);
 void osm_death_done(struct npp_osm *o, struct osm_death *d);
 void osm_death_tick(struct npp_osm *o);
+
+/* pass.c */
+int osm_pass(struct npp_osm *o, uint32_t i, uint32_t gen, int fd);
+void osm_pass_end(struct npp_osm *o, unsigned k);
+bool osm_passing(const struct npp_osm *o, uint32_t i, uint32_t gen);
+void osm_pass_count(const struct npp_osm *o, uint32_t *count);
+void osm_pass_rebuild(struct npp_osm *o);
+void osm_pass_tick(struct npp_osm *o);
 
 /* sweep.c */
 void osm_sweep_soon(struct npp_osm *o);

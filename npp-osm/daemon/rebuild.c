@@ -203,6 +203,7 @@ int osm_rebuild(struct npp_osm *o, struct npp_err *e)
 	rebuild_procs(o);
 	rebuild_assocs(o);
 	rebuild_rest(o);
+	osm_pass_rebuild(o);
 	for (unsigned a = 0; a < NPP_MAX_ATTACH; a++)
 		if (atomic_load_explicit(&o->host->attach[a].state, memory_order_relaxed)) {
 			atomic_store_explicit(&o->host->attach[a].state, 3, memory_order_release);

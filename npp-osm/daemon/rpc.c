@@ -339,6 +339,20 @@ static int on_sub_more(struct npp_osm *o, unsigned i, uint32_t seq, const void *
 	return osm_submore(o, b->sock, b->gen);
 }
 
+static int on_pass(struct npp_osm *o, unsigned i, uint32_t seq, const void *body)
+{
+	const struct npp_ctl_bind *b = body;
+	int err;
+
+	(void)i, (void)seq;
+	if (o->given < 0)
+		return -EBADMSG;
+	err = osm_pass(o, b->sock, b->gen, o->given);
+	if (!err)
+		o->given = -1;
+	return err;
+}
+
 static int on_check(struct npp_osm *o, unsigned i, uint32_t seq, const void *body)
 {
 	struct npp_ctl_check c;
@@ -367,6 +381,7 @@ static const struct request {
 	[NPP_CTL_CLOSE - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_close },
 	[NPP_CTL_PEER - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_peer },
 	[NPP_CTL_SUB_MORE - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_sub_more },
+	[NPP_CTL_PASS - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_pass },
 	[NPP_CTL_CHECK - NPP_CTL_PROC_HELLO] = { 0, true, on_check },
 };
 
@@ -402,9 +417,12 @@ void osm_conn_input(struct npp_osm *o, unsigned i)
 			return;
 		}
 		npp_stat_inc(o->stat, NPP_OS_RPCS);
-		npp_ctl_close_fds(&o->msg); /* no request carries any */
 		seq = o->msg.hdr.seq;
+		o->given = npp_ctl_take_fd(&o->msg, 0); /* a handler may receive into msg itself */
+		npp_ctl_close_fds(&o->msg); /* no request carries more than one */
 		r = dispatch(o, i);
+		if (o->given >= 0)
+			close(o->given);
 		if (r <= 0)
 			reply(o, i, seq, r, NULL, 0, NULL, 0);
 	}

@@ -168,6 +168,8 @@ static void init_fresh(struct npp_osm *o)
 	h->n_attach = o->n_npps;
 	for (uint32_t i = 1; i < o->sock_count; i++)
 		atomic_store_explicit(&o->sock[i].ism_handle, OSM_NO_HANDLE, memory_order_relaxed);
+	if (getrandom(h->pass_key, sizeof h->pass_key, GRND_NONBLOCK) != sizeof h->pass_key)
+		h->pass_key[0] = osm_random(o);
 	o->books->magic = OSM_BOOKS_MAGIC;
 	o->books->size = sizeof *o->books;
 	*o->books_shm = *o->books;
@@ -262,6 +264,8 @@ static struct npp_osm *new_osm(const struct npp_osm_config *cfg)
 	}
 	for (unsigned i = 0; i < OSM_MAX_CONNS; i++)
 		o->conn[i].fd = -1;
+	for (unsigned k = 0; k < OSM_MAX_PASS; k++)
+		o->pass[k].fd = -1;
 	return o;
 }
 
@@ -327,6 +331,8 @@ void npp_osm_destroy(struct npp_osm *o)
 	npp_ringer_close(&o->ringer);
 	for (unsigned i = 0; i < OSM_MAX_CONNS; i++)
 		close_fd(o->conn[i].fd);
+	for (unsigned k = 0; k < OSM_MAX_PASS; k++)
+		close_fd(o->pass[k].fd);
 	for (unsigned p = 0; p < NPP_MAX_PROCS; p++)
 		close_fd(o->proc[p].pidfd);
 	for (unsigned s = 0; s < NPP_MAX_SLOTS; s++)

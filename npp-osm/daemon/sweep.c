@@ -18,7 +18,7 @@
 enum { SUSPECT_REFS = 1, SUSPECT_CLOSED, SUSPECT_TOLD };
 
 struct sweep {
-	uint32_t *count;	/* descriptor words that name the record */
+	uint32_t *count;	/* descriptor words that name the record, and messages that carry it */
 	uint8_t *queued;	/* it stands in an accept queue */
 };
 
@@ -46,6 +46,7 @@ static void count_words(struct npp_osm *o, struct sweep *w)
 					w->count[(uint32_t)v - 1]++;
 			}
 		}
+	osm_pass_count(o, w->count);
 }
 
 static void find_queued(struct npp_osm *o, struct sweep *w)

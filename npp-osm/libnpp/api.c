@@ -154,12 +154,17 @@ int npp_close(int fd)
 	int r, saved = errno;
 	bool last;
 
+	if (vfork_noted())
+		so = vfork_ours(fd);
 	if (!so || npp_thr.inside)
 		return R->close(fd);
 	if (so->kind == SO_INTERNAL)
 		return (int)done(-EBADF, saved);
-	if (vfork_child())
+	if (vfork_child()) {
+		if (!fd_ours(fd)) /* its parent's own are recognised: nothing is there */
+			vfork_note(fd, NULL);
 		return R->close(fd);
+	}
 	fd_lock();
 	last = remove_fd(fd, &gone);
 	r = R->close(fd) < 0 ? -errno : 0;
@@ -206,7 +211,13 @@ static int dup_any(int fd, int min, bool cloexec)
 	struct so *so = fd_get(fd);
 	int to, r, saved = errno;
 
-	if (!so || so->kind == SO_INTERNAL || vfork_child())
+	if (vfork_noted() || (so && vfork_child())) {
+		to = R->fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
+		if (to >= 0)
+			vfork_note(to, vfork_ours(fd));
+		return to;
+	}
+	if (!so || so->kind == SO_INTERNAL)
 		return so && so->kind == SO_INTERNAL && !npp_thr.inside
 			       ? (int)done(-EBADF, saved)
 			       : R->fcntl(fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
@@ -221,7 +232,7 @@ static int dup_any(int fd, int min, bool cloexec)
 
 int npp_dup(int fd)
 {
-	return fd_get(fd) ? dup_any(fd, 0, false) : R->dup(fd);
+	return fd_get(fd) || vfork_noted() ? dup_any(fd, 0, false) : R->dup(fd);
 }
 
 static int dup_onto(int fd, int to, int flags)
@@ -258,8 +269,8 @@ static int dup_in_vfork(int fd, int to, int flags)
 {
 	int r = R->dup3(fd, to, flags);
 
-	if (r >= 0 && fd_ours(fd))
-		vfork_note(fd, to);
+	if (r >= 0)
+		vfork_note(to, vfork_ours(fd));
 	return r;
 }
 
@@ -267,7 +278,7 @@ int npp_dup3(int fd, int to, int flags)
 {
 	int saved = errno;
 
-	if ((!fd_get(fd) && !fd_get(to)) || fd == to || npp_thr.inside)
+	if ((!fd_get(fd) && !fd_get(to) && !vfork_noted()) || fd == to || npp_thr.inside)
 		return R->dup3(fd, to, flags);
 	if (vfork_child())
 		return dup_in_vfork(fd, to, flags);
@@ -276,7 +287,7 @@ int npp_dup3(int fd, int to, int flags)
 
 int npp_dup2(int fd, int to)
 {
-	if ((!fd_get(fd) && !fd_get(to)) || fd == to || npp_thr.inside)
+	if ((!fd_get(fd) && !fd_get(to) && !vfork_noted()) || fd == to || npp_thr.inside)
 		return R->dup2(fd, to);
 	return npp_dup3(fd, to, 0);
 }
@@ -286,7 +297,7 @@ int npp_fcntl(int fd, int cmd, unsigned long arg)
 	struct so *so = fd_get(fd);
 	int saved = errno, r;
 
-	if (!so)
+	if (!so && !(vfork_noted() && (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)))
 		return R->fcntl(fd, cmd, arg);
 	switch (cmd) {
 	case F_DUPFD:
@@ -379,8 +390,14 @@ ssize_t npp_recvmsg(int fd, struct msghdr *mh, int flags)
 {
 	struct so *so = fd_ours(fd);
 	int saved = errno;
+	ssize_t r;
 
-	return so ? done(recv_msg(so, fd, mh, flags), saved) : R->recvmsg(fd, mh, flags);
+	if (so)
+		return done(recv_msg(so, fd, mh, flags), saved);
+	r = R->recvmsg(fd, mh, flags);
+	if (r >= 0 && mh->msg_controllen)
+		pass_received(mh);
+	return r;
 }
 
 int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct timespec *timeout)
@@ -392,8 +409,13 @@ int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct times
 	ssize_t r = 0;
 	unsigned i;
 
-	if (!so)
-		return R->recvmmsg(fd, mm, n, flags, timeout);
+	if (!so) {
+		int k = R->recvmmsg(fd, mm, n, flags, timeout);
+
+		for (int j = 0; j < k; j++)
+			pass_received(&mm[j].msg_hdr);
+		return k;
+	}
 	for (i = 0; i < n && i < 1024; i++) {
 		r = recv_msg(so, fd, &mm[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (r < 0)
@@ -482,29 +504,6 @@ ssize_t npp_writev(int fd, const struct iovec *iov, int n)
 	return done(n < 0 || n > 1024 ? -EINVAL : send_msg(so, fd, &mh, 0), saved);
 }
 
-/* Does MH carry a descriptor of ours to another process? It would arrive as a place-holder. */
-static bool passes_ours(const struct msghdr *mh)
-{
-	struct msghdr copy = *mh;
-
-	if (!mh->msg_control || !mh->msg_controllen)
-		return false;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
-		size_t n = c->cmsg_len > CMSG_LEN(0) ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-			if (fd_ours(fd) || (fd_get(fd) == &npp_lib.internal && !npp_thr.inside))
-				return true;
-		}
-	}
-	return false;
-}
-
 ssize_t npp_sendmsg(int fd, const struct msghdr *mh, int flags)
 {
 	struct so *so = sender(fd, flags);
@@ -512,11 +511,15 @@ ssize_t npp_sendmsg(int fd, const struct msghdr *mh, int flags)
 
 	if (so)
 		return done(send_msg(so, fd, mh, flags), saved);
-	if (unlikely(passes_ours(mh))) {
-		lib_say(ONCE_SCM, "sockets of npp cannot be passed to other processes by SCM_RIGHTS (EINVAL)");
-		return done(-EINVAL, saved);
-	}
-	return R->sendmsg(fd, mh, flags);
+	return unlikely(pass_wanted(mh)) ? done(pass_send(fd, mh, flags), saved) : R->sendmsg(fd, mh, flags);
+}
+
+static bool any_wanted(const struct mmsghdr *mm, unsigned n)
+{
+	for (unsigned i = 0; i < n && i < 1024; i++)
+		if (pass_wanted(&mm[i].msg_hdr))
+			return true;
+	return false;
 }
 
 int npp_sendmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags)
@@ -526,10 +529,10 @@ int npp_sendmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags)
 	ssize_t r = 0;
 	unsigned i;
 
-	if (!so)
+	if (!so && !any_wanted(mm, n))
 		return R->sendmmsg(fd, mm, n, flags);
 	for (i = 0; i < n && i < 1024; i++) {
-		r = send_msg(so, fd, &mm[i].msg_hdr, flags);
+		r = so ? send_msg(so, fd, &mm[i].msg_hdr, flags) : pass_send(fd, &mm[i].msg_hdr, flags);
 		if (r < 0)
 			break;
 		mm[i].msg_len = (unsigned)r;

@@ -137,11 +137,11 @@ static void note_contexts(uint16_t type, const void *body, const struct npp_ctl_
 
 /* A request and its answer; answers to what was asked ahead are taken on the way, others are too
  * late for anybody. */
-static int exchange(uint16_t type, const void *body, size_t len, struct npp_ctl_msg *answer, void *buf, size_t cap)
+static int exchange(uint16_t type, const void *body, size_t len, int give, struct npp_ctl_msg *answer, void *buf, size_t cap)
 {
 	uint64_t end = lib_now_us() + RPC_TIMEOUT_MS * 1000ull, now;
 	uint32_t seq = npp_lib.rpc_seq += 2;
-	int r = npp_ctl_send(npp_lib.rpc, type, seq, 0, body, len, NULL, 0);
+	int r = npp_ctl_send(npp_lib.rpc, type, seq, 0, body, len, &give, give >= 0);
 
 	while (r >= 0) {
 		now = lib_now_us();
@@ -164,9 +164,9 @@ static int exchange(uint16_t type, const void *body, size_t len, struct npp_ctl_
 	return r;
 }
 
-/* Under rpc_lock, signals blocked. 0 or more, or -errno; ANSWER's descriptors are the
+/* Under rpc_lock, signals blocked. GIVE goes along, if not -1. 0 or more, or -errno; ANSWER's descriptors are the
  * caller's to take or close. */
-static int call_locked(uint16_t type, const void *body, size_t len, struct npp_ctl_msg *answer, void *buf, size_t cap)
+static int call_locked(uint16_t type, const void *body, size_t len, int give, struct npp_ctl_msg *answer, void *buf, size_t cap)
 {
 	for (int attempt = 0;; attempt++) {
 		int r;
@@ -179,7 +179,7 @@ static int call_locked(uint16_t type, const void *body, size_t len, struct npp_c
 				return r;
 			fd_mark(npp_lib.rpc, true);
 		}
-		r = exchange(type, body, len, answer, buf, cap);
+		r = exchange(type, body, len, give, answer, buf, cap);
 		if (!went_away(r) || attempt >= RPC_ATTEMPTS)
 			return r;
 		hang_up();
@@ -265,7 +265,7 @@ static void disown_strays(void)
 		    *(volatile uint32_t *)&npp_lib.ctx[c].proc != npp_lib.proc ||
 		    (npp_lib.known[c / 32] >> c % 32 & 1))
 			continue;
-		if (call_locked(NPP_CTL_CTX_CLOSE, &q, sizeof q, &m, buf, sizeof buf) >= 0)
+		if (call_locked(NPP_CTL_CTX_CLOSE, &q, sizeof q, -1, &m, buf, sizeof buf) >= 0)
 			npp_ctl_close_fds(&m);
 	}
 }
@@ -285,7 +285,7 @@ int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t ca
 	int r;
 
 	guard_enter(&g);
-	r = call_locked(type, body, len, &m, buf, sizeof buf);
+	r = call_locked(type, body, len, -1, &m, buf, sizeof buf);
 	if (r >= 0) {
 		if (cap) {
 			size_t n = m.hdr.len < cap ? m.hdr.len : cap;
@@ -304,6 +304,22 @@ int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t ca
 		npp_lib.strays = false;
 		disown_strays();
 	}
+	guard_leave(&g);
+	return r < 0 ? r : 0;
+}
+
+/* A request with a descriptor and an answer without a body. */
+int lib_rpc_give(uint16_t type, const void *body, size_t len, int fd)
+{
+	struct npp_ctl_msg m;
+	uint8_t buf[512];
+	struct rpc_guard g;
+	int r;
+
+	guard_enter(&g);
+	r = call_locked(type, body, len, fd, &m, buf, sizeof buf);
+	if (r >= 0)
+		npp_ctl_close_fds(&m);
 	guard_leave(&g);
 	return r < 0 ? r : 0;
 }
@@ -522,7 +538,7 @@ static int map_attach(uint32_t att)
 	int r, fd;
 
 	guard_enter(&g);
-	r = call_locked(NPP_CTL_GET_ATTACH, &q, sizeof q, &m, buf, sizeof buf);
+	r = call_locked(NPP_CTL_GET_ATTACH, &q, sizeof q, -1, &m, buf, sizeof buf);
 	guard_leave(&g);
 	if (r < 0)
 		return r;

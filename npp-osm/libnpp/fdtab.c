@@ -71,11 +71,11 @@ static void so_free(struct so *so)
 
 /* ---- words in host memory ---------------------------------------------------------- */
 
-static npp_fdword_t *word_at(int fd, bool make)
+static npp_fdword_t *word_of(uint32_t proc, int fd, bool make)
 {
-	struct npp_proc *p = &npp_lib.procs[npp_lib.proc];
+	struct npp_proc *p = &npp_lib.procs[proc];
 	uint32_t chunk = (uint32_t)fd / NPP_FDTAB_CHUNK;
-	struct npp_ctl_chunk q = { .proc = npp_lib.proc, .chunk = chunk };
+	struct npp_ctl_chunk q = { .proc = proc, .chunk = chunk };
 	uint32_t off64;
 	npp_fdword_t *w;
 
@@ -88,6 +88,30 @@ static npp_fdword_t *word_at(int fd, bool make)
 		return NULL;
 	w = lib_at((uint64_t)off64 * 64, sizeof(*w) * NPP_FDTAB_CHUNK);
 	return w ? w + (uint32_t)fd % NPP_FDTAB_CHUNK : NULL;
+}
+
+static npp_fdword_t *word_at(int fd, bool make)
+{
+	return word_of(npp_lib.proc, fd, make);
+}
+
+void fd_word_room(int fd)
+{
+	word_of(npp_lib.proc, fd, true);
+}
+
+/* Table and references only: that FD is none of this process. Others hold what stands there. */
+void fd_word_other(uint32_t proc, int fd, struct so *so)
+{
+	npp_fdword_t *w = word_of(proc, fd, so != NULL);
+	uint64_t old = w ? atomic_exchange_explicit(w, 0, memory_order_acq_rel) : 0;
+
+	if (old)
+		atomic_fetch_sub_explicit(&npp_lib.sock[(uint32_t)old - 1].refs, 1, memory_order_acq_rel);
+	if (!w || !so || !so->sk)
+		return;
+	atomic_fetch_add_explicit(&so->sk->refs, 1, memory_order_relaxed);
+	atomic_store_explicit(w, (uint64_t)(so->idx + 1) | (uint64_t)so->gen << 32, memory_order_release);
 }
 
 int fd_word_set(int fd, struct so *so)
@@ -191,16 +215,20 @@ int fd_new_placeholder(bool cloexec)
 	return fd < 0 ? -errno : fd;
 }
 
-int fd_placeholder(int fd)
+int fd_put_over(int from, int fd)
 {
-	int ph = placeholder(), fl;
+	int fl = R->fcntl(fd, F_GETFD);
 
-	if (ph < 0)
-		return ph;
-	fl = R->fcntl(fd, F_GETFD);
 	if (fl < 0)
 		return -errno;
-	return R->dup3(ph, fd, fl & FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
+	return R->dup3(from, fd, fl & FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
+}
+
+int fd_placeholder(int fd)
+{
+	int ph = placeholder();
+
+	return ph < 0 ? ph : fd_put_over(ph, fd);
 }
 
 /* ---- descriptors of the library ---------------------------------------------------------------- */
@@ -290,8 +318,7 @@ static struct so *adopt_record(int fd, uint32_t idx, uint32_t gen)
 	so->sk = sk;
 	so->dgram = sk->type == NPP_SOCK_DGRAM;
 	so->domain = sock_fl(so) & NPP_FL_API6 ? AF_INET6 : AF_INET;
-	so->kpart = is_kernel_socket(fd, SO_ACCEPTCONN, 1) ||
-		    (so->dgram && (is_kernel_socket(fd, SO_DOMAIN, AF_INET) || is_kernel_socket(fd, SO_DOMAIN, AF_INET6)));
+	so->kpart = is_kernel_socket(fd, SO_DOMAIN, AF_INET) || is_kernel_socket(fd, SO_DOMAIN, AF_INET6);
 	return so;
 }
 
@@ -304,6 +331,29 @@ static struct so *adopted_already(uint32_t idx, uint32_t gen, int below)
 			return so;
 	}
 	return NULL;
+}
+
+int fd_adopt(int fd, uint32_t idx, uint32_t gen)
+{
+	struct so *so = adopted_already(idx, gen, FD_MAX);
+	int r;
+
+	if (!so)
+		so = adopt_record(fd, idx, gen);
+	if (!so)
+		return -ENOMEM;
+	r = fd_install(fd, so);
+	if (r < 0 && so->nfds == 0)
+		so_free(so);
+	return r;
+}
+
+static bool is_socket(int fd)
+{
+	int v = 0;
+	socklen_t len = sizeof v;
+
+	return R->getsockopt(fd, SOL_SOCKET, SO_TYPE, &v, &len) == 0;
 }
 
 /* A word that an earlier image of this process left: an object again, or nothing if the
@@ -321,7 +371,7 @@ static void adopt_word(int fd, npp_fdword_t *w)
 		atomic_store_explicit(w, 0, memory_order_release);
 		return;
 	}
-	if (R->fcntl(fd, F_GETFD) >= 0) {
+	if (is_socket(fd)) {
 		so = adopted_already(idx, gen, fd);
 		if (!so)
 			so = adopt_record(fd, idx, gen);

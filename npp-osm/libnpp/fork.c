@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * fork.c - fork, vfork, exec
+ * fork.c - fork and exec
  *
  * fork: before it the OSM makes an embryo, a process record with a copy of our table and
  * the references raised; the child finds it in its memory, writes its pid there and says
@@ -8,9 +8,8 @@
  * into the C library's fork; npp_fork() only adds that the parent tells the OSM the
  * child's pid, for a child that dies before its hello.
  *
- * exec keeps pid and table; the new image sweeps out what was close-on-exec. A child of
- * vfork has its parent's memory but its own descriptors: it changes no table, notes what
- * it dup'ed, and gets an embryo right before exec.
+ * exec keeps pid and table; the new image sweeps out what was close-on-exec. Children of
+ * vfork: spawn.c.
  */
 #include "config.h"
 
@@ -24,7 +23,8 @@
 
 #include "npp-osm/libnpp/priv.h"
 
-static uint32_t make_embryo(void)
+/* A process record with a copy of our table: its number + 1, or 0. */
+uint32_t fork_embryo(void)
 {
 	struct npp_ctl_fork q = { .proc = npp_lib.proc }, a;
 
@@ -35,7 +35,8 @@ static uint32_t make_embryo(void)
 	return a.proc + 1;
 }
 
-static void embryo_done(uint32_t embryo, int pid)
+/* PID is what has come out of it; 0: nothing. */
+void fork_embryo_done(uint32_t embryo, int pid)
 {
 	struct npp_ctl_fork q = { .proc = embryo - 1, .pid = pid };
 
@@ -55,7 +56,7 @@ static void before(void)
 	if (npp_lib.state != LIB_ON)
 		return;
 	fd_lock();
-	npp_lib.embryo = forks_ours() ? make_embryo() : 0;
+	npp_lib.embryo = forks_ours() ? fork_embryo() : 0;
 	pthread_mutex_lock(&npp_lib.rpc_lock);
 	pthread_mutex_lock(&npp_lib.pool_lock);
 	errno = saved;
@@ -82,7 +83,7 @@ static void in_parent(void)
 				if (!pid)
 					nanosleep(&nap, NULL);
 			}
-			embryo_done(embryo, (int)pid);
+			fork_embryo_done(embryo, (int)pid);
 		}
 	}
 	errno = saved;
@@ -184,7 +185,7 @@ pid_t npp_fork(void)
 	fd_unlock(); /* that of before() */
 	fd_unlock();
 	if (embryo)
-		embryo_done(embryo, pid < 0 ? 0 : pid);
+		fork_embryo_done(embryo, pid < 0 ? 0 : pid);
 	errno = saved;
 	return pid;
 }
@@ -216,49 +217,6 @@ int npp_daemon(int nochdir, int noclose)
 }
 
 /* ---- exec ------------------------------------------------------------------------------- */
-
-void vfork_note(int from, int to)
-{
-	int pid = getpid();
-
-	for (size_t i = 0; i < sizeof npp_lib.vfork_dup / sizeof *npp_lib.vfork_dup; i++)
-		if (npp_lib.vfork_dup[i].pid == 0 || npp_lib.vfork_dup[i].pid == pid) {
-			if (npp_lib.vfork_dup[i].pid == pid && npp_lib.vfork_dup[i].to != to)
-				continue;
-			npp_lib.vfork_dup[i].pid = pid;
-			npp_lib.vfork_dup[i].from = from;
-			npp_lib.vfork_dup[i].to = to;
-			return;
-		}
-}
-
-/* A child of vfork: its embryo becomes its own table by the noted dups. The new image says
- * hello with the pid in the embryo and sweeps out what the child closed. */
-static void prepare_vfork_exec(void)
-{
-	uint32_t parent = npp_lib.proc, embryo;
-	int pid = getpid();
-
-	if (npp_lib.state != LIB_ON || pid == npp_lib.pid || npp_lib.n_ours == 0)
-		return;
-	fd_lock();
-	embryo = make_embryo();
-	if (embryo) {
-		atomic_store_explicit(&npp_lib.procs[embryo - 1].pid, (uint32_t)pid, memory_order_release);
-		npp_lib.proc = embryo - 1;
-		for (size_t i = 0; i < sizeof npp_lib.vfork_dup / sizeof *npp_lib.vfork_dup; i++) {
-			struct so *so = npp_lib.vfork_dup[i].pid == pid ? fd_ours(npp_lib.vfork_dup[i].from) : NULL;
-
-			if (so && fd_word_set(npp_lib.vfork_dup[i].to, so) == 0)
-				fd_count_drop(1); /* not a descriptor of ours */
-			if (npp_lib.vfork_dup[i].pid == pid)
-				npp_lib.vfork_dup[i].pid = 0;
-		}
-		npp_lib.proc = parent;
-		embryo_done(embryo, pid);
-	}
-	fd_unlock();
-}
 
 /* Some programs start their successor with an environment of their own making (nginx when
  * its binary is changed): it stays on this host all the same. Whoever sets LD_PRELOAD or
@@ -301,7 +259,7 @@ none:
 	struct keep_env keep; \
 	char **kept = (char **)(uintptr_t)(envp); \
 \
-	prepare_vfork_exec(); \
+	vfork_exec(); \
 	keep_env(envp, &keep); \
 	if (keep.add && keep.n < 8192) { \
 		kept = __builtin_alloca((keep.n + 3) * sizeof *kept); \
@@ -328,6 +286,15 @@ int npp_fexecve(int fd, char *const argv[], char *const envp[])
 {
 	KEPT_ENV(envp)
 	return R->fexecve(fd, argv, kept);
+}
+
+int npp_posix_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		    char *const argv[], char *const envp[], bool search)
+{
+	KEPT_ENV(envp)
+	if (!forks_ours())
+		return (search ? R->posix_spawnp : R->posix_spawn)(pid, file, actions, attr, argv, kept);
+	return spawn_run(pid, file, actions, attr, argv, kept, search);
 }
 
 /* ---- stdio on our sockets ---------------------------------------------------------------------- */

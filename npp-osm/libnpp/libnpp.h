@@ -10,6 +10,8 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -74,6 +76,8 @@ int npp_daemon(int nochdir, int noclose);
 int npp_execve(const char *path, char *const argv[], char *const envp[]);
 int npp_execvpe(const char *file, char *const argv[], char *const envp[]);
 int npp_fexecve(int fd, char *const argv[], char *const envp[]);
+int npp_posix_spawn(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		    char *const argv[], char *const envp[], bool search);
 FILE *npp_fdopen(int fd, const char *mode);
 int npp_fileno(FILE *f);
 

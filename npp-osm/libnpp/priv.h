@@ -107,6 +107,8 @@ struct thr {
 };
 extern _Thread_local struct thr npp_thr __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+struct vfork_fd { int pid, fd; struct so *so; };	/* spawn.c */
+
 /* ---- the library's context ---------------------------------------------------------------- */
 
 enum lib_state { LIB_NEW = 0, LIB_OFF, LIB_ON };
@@ -164,7 +166,8 @@ struct lib {
 	struct ahead got[AHEAD_MAX];
 	int *internal_at[NPP_MAX_CTX + NPP_MAX_SLOTS + 8]; /* where the library keeps its descriptors; under fd_lock */
 	uint32_t n_internal;
-	struct { int pid; int from, to; } vfork_dup[32];
+	struct vfork_fd vfork[64];	/* notes of children; pid 0: free */
+	bool vforked;			/* there may be some */
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
 	uint64_t image;			/* random, of this load of the library */
@@ -198,6 +201,7 @@ bool lib_on(void);			/* joined, or joins now; false: kernel only */
 bool lib_slot(uint32_t slot);		/* the ISM can be spoken to; maps its NPP if need be */
 bool lib_refresh(void);			/* maps NPPs that have come up since; true if any is there */
 int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t cap, int *fd);
+int lib_rpc_give(uint16_t type, const void *body, size_t len, int fd);
 /* Without waiting: false if another thread is asking. Between begin and end signals are blocked. */
 struct rpc_guard { sigset_t old; int saved, cancel; };
 bool lib_rpc_try_begin(struct rpc_guard *g);
@@ -210,7 +214,7 @@ void lib_forget(void);
 void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
 void lib_pages_free(void *p, size_t size);
 uint64_t lib_now_us(void);
-enum { ONCE_NO_HOST, ONCE_SCM, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_SPAWN, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
+enum { ONCE_NO_HOST, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
        ONCE_RAW };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
 
@@ -269,6 +273,8 @@ int fd_install(int fd, struct so *so);		/* under fd_lock; FD must be free in the
 bool fd_remove(int fd);				/* under fd_lock; true: last descriptor anywhere */
 int fd_word_set(int fd, struct so *so);		/* under fd_lock; raises refs */
 void fd_count_drop(uint32_t n);			/* that many fewer descriptors have a record */
+void fd_word_room(int fd);			/* makes the place for a word */
+void fd_word_other(uint32_t proc, int fd, struct so *so); /* in the table of a child; SO may be NULL */
 bool fd_word_clear(int fd, struct npp_sock *sk);	/* under fd_lock; lowers refs; true: was the last */
 int fd_placeholder(int fd);			/* puts the place-holder over FD, close-on-exec kept */
 int fd_new_placeholder(bool cloexec);
@@ -281,6 +287,8 @@ bool vfork_child(void);
 void fd_lock(void);
 void fd_unlock(void);
 void fd_adopt_table(void);			/* after exec */
+int fd_put_over(int from, int fd);		/* dup2(), close-on-exec of FD kept */
+int fd_adopt(int fd, uint32_t idx, uint32_t gen); /* FD means a record that has come to us; under fd_lock */
 
 /* ---- sock.c: records --------------------------------------------------------------------------------- */
 struct npp_sock *sock_claim(struct lctx *c, uint32_t *idx);
@@ -400,9 +408,25 @@ void ep_forked(void);
 uint32_t ep_poll_prepare(struct so *so);	/* inside poll(): EPOLLIN if it has npp events; its doorbell is armed */
 uint32_t ep_ready(struct so *so);
 
+/* ---- pass.c: SCM_RIGHTS */
+#define PASS_MAX 32	/* sockets of ours in one message */
+struct passed { int fd[PASS_MAX]; unsigned n; };
+bool pass_wanted(const struct msghdr *mh);	/* are there any in what is to be sent? */
+ssize_t pass_send(int fd, const struct msghdr *mh, int flags);
+void pass_received(const struct msghdr *mh);
+
 /* ---- fork.c --------------------------------------------------------------------------------------------------------- */
 void fork_init(void);
-void vfork_note(int from, int to);
 void stdio_start(void);
+uint32_t fork_embryo(void);			/* under fd_lock, as the next one */
+void fork_embryo_done(uint32_t embryo, int pid);
+
+/* ---- spawn.c: children that share our memory ------------------------------------------------------------------------ */
+struct so *vfork_ours(int fd);
+void vfork_note(int fd, struct so *so);
+void vfork_exec(void);
+static inline bool vfork_noted(void) { return unlikely(npp_lib.vforked) && vfork_child(); }
+int spawn_run(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+	      char *const argv[], char *const envp[], bool search);
 
 #endif

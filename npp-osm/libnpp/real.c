@@ -41,5 +41,5 @@ const struct real *npp_real_get(void)
 
 int npp_real_close_range(unsigned first, unsigned last, unsigned flags)
 {
-	return syscall(SYS_close_range, first, last, flags) == 0 ? 0 : -errno;
+	return (int)npp_real_get()->syscall(SYS_close_range, first, last, flags) == 0 ? 0 : -errno;
 }

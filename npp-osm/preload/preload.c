@@ -369,10 +369,62 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct 
 
 /* ---- by number --------------------------------------------------------------------------- */
 
-/* libuv, and so Node.js and the tools of BIND, asks for these by number. What libnpp itself
+/* libuv, and so Node.js and the tools of BIND, closes and accepts by number. What libnpp itself
  * asks for so must not come back to it. */
+#define FD ((int)a[0])
+#define BUF ((void *)a[1])
+#define SOCKADDR ((struct sockaddr *)a[1])
+
+/* Calls that need no more than a descriptor and what C has for the rest. True: *R is the answer. */
+static bool by_number(long nr, const long *a, long *r)
+{
+	switch (nr) {
+	case SYS_close: *r = npp_close(FD); break;
+	case SYS_close_range: *r = npp_close_range((unsigned)a[0], (unsigned)a[1], (int)a[2]); break;
+	case SYS_dup: *r = npp_dup(FD); break;
+#ifdef SYS_dup2
+	case SYS_dup2: *r = npp_dup2(FD, (int)a[1]); break;
+#endif
+	case SYS_dup3: *r = npp_dup3(FD, (int)a[1], (int)a[2]); break;
+	case SYS_fcntl: *r = npp_fcntl(FD, (int)a[1], (unsigned long)a[2]); break;
+	case SYS_ioctl: *r = npp_ioctl(FD, (unsigned long)a[1], (void *)a[2]); break;
+	case SYS_read: *r = npp_read(FD, BUF, (size_t)a[2]); break;
+	case SYS_write: *r = npp_write(FD, BUF, (size_t)a[2]); break;
+	case SYS_readv: *r = npp_readv(FD, BUF, (int)a[2]); break;
+	case SYS_writev: *r = npp_writev(FD, BUF, (int)a[2]); break;
+	default: return false;
+	}
+	return true;
+}
+
+static bool socket_by_number(long nr, const long *a, long *r)
+{
+	switch (nr) {
+	case SYS_socket: *r = npp_socket((int)a[0], (int)a[1], (int)a[2]); break;
+	case SYS_bind: *r = npp_bind(FD, SOCKADDR, (socklen_t)a[2]); break;
+	case SYS_listen: *r = npp_listen(FD, (int)a[1]); break;
+	case SYS_accept: *r = npp_accept4(FD, SOCKADDR, (socklen_t *)a[2], 0); break;
+	case SYS_accept4: *r = npp_accept4(FD, SOCKADDR, (socklen_t *)a[2], (int)a[3]); break;
+	case SYS_connect: *r = npp_connect(FD, SOCKADDR, (socklen_t)a[2]); break;
+	case SYS_shutdown: *r = npp_shutdown(FD, (int)a[1]); break;
+	case SYS_getsockname: *r = npp_getsockname(FD, SOCKADDR, (socklen_t *)a[2]); break;
+	case SYS_getpeername: *r = npp_getpeername(FD, SOCKADDR, (socklen_t *)a[2]); break;
+	case SYS_setsockopt: *r = npp_setsockopt(FD, (int)a[1], (int)a[2], (void *)a[3], (socklen_t)a[4]); break;
+	case SYS_getsockopt: *r = npp_getsockopt(FD, (int)a[1], (int)a[2], (void *)a[3], (socklen_t *)a[4]); break;
+	case SYS_sendto: *r = npp_sendto(FD, BUF, (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t)a[5]); break;
+	case SYS_recvfrom: *r = npp_recvfrom(FD, BUF, (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t *)a[5]); break;
+	case SYS_sendmsg: *r = npp_sendmsg(FD, BUF, (int)a[2]); break;
+	case SYS_recvmsg: *r = npp_recvmsg(FD, BUF, (int)a[2]); break;
+	case SYS_sendmmsg: *r = npp_sendmmsg(FD, BUF, (unsigned)a[2], (int)a[3]); break;
+	case SYS_recvmmsg: *r = npp_recvmmsg(FD, BUF, (unsigned)a[2], (int)a[3], (struct timespec *)a[4]); break;
+	default: return false;
+	}
+	return true;
+}
+
 EXPORT long syscall(long nr, ...)
 {
+	long r;
 	long a[6];
 	va_list ap;
 
@@ -380,16 +432,9 @@ EXPORT long syscall(long nr, ...)
 	for (unsigned i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
-	switch (nr) {
-	case SYS_sendmmsg:
-		return npp_sendmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
-	case SYS_recvmmsg:
-		return npp_recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
-	case SYS_accept4:
-		return npp_accept4((int)a[0], (struct sockaddr *)a[1], (socklen_t *)a[2], (int)a[3]);
-	default:
-		return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	}
+	if (by_number(nr, a, &r) || socket_by_number(nr, a, &r))
+		return r;
+	return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* ---- processes ------------------------------------------------------------------------------------ */
@@ -406,6 +451,18 @@ EXPORT pid_t __fork(void)
 EXPORT int daemon(int nochdir, int noclose)
 {
 	return npp_daemon(nochdir, noclose);
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	return npp_posix_spawn(pid, path, actions, attr, argv, envp, false);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	return npp_posix_spawn(pid, file, actions, attr, argv, envp, true);
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])

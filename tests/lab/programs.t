@@ -10,7 +10,7 @@ have() { command -v "$1" >/dev/null || { pass "$2 # SKIP needs $1"; return 1; };
 
 # ---- a server of lines, by KIND: each line comes back with KIND in front -----------------
 cat >"$work/server.py" <<'P'
-import asyncio, multiprocessing, os, signal, socket, socketserver, subprocess, sys
+import asyncio, ctypes, multiprocessing, os, signal, socket, socketserver, subprocess, sys
 kind, port = sys.argv[1], int(sys.argv[2])
 mark = kind.encode() + b":"
 def listener():
@@ -66,6 +66,33 @@ elif kind == "inetd":               # a program that knows stdin and stdout only
             os.closerange(3, 1000)
             os.execvp("sed", sed)
         c.close()
+elif kind == "spawn":
+    s, children = listener(), []
+    while True:
+        c, _ = s.accept()
+        children = [p for p in children if os.waitpid(p, os.WNOHANG)[0] == 0]
+        children.append(os.posix_spawnp("sed", sed, os.environ, setsigmask=[],
+                        file_actions=[(os.POSIX_SPAWN_DUP2, c.fileno(), n) for n in (0, 1)]))
+        c.close()
+elif kind == "passing":             # as a Node.js cluster: one accepts, others serve; closes by number
+    s, ways = listener(), []
+    for _ in range(3):
+        us, them = socket.socketpair()
+        if os.fork() == 0:
+            us.close()
+            while True:
+                _, fds, _, _ = socket.recv_fds(them, 1, 1)
+                with socket.socket(fileno=fds[0]) as c, c.makefile("rwb") as f:
+                    for line in f:
+                        f.write(mark + line)
+                        f.flush()
+        ways.append(us)
+    close = ctypes.CDLL(None).syscall if os.uname().machine == "x86_64" else lambda _, fd: os.close(fd)
+    while True:
+        c, _ = s.accept()
+        ways.append(ways.pop(0))
+        socket.send_fds(ways[0], [b"x"], [c.fileno()])
+        close(3, c.detach())
 elif kind == "popen":               # the same by vfork
     s, children = listener(), []
     while True:
@@ -96,13 +123,15 @@ P
 
 lab_up "$topologies/pair.yaml"
 port=6100
-for kind in forking threading asyncio prefork inetd popen; do
+for kind in forking threading asyncio prefork inetd popen spawn passing; do
   port=$((port + 1)) n=16
   [ $kind != prefork ] || n=4
   start "$kind" web1 $python "$work/server.py" $kind $port
   wait_for 10 listening web1 $port
   is "server in Python: $kind" \
     "$(on client1 timeout $((20 * slow)) $python "$work/client.py" $kind web1 $port $n 2>&1 | tail -n1)" $n
+  [ $kind != passing ] || is 'and what comes over the loopback, on the same numbers' \
+    "$(on web1 timeout $((20 * slow)) $python "$work/client.py" $kind 127.0.0.1 $port 3 2>&1 | tail -n1)" 3
   kill "$started" 2>/dev/null
 done
 

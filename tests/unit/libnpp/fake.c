@@ -648,6 +648,36 @@ static int on_bind(struct fake *f, struct npp_ctl_bind *b, bool listen)
 	return 0;
 }
 
+/* ---- what travels in SCM_RIGHTS -------------------------------------------------------------- */
+
+static int on_pass(struct fake *f, struct npp_ctl_msg *m)
+{
+	struct npp_ctl_bind b;
+
+	memcpy(&b, m->body, sizeof b);
+	if (f->n_pass == 16 || m->fds[0] < 0)
+		return -ETOOMANYREFS;
+	f->pass[f->n_pass].fd = npp_ctl_take_fd(m, 0);
+	f->pass[f->n_pass++].sock = b.sock;
+	atomic_fetch_add(&f->sock[b.sock].refs, 1);
+	return 0;
+}
+
+/* Tickets that nobody has any more. */
+static void pass_ends(struct fake *f)
+{
+	for (unsigned i = f->n_pass; i-- > 0;) {
+		struct pollfd p = { .fd = f->pass[i].fd };
+
+		if (poll(&p, 1, 0) != 1)
+			continue;
+		close(f->pass[i].fd);
+		if (atomic_fetch_sub(&f->sock[f->pass[i].sock].refs, 1) == 1)
+			f->closes++;
+		f->pass[i] = f->pass[--f->n_pass];
+	}
+}
+
 static void on_request(struct fake *f, unsigned c, struct npp_ctl_msg *m)
 {
 	struct npp_ctl_bind b = { 0 };
@@ -707,6 +737,9 @@ static void on_request(struct fake *f, unsigned c, struct npp_ctl_msg *m)
 		atomic_fetch_add(&f->sock[b.sock].gen, 1);
 		atomic_store(&f->sock[b.sock].owner, 0);
 		break;
+	case NPP_CTL_PASS:
+		err = on_pass(f, m);
+		break;
 	case NPP_CTL_SUB_MORE:
 		memcpy(&b, m->body, sizeof b);
 		if (!f->sock[b.sock].sub_more_off64)
@@ -726,7 +759,7 @@ static void *osm_thread(void *arg)
 
 		for (unsigned i = 0; i < f->n_conn; i++)
 			p[2 + i] = (struct pollfd){ .fd = f->conn[i], .events = POLLIN };
-		poll(p, 2 + f->n_conn, -1);
+		poll(p, 2 + f->n_conn, f->n_pass ? 1 : -1);
 		pthread_mutex_lock(&f->lock);
 		if (f->held) {
 			pthread_mutex_unlock(&f->lock);
@@ -745,6 +778,7 @@ static void *osm_thread(void *arg)
 				f->conn[i] = -1;
 			}
 		}
+		pass_ends(f);
 		pthread_mutex_unlock(&f->lock);
 		if (p[0].revents && f->n_conn < 64)
 			f->conn[f->n_conn++] = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);

@@ -43,6 +43,8 @@ struct fake {
 	int conn[64];
 	uint32_t conn_proc[64];
 	unsigned n_conn;
+	struct { int fd; uint32_t sock; } pass[16];	/* under way in SCM_RIGHTS */
+	unsigned n_pass;
 	uint32_t ctx_opened, ctx_closed, closes, aborts, unbinds, freed, listens, looks, shutdowns, urgent;
 	uint16_t next_port;
 	pthread_mutex_t lock;		/* of all that the ISMs know */

@@ -68,28 +68,6 @@ START_TEST(the_librarys_descriptors_are_protected)
 }
 END_TEST
 
-START_TEST(sockets_are_not_passed_on_silently)
-{
-	int fd = dial(FAKE_ECHO), sv[2];
-	union { struct cmsghdr h; char b[CMSG_SPACE(sizeof(int))]; } u;
-	struct iovec iov = { "x", 1 };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u };
-
-	memset(&u, 0, sizeof u);
-	u.h.cmsg_level = SOL_SOCKET;
-	u.h.cmsg_type = SCM_RIGHTS;
-	u.h.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&u.h), &fd, sizeof fd);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	ck_fails((int)npp_sendmsg(sv[0], &mh, 0), EINVAL);
-	memcpy(CMSG_DATA(&u.h), &sv[1], sizeof fd);
-	ck_assert_int_eq(npp_sendmsg(sv[0], &mh, 0), 1);
-	close(sv[0]);
-	close(sv[1]);
-	npp_close(fd);
-}
-END_TEST
-
 /* ---- options ---------------------------------------------------------------------------------------- */
 
 static const struct { int level, name, set, get; } table[] = {
@@ -281,7 +259,10 @@ START_TEST(exec_after_vfork_keeps_what_was_dupped)
 	pid_t pid = vfork();
 
 	if (pid == 0) {
-		npp_dup2(fd, 60);
+		int over = npp_fcntl(fd, F_DUPFD, 70); /* by a detour, and over another */
+
+		npp_dup2(over, 60);
+		npp_close(over);
 		npp_close(fd);
 		exec_image(60, fd);
 	}
@@ -290,6 +271,48 @@ START_TEST(exec_after_vfork_keeps_what_was_dupped)
 	ck_assert_uint_eq(fake_sock_of(f, fd, NULL)->refs, 1);
 	npp_close(fd);
 	EVENTUALLY(f->closes == 1);
+}
+END_TEST
+
+/* posix_spawn() of the image with FD as 60 and without FD itself. */
+static int spawn_image(pid_t *pid, const char *path, int fd)
+{
+	char a[16], b[16];
+	char *argv[] = { self_path, "--image", f->path, a, b, NULL };
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
+	sigset_t all;
+	int r;
+
+	snprintf(a, sizeof a, "%d", 60);
+	snprintf(b, sizeof b, "%d", fd);
+	sigfillset(&all);
+	posix_spawnattr_init(&at);
+	posix_spawnattr_setsigdefault(&at, &all);
+	posix_spawnattr_setpgroup(&at, 0);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, fd, 60);
+	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addclose(&fa, fd);
+	r = npp_posix_spawn(pid, path, &fa, &at, argv, environ, false);
+	posix_spawn_file_actions_destroy(&fa);
+	posix_spawnattr_destroy(&at);
+	return r;
+}
+
+START_TEST(posix_spawn_passes_sockets_on_as_told)
+{
+	int fd = dial(FAKE_ECHO), status;
+	pid_t pid = 0;
+
+	ck_assert_int_eq(spawn_image(&pid, self_path, fd), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(fake_sock_of(f, fd, NULL)->refs, 1);
+	ck_assert_int_eq(spawn_image(&pid, "/nowhere/to/be/found", fd), ENOENT);
+	ck_assert_int_eq(waitpid(-1, &status, 0), -1); /* no child is left */
+	npp_close(fd);
 }
 END_TEST
 
@@ -327,7 +350,6 @@ static Suite *suite(void)
 	t = host_case(s, "descriptors");
 	tcase_add_test(t, dups_count_and_the_last_close_closes);
 	tcase_add_test(t, the_librarys_descriptors_are_protected);
-	tcase_add_test(t, sockets_are_not_passed_on_silently);
 
 	t = host_case(s, "options");
 	tcase_add_test(t, options_read_back_as_on_linux);
@@ -338,6 +360,7 @@ static Suite *suite(void)
 	tcase_add_test(t, child_of_fork_rebuilds_an_inherited_epoll);
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
+	tcase_add_test(t, posix_spawn_passes_sockets_on_as_told);
 	tcase_add_test(t, records_and_descriptors_do_not_leak);
 	return s;
 }
