@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/run/run.h"
+#include "lib/json.h"
 
 static void window(char *text, size_t cap, const struct run_check *k)
 {
@@ -152,17 +153,26 @@ void report_json(const struct run_report *r, FILE *f)
 
 void xml_text(FILE *f, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p == '<')
+	size_t n;
+
+	for (; *text; text += n ? n : 1) {
+		unsigned char c = (unsigned char)*text;
+
+		n = npp_utf8_len(text);
+		if (n == 0)
+			fputs("&#xfffd;", f);
+		else if (c == '<')
 			fputs("&lt;", f);
-		else if (*p == '>')
+		else if (c == '>')
 			fputs("&gt;", f);
-		else if (*p == '&')
+		else if (c == '&')
 			fputs("&amp;", f);
-		else if (*p == '"')
+		else if (c == '"')
 			fputs("&quot;", f);
+		else if (c < 0x20)
+			fputc(' ', f);
 		else
-			fputc(*p < 0x20 ? ' ' : *p, f);
+			fwrite(text, 1, n, f);
 	}
 }
 

@@ -50,6 +50,31 @@ START_TEST(a_failure_is_an_object)
 }
 END_TEST
 
+START_TEST(json_string_is_utf8_whatever_comes)
+{
+	static const struct { const char *in, *out; } t[] = {
+		{ "\xf0\x9f\x98\x80 \xe2\x82\xac", "\"\xf0\x9f\x98\x80 \xe2\x82\xac\"" },
+		{ "a\xff" "b", "\"a\\ufffdb\"" },			/* never */
+		{ "\xc3", "\"\\ufffd\"" },				/* cut off */
+		{ "\xe2\x82\"", "\"\\ufffd\\ufffd\\\"\"" },		/* cut off, then a quote */
+		{ "\xc0\x80", "\"\\ufffd\\ufffd\"" },			/* longer than it need be */
+		{ "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" },	/* half of a pair */
+		{ "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
+	};
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		char *text = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&text, &len);
+
+		npp_json_string(f, t[i].in);
+		fclose(f);
+		ck_assert_str_eq(text, t[i].out);
+		free(text);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("npp");
@@ -58,6 +83,7 @@ int main(void)
 	tcase_add_loop_test(t, count_is_short, 0, sizeof numbers / sizeof *numbers);
 	tcase_add_test(t, json_string_escapes);
 	tcase_add_test(t, a_failure_is_an_object);
+	tcase_add_test(t, json_string_is_utf8_whatever_comes);
 	suite_add_tcase(suite, t);
 	return npp_suite_run(suite);
 }
