@@ -20,10 +20,12 @@ static void put_value(FILE *f, const struct npp_conf_field *v);
 #define NAME_PATTERN "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 #define SCALAR "[\"string\", \"number\"]"
 
-/* A scalar that people may write as a number or as text with a unit. */
-static void put_unit(FILE *f, const char *pattern, const char *example)
+/* A scalar that people may write as text with a unit, or as a number within BOUNDS; conf_value.c reads them. */
+#define NUMBER "^[0-9]+([.][0-9]*)?"
+#define ZERO ", \"minimum\": 0, \"maximum\": 0"
+static void put_unit(FILE *f, const char *pattern, const char *bounds, const char *example)
 {
-	fprintf(f, "\"type\": " SCALAR ", \"pattern\": \"%s\", \"examples\": [\"%s\"]", pattern, example);
+	fprintf(f, "\"type\": " SCALAR ", \"pattern\": \"%s\"%s, \"examples\": [\"%s\"]", pattern, bounds, example);
 }
 
 static void put_bounds(FILE *f, const struct npp_conf_field *v, int64_t max)
@@ -115,15 +117,17 @@ static void put_names(FILE *f, const struct npp_conf_field *v)
 static void put_value(FILE *f, const struct npp_conf_field *v)
 {
 	switch (v->type) {
-	case NPP_CONF_BOOL: fputs("\"type\": \"boolean\"", f); break;
+	case NPP_CONF_BOOL:	/* `yes` is a word where YAML is 1.2, as in editors */
+		fputs("\"enum\": [true, false, \"yes\", \"no\", \"on\", \"off\"]", f);
+		break;
 	case NPP_CONF_U16: put_bounds(f, v, UINT16_MAX); break;
 	case NPP_CONF_U32: put_bounds(f, v, UINT32_MAX); break;
 	case NPP_CONF_I32: put_bounds(f, v, INT32_MAX); break;
 	case NPP_CONF_U64: put_bounds(f, v, INT64_MAX); break;
-	case NPP_CONF_SIZE: put_unit(f, "^[0-9]+([KMGT]i?B?)?$", "128M"); break;
-	case NPP_CONF_TIME: put_unit(f, "^[0-9.]+ *(us|ms|s|min)$|^0$", "10s"); break;
-	case NPP_CONF_RATE: put_unit(f, "^[0-9.]+ *[kmg]?bit$", "100mbit"); break;
-	case NPP_CONF_DOUBLE: put_unit(f, "^[-+0-9.eE]+%?$", "2.5%"); break;
+	case NPP_CONF_SIZE: put_unit(f, NUMBER "([KkMmGg]([Ii]?[Bb])?|[Bb])?$", ", \"minimum\": 0", "128M"); break;
+	case NPP_CONF_TIME: put_unit(f, NUMBER "([Uu][Ss]|[Mm]?[Ss]|[Mm][Ii][Nn]|[Hh])$|^0$", ZERO, "10s"); break;
+	case NPP_CONF_RATE: put_unit(f, NUMBER "[KkMmGg]?[Bb][Ii][Tt]$|^0$", ZERO, "100mbit"); break;
+	case NPP_CONF_DOUBLE: put_unit(f, "^[-+0-9.eE]+%?$", "", "2.5%"); break;
 	case NPP_CONF_NAME:
 		fprintf(f, "\"type\": \"string\", \"pattern\": \"" NAME_PATTERN "\", \"maxLength\": %" PRId64, v->max ? v->max : 31);
 		break;

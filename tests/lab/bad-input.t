@@ -88,6 +88,29 @@ for name in sys.argv[2:]:
         bad['nodes'][node].update(change)
         assert list(v.iter_errors(bad)), (name, change)
 P
+  ok 'units mean the same to both' python3 - "$work/schema.json" "$topologies/pair.yaml" "$npplab" <<'P'
+import copy, json, subprocess, sys, jsonschema, yaml
+v = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
+doc = yaml.safe_load(open(sys.argv[2]))
+doc['nodes']['web1']['start'] = [{'name': 'x', 'command': 'true', 'deadline': '1s'}]
+values = {
+    ('ipv6',): ['yes', 'no', 'on', 'true', 'maybe', '1'],
+    ('nodes', 'web1', 'memory'): ['128M', '128m', '64MiB', '1.5G', '33554432', '1T', '64 M', 'M', '-64M', '64Mbit'],
+    ('nodes', 'web1', 'start', 0, 'deadline'): ['5s', '500ms', '0.5min', '0.1h', '5', '0', '5 s', '5sec', 's', '-5s'],
+}
+for path, texts in values.items():
+    for text in texts:
+        new = copy.deepcopy(doc)
+        at = new
+        for key in path[:-1]:
+            at = at[key]
+        # As editors read it: YAML 1.2, in which yes and no are words.
+        at[path[-1]] = text if text in ('yes', 'no', 'on') else yaml.safe_load(text)
+        file = sys.argv[1] + '.yaml'
+        open(file, 'w').write(yaml.safe_dump(new).replace(f"'{text}'", text))
+        loads = subprocess.run([sys.argv[3], 'check', file], capture_output=True).returncode == 0
+        assert loads == (not list(v.iter_errors(new))), (path, text, loads)
+P
 fi
 
 # Completion
