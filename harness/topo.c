@@ -178,7 +178,8 @@ static void check_net6(struct topo *t, struct topo_net *n)
 									     [7] = (uint8_t)i } };
 		return;
 	}
-	if (npp_addr_is_v4(&n->subnet6.addr) || n->subnet6.addr.b[0] == 0xff) {
+	if (npp_addr_is_v4(&n->subnet6.addr) || n->subnet6.addr.b[0] == 0xff ||
+	    (n->subnet6.addr.b[0] == 0xfe && (n->subnet6.addr.b[1] & 0xc0) == 0x80)) {	/* group, link-local */
 		npp_conf_error_key(t->conf, n->at, "subnet6", "is no IPv6 subnet");
 		return;
 	}
@@ -217,7 +218,15 @@ static void check_net(struct topo *t, struct topo_net *n)
 		npp_conf_error_key(t->conf, n->at, "subnet", "has bits set after the prefix (%s/%u?)",
 				   topo_addr_text(n->base & n->mask, text), topo_plen(n));
 	n->base &= n->mask;
+	if (n->base >> 24 == 0 || n->base >> 24 == 127 || n->base >> 24 >= 224)
+		npp_conf_error_key(t->conf, n->at, "subnet", "%s/%u has no addresses for nodes", topo_addr_text(n->base, text), topo_plen(n));
 	check_net6(t, n);
+}
+
+static bool overlap6(const struct topo_net *a, const struct topo_net *b)
+{
+	return topo_has_ip6(a) && topo_has_ip6(b) &&
+	       npp_addr_in_prefix(&a->subnet6.addr, &b->subnet6.addr, a->subnet6.len < b->subnet6.len ? a->subnet6.len : b->subnet6.len);
 }
 
 static void check_nets(struct topo *t)
@@ -231,6 +240,9 @@ static void check_nets(struct topo *t)
 			m = t->nets[i].mask & t->nets[j].mask;
 			if (m && (t->nets[i].base & m) == (t->nets[j].base & m))
 				npp_conf_error_key(t->conf, t->nets[i].at, "subnet",
+						   "overlaps that of network '%s'", t->nets[j].name);
+			if (overlap6(&t->nets[i], &t->nets[j]))
+				npp_conf_error_key(t->conf, t->nets[i].at, "subnet6",
 						   "overlaps that of network '%s'", t->nets[j].name);
 		}
 }
@@ -576,6 +588,8 @@ static int choose_lab_name(struct topo *t, const char *file, const char *name)
 
 	if (!name)
 		name = t->name;
+	if (!name && strcmp(file, "-") == 0)
+		return npp_conf_error(t->conf, NULL, "needs a name: key 'name', or --name");
 	base = base ? base + 1 : file;
 	len = name ? strlen(name) : strcspn(base, ".");
 	snprintf(t->lab, sizeof t->lab, "%.*s", (int)(len < sizeof t->lab ? len : sizeof t->lab - 1),
@@ -608,7 +622,7 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	int r;
 
 	memset(t, 0, sizeof *t);
-	r = npp_conf_load(&c, topo_shipped("topologies", file, path, sizeof path));
+	r = npp_conf_load(&c, strcmp(file, "-") == 0 ? "/dev/stdin" : topo_shipped("topologies", file, path, sizeof path));
 	t->conf = c;
 	if (r == -ENOENT && !strchr(file, '/'))
 		npp_conf_error(c, NULL, "and no topology '%s' comes with npp", file);

@@ -106,6 +106,21 @@ static void give_address6(struct topo *t, struct topo_if *f)
 	memcpy(f->addr6.b + 12, &host, 4);
 }
 
+/* Against those that stand before it. */
+static void check_address6(struct topo *t, const struct topo_if *f)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < t->n_nodes && !npp_addr_is_any(&f->addr6); i++)
+		for (uint32_t j = 0; j < t->nodes[i].n_ifs; j++) {
+			if (&t->nodes[i].ifs[j] == f)
+				return;
+			if (npp_addr_eq(&t->nodes[i].ifs[j].addr6, &f->addr6) && same_seg(t, t->nodes[i].ifs[j].net, f->net))
+				npp_conf_error(t->conf, f->at, "%s is node '%s' already", npp_addr_format(&f->addr6, text),
+					       t->nodes[i].name);
+		}
+}
+
 static void check_mac(struct topo *t, const struct topo_node *node, struct topo_if *f)
 {
 	uint32_t be = htonl(topo_joins(node) ? 0xfffffc00 | (uint32_t)(node - t->nodes) : f->addr), i, j;
@@ -217,6 +232,7 @@ void topo_derive_addresses(struct topo *t)
 		for (j = 0; j < n->n_ifs; j++) {
 			if (!topo_joins(n))
 				give_address6(t, &n->ifs[j]);
+			check_address6(t, &n->ifs[j]);
 			check_mac(t, n, &n->ifs[j]);
 		}
 		if (!npp_addr_is_any(&n->gateway6))

@@ -107,6 +107,34 @@ networks:
 nodes:
   b: {kind: client, networks: {lan: }, gateway: 10.1.0.1}
 Y
+check 'IPv6 subnets that overlap' "t.yaml:3: .*networks.b.subnet6.*overlaps that of network 'a'" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24, subnet6: 'fd00:7::/48'}
+  b: {subnet: 10.0.1.0/24, subnet6: 'fd00:7:0:1::/64'}
+nodes:
+  c: {kind: client, networks: a}
+Y
+check 'one that another network would get' "t.yaml:4: .*networks.b.subnet6.*overlaps that of network 'a'" <<'Y'
+ipv6: yes
+networks:
+  a: {subnet: 10.0.0.0/24}
+  b: {subnet: 10.0.1.0/24, subnet6: 'fd00:0:0:1::/64'}
+nodes:
+  c: {kind: client, networks: a}
+Y
+check 'a subnet of group addresses' 't.yaml:2: .*networks.a.subnet.*224.0.0.0/8 has no addresses for nodes' <<'Y'
+networks:
+  a: {subnet: 224.0.0.0/8}
+nodes:
+  c: {kind: client, networks: a}
+Y
+check 'an IPv6 address twice' "t.yaml:5: .*nodes.d.networks.a.*fd00:7::b is node 'c' already" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24, subnet6: 'fd00:7::/64'}
+nodes:
+  c: {kind: client, networks: {a: 10.0.0.11}}
+  d: {kind: client, networks: {a: {address6: 'fd00:7::b'}}}
+Y
 check 'subnets that overlap' "t.yaml:3: .*networks.b.subnet.*overlaps that of network 'a'" <<'Y'
 networks:
   a: {subnet: 10.0.0.0/16}
