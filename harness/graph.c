@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,27 +187,36 @@ static int to_svg(struct lab *l, const char *out, struct npp_err *e)
 	return pid > 0 && status == 0 ? 0 : npp_err_set(e, -EIO, "no picture was made");
 }
 
-/* By way of another file, so that who looks at it never sees half of one. */
+static int write_text(struct lab *l, const char *path, struct npp_err *e)
+{
+	FILE *f = fopen(path, "we");
+	bool bad;
+
+	if (!f)
+		return npp_err_set(e, -errno, "cannot write %s: %s", path, strerror(errno));
+	draw(f, l);
+	bad = ferror(f);
+	return fclose(f) == 0 && !bad ? 0 : npp_err_set(e, -EIO, "cannot write %s", path);
+}
+
+/* By way of another file, so that who looks at it never sees half of one; but what is there and is no
+ * file, as /dev/null, is written to and never replaced, and a link goes on leading where it leads. */
 static int write_graph(struct lab *l, const char *out, struct npp_err *e)
 {
 	size_t n = out ? strlen(out) : 0;
 	bool text = n > 4 && strcmp(out + n - 4, ".dot") == 0;
-	char tmp[PATH_MAX];
-	FILE *f;
+	char real[PATH_MAX], tmp[PATH_MAX + 8];
+	struct stat st;
 	int r;
 
-	if (!out)
+	if (!out || strcmp(out, "-") == 0)
 		return to_svg(l, NULL, e);
+	if (realpath(out, real))
+		out = real;
+	if (stat(out, &st) == 0 && !S_ISREG(st.st_mode))
+		return text ? write_text(l, out, e) : to_svg(l, out, e);
 	snprintf(tmp, sizeof tmp, "%s.new", out);
-	if (text) {
-		f = fopen(tmp, "we");
-		if (!f)
-			return npp_err_set(e, -errno, "cannot write %s: %s", tmp, strerror(errno));
-		draw(f, l);
-		r = fclose(f) == 0 ? 0 : npp_err_set(e, -EIO, "cannot write %s", tmp);
-	} else {
-		r = to_svg(l, tmp, e);
-	}
+	r = text ? write_text(l, tmp, e) : to_svg(l, tmp, e);
 	if (r == 0 && rename(tmp, out) < 0)
 		r = npp_err_set(e, -errno, "cannot write %s: %s", out, strerror(errno));
 	if (r < 0)
