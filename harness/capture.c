@@ -75,12 +75,13 @@ struct wanted {
 	bool json;
 };
 
-static uint64_t run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim)
+/* Until the end that was asked for, or what is seen cannot be written: 0 or -errno. */
+static int run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim, uint64_t *frames)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
 	const volatile sig_atomic_t *stop = stop_on_signals();
-	uint64_t n = 0;
+	uint64_t n = 0, flushed = 0;
 	int r;
 
 	pcap_setnonblock(p, 1, (char[PCAP_ERRBUF_SIZE]){ "" });
@@ -88,14 +89,31 @@ static uint64_t run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim)
 		r = pcap_next_ex(p, &h, &data);
 		if (r < 0)
 			break;
+		if (r == 0 && flushed != n && pcap_dump_flush(d) < 0)
+			return -errno;
 		if (r == 0) {
+			flushed = n;	/* who reads along has all of it */
 			pause_ms(5);
 			continue;
 		}
 		pcap_dump((u_char *)d, h, data);
-		n++;
+		if (ferror(pcap_dump_file(d)))
+			return -errno;
+		*frames = ++n;
 	}
-	return n;
+	return pcap_dump_flush(d) < 0 ? -errno : 0;
+}
+
+/* Where frames go to standard output, figures do not. */
+static void say(const struct wanted *w, uint64_t n, unsigned missed)
+{
+	FILE *f = strcmp(w->file, "-") == 0 ? stderr : stdout;
+
+	if (w->json)
+		fprintf(f, "{\"frames\": %llu, \"missed\": %u}\n", (unsigned long long)n, missed);
+	else
+		fprintf(f, "%llu frame%s from %s to %s, %u missed\n", (unsigned long long)n, n == 1 ? "" : "s", w->what,
+			f == stderr ? "standard output" : w->file, missed);
 }
 
 static int capture(struct lab *l, void *arg, struct npp_err *e)
@@ -106,7 +124,7 @@ static int capture(struct lab *l, void *arg, struct npp_err *e)
 	struct pcap_stat st = { 0 };
 	pcap_dumper_t *d;
 	pcap_t *p;
-	uint64_t n;
+	uint64_t n = 0;
 	int fd, r = find_place(l, w->what, &ns, &ifname, e), back;
 
 	if (r < 0)
@@ -129,15 +147,14 @@ static int capture(struct lab *l, void *arg, struct npp_err *e)
 		return r;
 	}
 	fprintf(stderr, "npp-lab: capturing on %s\n", w->what);
-	n = run(p, d, w);
+	r = run(p, d, w, &n);
 	pcap_stats(p, &st);
-	r = pcap_dump_flush(d) < 0 ? npp_err_set(e, -EIO, "cannot write %s", w->file) : 0;
+	if (r < 0)
+		npp_err_set(e, r, "cannot write %s: %s", w->file, strerror(-r));
 	pcap_dump_close(d);
 	pcap_close(p);
-	if (w->json)
-		printf("{\"frames\": %llu, \"missed\": %u}\n", (unsigned long long)n, st.ps_drop);
-	else
-		printf("%llu frames from %s to %s, %u missed\n", (unsigned long long)n, w->what, w->file, st.ps_drop);
+	if (r == 0)
+		say(w, n, st.ps_drop);
 	return r;
 }
 
@@ -148,5 +165,6 @@ int lab_capture(const char *lab, const char *link, const char *file, const char 
 			    .end_ms = seconds > 0 ? now_ms() + (int64_t)(seconds * 1000) : 0 };
 
 	stop_on_signals();
+	signal(SIGPIPE, SIG_IGN);
 	return lab_with(lab, false, "capture", json, capture, &w) < 0;
 }

@@ -108,31 +108,55 @@ int lab_with(const char *lab, bool own, const char *verb, bool json, lab_work_fn
 	return r;
 }
 
-int lab_exec(const char *lab, const char *node, char *const argv[])
+/* Goes to NODE and becomes ARGV. Returns only an exit status: 125 to 127. */
+static int become(const char *lab, const char *node, char *const argv[], const char *verb, bool json)
 {
 	struct npp_err e = { "" };
 	struct lab l = { .lock = -1 };
-	char name[TOPO_LAB_LEN + 1];
-	int r;
+	int r = open_picked(&l, lab, false, &e);
 
-	if (geteuid() != 0) {
-		npp_warnx("exec needs to be root");
-		return 125;
-	}
-	r = lab_pick(lab, name, sizeof name, &e);
-	if (r == 0)
-		r = lab_load(&l, name, &e);
-	if (r == 0)
-		r = need_up(&l, &e);
 	if (r == 0)
 		r = node_enter(&l, node, &e);
 	lab_free(&l);
 	if (r < 0) {
-		npp_warnx("%s", e.text);
+		verb_failed(verb, e.text, json);
 		return 125;
 	}
 	execvp(argv[0], argv);
 	r = errno == ENOENT ? 127 : 126;
-	npp_warn("cannot run %s", argv[0]);
+	npp_err_set(&e, -errno, "cannot run %s: %s", argv[0], strerror(errno));
+	verb_failed(NULL, e.text, json);
+	return r;
+}
+
+int lab_exec(const char *lab, const char *node, char *const argv[])
+{
+	return become(lab, node, argv, NULL, false);
+}
+
+int lab_put_load(const char *lab, const char *node, char *const words[], bool json)
+{
+	static char name[] = "npp-load", to_json[] = "-j", quiet[] = "-q";
+	char prog[LAB_PATH_CAP], **argv;
+	int n = 0, r;
+
+	while (words[n])
+		n++;
+	argv = calloc((size_t)n + 4, sizeof *argv);
+	if (!argv || npp_self_find(name, prog, sizeof prog) < 0) {
+		verb_failed("load", argv ? "cannot find npp-load (is npp built or installed whole?)" : "out of memory", json);
+		free(argv);
+		return 125;
+	}
+	argv[0] = prog;
+	n = 1;
+	if (json) {
+		argv[n++] = to_json;
+		argv[n++] = quiet;
+	}
+	for (int i = 0; words[i]; i++)
+		argv[n++] = words[i];
+	r = become(lab, node, argv, "load", json);
+	free(argv);
 	return r;
 }

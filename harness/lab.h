@@ -122,8 +122,8 @@ void pause_ms(int ms);
 
 /* up.c, down.c, exec.c, status.c: the verbs; exit status */
 int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets, bool json);
-/* The same without a word if all went well. */
-int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets);
+/* The same without a word if all went well; if not, with OK also JSON on standard output, {OK: false, ...}. */
+int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets, const char *ok);
 int lab_down(const char *name, bool json);
 int lab_clean(bool json);
 /* Removes all that L names; L is locked. 0, or -EBUSY with what is left in E. */

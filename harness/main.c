@@ -56,7 +56,27 @@ static int cmd_exec(const struct opts *o)
 		cmd++;
 	if (o->n_args < 2 || !*cmd)
 		return bad_usage("exec", "expected NODE -- COMMAND");
-	return lab_exec(o->name, o->args[0], cmd);
+	return o->json ? lab_exec_json(o->name, o->args[0], cmd) : lab_exec(o->name, o->args[0], cmd);
+}
+
+/* What is behind NODE is npp-load's, but for --json, which may also stand at the end. */
+static int cmd_load(const struct opts *o)
+{
+	char **words = calloc((size_t)o->n_args + 1, sizeof *words);
+	bool json = o->json;
+	int n = 0, r;
+
+	if (!words)
+		npp_fatalx("out of memory");
+	for (int i = 1; i < o->n_args; i++) {
+		if (strcmp(o->args[i], "--json") == 0)
+			json = true;
+		else if (i > 1 || strcmp(o->args[i], "--") != 0)
+			words[n++] = o->args[i];
+	}
+	r = n ? lab_put_load(o->name, o->args[0], words, json) : bad_usage("load", "expected NODE [OPTION]... TARGET...");
+	free(words);
+	return r;
 }
 
 static int cmd_check(const struct opts *o)
@@ -67,7 +87,7 @@ static int cmd_check(const struct opts *o)
 
 	if (o->n_args != 1)
 		return bad_usage("check", "expected one FILE");
-	if (lab_is_scenario(o->args[0]))
+	if (strcmp(o->args[0], "-") != 0 && lab_is_scenario(o->args[0]))
 		return lab_check_scenario(o->args[0], o->name, o->sets, o->n_sets, o->json);
 	r = topo_load(&t, o->args[0], o->name, o->sets, o->n_sets);
 	if (o->json) {
@@ -182,11 +202,13 @@ static const struct verb {
 				   x: --speed, d: --to, l: --link, W: --watch */
 	const char *args, *what;
 } verbs[] = {
-	{ "up", cmd_up, "nsj", "FILE [--name LAB] [--set KEY=VALUE]... [--json]", "Make a lab from a file (npp-topology(5))." },
+	{ "up", cmd_up, "nsj", "FILE|- [--name LAB] [--set KEY=VALUE]... [--json]", "Make a lab from a file (npp-topology(5))." },
 	{ "down", cmd_down, "nj", "[LAB] [--json]", "Take a lab away, with all that runs in it." },
 	{ "status", cmd_status, "nj", "[LAB] [--json]", "The nodes of a lab and how they are." },
-	{ "exec", cmd_exec, "n", "[--lab LAB] NODE -- COMMAND [ARGUMENT]...", "Run a command on a node." },
+	{ "exec", cmd_exec, "nj", "[--lab LAB] [--json] NODE -- COMMAND [ARGUMENT]...", "Run a command on a node." },
 	{ "shell", cmd_shell, "n", "[--lab LAB] NODE", "A shell on a node." },
+	{ "load", cmd_load, "nj", "[--lab LAB] [--json] NODE [OPTION...] TARGET...",
+	  "Put load on a server from a node and check every byte: the options and targets of npp-load(1)." },
 	{ "links", cmd_links, "nj", "[--lab LAB] [--json]", "The links of a lab: state, traffic, wires." },
 	{ "logs", cmd_logs, "nj", "[--lab LAB] [NODE[.PROGRAM]] [--json]", "What the processes of a lab have said." },
 	{ "impair", cmd_impair, "nj", "[--lab LAB] LINK [show | KEY=VALUE... | clear | reset | zero | seed N] [--json]",
@@ -200,7 +222,7 @@ static const struct verb {
 	{ "run", cmd_run, "nswj", "SCENARIO [--name LAB] [--set KEY=VALUE]... [-w DIRECTORY] [--json]",
 	  "Make a lab, play a time line of load and faults, report (npp-scenario(5))." },
 	{ "graph", cmd_graph, "nwWj", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS] [--json]", "Draw a lab." },
-	{ "check", cmd_check, "nsj", "FILE [--name LAB] [--set KEY=VALUE]... [--json]", "Say what is wrong with a file." },
+	{ "check", cmd_check, "nsj", "FILE|- [--name LAB] [--set KEY=VALUE]... [--json]", "Say what is wrong with a file." },
 	{ "list", cmd_list, "j", "[--json]", "The labs there are." },
 	{ "schema", cmd_schema, "", "", "The JSON schema of topology files, for editors." },
 	{ "clean", cmd_clean, "j", "[--json]", "Remove what labs that died have left." },
@@ -289,8 +311,8 @@ static int parse(struct opts *o, const struct verb *v, int argc, char **argv, in
 		{ "to", required_argument, NULL, 'd' }, { "link", required_argument, NULL, 'l' }, { "watch", required_argument, NULL, 'W' },
 		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 	};
-	/* exec: the command's own options are not ours; others may have them at the end. */
-	const char *shorts = v->run == cmd_exec ? "+vh" : "vhw:";
+	/* exec, load: the command's own options are not ours; others may have them at the end. */
+	const char *shorts = v->run == cmd_exec || v->run == cmd_load ? "+vh" : "vhw:";
 	char who[32];
 	int c;
 
@@ -331,7 +353,7 @@ static int run_verb(const struct verb *v, int argc, char **argv, int verbose)
 	if (r)
 		return r < 0 ? 2 : 0;
 	npp_log_init_tool("npp-lab", verbose);
-	return v->run(&o);
+	return npp_stdout_end(v->run(&o));
 }
 
 static int no_verb(const char *name)

@@ -20,7 +20,6 @@
 
 #include "harness/lab.h"
 #include "lib/self.h"
-#include "lib/self.h"
 
 /* ---- is it ready? -------------------------------------------------------------------------- */
 
@@ -81,6 +80,8 @@ static void set_places(const struct lab *l, const char *node, const char *name)
 	slash = strrchr(file, '/');
 	if (slash)
 		*slash = '\0';
+	if (strcmp(file, ".") == 0 && !getcwd(file, sizeof file))
+		fail("cannot tell where this is");
 	setenv("NPP_LAB_FILES", file, 1);
 }
 

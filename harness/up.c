@@ -33,7 +33,9 @@ struct up {
 	struct nl_ns *nets, *nodes;	/* by index, as in the topology */
 	struct proc_start *starts;
 	enum up_says { UP_TEXT, UP_JSON, UP_QUIET } says;
+	const char *ok;		/* UP_QUIET: what a failure is called in JSON; NULL: it is not */
 	int64_t began_ms;
+	bool live;		/* somebody looks on: a line that says what is being made */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -51,6 +53,20 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/* WHAT: what is being made now; NULL: no more of that, the line is somebody else's. */
+static void progress(struct up *u, const char *what)
+{
+	const char *term = getenv("TERM");
+
+	if (what)
+		u->live = u->says != UP_JSON && !npp_log_verbose() && isatty(STDERR_FILENO) && term &&
+			  strcmp(term, "dumb") != 0;
+	if (u->live)
+		fprintf(stderr, "\r\033[K%s%s%s", what ? u->lab.name : "", what ? ": " : "", what ? what : "");
+	fflush(stderr);
+	u->live = u->live && what;
 }
 
 /* Each thing that is made begins here. For tests of sudden death, $NPP_LAB_DIE_AT ends
@@ -73,6 +89,7 @@ static int step(struct up *u, const char *what, const char *name, struct npp_err
 		if (at == 0)
 			raise(SIGKILL);
 	}
+	progress(u, copy ? copy : what);
 	npp_debug("%s", copy ? copy : what);
 	return lab_save(&u->lab, "starting", copy ? copy : what, e);
 }
@@ -365,8 +382,9 @@ static int start_nppd(struct up *u, uint32_t i, const char *nppd, struct npp_err
 }
 
 /* The last lines of a log go to the user, who may find the log removed otherwise. */
-static void show_log(const struct lab *l, const char *node)
+static void show_log(struct up *u, const char *node)
 {
+	const struct lab *l = &u->lab;
 	char path[LAB_PATH_CAP], line[512];
 	long size;
 	FILE *f;
@@ -375,6 +393,7 @@ static void show_log(const struct lab *l, const char *node)
 	f = fopen(path, "re");
 	if (!f)
 		return;
+	progress(u, NULL);
 	fseek(f, 0, SEEK_END);
 	size = ftell(f);
 	fseek(f, size > 3000 ? size - 3000 : 0, SEEK_SET);
@@ -401,13 +420,13 @@ static int wait_ready(struct up *u, uint32_t i, int64_t end, struct npp_err *e)
 		if (r > 0)
 			break;
 		if (left <= 0) {
-			show_log(&u->lab, name);
+			show_log(u, name);
 			return npp_err_set(e, -ETIMEDOUT, "nppd of '%s' is not ready after %d s", name, READY_MS / 1000);
 		}
 	}
 	if (read(p.fd, &c, 1) == 1)
 		return 0;
-	show_log(&u->lab, name);
+	show_log(u, name);
 	return npp_err_set(e, -ECHILD, "nppd of '%s' did not start", name);
 }
 
@@ -427,8 +446,10 @@ static int start_nppds(struct up *u, struct npp_err *e)
 		if (has_nppd(&u->topo.nodes[i]))
 			r = start_nppd(u, i, nppd, e);
 	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
-		if (has_nppd(&u->topo.nodes[i]))
+		if (has_nppd(&u->topo.nodes[i])) {
+			progress(u, u->topo.nodes[i].name);
 			r = wait_ready(u, i, end, e);
+		}
 	return r;
 }
 
@@ -485,9 +506,9 @@ static void say_json(const struct up *u, const char *lab, const char *file, bool
 {
 	unsigned i, n = 0;
 
-	if (u->says != UP_JSON)
+	if (u->says != UP_JSON && (ok || !u->ok))
 		return;
-	printf("{\"ok\": %s, \"lab\": ", ok ? "true" : "false");
+	printf("{\"%s\": %s, \"lab\": ", u->ok ? u->ok : "ok", ok ? "true" : "false");
 	json_string(stdout, lab);
 	fputs(", \"file\": ", stdout);
 	json_string(stdout, file);
@@ -518,6 +539,7 @@ static int run_up(struct up *u, const char *file)
 	u->starts = calloc(u->topo.n_nodes, sizeof *u->starts);
 	r = u->nets && u->nodes && u->starts ? make_all(u, &e) : npp_err_set(&e, -ENOMEM, "out of memory");
 	close_all(u);
+	progress(u, NULL);
 	if (r < 0) {
 		npp_warnx("lab '%s': %s", u->lab.name, e.text);
 		if (lab_teardown(&u->lab, &e2) < 0)
@@ -532,10 +554,11 @@ static int run_up(struct up *u, const char *file)
 	return r < 0 ? 1 : 0;
 }
 
-static int up(const char *file, const char *name, char *const *sets, unsigned n_sets, enum up_says says)
+static int up(const char *file, const char *name, char *const *sets, unsigned n_sets, enum up_says says, const char *ok)
 {
 	static const char no_root[] = "up needs to be root: it makes network namespaces";
-	struct up u = { .lab = { .lock = -1 }, .says = says, .began_ms = now_ms() };
+	struct up u = { .lab = { .lock = -1 }, .says = says, .ok = ok, .began_ms = now_ms() };
+	mode_t mask;
 	unsigned i;
 	int r;
 
@@ -550,17 +573,19 @@ static int up(const char *file, const char *name, char *const *sets, unsigned n_
 		npp_warnx("%s", topo_error(&u.topo, i));
 	if (r < 0)
 		say_json(&u, u.topo.lab, file, false, NULL);
+	mask = umask(022);	/* servers that drop privileges shall reach what is theirs */
 	r = r == 0 ? run_up(&u, file) : 1;
+	umask(mask);
 	topo_free(&u.topo);
 	return r;
 }
 
 int lab_up(const char *file, const char *name, char *const *sets, unsigned n_sets, bool json)
 {
-	return up(file, name, sets, n_sets, json ? UP_JSON : UP_TEXT);
+	return up(file, name, sets, n_sets, json ? UP_JSON : UP_TEXT, NULL);
 }
 
-int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets)
+int lab_up_quiet(const char *file, const char *name, char *const *sets, unsigned n_sets, const char *ok)
 {
-	return up(file, name, sets, n_sets, UP_QUIET);
+	return up(file, name, sets, n_sets, UP_QUIET, ok);
 }

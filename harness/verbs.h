@@ -21,6 +21,10 @@ typedef int lab_work_fn(struct lab *l, void *arg, struct npp_err *e);
 int lab_with(const char *lab, bool own, const char *verb, bool json, lab_work_fn *fn, void *arg);
 /* Says what went wrong (VERB: NULL, TEXT names it), with JSON also on standard output: the answer of all verbs. */
 void verb_failed(const char *verb, const char *text, bool json);
+/* collect.c: the same as lab_exec(), with the command's output in an answer. */
+int lab_exec_json(const char *lab, const char *node, char *const argv[]);
+/* npp-load with WORDS on NODE; JSON: its report. Returns only if that failed. */
+int lab_put_load(const char *lab, const char *node, char *const words[], bool json);
 /* proc.c: from now on SIGINT and SIGTERM only set what this points to. */
 const volatile sig_atomic_t *stop_on_signals(void);
 

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,10 +30,30 @@ void npp_log_init(const char *name, int verbose)
 
 void npp_log_init_tool(const char *name, int verbose)
 {
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 	log_name = name;
 	log_verbose = verbose != 0;
 	log_stamp = false;
 	log_tool = true;
+}
+
+bool npp_log_verbose(void)
+{
+	return log_verbose;
+}
+
+int npp_stdout_end(int r)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return r;
+	npp_warn("cannot write to standard output");
+	return r ? r : 1;
 }
 
 /* One write per line, so that lines of several processes do not mix. ERR: 0, or errno. */

@@ -74,7 +74,8 @@ static void pause_ms(long ms)
 /* Waits for the workers with a line of figures per second; returns how many failed. */
 static int supervise(struct load *l)
 {
-	bool live = !l->profile[0].o.quiet && isatty(STDERR_FILENO), verbose = l->profile[0].o.verbose, series = false;
+	const char *term = getenv("TERM");
+	bool live = !l->profile[0].o.quiet && isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0, verbose = l->profile[0].o.verbose, series = false;
 	struct load_progress *p = calloc(1, sizeof *p);
 	unsigned left = l->n_workers;
 	uint64_t last = l->start, now;

@@ -283,20 +283,32 @@ static int write_report(const struct run_report *r, const char *dir, const char 
 	return 0;
 }
 
-/* Before anything is made: who waits for a scenario wants its report. */
-static int make_dir(const char *dir)
+/* There will be no report: VERB WHAT (errno) is told, with JSON also on standard output. Returns 1. */
+static int no_report(const char *verb, const char *what, bool json)
 {
-	int err;
+	char text[PATH_MAX + 128];
 
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-		npp_warn("cannot make %s", dir);
-		return -EIO;
+	snprintf(text, sizeof text, "%s%s%s%s", verb, what, errno ? ": " : "", errno ? strerror(errno) : "");
+	npp_warnx("%s", text);
+	if (json) {
+		fputs("{\"passed\": false, \"errors\": [", stdout);
+		json_string(stdout, text);
+		puts("]}");
 	}
-	if (access(dir, W_OK | X_OK) == 0)
+	return 1;
+}
+
+/* Before anything is made: who waits for a scenario wants its report. */
+static int make_dir(const char *dir, bool json)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return no_report("cannot make ", dir, json);
+	errno = stat(dir, &st) == 0 && !S_ISDIR(st.st_mode) ? ENOTDIR : 0;
+	if (!errno && access(dir, W_OK | X_OK) == 0)
 		return 0;
-	err = -errno;
-	npp_warn("cannot write to %s", dir);
-	return err;
+	return no_report("cannot write to ", dir, json);
 }
 
 static int write_reports(const struct run_report *r, const char *dir)
@@ -325,12 +337,12 @@ static int run_in_lab(struct run *r, const char *lab, const char *out, bool json
 	int rc = lab_open(&r->lab, lab, &e);
 
 	if (rc < 0) {
-		npp_warnx("%s", e.text);
-		return 1;
+		errno = 0;
+		return no_report("", e.text, json);
 	}
 	snprintf(r->work, sizeof r->work, "%s/run", r->lab.dir);
 	if (mkdir(r->work, 0755) < 0) {
-		npp_warn("cannot make %s", r->work);
+		no_report("cannot make ", r->work, json);
 		lab_free(&r->lab);
 		return 1;
 	}
@@ -348,7 +360,7 @@ static int run_in_lab(struct run *r, const char *lab, const char *out, bool json
 
 static int with_lab(struct run *r, const char *lab, const char *out, char *const *sets, unsigned n_sets, bool json)
 {
-	int rc = lab_up_quiet(r->s.topology_path, lab, sets, n_sets), rc2;
+	int rc = lab_up_quiet(r->s.topology_path, lab, sets, n_sets, json ? "passed" : NULL), rc2;
 
 	if (rc)
 		return rc;
@@ -432,7 +444,7 @@ int lab_run(const char *file, const char *name, const char *out, char *const *se
 		out = dir;
 	}
 	if (rc == 0)
-		rc = make_dir(out);
+		rc = make_dir(out, json);
 	if (rc == 0) {
 		rc = with_lab(&r, lab, out, all, n, json);
 		rmdir(out); /* if there was no report */

@@ -110,6 +110,11 @@ is 'check --json' "$("$npplab" check --json "$work/w.yaml" | jq -c '[.ok, (.erro
 "$npplab" run "$work/s.yaml" --name "$lab" -w /proc/x >"$work/out" 2>"$work/err" </dev/null
 is 'no place for the report: refused' $? 1
 is 'before anything was done' "$(cat "$work/out" "$work/err")" 'npp-lab: cannot make /proc/x: No such file or directory'
+is 'as JSON' "$("$npplab" run "$work/s.yaml" --name "$lab" -w /proc/x --json 2>/dev/null | jq -c '[.passed, .errors]')" \
+  '[false,["cannot make /proc/x: No such file or directory"]]'
+is 'a lab that does not come up, as JSON' "$("$npplab" run "$work/s.yaml" --name "$lab" -w "$work/none" --json \
+  --set 'nodes.web1.start=[{command: "exit 3", name: www, ready: {port: 80}}]' 2>/dev/null | jq -c '[.passed, (.errors | length)]')" '[false,1]'
+not_ok 'which leaves no empty report' test -e "$work/none"
 
 # Interrupted in the middle: reported and taken down.
 rm -f "$work/out" "$work/err"

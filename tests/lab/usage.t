@@ -26,7 +26,7 @@ for p in npp-dispatch npp-ism npp-osm; do
   like "$p alone says who starts it" "$("$top_builddir/$p/$p" 2>&1)" 'is started by nppd'
 done
 
-for v in up down status exec check list clean; do
+for v in up down status exec load check list clean; do
   out=$("$npplab" $v --help 2>/dev/null)
   is "npp-lab $v --help" $? 0
   like "npp-lab $v --help is about it" "$out" "^usage: npp-lab \[-v\] $v"
@@ -41,8 +41,16 @@ is 'a verb with a mistake in it' $? 2
 like 'gets a hint' "$out" "did you mean 'up'"
 like 'messages of a tool have its name and nothing else in front' "$out" '^npp-lab: there is no'
 like 'those of npp too' "$("$npp" statt 2>&1)" '^npp: there is no'
-like 'an option of another verb' "$("$npplab" exec --json x 2>&1)" 'json is not for this verb'
+like 'an option of another verb' "$("$npplab" shell --json x 2>&1)" 'json is not for this verb'
 like 'too little for exec' "$("$npplab" exec x 2>&1)" 'expected NODE -- COMMAND'
+like 'too little for load' "$("$npplab" load x 2>&1)" 'load: expected NODE'
+
+# What cannot be printed is told, and no file that is opened later is written to instead.
+out=$("$npplab" schema 2>&1 >/dev/full)
+is 'a full disk behind standard output' $? 1
+like 'is told' "$out" 'cannot write to standard output: No space left'
+ok 'standard output may be closed' bash -c '"$1" schema >&-' - "$npplab"
+
 
 out=$("$load" serve -p 80x http 2>&1)
 is 'npp-load serve: no port' $? 2

@@ -129,11 +129,47 @@ like 'an NPP makes no frames' "$(do_ replay acc1 "$evidence/c.pcap" 2>&1)" 'no n
 like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 'replay: '
 ok 'the lab still serves' get client1
 
+# Load, and commands whose output is wanted as JSON
+start http web1 "$top_builddir/harness/load/npp-load" serve -p 8080 http
+ok 'a server for load' wait_for 10 listening web1 8080
+ok 'load' do_ load client2 -4 -q -n 40 -c 4 http://web1:8080/
+is 'load as JSON, with the word at the end' "$(do_ load client2 -4 -n 40 -c 4 http://web1:8080/ --json | jq -c '[.requests, (.errors | add)]')" '[40,0]'
+do_ load client2 -q -n 4 -t 500 connect web1 9 >/dev/null 2>&1
+is 'load with errors' $? 1
+do_ load client2 nonsense >/dev/null 2>&1
+is 'load of nonsense' $? 2
+do_ load client9 http://web1/ >/dev/null 2>&1
+is 'load from nobody' $? 125
+is 'exec as JSON' "$(do_ exec --json client1 -- sh -c 'echo out; printf "\377\n" >&2; sleep 60 & exit 3' | jq -c '[.ok, .status, .stdout, .stderr]')" \
+  '[false,3,"out\n","�\n"]'
+do_ exec --json client1 -- no-such-program >"$work/x.json" 2>&1
+is 'of a program that is not there' "$?$(jq -c '.status' "$work/x.json")" 127127
+is 'of a node that is not there' "$(do_ exec --json client9 -- true 2>/dev/null | jq -c '[.ok, (.errors | length)]')" '[false,1]'
+
+# A capture on standard output is there at once, and ends with who reads it; a full disk is told.
+"$npplab" capture --lab "$lab" client2 -w - icmp 2>"$work/c.err" | timeout 20 tcpdump -c 2 -nr - 2>/dev/null >"$work/c.txt" &
+cap=$!
+background+=("$cap")
+wait_for 10 grep -q capturing "$work/c.err"
+on client2 ping -4 -c 2 -W 2 router >/dev/null
+ok 'a capture on standard output' wait_for 10 grep -q 'ICMP echo reply' "$work/c.txt"
+stop "$cap"
+on client2 ping -q -c 20 -i 0.1 router >/dev/null &
+like 'a capture to a full disk' "$(do_ capture client2 -w /dev/full --count 3 2>&1)" 'cannot write /dev/full: No space left'
+wait $!
+
 like 'logs of a node' "$(do_ logs acc1)" '^acc1\| .*has taken over'
 like 'logs of nobody' "$(do_ logs nobody 2>&1)" "no log of 'nobody'"
 ok 'graph as text' do_ graph -w "$work/g.dot"
 like 'has networks' "$(cat "$work/g.dot")" '"net lan" -- "acc1".*10.1.0.10'
 like 'and accelerators at their hosts' "$(cat "$work/g.dot")" '"acc1" -- "web1" \[penwidth=5'
+ln -s g.dot "$work/link.dot"
+mkfifo "$work/pipe.dot"
+cat "$work/pipe.dot" >"$work/piped" &
+ok 'graph into a link' do_ graph -w "$work/link.dot"
+ok 'graph into a pipe' do_ graph -w "$work/pipe.dot"
+wait $!
+is 'leaves both what they are' "$(test -L "$work/link.dot" && test -p "$work/pipe.dot" && head -c 5 "$work/piped")" graph
 if command -v dot >/dev/null; then
   ok 'graph as a picture' do_ graph -w "$work/g.svg"
   like 'which is SVG' "$(head -c 300 "$work/g.svg")" '<\?xml|<svg'
