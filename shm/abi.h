@@ -663,7 +663,7 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 
 	/* lines 4-5: local address and statistics. */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */
-	uint32_t scope;
+	uint32_t scope;				/* before CONNECT: network port + 1 that the peer's address names, 0 none */
 	_Atomic uint32_t ifno;			/* ISM: network port of the session now (A28); relaxed */
 	struct npp_tcp_brief brief;
 };
@@ -705,6 +705,10 @@ _Static_assert(sizeof(struct npp_listener) == 64 + 8 * NPP_MAX_SLOTS, "listener"
 				 * sent, the address of ours to send from */
 #define NPP_DGRAM_NOLOOP 2u	/* sent to a group: not for sockets of this NPP */
 #define NPP_DGRAM_HOPS0 4u	/* sent to a group: not for the network */
+#define NPP_DGRAM_PORT(flags) ((flags) >> 8 & 7) /* network port + 1: received, by which it came; sent, by which of ways that
+						  * are as good; 0: of an NPP with one, or not known */
+#define NPP_DGRAM_PORT_FLAGS(port1) ((uint32_t)(port1) << 8)
+_Static_assert(NPP_MAX_PORTS <= 7, "NPP_DGRAM_PORT");
 #define NPP_DGRAM_SEG(flags) ((flags) >> 16)	/* 0, or the payload is several datagrams of that many bytes each */
 #define NPP_DGRAM_SEG_FLAGS(size) ((uint32_t)(size) << 16)
 static inline uint32_t npp_dgram_tail(uint32_t flags)	/* bytes behind the payload */

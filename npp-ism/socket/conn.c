@@ -180,6 +180,7 @@ struct tcp_options ism_options_of(const struct npp_sock *rec)
 	o.ttl = (uint8_t)(tos_ttl >> 8);
 	o.cc = atomic_load_explicit(&rec->cc, memory_order_relaxed);
 	o.max_pace = atomic_load_explicit(&rec->max_pace, memory_order_relaxed);
+	o.by_port = 0;
 	o.max_seg = max_seg && max_seg < TCP_MAXSEG_LEAST ? TCP_MAXSEG_LEAST : max_seg > UINT16_MAX ? UINT16_MAX : (uint16_t)max_seg;
 	return o;
 }
@@ -513,9 +514,11 @@ static void open_conn(struct ism *I, struct ism_sess *s, struct npp_sock *rec, u
 	union npp_addr laddr = rec->laddr, raddr = rec->raddr;
 	uint16_t lport = *(volatile uint16_t *)&rec->lport, rport = *(volatile uint16_t *)&rec->rport;
 	struct tcp_options o = ism_options_of(rec);
+	uint32_t scope = *(volatile uint32_t *)&rec->scope;
 	struct tcp_conn *c;
 	int err = -ENOBUFS;
 
+	o.by_port = scope <= NPP_MAX_PORTS ? (uint8_t)scope : 0;
 	c = stack_connect(I->stack, &laddr, lport, &raddr, rport, &o, &err);
 	if (!c) {
 		s->flags |= SESS_OPENED;

@@ -308,7 +308,7 @@ void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *i
 	opt = atomic_load_explicit(&ism_sess_rec(I, s)->opt_flags, memory_order_relaxed);
 	if (!segment || d.len <= segment || opt & NPP_OPT_GRO)
 		segment = d.len;
-	d.flags = opt & NPP_OPT_PKTINFO ? NPP_DGRAM_LOCAL : 0;
+	d.flags = (in->flags & NPP_DGRAM_PORT_FLAGS(7)) | (opt & NPP_OPT_PKTINFO ? NPP_DGRAM_LOCAL : 0);
 	if (opt & NPP_OPT_GRO)
 		d.flags |= in->flags & NPP_DGRAM_SEG_FLAGS(0xffff);
 	for (uint32_t at = 0; at == 0 || at < in->len; at += segment ? segment : 1) {

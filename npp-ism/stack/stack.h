@@ -150,6 +150,7 @@ struct tcp_options {
 	uint32_t max_pace;		/* bytes per second */
 	uint16_t max_seg;		/* payload bytes of a segment, both ways; counts when it opens */
 	uint8_t tos, ttl;
+	uint8_t by_port;		/* when it opens: network port + 1 that the peer is at, of ways that are as good; 0: any */
 };
 
 /* Events of a connection, or-ed. */

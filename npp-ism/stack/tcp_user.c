@@ -162,11 +162,12 @@ static struct tcb *open_tcb(struct stack *s, const struct ip_path *path, uint16_
 struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uint16_t lport,
 			       const union npp_addr *raddr, uint16_t rport, const struct tcp_options *opts, int *err)
 {
+	uint8_t port = opts && opts->by_port ? (uint8_t)(opts->by_port - 1) : NPP_PORT_ANY;
 	struct ip_path path = { 0 };
 	struct tcp_tw *tw = NULL;
 	struct tcb *t;
 
-	*err = rport && !npp_addr_is_any(raddr) ? ip_path_init(s, &path, laddr, raddr) : -EADDRNOTAVAIL;
+	*err = rport && !npp_addr_is_any(raddr) ? ip_path_answer(s, &path, laddr, raddr, port) : -EADDRNOTAVAIL;
 	if (*err)
 		return NULL;
 	if (!lport) {

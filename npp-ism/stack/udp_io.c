@@ -18,6 +18,8 @@ static void deliver(struct stack *s, struct udp_ep *ep, const struct pkt *pkt, u
 
 	if (pkt->gso_size && d.len > pkt->gso_size)
 		d.flags = NPP_DGRAM_SEG_FLAGS(pkt->gso_size);
+	if (s->ip->net.n_ports > 1)
+		d.flags |= NPP_DGRAM_PORT_FLAGS(pkt->port + 1u);
 	STAT_INC(s, IS_UDP_IN);
 	s->env->ops->udp_input(s->env->arg, &ep->pub, &d, &pkt->dst, h + 1);
 }
@@ -145,12 +147,18 @@ static const union npp_addr *send_source(struct stack *s, const struct udp_ep *e
 	return ip_is_local(s, &ep->pub.laddr) ? &ep->pub.laddr : &any;
 }
 
+/* BY: the network port that the user has heard DST on, or that DST is at, plus 1; 0: the user does not know. */
 static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *dst, const union npp_addr *src,
-		     uint32_t flags)
+		     uint32_t flags, uint32_t by)
 {
-	uint8_t port = npp_addr_eq(&ep->path.dst, dst) && ep->path.heard ? (uint8_t)(ep->path.heard - 1) : NPP_PORT_ANY;
+	uint8_t port;
 	int err = 0;
 
+	if (by && by <= s->ip->net.n_ports && npp_addr_eq(&ep->path.dst, dst))
+		ip_heard(&ep->path, (uint8_t)(by - 1));
+	else if (npp_addr_eq(&ep->path.dst, dst))
+		by = ep->path.heard;
+	port = by && by <= s->ip->net.n_ports ? (uint8_t)(by - 1) : NPP_PORT_ANY;
 	if (!src)
 		src = send_source(s, ep);
 	if (ep->path.valid == IP_PATH_NONE || !npp_addr_eq(&ep->path.dst, dst) ||
@@ -267,7 +275,7 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct 
 	if (!err && (!o.dport || !o.sport))
 		err = -EINVAL;
 	if (!err)
-		err = send_path(s, ep, dst, src, flags);
+		err = send_path(s, ep, dst, src, flags, NPP_DGRAM_PORT(d->flags));
 	if (err)
 		return err;
 	if (!o.ttl && npp_addr_is_multicast(dst))

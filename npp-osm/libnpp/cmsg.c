@@ -105,7 +105,7 @@ ssize_t cmsg_error(struct so *so, struct msghdr *mh)
 	x.from.sin6_family = AF_UNSPEC;
 	put(&o, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVERR : IP_RECVERR, &x,
 	    sizeof x.e + (six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)));
-	addr_out(so, &so->sk->raddr, so->sk->rport, mh->msg_name, &mh->msg_namelen);
+	addr_out(so, &so->sk->raddr, so->sk->rport, sock_ifno(so->sk), mh->msg_name, &mh->msg_namelen);
 	mh->msg_controllen = o.used;
 	mh->msg_flags = MSG_ERRQUEUE | (o.cut ? MSG_CTRUNC : 0);
 	return 0;

@@ -100,7 +100,8 @@ static int earlier(struct so *so, int fd)
 }
 
 /* Fills the record and posts CONNECT. Under fd_lock. */
-static int begin(struct so *so, int fd, int att, const union npp_addr *addr, uint16_t port, const union npp_addr *src)
+static int begin(struct so *so, int fd, int att, const union npp_addr *addr, uint16_t port, uint32_t scope,
+		 const union npp_addr *src)
 {
 	struct npp_sock *sk;
 	int slot, r = sock_make(so, fd);
@@ -110,6 +111,7 @@ static int begin(struct so *so, int fd, int att, const union npp_addr *addr, uin
 	sk = so->sk;
 	sk->raddr = *addr;
 	sk->rport = port;
+	sk->scope = scope;
 	if (sock_fl(so) & NPP_FL_BOUND) {
 		if (npp_addr_is_any(&sk->laddr))
 			sk->laddr = *src;
@@ -192,7 +194,7 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 		r = earlier(so, fd);
 	if (r == 1) {
 		att = sock_route(&addr, &src);
-		r = att < 0 ? back_to_kernel(so, fd) : begin(so, fd, att, &addr, port, &src);
+		r = att < 0 ? back_to_kernel(so, fd) : begin(so, fd, att, &addr, port, addr_scope(sa, len), &src);
 		if (r == 0)
 			r = sock_fl(so) & NPP_FL_NONBLOCK ? -EINPROGRESS : -EALREADY;
 	}

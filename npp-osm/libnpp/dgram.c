@@ -5,6 +5,9 @@
  * read when no ring has anything (and now and then before). Send: one ring to the home
  * ISM. A record in a ring is a header and its payload, and never wraps: a header with
  * NPP_DGRAM_SKIP leads to the start of the ring.
+ *
+ * Of an NPP with several network ports a datagram tells by which it came, and an answer takes the
+ * same: the home ISM, which sends it, has perhaps never heard the peer.
  */
 #include "config.h"
 
@@ -28,9 +31,40 @@ static struct npp_udp *udp_of(const struct so *so)
 	return off64 ? lib_at((uint64_t)off64 * 64, sizeof(struct npp_udp)) : NULL;
 }
 
+/* ---- by which network port ----------------------------------------------------------- */
+
+/* The place of peer A of attachment ATT: a word of a hash of both, and the network port + 1 in its low bits. */
+static _Atomic uint64_t *heard_at(const union npp_addr *a, uint32_t att, uint64_t *tag)
+{
+	uint64_t h = (a->q[0] ^ (att + 1)) * 0x9e3779b97f4a7c15u;
+
+	h = (h ^ h >> 29 ^ a->q[1]) * 0xbf58476d1ce4e5b9u;
+	h = (h ^ h >> 32) * 0x94d049bb133111ebu;
+	h ^= h >> 29;
+	*tag = h & ~7ull;
+	return &npp_lib.heard[h >> 3 & (LIB_HEARD - 1)];
+}
+
+static void heard(const union npp_addr *a, uint32_t att, uint32_t port1)
+{
+	uint64_t tag;
+	_Atomic uint64_t *w = heard_at(a, att, &tag);
+
+	if (port1)
+		atomic_store_explicit(w, tag | port1, memory_order_relaxed);
+}
+
+/* 0: not heard, or another peer has its place. */
+static uint32_t heard_by(const union npp_addr *a, uint32_t att)
+{
+	uint64_t tag, v = atomic_load_explicit(heard_at(a, att, &tag), memory_order_relaxed);
+
+	return (v & ~7ull) == tag ? v & 7 : 0;
+}
+
 /* ---- receive --------------------------------------------------------------------- */
 
-struct found { struct npp_udp_lane *lane; uint32_t tail; const struct npp_dgram *d; uint32_t len, flags, next; };
+struct found { struct npp_udp_lane *lane; uint32_t slot, tail; const struct npp_dgram *d; uint32_t len, flags, next; };
 
 /* The first record of LANE, its header checked. False: empty (or nonsense, then drained). */
 static bool lane_first(uint32_t slot, struct npp_udp_lane *lane, struct found *f)
@@ -60,6 +94,7 @@ static bool lane_first(uint32_t slot, struct npp_udp_lane *lane, struct found *f
 		if (f->next > size - at || f->next > head - tail)
 			goto nonsense;
 		f->lane = lane;
+		f->slot = slot;
 		f->tail = tail;
 		f->len = len;
 		f->next += tail;
@@ -135,8 +170,11 @@ static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 	if (r == 0) {
 		size_t k = scatter(mh->msg_iov, mh->msg_iovlen, (const uint8_t *)(f.d + 1), f.len);
 
+		uint32_t by = NPP_DGRAM_PORT(f.flags);
+
 		from = f.d->addr;
-		addr_out(so, &from, f.d->port, mh->msg_name, &mh->msg_namelen);
+		heard(&from, f.slot / NPP_MAX_IOPS, by);
+		addr_out(so, &from, f.d->port, by ? by - 1 : 0, mh->msg_name, &mh->msg_namelen);
 		mh->msg_flags = k < f.len ? MSG_TRUNC : 0;
 		take_control(so, mh, &f);
 		r = flags & MSG_TRUNC ? (ssize_t)f.len : (ssize_t)k;
@@ -304,7 +342,7 @@ bool dgram_writable(struct so *so)
 	return all;
 }
 
-struct outgoing { struct npp_dgram d; union npp_addr src; const struct iovec *iov; int n; struct npp_udp_out *out; };
+struct outgoing { struct npp_dgram d; union npp_addr src; uint32_t scope; const struct iovec *iov; int n; struct npp_udp_out *out; };
 
 static void gather(uint8_t *to, const struct iovec *iov, int n)
 {
@@ -413,17 +451,20 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 	}
 }
 
+struct peer { union npp_addr addr; uint16_t port; uint32_t scope; };
+
 /* Who connects hears its peer only. release: pairs with the OSM's look when it tells ISMs. */
-static void set_peer(struct so *so, const union npp_addr *addr, uint16_t port)
+static void set_peer(struct so *so, const struct peer *p)
 {
-	so->sk->raddr = *addr;
-	so->sk->rport = port;
+	so->sk->raddr = p->addr;
+	so->sk->rport = p->port;
+	so->sk->scope = p->scope;
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_CONNECTED, memory_order_release);
 }
 
 /* Makes a datagram socket that has no port yet one of ours, with a PEER if there is one.
  * Under fd_lock. */
-static int autobind(struct so *so, int fd, const union npp_addr *peer, uint16_t rport)
+static int autobind(struct so *so, int fd, const struct peer *peer)
 {
 	int r = sock_make(so, fd);
 
@@ -433,7 +474,7 @@ static int autobind(struct so *so, int fd, const union npp_addr *peer, uint16_t 
 	so->sk->laddr = sock_any(so);
 	so->sk->lport = 0;
 	if (peer)
-		set_peer(so, peer, rport);
+		set_peer(so, peer);
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {
 		sock_unmake(so, fd, false);
@@ -452,7 +493,7 @@ static int ensure_ours(struct so *so, int fd)
 		return 0;
 	fd_lock();
 	if (so->kind == SO_KERNEL_YET)
-		r = autobind(so, fd, NULL, 0);
+		r = autobind(so, fd, NULL);
 	fd_unlock();
 	return r;
 }
@@ -468,6 +509,7 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 			return 1;
 		o->d.addr = so->sk->raddr;
 		o->d.port = so->sk->rport;
+		o->scope = so->sk->scope & 7;
 		return 0;
 	}
 	if (to->sa_family != so->domain)
@@ -475,6 +517,7 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 	r = addr_in(to, tolen, &o->d.addr, &o->d.port);
 	if (r < 0)
 		return 1;
+	o->scope = addr_scope(to, tolen);
 	att = sock_route(&o->d.addr, &src);
 	if (att < 0)
 		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
@@ -498,6 +541,15 @@ static void outgoing_options(const struct so *so, struct outgoing *o)
 		o->d.flags |= NPP_DGRAM_HOPS0;
 	if (atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed) & NPP_OPT_MC_NOLOOP)
 		o->d.flags |= NPP_DGRAM_NOLOOP;
+}
+
+/* By the port that the address names, or by which the peer was heard. */
+static void outgoing_port(struct so *so, struct outgoing *o)
+{
+	uint32_t att = o->out ? (uint32_t)(o->out - udp_of(so)->out) : so->sk->slot / NPP_MAX_IOPS;
+
+	if (!npp_addr_is_multicast(&o->d.addr))
+		o->d.flags |= NPP_DGRAM_PORT_FLAGS(o->scope ? o->scope : heard_by(&o->d.addr, att));
 }
 
 /**
@@ -527,6 +579,7 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 	o.out = way_out(so, &o.d.addr);
 	o.d.len = (uint32_t)len;
 	outgoing_options(so, &o);
+	outgoing_port(so, &o);
 	r = cmsg_sent(mh, &o.d, &o.src);
 	if (r < 0)
 		return r;
@@ -556,14 +609,14 @@ static int disconnect(struct so *so)
 }
 
 /* Under fd_lock. A connected socket hears nobody on the kernel's side. */
-static int connect_ours(struct so *so, int fd, const union npp_addr *addr, uint16_t port)
+static int connect_ours(struct so *so, int fd, const struct peer *p)
 {
 	int r;
 
 	if (so->kind == SO_KERNEL_YET) {
-		r = autobind(so, fd, addr, port);
+		r = autobind(so, fd, p);
 	} else {
-		set_peer(so, addr, port);
+		set_peer(so, p);
 		r = tell_peer(so);
 	}
 	if (r == 0 && so->kpart) {
@@ -576,20 +629,21 @@ static int connect_ours(struct so *so, int fd, const union npp_addr *addr, uint1
 /* As sock_do_connect(). The peer may be changed and taken away again. */
 int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
-	union npp_addr addr, src;
-	uint16_t port;
+	union npp_addr src;
+	struct peer p;
 	int r;
 
 	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC)
 		return disconnect(so);
-	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
+	if (addr_in(sa, len, &p.addr, &p.port) < 0 || sa->sa_family != so->domain)
 		return so->kind == SO_OURS && !so->kpart ? -EAFNOSUPPORT : 1;
-	if (sock_route(&addr, &src) < 0) { /* the kernel checks the peer itself then */
+	p.scope = addr_scope(sa, len);
+	if (sock_route(&p.addr, &src) < 0) { /* the kernel checks the peer itself then */
 		r = disconnect(so);
 		return r == 0 ? -ENETUNREACH : r;
 	}
 	fd_lock();
-	r = connect_ours(so, fd, &addr, port);
+	r = connect_ours(so, fd, &p);
 	fd_unlock();
 	if (r < 0)
 		return r;

@@ -454,7 +454,7 @@ static int accept_npp(struct so *so, struct sockaddr *sa, socklen_t *len, int fl
 		return -EAGAIN;
 	r = install_taken(so, &t, flags);
 	if (r >= 0 && sa && len)
-		addr_out(so, &npp_lib.sock[t.idx].raddr, npp_lib.sock[t.idx].rport, sa, len);
+		addr_out(so, &npp_lib.sock[t.idx].raddr, npp_lib.sock[t.idx].rport, sock_ifno(&npp_lib.sock[t.idx]), sa, len);
 	return r;
 }
 

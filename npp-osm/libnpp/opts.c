@@ -647,7 +647,7 @@ int npp_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	/* The ISM picks the port of an unbound connection. It does so at once. */
 	for (int i = 0; i < 1000 && so->sk->lport == 0 && stream_state(so) == ST_CONNECTING; i++)
 		nanosleep(&nap, NULL);
-	addr_out(so, &so->sk->laddr, so->sk->lport, addr, len);
+	addr_out(so, &so->sk->laddr, so->sk->lport, sock_ifno(so->sk), addr, len);
 	errno = saved;
 	return 0;
 }
@@ -665,7 +665,7 @@ int npp_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 		errno = ENOTCONN;
 		return -1;
 	}
-	addr_out(so, &so->sk->raddr, so->sk->rport, addr, len);
+	addr_out(so, &so->sk->raddr, so->sk->rport, sock_ifno(so->sk), addr, len);
 	return 0;
 }
 

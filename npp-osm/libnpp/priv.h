@@ -128,6 +128,7 @@ struct attachment {	/* one NPP */
 
 struct once { _Atomic uint32_t said[4]; };
 #define KADDR_MAX 32
+#define LIB_HEARD 1024		/* a power of two */
 
 struct lib {
 	_Atomic int state;		/* enum lib_state */
@@ -170,6 +171,7 @@ struct lib {
 	bool vforked;			/* there may be some */
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
+	_Atomic uint64_t heard[LIB_HEARD]; /* peers of datagram sockets, with network ports (dgram.c) */
 	uint64_t image;			/* random, of this load of the library */
 	uint64_t bell_cookie;		/* epoll data of our doorbells */
 	uint32_t embryo;		/* during fork: proc index + 1 */
@@ -300,7 +302,17 @@ void sock_to_kernel(struct so *so, int fd);	/* it will never be ours: forget it;
 uint32_t sock_fl(const struct so *so);
 bool sock_alive(const struct so *so);		/* the record is still the one we mean */
 int addr_in(const struct sockaddr *sa, socklen_t len, union npp_addr *addr, uint16_t *port);
-void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, struct sockaddr *sa, socklen_t *len);
+/* IFNO: the network port that ADDR is at, the scope of a link-local address. */
+void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, uint32_t ifno, struct sockaddr *sa, socklen_t *len);
+/* Where a session goes now; for a datagram socket with a peer, where that was said to be. */
+static inline uint32_t sock_ifno(const struct npp_sock *sk)
+{
+	uint32_t scope = *(const volatile uint32_t *)&sk->scope;
+
+	return sk->type == NPP_SOCK_DGRAM ? (scope ? scope - 1 : 0) : atomic_load_explicit(&sk->ifno, memory_order_relaxed);
+}
+/* The network port + 1 that the scope of a link-local address names; 0: none. */
+uint32_t addr_scope(const struct sockaddr *sa, socklen_t len);
 int sock_error(struct so *so);			/* SO_ERROR: positive errno, fetched */
 int sock_getfl(struct so *so, int fd);
 int sock_setfl(struct so *so, int fd, int fl);

@@ -61,7 +61,19 @@ static bool link_local(const union npp_addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
-void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, struct sockaddr *sa, socklen_t *len)
+uint32_t addr_scope(const struct sockaddr *sa, socklen_t len)
+{
+	struct sockaddr_in6 in6;
+	union npp_addr a;
+
+	if (len < sizeof in6 || sa->sa_family != AF_INET6)
+		return 0;
+	memcpy(&in6, sa, sizeof in6);
+	memcpy(a.b, &in6.sin6_addr, 16);
+	return link_local(&a) && in6.sin6_scope_id <= NPP_MAX_PORTS ? in6.sin6_scope_id : 0;
+}
+
+void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, uint32_t ifno, struct sockaddr *sa, socklen_t *len)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
@@ -73,8 +85,8 @@ void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, st
 	if (so->domain == AF_INET6) {
 		if (!npp_addr_is_any(addr))
 			memcpy(&in6.sin6_addr, addr->b, 16);
-		if (link_local(addr)) /* one port: one link. 1 is a valid index in every namespace */
-			in6.sin6_scope_id = 1;
+		if (link_local(addr)) /* a port is a link. 1 is a valid index in every namespace */
+			in6.sin6_scope_id = 1 + ifno % NPP_MAX_PORTS;
 		from = &in6;
 		n = sizeof in6;
 	} else {

@@ -13,7 +13,7 @@ port() { npp_do stat "$1" --json | jq -c ".ports[$2].$3"; }	# NPP PORT KEY
 is_port() { [ "$(port "$1" "$2" up)" = "$3" ]; }
 is 'an NPP has two ports, with a carrier each' "$(npp_do stat acc1 --json | jq -c '[.ports[] | [.port, .bridge, .up]]')" \
   '[[0,"n615",true],[1,"n617",true]]'
-for n in web1 client2; do
+for n in web1 client2 router; do
   start "echo-$n" $n $python -u "$ports" echo 7000
   ok "$n serves" wait_for 10 grep -q ready "$evidence/echo-$n.log"
 done
@@ -28,6 +28,30 @@ is 'ARP for an address is answered by its own port' \
   '[["n615","02:00:0a:06:0f:0b"],["n617","02:01:0a:06:11:0b"]]'
 like 'a host is known by the address of its NPP as a whole first' "$(on client1 getent ahostsv4 web1 | head -n1)" '^10\.6\.14\.11 '
 is 'the dispatcher counts by port' "$(npp_do stat acc1 --json | jq -c '[.ports[] | .rx_frames > 0 and .tx_frames > 0]')" '[true,true]'
+
+# ---- answers of a socket without a peer, and links --------------------------------------------
+# The router has the same link-local address on both networks.
+for i in 1 2; do
+  ip -n "$lab-router" addr add fe80::1/64 dev n61$((3 + 2 * i)) nodad
+  before=$(port acc1 $((i - 1)) tx_frames)
+  like "datagrams to a link-local address come back ($i)" "$(on web1 $python "$ports" ask 20 fe80::1 7000 $i)" '^(1[6-9]|20) of 20$'
+  is "and so does a connection ($i)" "$(on web1 $python "$ports" reach fe80::1 7000 $i)" "good $i $i"
+  cmp_num "by the port of its scope ($i)" "$(port acc1 $((i - 1)) tx_frames)" -ge $((before + 20))
+done
+# The router is cut off from n615: the port there has a carrier, but leads nowhere.
+ok 'the router loses network 615' "$npplab" fault --lab "$lab" link router.n615 down
+reaches() { on client1 ping -n -q -c 1 -W 1 10.6.14.11; }
+ok 'its ways move' wait_for 10 reaches
+start ask1 client1 $python "$ports" ask 20 10.6.14.11 7000
+ask1=$started
+start ask2 client2 $python "$ports" ask 20 10.6.14.11 7000
+wait $ask1 $started
+# The first may meet a way that is still being looked for.
+like 'datagrams of two clients are answered by the port that they came by' "$(cat "$evidence/ask1.log" "$evidence/ask2.log" | xargs)" \
+  '^(1[6-9]|20) of 20 (1[6-9]|20) of 20$'
+is 'the port has its carrier all the time' "$(port acc1 0 downs)" 0
+ok 'network 615 is back' "$npplab" fault --lab "$lab" link router.n615 up
+ok 'and works' wait_for 10 answers 10.6.15.11
 
 # ---- a port fails, and returns ------------------------------------------------------------------
 # Sessions opened by the client (both families), and by the host; one that takes all it can get each way.

@@ -2,7 +2,9 @@
 # ports.py - one side of sessions that outlive a network port, for fig17b.t and fig17c.t
 #
 # echo PORT: answers each line on TCP, both families; on PORT + 1 it sends a pattern for ever, on PORT + 2 it
-#   takes and checks it.
+#   takes and checks it; on UDP it sends back to whoever it was, from one socket without a peer.
+# ask N ADDR PORT [SCOPE]: N datagrams, one after the other; prints how many came back, and whence.
+# reach ADDR PORT SCOPE: connects to a link-local address, speaks one line; prints "good" and the scope of both ends.
 # bulk FILE SECONDS down|up ADDR: one connection to ADDR:7001 or 7002; then JSON: bytes, longest time in ms in
 #   which none moved, error.
 # talk FILE SECONDS ADDR...: keeps a TCP connection to each ADDR:7000, sends a line every 20 ms and
@@ -87,7 +89,48 @@ def accept(s, server):
         threading.Thread(target=server, args=(s.accept()[0],), daemon=True).start()
 
 
+def datagrams(port):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", port))
+    threading.Thread(target=answer, args=(s,)).start()
+
+
+def answer(s):
+    while True:
+        data, peer = s.recvfrom(2048)
+        s.sendto(data, peer)
+
+
+def ask(n, addr, port, scope=0):
+    to = (addr, port, 0, scope) if ":" in addr else (addr, port)
+    s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(1)
+    good = 0
+    for i in range(n):
+        s.sendto(b"%d" % i, to)
+        try:
+            while True:
+                data, peer = s.recvfrom(100)
+                if data == b"%d" % i and peer == to:
+                    good += 1
+                    break
+        except TimeoutError:
+            pass
+        time.sleep(0.02)
+    print(good, "of", n)
+
+
+def reach(addr, port, scope):
+    s = socket.socket(socket.AF_INET6)
+    s.settimeout(5)
+    s.connect((addr, port, 0, scope))
+    s.sendall(b"hello\n")
+    print("good" if s.recv(100) == b"hello\n" else "bad", s.getsockname()[3], s.getpeername()[3])
+
+
 def echo(port):
+    datagrams(port)
     pairs = [(listen(port + i), f) for i, f in enumerate((serve, source, sink))]
     print("ready", flush=True)
     for pair in pairs:
@@ -126,6 +169,10 @@ if sys.argv[1] == "echo":
 elif sys.argv[1] == "bulk":
     with open(sys.argv[2], "w") as f:
         json.dump(bulk(sys.argv[5], float(sys.argv[3]), sys.argv[4]), f)
+elif sys.argv[1] == "ask":
+    ask(int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
+elif sys.argv[1] == "reach":
+    reach(sys.argv[2], *map(int, sys.argv[3:]))
 else:
     result = {}
     threads = [threading.Thread(target=talk, args=(a, float(sys.argv[3]), result)) for a in sys.argv[4:]]

@@ -252,10 +252,12 @@ static void dgrams(struct fake *f, unsigned iop, uint32_t idx)
 			continue;
 		}
 		atomic_store(&s->tx_tail, s->tx_tail + ((d->len + sizeof *d + 31) & ~31u));
+		f->sent_by = NPP_DGRAM_PORT(d->flags);
 		if (d->port == FAKE_ECHO) {
 			struct npp_dgram copy = *d;
 			struct npp_udp *u = at(f, (uint64_t)s->ext_off64 * 64);
 
+			copy.flags = (copy.flags & ~NPP_DGRAM_PORT_FLAGS(7)) | NPP_DGRAM_PORT_FLAGS(f->hear_by);
 			copy.seq = u->lane[iop].rx_head;
 			lane_put(f, &u->lane[iop], &copy, d + 1);
 			notify(f, idx, iop, NPP_OUT_RX);

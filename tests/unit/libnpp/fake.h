@@ -46,6 +46,7 @@ struct fake {
 	struct { int fd; uint32_t sock; } pass[16];	/* under way in SCM_RIGHTS */
 	unsigned n_pass;
 	uint32_t ctx_opened, ctx_closed, closes, aborts, unbinds, freed, listens, looks, shutdowns, urgent;
+	uint32_t sent_by, hear_by;	/* network port + 1: what the last datagram said; what its echo says */
 	uint16_t next_port;
 	pthread_mutex_t lock;		/* of all that the ISMs know */
 	pthread_t osm, ism;

@@ -47,6 +47,32 @@ START_TEST(datagrams_go_and_come_back)
 }
 END_TEST
 
+/* Where the peer of a socket is now, of an NPP with several network ports. */
+START_TEST(an_answer_takes_the_port_by_which_its_peer_was_heard)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO), to2 = addr_of("10.1.0.98", FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0), fd2 = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	char buf[8];
+
+	for (unsigned by = 0; by < 4; by++) {
+		f->hear_by = by + 1;
+		ck_assert_int_eq(npp_sendto(fd, "a", 1, 0, SA(to)), 1);
+		ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
+		ck_assert_uint_eq(f->sent_by, by);	/* 0: not heard yet */
+	}
+	ck_assert_int_eq(npp_connect(fd2, SA(to)), 0);
+	ck_assert_int_eq(npp_send(fd2, "b", 1, 0), 1);
+	ck_assert_int_eq(npp_recv(fd2, buf, 8, 0), 1);
+	ck_assert_uint_eq(f->sent_by, 4);
+	f->hear_by = 2;
+	ck_assert_int_eq(npp_sendto(fd, "c", 1, 0, SA(to2)), 1);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
+	ck_assert_uint_eq(f->sent_by, 0);	/* another peer */
+	npp_close(fd);
+	npp_close(fd2);
+}
+END_TEST
+
 START_TEST(datagram_lanes_are_merged_by_arrival)
 {
 	struct sockaddr_in any = addr_of("0.0.0.0", 0), lo;
@@ -133,6 +159,7 @@ static Suite *suite(void)
 
 	t = host_case(s, "datagram");
 	tcase_add_test(t, datagrams_go_and_come_back);
+	tcase_add_test(t, an_answer_takes_the_port_by_which_its_peer_was_heard);
 	tcase_add_test(t, datagram_lanes_are_merged_by_arrival);
 	tcase_add_test(t, datagram_socket_is_writable_when_all_its_ways_have_room);
 	return s;

@@ -141,6 +141,57 @@ START_TEST(of_equal_ways_that_by_which_the_peer_was_heard_is_taken)
 }
 END_TEST
 
+static unsigned sent_by(struct udp_endpoint *ep, uint32_t to, uint32_t by)
+{
+	struct npp_dgram d = { .len = 4, .port = 99, .addr = rig_addr(to), .flags = NPP_DGRAM_PORT_FLAGS(by) };
+	struct stack_slice sl = { "text", 4 };
+
+	rig_forget(r);
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, &sl, 1, 0), 0);
+	ck_assert_uint_eq(r->n_frames, 1);
+	return rig_last(r)->port;
+}
+
+START_TEST(datagrams_tell_by_which_port_they_came_and_answers_take_it)
+{
+	struct udp_endpoint t = { .lport = 53, .user_sock = 7 }, *ep;
+	int err;
+
+	ep = stack_udp_bind(s, &t, &err);
+	ck_assert_ptr_nonnull(ep);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_udp(&p, FAR + i, 99, WHOLE, 53, 10);
+		in_by(i);
+		ck_assert_uint_eq(NPP_DGRAM_PORT(r->dgram[i].d.flags), i + 1);
+	}
+	for (unsigned round = 0; round < 2; round++) {	/* two peers in turn: none is remembered here */
+		ck_assert_uint_eq(sent_by(ep, FAR + 1, 2), 1);
+		ck_assert_uint_eq(sent_by(ep, FAR, 1), 0);
+	}
+	ck_assert_uint_eq(sent_by(ep, FAR, 2), 1);	/* it has moved */
+	ck_assert_uint_eq(sent_by(ep, FAR + 2, 0), 0);	/* not heard of */
+	ck_assert_uint_eq(sent_by(ep, FAR + 2, 7), 0);	/* there is no such port */
+	carrier(1, 0);
+	ck_assert_uint_eq(sent_by(ep, FAR + 1, 2), 0);
+}
+END_TEST
+
+START_TEST(a_connection_is_opened_by_the_port_that_its_peer_is_said_to_be_at)
+{
+	union npp_addr us = rig_addr(WHOLE), far = rig_addr(FAR);
+	struct tcp_options o = { .by_port = 2 };
+	int err;
+	struct tcp_conn *c = stack_connect(s, &us, 0, &far, 80, &o, &err);
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_eq(c->port, 1);
+	o.by_port = 0;
+	c = stack_connect(s, &us, 0, &far, 81, &o, &err);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_eq(c->port, 0);
+}
+END_TEST
+
 START_TEST(whoever_is_behind_a_router_is_spoken_to_from_an_address_of_no_port)
 {
 	struct ip_path path = path_to(FAR);
@@ -480,6 +531,8 @@ int main(void)
 	tcase_add_test(tc, a_port_without_carrier_is_no_way_if_there_is_another);
 	tcase_add_test(tc, a_cached_path_is_looked_up_anew_when_a_port_fails);
 	tcase_add_test(tc, of_equal_ways_that_by_which_the_peer_was_heard_is_taken);
+	tcase_add_test(tc, datagrams_tell_by_which_port_they_came_and_answers_take_it);
+	tcase_add_test(tc, a_connection_is_opened_by_the_port_that_its_peer_is_said_to_be_at);
 	tcase_add_test(tc, whoever_is_behind_a_router_is_spoken_to_from_an_address_of_no_port);
 	tcase_add_test(tc, groups_and_broadcasts_leave_by_a_port_that_is_up);
 	tcase_add_test(tc, an_address_of_the_whole_is_announced_at_once_where_it_is_now);
