@@ -203,7 +203,9 @@
 	NPP_PORT_FRAMES(X, IS_RX, "port", "rx", "read (engine kernel) from") \
 	X(IS_PORT_MOVES, "tcp.port_moves", "connections that went on by another port") \
 	X(IS_DROP_ECHO_RATE, "drop.echo_rate", "echo requests not answered: rate limit") \
-	X(IS_DROP_RST_RATE, "drop.rst_rate", "segments for no connection not answered by a reset: rate limit")
+	X(IS_DROP_RST_RATE, "drop.rst_rate", "segments for no connection not answered by a reset: rate limit") \
+	X(IS_BACKLOG_BYTES, "mem.backlog", "gauge: bytes of it in rings of connections that no program has accepted") \
+	X(IS_BACKLOG_REFUSED, "mem.backlog_refused", "rings of such connections that were refused: their listener has its budget")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

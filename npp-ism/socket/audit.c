@@ -89,10 +89,37 @@ static const char *audit_memory(struct ism *I, unsigned h)
 	return used + free_bytes != hs->heap.lent ? "host memory leaked" : audit_peers(I, h);
 }
 
+/* What waits to be accepted, for the host and for each listener. */
+static const char *audit_backlog(struct ism *I, unsigned h)
+{
+	uint32_t pages = 0;
+
+	for (uint32_t i = 0; i < I->r->lay.n_sess; i++) {
+		const struct ism_sess *s = &I->sess[i];
+		uint32_t of_it = 0;
+
+		if (!s->kind || s->host != h)
+			continue;
+		if (s->kind == ISM_STREAM && s->billed != (s->flags & SESS_BACKLOG ? ism_sess_pages(s) : 0))
+			return "pages billed to a listener";
+		pages += s->kind == ISM_STREAM ? s->billed : 0;
+		if (s->kind != ISM_LISTENER)
+			continue;
+		for (uint32_t k = 0; k < I->r->lay.n_sess; k++)
+			if (I->sess[k].kind == ISM_STREAM && I->sess[k].flags & SESS_BACKLOG && I->sess[k].lsn == i &&
+			    I->sess[k].lsn_gen == s->gen)
+				of_it += I->sess[k].billed;
+		if (of_it != s->billed)
+			return "pages that a listener is billed";
+	}
+	return pages == ism_hst(I, h)->backlog_pages ? NULL : "pages that wait to be accepted";
+}
+
 static const char *audit_host(struct ism *I, unsigned h)
 {
 	const struct ism_host *hs = ism_hst(I, h);
 	uint32_t lent = 0, waiting = 0, listeners = 0, udp = 0;
+	const char *fault;
 
 	if (hs->state == ISM_HOST_NONE)
 		return NULL;
@@ -115,7 +142,8 @@ static const char *audit_host(struct ism *I, unsigned h)
 			return "list of waiting sessions";
 	if (waiting)
 		return "a waiting session is not on the list";
-	return audit_memory(I, h);
+	fault = audit_backlog(I, h);
+	return fault ? fault : audit_memory(I, h);
 }
 
 const char *ism_audit(struct ism *I)

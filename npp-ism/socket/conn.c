@@ -478,6 +478,7 @@ int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 		return -ENOBUFS;
 	}
 	s->flags |= SESS_LENT;
+	ism_backlog_begin(I, s, ls);
 	bind_tcb(I, s, c);
 	if (record_fill(I, rec, s, c, ls))
 		take_options(I, c, rec);
@@ -486,6 +487,13 @@ int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 	ism_lane_push(I, ls, sock, gen);
 	ism_notify_shared(I, ls);
 	return 0;
+}
+
+/* A program speaks of it. */
+static void seen(struct ism *I, struct ism_sess *s)
+{
+	s->flags |= SESS_SEEN;
+	ism_backlog_end(I, s);
 }
 
 /* ---- connect ---------------------------------------------------------------------------------- */
@@ -562,7 +570,7 @@ void ism_conn_connect(struct ism *I, unsigned h, const struct npp_msg *m)
 		connect_failed(I, &none, rec, -ENOBUFS);
 		return;
 	}
-	s->flags |= SESS_SEEN;
+	seen(I, s);
 	atomic_store_explicit(&rec->ism_handle, ism_sess_handle(I, s), memory_order_release);
 	open_conn(I, s, rec, m->arg);
 }
@@ -580,7 +588,7 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 		ism_notify(I, s, NPP_OUT_RX | NPP_OUT_TX, true);
 	if (!c || (s->flags & SESS_CLOSED))
 		return;
-	s->flags |= SESS_SEEN;
+	seen(I, s);
 	if (pend & NPP_IN_OPT)
 		take_options(I, c, rec);
 	/* acquire: what the program marked as urgent before it moved tx_head we see now at the latest */
@@ -604,7 +612,7 @@ void ism_conn_shutdown(struct ism *I, struct ism_sess *s, uint32_t final)
 	struct tcp_conn *c = ism_conn_of(I, s);
 	struct npp_sock *rec = ism_sess_rec(I, s);
 
-	s->flags |= SESS_SEEN;
+	seen(I, s);
 	if (!c || (s->flags & (SESS_CLOSED | SESS_SHUT)))
 		return;
 	if ((ism_urgent_due(rec) && !ism_urgent_take(I, s, c, rec)) || !take_tx(I, s, c, final)) {
@@ -656,7 +664,7 @@ void ism_conn_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 
 	if (!c || (s->flags & (SESS_CLOSED | SESS_SHUT)))
 		return;
-	s->flags |= SESS_SEEN;
+	seen(I, s);
 	if (shown_state(s, c) < TCP_ST_ESTABLISHED) {
 		s->want = want ? want : 1; /* made when it is connected */
 		return;

@@ -58,6 +58,7 @@ enum ism_kind { ISM_FREE = 0, ISM_STREAM, ISM_LISTENER, ISM_DGRAM };
 #define SESS_ENDING 2048u	/* the stack knows of SESS_CLOSED */
 #define SESS_QUEUED 1024u	/* stands in an accept lane; only while that is looked for */
 #define SESS_EARLY 4096u	/* active open by Fast Open: the program writes before the handshake */
+#define SESS_BACKLOG 8192u	/* no program has accepted it, as far as we know: backlog.c */
 #define SESS_DONE 256u		/* everything and the FIN were acknowledged */
 
 enum ism_mark {
@@ -91,7 +92,8 @@ struct ism_sess {	/* a row of the association table */
 	uint64_t brief_us;	/* TCP brief was written; listeners, datagrams: told whatever the pending bit */
 	uint32_t old_blk;	/* receive ring before the last growth, in which a program may be reading; ISM_NONE */
 	uint32_t mark, mark_ms;	/* reclaim.c: what its peer had moved when, since when it holds memory */
-	uint8_t pad1[12];
+	uint32_t lsn, lsn_gen;	/* with SESS_BACKLOG: session of its listener */
+	uint32_t billed;	/* pages; derived. A stream's that are billed to that, a listener's that are billed to it */
 };
 _Static_assert(sizeof(struct ism_sess) == 2 * NPP_LINE, "session");
 
@@ -112,6 +114,8 @@ struct ism_host {	/* what we know of a host */
 	uint64_t asked_us;	/* NEED_EXTENT was posted and not answered */
 	uint32_t ask_backoff_us;
 	uint32_t wait_head, wait_tail;	/* sessions that wait for a transmit ring */
+	uint32_t backlog_pages;	/* derived: of connections that nobody has accepted */
+	uint64_t backlog_us;	/* when one was last refused some; 0: never */
 	uint32_t n_peers;	/* derived, as the next: prefixes that have memory */
 	uint32_t peer_pages[ISM_PEERS];
 	uint32_t n_owed;
@@ -392,6 +396,16 @@ static inline uint32_t ism_sess_pages(const struct ism_sess *s)
 {
 	return (ism_rx_size(s) + ism_tx_size(s)) / ISM_PAGE + (s->old_blk == ISM_NONE ? 0 : 1u << s->old_order);
 }
+
+/* ---- backlog.c ---------------------------------------------------------------------------------------- */
+
+void ism_backlog_begin(struct ism *I, struct ism_sess *s, const struct ism_sess *ls);	/* S waits in the queue of LS */
+void ism_backlog_bill(struct ism *I, struct ism_sess *s);	/* the rings of S have changed */
+void ism_backlog_end(struct ism *I, struct ism_sess *s);
+bool ism_backlog_look(struct ism *I, struct ism_sess *s);	/* true: S waits still */
+/* How large a ring may be made for S now, or by how much one may grow; 0: not at all. FIRST: it has no receive ring. */
+uint32_t ism_backlog_room(struct ism *I, struct ism_sess *s, bool first);
+void ism_backlog_rebuild(struct ism *I);
 
 /* ---- conn.c: TCP ------------------------------------------------------------------------------------- */
 

@@ -240,7 +240,7 @@ static void hurry_sweep(struct ism *I)
 bool ism_housekeeping(struct ism *I)
 {
 	bool again = false;
-	uint64_t rings = 0, level = 0;
+	uint64_t rings = 0, level = 0, backlog = 0;
 
 	I->urgent = false;
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
@@ -254,10 +254,12 @@ bool ism_housekeeping(struct ism *I)
 		if (hs->wait_head != ISM_NONE)
 			again |= ism_ring_retry(I, h);
 		rings += hs->heap.lent - hs->heap.free;
+		backlog += (uint64_t)hs->backlog_pages * ISM_PAGE;
 		level = ism_mem_level(hs) > level ? ism_mem_level(hs) : level;
 	}
 	npp_stat_set(I->stats, NPP_IS_MEM_LEVEL, level);
-	if (level)
+	npp_stat_set(I->stats, NPP_IS_BACKLOG_BYTES, backlog);
+	if (ism_sweep_hurry(I))
 		hurry_sweep(I);
 	npp_stat_set(I->stats, NPP_IS_RING_BYTES, rings);
 	return again || I->urgent;

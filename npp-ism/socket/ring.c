@@ -221,7 +221,7 @@ static bool rx_old_free(struct ism *I, struct ism_sess *s, struct npp_sock *rec,
 bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
-	uint32_t have = ism_rx_size(s), limit = rx_limit(I, rec), wish, old = s->rx_blk, blk;
+	uint32_t have = ism_rx_size(s), limit = rx_limit(I, rec), wish, old = s->rx_blk, blk, room;
 	unsigned order, old_order = s->rx_order;
 
 	/* The stack asks only for what the window has promised, maybe before SO_RCVBUF made it less. */
@@ -232,6 +232,10 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = have ? 4 * have : ISM_RING_FIRST;
 	wish = wish > limit ? limit : wish;
 	wish = wish < need ? need : wish;
+	room = ism_backlog_room(I, s, !have);
+	if (room < (have ? need : ISM_RING_FIRST))
+		return false;
+	wish = wish > room ? room : wish;
 	/* The first ring need not hold all: what has no room is sent again. */
 	blk = ism_block_between(I, s->host, s->peer, have ? need : ISM_RING_FIRST, wish, &order);
 	if (blk == ISM_BLK_NONE)
@@ -239,6 +243,7 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	if (!have) {
 		ism_hold_begin(I, s, c);
 		rx_install(I, s, c, rec, blk, order);
+		ism_backlog_bill(I, s);
 		return true;
 	}
 	if (!rx_old_free(I, s, rec, LOCK_SPINS)) {
@@ -251,13 +256,14 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	s->old_order = (uint8_t)old_order;
 	rx_install(I, s, c, rec, blk, order);
 	rx_old_free(I, s, rec, 0);
+	ism_backlog_bill(I, s);
 	return true;
 }
 
 void ism_ring_old_free(struct ism *I, struct ism_sess *s)
 {
-	if (s->old_blk != ISM_NONE)
-		rx_old_free(I, s, ism_sess_rec(I, s), 0);
+	if (s->old_blk != ISM_NONE && rx_old_free(I, s, ism_sess_rec(I, s), 0))
+		ism_backlog_bill(I, s);
 }
 
 void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
@@ -269,13 +275,16 @@ void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 	if (s->old_blk != ISM_NONE)
 		ism_block_put(I, s->host, s->peer, s->old_blk, s->old_order);
 	s->old_blk = ISM_NONE;
-	if (s->rx_blk == ISM_NONE)
+	if (s->rx_blk == ISM_NONE) {
+		ism_backlog_bill(I, s);
 		return;
+	}
 	if (I->host[s->host])
 		desc_publish(&ism_sess_rec(I, s)->rx_ring, 0, 0);
 	blk = s->rx_blk;
 	s->rx_blk = ISM_NONE; /* before it can be another's */
 	ism_block_put(I, s->host, s->peer, blk, s->rx_order);
+	ism_backlog_bill(I, s);
 }
 
 /* ---- transmit ---------------------------------------------------------------------------- */
@@ -291,7 +300,7 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
 	struct npp_tcp_mem m = npp_tcp_wmem(I->env.global);
-	uint32_t have = ism_tx_size(s), limit = tx_limit(m, rec), wish, old = s->tx_blk, blk, head;
+	uint32_t have = ism_tx_size(s), limit = tx_limit(m, rec), wish, old = s->tx_blk, blk, head, room;
 	unsigned order, old_order = s->tx_order;
 	bool ok = true;
 
@@ -302,6 +311,10 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = wish > limit ? limit : wish;
 	if (order_of(wish) <= s->tx_order && have)
 		return false;
+	room = ism_backlog_room(I, s, false);
+	if (room < (have ? 2 * have : ISM_PAGE))
+		return false;
+	wish = wish > room ? room : wish;
 	blk = ism_block_between(I, s->host, s->peer, have ? 2 * have : ISM_PAGE, wish, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
@@ -330,6 +343,7 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 		ism_block_put(I, s->host, s->peer, blk, order);
 	else if (have)
 		ism_block_put(I, s->host, s->peer, old, old_order);
+	ism_backlog_bill(I, s);
 	return ok;
 }
 
@@ -346,6 +360,7 @@ void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 	blk = s->tx_blk;
 	s->tx_blk = ISM_NONE;
 	ism_block_put(I, s->host, s->peer, blk, s->tx_order);
+	ism_backlog_bill(I, s);
 }
 
 bool ism_ring_shrink_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
@@ -372,6 +387,7 @@ bool ism_ring_shrink_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 		c->tx = (struct stack_ring){ block_base(I, s->host, blk), ISM_PAGE << order };
 		ring_leave(s);
 		ism_block_put(I, s->host, s->peer, old, old_order);
+		ism_backlog_bill(I, s);
 		ok = true;
 	}
 	npp_lock_drop(&rec->tx_lock, lock_name(I));

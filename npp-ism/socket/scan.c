@@ -9,6 +9,7 @@
 
 #define STRIDE 64		/* sessions between two preemption points */
 #define SWEEP_SLICE 4096	/* sessions looked at in one run of the sweep ... */
+#define BACKLOG_HURRY_US 1000000
 #define SWEEP_TURNS 32		/* ... and while memory is short at least so much of all */
 #define KEEP_BYTES (4u << 20)	/* of a host's memory: not given back */
 
@@ -112,6 +113,7 @@ static void sweep_session(struct ism *I, struct ism_sess *s)
 		ism_notify_shared(I, s);
 	if (s->kind != ISM_STREAM || (s->rx_blk == ISM_NONE && s->tx_blk == ISM_NONE) || !I->host[s->host])
 		return;
+	ism_backlog_look(I, s);
 	c = ism_conn_of(I, s);
 	if (!c)
 		return;
@@ -149,7 +151,9 @@ bool ism_sweep_hurry(const struct ism *I)
 	bool hurry = false;
 
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
-		hurry |= I->host[h] && ism_mem_level(&I->r->host[h]) != ISM_MEM_EASY;
+		hurry |= I->host[h] && (ism_mem_level(&I->r->host[h]) != ISM_MEM_EASY ||
+					/* some may have been accepted meanwhile */
+					(I->r->host[h].backlog_us && I->now_us - I->r->host[h].backlog_us < BACKLOG_HURRY_US));
 	return hurry;
 }
 

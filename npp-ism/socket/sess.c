@@ -158,6 +158,7 @@ static bool list_cut(struct ism *I, uint32_t *p, const struct ism_sess *s)
 void ism_sess_free(struct ism *I, struct ism_sess *s)
 {
 	s->marked = ISM_MARK_ROW;
+	ism_backlog_end(I, s);
 	hash_remove(I, s);
 	if (s->flags & SESS_WAITING)
 		unwait(I, s);
@@ -224,6 +225,7 @@ void ism_sess_rebuild(struct ism *I)
 		hs->n_listeners += s->kind == ISM_LISTENER;
 		hs->n_udp += s->kind == ISM_DGRAM;
 	}
+	ism_backlog_rebuild(I);
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
 		ism_load_tell(I, h);
 }

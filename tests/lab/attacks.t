@@ -11,7 +11,7 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 lab_begin attacks
-need nginx jq ping
+need nginx jq ping python3
 load=$top_builddir/harness/load/npp-load
 flood=$top_builddir/tests/lab/progs/flood
 [ -x "$flood" ] || skip_all "needs $flood (make check builds it)"
@@ -232,6 +232,25 @@ hold()
 if todo_attack hold; then
   hold hold 200
   hold hold-prefixes 800
+fi
+
+# ---- a program that never accepts, and its peers that send all the same ----------------------------------
+
+if todo_attack backlog; then
+  start never web1 python3 "$here/greedy.py" never
+  never=$started
+  wait_for 15 listening web1 9001
+  start stuff client1 python3 "$here/greedy.py" stuff 10.1.0.11 2000
+  refused() { after=$(counters); [ "$(gauge mem.backlog_refused)" -ge 1000 ]; }
+  ok 'backlog: its queue is full of data' wait_for $((20 * slow)) refused
+  legit backlog
+  is 'backlog: no request to another program fails' "$(jq .errors_total "$evidence/legit-backlog")" 0
+  after=$(counters)
+  cmp_num 'backlog: what waits has its budget' "$(gauge mem.backlog)" -le $((16 << 20))
+  cmp_num 'backlog: which it uses' "$(gauge mem.backlog)" -ge $((1 << 20))
+  is 'backlog: memory is not short' "$(gauge mem.pressure)" 0
+  stop "$started"
+  stop "$never"
 fi
 
 st=$("$npplab" status "$lab" --json)

@@ -4,6 +4,7 @@
 #
 #   greedy.py take PEER        on the host: ports, listeners, connections to PEER:9000, datagrams to it; its
 #                              own port 9001 takes connections and never reads; says what it has as JSON
+#   greedy.py never            on the host: port 9001 takes no connection, however many come
 #   greedy.py sink             on a client: port 9000 takes connections and never reads
 #   greedy.py stuff ADDR N     on a client: N connections to ADDR:9001, each filled until it takes no more
 import errno, json, resource, select, socket, sys, threading, time
@@ -102,6 +103,10 @@ def stuff(addr, n):
 
 if sys.argv[1] == "take":
     take(sys.argv[2])
+elif sys.argv[1] == "never":
+    s = listener(9001)
+    print("ready", flush=True)
+    time.sleep(3600)
 elif sys.argv[1] == "sink":
     kept = []
     s = listener(9000)
