@@ -447,7 +447,10 @@ static int start_nppds(struct up *u, struct npp_err *e)
 			r = start_nppd(u, i, nppd, e);
 	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
 		if (has_nppd(&u->topo.nodes[i])) {
-			progress(u, u->topo.nodes[i].name);
+			char text[64];
+
+			snprintf(text, sizeof text, "waiting for %s", u->topo.nodes[i].name);
+			progress(u, text);
 			r = wait_ready(u, i, end, e);
 		}
 	return r;

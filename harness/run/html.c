@@ -216,6 +216,8 @@ static void plot_tracks(const struct run_report *r, FILE *f, bool drops, const c
 
 static void table_expect(const struct run_report *r, FILE *f)
 {
+	char got[32];
+
 	fputs("<section>\n<h2>Expectations</h2>\n<table><tr><th>client<th>figure<th>wanted<th>got<th>during<th></tr>\n", f);
 	for (unsigned i = 0; i < r->n_checks; i++) {
 		const struct run_check *k = &r->check[i];
@@ -224,7 +226,7 @@ static void table_expect(const struct run_report *r, FILE *f)
 		xml_text(f, k->x->client);
 		fprintf(f, "<td>%s<td>", run_metric_names[k->metric]);
 		xml_text(f, k->x->want[k->metric]);
-		fprintf(f, "<td>%.6g<td>", k->got);
+		fprintf(f, "<td>%s<td>", check_got(k, got));
 		if (k->x->n_during)
 			fprintf(f, "%g s to %g s", k->from, k->to);
 		fprintf(f, "<td class=\"%s\">%s</tr>\n", k->ok ? "ok" : "bad", k->ok ? "ok" : "failed");

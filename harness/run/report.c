@@ -25,10 +25,16 @@ static void json_number(FILE *f, double v)
 		fputs("null", f);
 }
 
+const char *check_got(const struct run_check *k, char text[32])
+{
+	snprintf(text, 32, isnan(k->got) ? "nothing" : "%.6g", k->got);
+	return text;
+}
+
 void report_text(const struct run_report *r, FILE *f)
 {
 	const struct scenario *s = r->s;
-	char when[64];
+	char when[64], got[32];
 
 	fprintf(f, "scenario %s: %s, %.1f s%s\n", s->name, r->passed ? "passed" : "FAILED", r->seconds,
 		r->interrupted ? ", interrupted" : "");
@@ -60,8 +66,8 @@ void report_text(const struct run_report *r, FILE *f)
 		const struct run_check *k = &r->check[i];
 
 		window(when, sizeof when, k);
-		fprintf(f, "  %-7s %s %s %s%s: got %.6g\n", k->ok ? "ok" : "FAILED", k->x->client, run_metric_names[k->metric],
-			k->x->want[k->metric], when, k->got);
+		fprintf(f, "  %-7s %s %s %s%s: got %s\n", k->ok ? "ok" : "FAILED", k->x->client, run_metric_names[k->metric],
+			k->x->want[k->metric], when, check_got(k, got));
 	}
 }
 
@@ -197,7 +203,7 @@ void report_junit(const struct run_report *r, FILE *f)
 {
 	const struct scenario *s = r->s;
 	unsigned failed = 0;
-	char when[64];
+	char when[64], got[32];
 
 	for (unsigned i = 0; i < r->n_checks; i++)
 		failed += !r->check[i].ok;
@@ -220,7 +226,7 @@ void report_junit(const struct run_report *r, FILE *f)
 		xml_text(f, k->x->want[k->metric]);
 		fprintf(f, "%s\">", when);
 		if (!k->ok)
-			fprintf(f, "<failure message=\"got %.6g\"/>", k->got);
+			fprintf(f, "<failure message=\"got %s\"/>", check_got(k, got));
 		fputs("</testcase>\n", f);
 	}
 	fputs("  </testsuite>\n</testsuites>\n", f);

@@ -358,9 +358,21 @@ static int run_in_lab(struct run *r, const char *lab, const char *out, bool json
 	return rc < 0 || !r->report->passed;
 }
 
+/* A lab that lives no longer than this process: if it is killed, the lab is dead. */
+static void keep_lab(const struct run *r)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof pid, "%d", (int)r->pid);
+	setenv("NPP_LAB_KEEPER", pid, 1);
+}
+
 static int with_lab(struct run *r, const char *lab, const char *out, char *const *sets, unsigned n_sets, bool json)
 {
-	int rc = lab_up_quiet(r->s.topology_path, lab, sets, n_sets, json ? "passed" : NULL), rc2;
+	int rc, rc2;
+
+	keep_lab(r);
+	rc = lab_up_quiet(r->s.topology_path, lab, sets, n_sets, json ? "passed" : NULL);
 
 	if (rc)
 		return rc;

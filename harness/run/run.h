@@ -136,6 +136,8 @@ void report_json(const struct run_report *r, FILE *f);
 void report_junit(const struct run_report *r, FILE *f);
 void report_html(const struct run_report *r, FILE *f);
 void xml_text(FILE *f, const char *text);
+/* The figure that K has seen, or "nothing", into TEXT. */
+const char *check_got(const struct run_check *k, char text[32]);
 
 /* run.c: the verb. OUT: directory of the report, or NULL. */
 int lab_run(const char *file, const char *name, const char *out, char *const *sets, unsigned n_sets, bool json);

@@ -51,8 +51,9 @@ refused 'more hugepages than the machine has' 1 '[Hh]ugepages' "$npplab" up "$to
   --set nodes.web1.memory=64G --set 'nodes.web1.options={hugepages: always, reserve: no}'
 is 'nothing is left of it' "$(leftovers "$lab")" ''
 
-ok 'up' "$npplab" up "$topologies/pair-kernel.yaml" --name "$lab"
 labs+=("$lab")
+ok 'up, by somebody with a strict umask' sh -c 'umask 077; exec "$@"' - "$npplab" up "$topologies/pair-kernel.yaml" --name "$lab"
+is 'servers that drop privileges reach their files all the same' "$(stat -c %a "$rundir/$lab" "/etc/netns/$lab-web1/hosts" | xargs)" '755 644'
 refused 'up of what is up' 1 "lab '$lab' is up already" "$npplab" up "$topologies/pair-kernel.yaml" --name "$lab"
 refused 'exec on a node that is not there' 125 "has no node and no network 'web9'" "$npplab" exec --lab "$lab" web9 -- true
 refused 'a program that is not there' 127 'cannot run no-such-program' "$npplab" exec --lab "$lab" web1 -- no-such-program

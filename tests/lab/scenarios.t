@@ -126,7 +126,21 @@ kill -TERM "$pid"
 wait "$pid"
 is 'an interrupted run fails' $? 1
 like 'and says so' "$(cat "$work/out")" 'FAILED.*interrupted'
+ok 'in reports that are well-formed' eval 'jq . "$work/report/report.json" && ! grep -w nan "$work/report/"*'
 is 'and leaves nothing' "$(leftovers "$lab")" ''
+
+# Killed in the middle: its lab is dead, since nobody would take it down. (Its own run directory: clean is for all.)
+mkdir "$work/rundir"
+rm -f "$work/err"
+NPP_RUNDIR=$work/rundir "$npplab" run "$work/s.yaml" --name "$lab-k" -w "$work/report" >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+background+=("$pid")
+wait_for 10 grep -q 'load c1' "$work/err"
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+is 'the lab of a run that was killed is dead' "$(NPP_RUNDIR=$work/rundir "$npplab" list --json | jq -r '.[].state')" dead
+ok 'clean' env NPP_RUNDIR="$work/rundir" "$npplab" clean
+is 'and nothing of it is left' "$(leftovers "$lab-k"; ls "$work/rundir")" ''
 
 # All that is wrong is said at once, before a lab is made.
 cp "$topologies/pair.yaml" "$work"
