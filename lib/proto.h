@@ -108,6 +108,7 @@ enum npp_ctl_type {
 	NPP_CTL_PASS,			/* npp_ctl_bind (sock, gen); fd: one end of a pair of sockets. A reference is held until nobody
 					   has the other end any more: it travels in SCM_RIGHTS in place of the socket */
 	NPP_CTL_ANSWER,
+	NPP_CTL_HOLD,			/* npp_ctl_hold, of root: take memory away from the host; answer npp_ctl_held (for faults) */
 
 	/* tools -> nppd; answers have type NPP_CTL_ANSWER */
 	NPP_CTL_TOOL_STATUS = 96,	/* answer: npp_ctl_status + child records */
@@ -244,6 +245,12 @@ struct npp_ctl_check {	/* what the OSM found; 0 is good in all of `wrong` */
 	uint32_t dead_subs;	/* wrong: subscribers that are gone */
 	uint32_t zero;
 	uint64_t heap_used, heap_owned; /* wrong if they differ: bytes taken, bytes that a record refers to */
+};
+#define NPP_HOLD_SHOW 0xffffffffu
+struct npp_ctl_hold { uint32_t percent; /* of what is free now; 0: all is given back; NPP_HOLD_SHOW: only say */ uint32_t zero; };
+struct npp_ctl_held {	/* bytes of the heap, and socket records of programs */
+	uint64_t heap, heap_free, heap_held;
+	uint32_t socks, socks_free, socks_held, zero;
 };
 struct npp_ctl_child {	/* one per child in the status answer */
 	uint32_t role, index;

@@ -223,7 +223,8 @@
 	X(OS_PROTO_ERRORS, "protocol_errors", "messages that made no sense") \
 	X(OS_EXTENTS_REFUSED, "heap.extents_refused", "requests of ISMs for memory that were refused") \
 	X(OS_SOCKS_LOST, "socks_lost", "sessions whose ISM has forgotten them") \
-	X(OS_BINDS, "binds", "gauge: bound sockets, listening ones included")
+	X(OS_BINDS, "binds", "gauge: bound sockets, listening ones included") \
+	X(OS_HEAP_HELD, "heap.held", "gauge: bytes of host memory that a fault holds back")
 
 #define NPP_STAT_ENUM(id, name, help) NPP_##id,
 enum npp_dispatch_counter { NPP_DISPATCH_COUNTERS(NPP_STAT_ENUM) NPP_DS_COUNT };

@@ -60,6 +60,7 @@
 struct osm_slot_rec { uint32_t first, count; uint64_t inbound; };	/* records lent; its inbound region, an inode */
 struct osm_extent_rec { uint64_t off; uint32_t size, slot; };	/* slot + 1, OSM_ORPHAN; 0 free */
 #define OSM_ORPHAN 0x8000u	/* its ISM is gone, sockets may still be read */
+#define OSM_HELD 0x4000u	/* lent to nobody: hold.c */
 struct osm_proc_rec { uint64_t image; };
 struct osm_submore_rec { uint32_t sock, gen, off64, zero; };	/* sock 0: free */
 struct osm_ref { uint32_t sock, gen; };
@@ -213,6 +214,7 @@ struct npp_osm {
 	uint32_t sock_count, sock_prog_count;
 	struct osm_heap heap;
 	uint64_t extent_limit, extent_bytes;
+	uint64_t held_bytes;		/* by hold.c */
 	bool huge;
 
 	struct osm_books *books;	/* private copy */
@@ -331,6 +333,9 @@ void osm_extent_grant(struct npp_osm *o, unsigned s, uint32_t want);
 int osm_extent_return(struct npp_osm *o, unsigned s, uint64_t off, uint32_t size);
 void osm_extent_save(struct npp_osm *o, unsigned i);
 void osm_extents_free_orphans(struct npp_osm *o);
+
+/* hold.c */
+int osm_hold(struct npp_osm *o, uint32_t percent, struct npp_ctl_held *h);
 
 /* ctx.c */
 int osm_ctx_lane(struct npp_osm *o, unsigned c, unsigned s);

@@ -152,8 +152,10 @@ static void rebuild_rest(struct npp_osm *o)
 		struct osm_extent_rec *x = &o->books->extent[i];
 		uint32_t slot = (x->slot & ~OSM_ORPHAN) - 1;
 
-		if (slot >= NPP_MAX_SLOTS || osm_heap_mark(&o->heap, x->off, x->size)) {
+		if ((slot >= NPP_MAX_SLOTS && x->slot != OSM_HELD) || osm_heap_mark(&o->heap, x->off, x->size)) {
 			*x = (struct osm_extent_rec){ 0 };
+		} else if (x->slot == OSM_HELD) {
+			o->held_bytes += x->size;
 		} else {
 			o->extent_bytes += x->size;
 			if (!(x->slot & OSM_ORPHAN))
@@ -161,6 +163,7 @@ static void rebuild_rest(struct npp_osm *o)
 		}
 		osm_extent_save(o, i);
 	}
+	npp_stat_set(o->stat, NPP_OS_HEAP_HELD, o->held_bytes);
 	for (unsigned i = 0; i < OSM_MAX_SUBMORE; i++) {
 		struct osm_submore_rec *r = &o->books->submore[i];
 

@@ -363,11 +363,26 @@ static int on_check(struct npp_osm *o, unsigned i, uint32_t seq, const void *bod
 	return LATER;
 }
 
+static int on_hold(struct npp_osm *o, unsigned i, uint32_t seq, const void *body)
+{
+	uint32_t percent = ((const struct npp_ctl_hold *)body)->percent;
+	struct npp_ctl_held h;
+	int err;
+
+	if (percent != NPP_HOLD_SHOW && o->conn[i].uid != 0)
+		return -EPERM;
+	err = osm_hold(o, percent, &h);
+	if (err)
+		return err;
+	reply(o, i, seq, 0, &h, sizeof h, NULL, 0);
+	return LATER;
+}
+
 static const struct request {
 	uint32_t len;
 	bool anyone;	/* before PROC_HELLO, too */
 	int (*fn)(struct npp_osm *o, unsigned i, uint32_t seq, const void *body);
-} requests[NPP_CTL_ANSWER - NPP_CTL_PROC_HELLO] = {
+} requests[NPP_CTL_HOLD - NPP_CTL_PROC_HELLO + 1] = {
 	[NPP_CTL_PROC_HELLO - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_hello), true, on_hello },
 	[NPP_CTL_GET_ATTACH - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_iop), false, on_get_attach },
 	[NPP_CTL_CTX_OPEN - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_ctx), false, on_ctx_open },
@@ -383,6 +398,7 @@ static const struct request {
 	[NPP_CTL_SUB_MORE - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_sub_more },
 	[NPP_CTL_PASS - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_bind), false, on_pass },
 	[NPP_CTL_CHECK - NPP_CTL_PROC_HELLO] = { 0, true, on_check },
+	[NPP_CTL_HOLD - NPP_CTL_PROC_HELLO] = { sizeof(struct npp_ctl_hold), true, on_hold },
 };
 
 static int dispatch(struct npp_osm *o, unsigned i)

@@ -154,7 +154,7 @@ static int map_stats(struct npp_osm *o, int fd, struct npp_err *e)
 	npp_start_page(p, NPP_ROLE_OSM, 0, o->now);
 	for (unsigned i = 0; i < NPP_OS_COUNT; i++)
 		if (i == NPP_OS_PROCS || i == NPP_OS_CTXS || i == NPP_OS_LISTENERS || i == NPP_OS_BINDS ||
-		    i == NPP_OS_EXTENTS || i == NPP_OS_HEAP_USED)
+		    i == NPP_OS_EXTENTS || i == NPP_OS_HEAP_USED || i == NPP_OS_HEAP_HELD)
 			npp_stat_set(o->stat, i, 0);
 	return 0;
 }
