@@ -6,7 +6,8 @@
  * hello at once, while it still has the rights to (a worker of nginx gives them up a
  * moment later). All this is done by pthread_atfork handlers, so it holds for every way
  * into the C library's fork; npp_fork() only adds that the parent tells the OSM the
- * child's pid, for a child that dies before its hello.
+ * child's pid, for a child that dies before its hello, and that fork fails with ENOMEM where
+ * host memory has no room for the child's table.
  *
  * exec keeps pid and table; the new image sweeps out what was close-on-exec. Children of
  * vfork: spawn.c.
@@ -23,16 +24,19 @@
 
 #include "npp-osm/libnpp/priv.h"
 
-/* A process record with a copy of our table: its number + 1, or 0. */
-uint32_t fork_embryo(void)
+/* A process record with a copy of our table: its number plus 1 in *EMBRYO, 0: there is none. 0 or -errno. */
+int fork_embryo(uint32_t *embryo)
 {
 	struct npp_ctl_fork q = { .proc = npp_lib.proc }, a;
+	int r = lib_rpc(NPP_CTL_FORK, &q, sizeof q, &a, sizeof a, NULL);
 
-	if (lib_rpc(NPP_CTL_FORK, &q, sizeof q, &a, sizeof a, NULL) < 0 || a.proc >= NPP_MAX_PROCS) {
-		lib_say(ONCE_RPC, "the host's OSM did not prepare a fork: the child has no sockets of npp");
-		return 0;
-	}
-	return a.proc + 1;
+	if (r >= 0 && a.proc >= NPP_MAX_PROCS)
+		r = -EPROTO;
+	*embryo = r < 0 ? 0 : a.proc + 1;
+	if (r < 0)
+		lib_say(ONCE_FORK, r == -ENOMEM ? "host memory has no room for the descriptor table of a child of fork" :
+			"the host's OSM did not prepare a fork: the child has no sockets of npp");
+	return r < 0 ? r : 0;
 }
 
 /* PID is what has come out of it; 0: nothing. */
@@ -49,6 +53,13 @@ static bool forks_ours(void)
 	       atomic_load_explicit(&npp_lib.n_ours, memory_order_relaxed) != 0;
 }
 
+/* For a fork that comes now. 0 or -errno: the child will have none of our sockets. */
+static int prepare(void)
+{
+	npp_lib.embryo = 0;
+	return forks_ours() ? fork_embryo(&npp_lib.embryo) : 0;
+}
+
 static void before(void)
 {
 	int saved = errno;
@@ -56,7 +67,8 @@ static void before(void)
 	if (npp_lib.state != LIB_ON)
 		return;
 	fd_lock();
-	npp_lib.embryo = forks_ours() ? fork_embryo() : 0;
+	if (!npp_lib.fork_wrapped)
+		prepare();
 	pthread_mutex_lock(&npp_lib.rpc_lock);
 	pthread_mutex_lock(&npp_lib.pool_lock);
 	errno = saved;
@@ -172,6 +184,11 @@ pid_t npp_fork(void)
 	if (npp_lib.state != LIB_ON || vfork_child())
 		return R->fork();
 	fd_lock();
+	if (prepare() == -ENOMEM) { /* as where the kernel has none for a table of its own */
+		fd_unlock();
+		errno = ENOMEM;
+		return -1;
+	}
 	npp_lib.fork_wrapped = true;
 	pid = R->fork();
 	saved = errno;

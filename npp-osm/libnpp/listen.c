@@ -423,7 +423,8 @@ static int install_taken(struct so *so, struct taken *t, int flags)
 			NPP_ACCEPT_ENTRY(t->idx, NPP_ACCEPT_GEN(e), NPP_ACCEPT_READY), memory_order_release,
 			memory_order_relaxed);
 		fd_unlock();
-		return fd < 0 ? fd : r;
+		/* No room for the table: what Linux says there, and what servers know to wait after. */
+		return fd < 0 ? fd : r == -ENOBUFS ? -ENFILE : r;
 	}
 	/* release: after refs was raised; pairs with the acquire load of an ISM whose lane overflowed */
 	atomic_fetch_or_explicit(&sk->fl, NPP_FL_TAKEN, memory_order_release);

@@ -217,7 +217,7 @@ void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
 void lib_pages_free(void *p, size_t size);
 uint64_t lib_now_us(void);
 enum { ONCE_NO_HOST, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
-       ONCE_RAW };
+       ONCE_RAW, ONCE_FORK };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
 
 /* The next slot after S whose NPP is mapped; NPP_MAX_SLOTS: none. S = -1: the first. */
@@ -430,7 +430,7 @@ void pass_received(const struct msghdr *mh);
 /* ---- fork.c --------------------------------------------------------------------------------------------------------- */
 void fork_init(void);
 void stdio_start(void);
-uint32_t fork_embryo(void);			/* under fd_lock, as the next one */
+int fork_embryo(uint32_t *embryo);		/* under fd_lock, as the next one */
 void fork_embryo_done(uint32_t embryo, int pid);
 
 /* ---- spawn.c: children that share our memory ------------------------------------------------------------------------ */

@@ -95,8 +95,7 @@ void vfork_exec(void)
 	for (size_t i = 0; i < NOTES; i++)
 		if (npp_lib.vfork[i].pid == pid && npp_lib.vfork[i].so)
 			fd_word_room(npp_lib.vfork[i].fd); /* the copy has only what we have */
-	embryo = fork_embryo();
-	if (embryo) {
+	if (fork_embryo(&embryo) == 0) {
 		atomic_store_explicit(&npp_lib.procs[embryo - 1].pid, (uint32_t)pid, memory_order_release);
 		for (size_t i = 0; i < NOTES; i++)
 			if (npp_lib.vfork[i].pid == pid)
