@@ -78,6 +78,19 @@ static int read_kept(uint32_t *kept)
 	return r;
 }
 
+int npp_hugepages_count(uint32_t *all, uint32_t *unused)
+{
+	uint32_t promised = 0;
+	int r = read_number(SYS_DIR "nr_hugepages", all);
+
+	if (r == 0)
+		r = read_number(SYS_DIR "free_hugepages", unused);
+	if (r == 0)
+		r = read_number(SYS_DIR "resv_hugepages", &promised);
+	*unused = r < 0 || *unused < promised ? 0 : *unused - promised;
+	return r;
+}
+
 /* ---- the ledger ---------------------------------------------------------------- */
 
 static void read_boot(char *boot, size_t cap)
@@ -210,6 +223,23 @@ static int raise_by(uint32_t n)
 	return now > before ? (int)(now - before) : 0;
 }
 
+/* The share of PID, which may be new; NULL: too many owners. */
+static struct share *make_share(struct ledger *l, const char *owner, pid_t pid)
+{
+	struct share *s = find_share(l, owner);
+
+	if (!s && l->n < MAX_OWNERS) {
+		s = &l->share[l->n++];
+		*s = (struct share){ .pages = 0 };
+		snprintf(s->owner, sizeof s->owner, "%s", owner);
+	}
+	if (s) {
+		s->pid = pid;
+		s->start = pid ? npp_proc_start_time(pid) : 0;
+	}
+	return s;
+}
+
 int npp_hugepages_reserve(const char *owner, uint32_t n, pid_t pid, struct npp_err *e)
 {
 	struct ledger l;
@@ -229,14 +259,8 @@ int npp_hugepages_reserve(const char *owner, uint32_t n, pid_t pid, struct npp_e
 	}
 	got = raise_by(n);
 	if (got >= 0) {
-		if (!s) {
-			s = &l.share[l.n++];
-			*s = (struct share){ .pages = 0 };
-			snprintf(s->owner, sizeof s->owner, "%s", owner);
-		}
+		s = make_share(&l, owner, pid);
 		s->pages += (uint32_t)got;
-		s->pid = pid;
-		s->start = pid ? npp_proc_start_time(pid) : 0;
 		r = write_ledger(&l);
 		if (r < 0) {
 			lower((uint32_t)got);
@@ -279,4 +303,48 @@ int npp_hugepages_held(const char *owner)
 	r = s ? (int)s->pages : 0;
 	close(l.fd);
 	return r;
+}
+
+/* ---- none to be had ----------------------------------------------------------------- */
+
+/* By its inode: a path may be too long for the ledger. */
+static int closed_name(const char *dir, char *name, size_t cap)
+{
+	struct stat st;
+
+	if (stat(dir, &st) < 0)
+		return -errno;
+	snprintf(name, cap, "closed:%" PRIu64 ":%" PRIu64, (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+	return 0;
+}
+
+int npp_hugepages_close(const char *dir, pid_t pid, struct npp_err *e)
+{
+	char name[NAME_LEN + 1];
+	struct ledger l;
+	int r = closed_name(dir, name, sizeof name);
+
+	if (r < 0)
+		return npp_err_set(e, r, "%s: %s", dir, strerror(-r));
+	r = open_ledger(&l, e);
+	if (r < 0)
+		return r;
+	drop_dead(&l);
+	r = make_share(&l, name, pid) ? write_ledger(&l) : -ENOSPC;
+	close(l.fd);
+	return r < 0 ? npp_err_set(e, r, "%s: %s", LEDGER, strerror(-r)) : 0;
+}
+
+bool npp_hugepages_closed(const char *dir)
+{
+	char name[NAME_LEN + 1];
+	struct ledger l;
+	bool closed;
+
+	if (closed_name(dir, name, sizeof name) < 0 || open_ledger(&l, NULL) < 0)
+		return false;
+	drop_dead(&l);
+	closed = find_share(&l, name);
+	close(l.fd);
+	return closed;
 }

@@ -9,6 +9,7 @@
 #ifndef NPP_LIB_HUGEPAGES_H
 #define NPP_LIB_HUGEPAGES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,5 +29,13 @@ int npp_hugepages_release(const char *owner, struct npp_err *e);
 
 /* OWNER's share; 0: none. */
 int npp_hugepages_held(const char *owner);
+
+/* How many the system has, and how many of them nobody uses or has been promised. 0 or -errno. */
+int npp_hugepages_count(uint32_t *all, uint32_t *free);
+
+/* For the fault "hugepages gone": until process PID ends there are none to be borrowed for what
+ * has its run directory at DIR, as on a machine whose memory is in pieces. 0 or -errno. */
+int npp_hugepages_close(const char *dir, pid_t pid, struct npp_err *e);
+bool npp_hugepages_closed(const char *dir);
 
 #endif

@@ -27,21 +27,40 @@ unsigned nppd_huge_flags(struct nppd *d)
 	return settings_common(d->s)->hugepages == HUGE_NEVER ? 0 : NPP_REGION_HUGE;
 }
 
+/* How many hugepages are missing for all that is to be made, and what would be right. */
+static const char *shortage(const struct nppd *d, char *text, size_t cap)
+{
+	unsigned need = settings_hugepages_needed(d->s), have = d->huge_pages, missing;
+	uint32_t all = 0, unused = 0;
+	char remedy[128];
+
+	npp_hugepages_count(&all, &unused);
+	have += unused;
+	missing = need > have ? need - have : 1;
+	if (settings_common(d->s)->reserve)
+		snprintf(remedy, sizeof remedy, "of all that were asked for the system gave %u; vm.nr_hugepages=%u, set soon "
+			 "after it starts, would do", d->reserved, all + missing);
+	else
+		snprintf(remedy, sizeof remedy, "vm.nr_hugepages=%u would do, or 'reserve: yes'", all + missing);
+	snprintf(text, cap, "%u of %u pages of 2 MB are missing: %s", missing, need, remedy);
+	return text;
+}
+
 int nppd_hugepage_check(struct nppd *d, bool huge, const char *what)
 {
 	const struct npp_conf_node *map = d->s->is_host ? d->s->host.node : d->s->npp.node;
-	unsigned need = settings_hugepages_needed(d->s);
+	char text[256];
 
 	if (huge || settings_common(d->s)->hugepages == HUGE_NEVER)
 		return 0;
 	if (settings_common(d->s)->hugepages == HUGE_ALWAYS) {
-		npp_conf_error_key(d->s->conf, map, "hugepages", "there are not enough for %s: %u pages of 2 MB are needed "
-				   "in all (vm.nr_hugepages, or 'reserve: yes')", what, need);
+		npp_conf_error_key(d->s->conf, map, "hugepages", "there are not enough for %s: %s", what,
+				   shortage(d, text, sizeof text));
 		return -ENOMEM;
 	}
 	if (npp_region_hugepage_warning_due())
-		npp_warnx("not enough hugepages: ordinary pages for %s, which is slower (%u pages of 2 MB are needed in all; "
-			  "vm.nr_hugepages, or 'reserve: yes')", what, need);
+		npp_warnx("not enough hugepages: ordinary pages for %s, which is slower; %s", what,
+			  shortage(d, text, sizeof text));
 	return 0;
 }
 
@@ -164,6 +183,8 @@ static void borrow_hugepages(struct nppd *d)
 	int got;
 
 	if (!settings_common(d->s)->reserve || need == 0)
+		return;
+	if (npp_hugepages_closed(d->rundir))	/* a fault of the lab */
 		return;
 	share_name(d, owner, sizeof owner);
 	got = npp_hugepages_reserve(owner, need, getpid(), &e);

@@ -117,7 +117,7 @@ tuns=0
 bad always <<Y
 npp: {name: a1, hugepages: always, addresses: [10.79.0.11/24], port: {netns: @NS@}, memory: {connections: 1048576}}
 Y
-refused 'hugepages that are not there' "always.yaml:1: key 'npp.hugepages': there are not enough .*: [0-9]+ pages of 2 MB are needed"
+refused 'hugepages that are not there' "always.yaml:1: key 'npp.hugepages': there are not enough for .*: [0-9]+ of [0-9]+ pages of 2 MB are missing: vm.nr_hugepages=[0-9]+ would do, or 'reserve: yes'"
 
 # Without the right to load eBPF programs; who has none of CAP_SYS_ADMIN cannot enter namespaces either.
 if [ "$(cat /proc/sys/kernel/unprivileged_bpf_disabled)" != 0 ] && command -v setpriv >/dev/null; then

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -117,36 +118,96 @@ START_TEST(pages_given_back_while_in_use_go_when_they_are_freed)
 }
 END_TEST
 
-START_TEST(share_of_a_dead_process_is_given_back_by_the_next)
+/* A process that lives until the descriptor that comes back is closed. */
+static int start_child(pid_t *pid)
 {
-	struct npp_err e;
-	char child[80];
-	long before;
-	pid_t pid;
 	int go[2];
 
-	if (!usable)
-		return;
-	before = unborrowed();
-	snprintf(child, sizeof child, "%s:child", owner);
 	ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
+	*pid = fork();
+	ck_assert_int_ge(*pid, 0);
+	if (*pid == 0) {
 		char c;
 
 		close(go[1]);
 		_exit(read(go[0], &c, 1) < 0);
 	}
 	close(go[0]);
+	return go[1];
+}
+
+START_TEST(share_of_a_dead_process_is_given_back_by_the_next)
+{
+	struct npp_err e;
+	char child[80];
+	long before;
+	pid_t pid;
+	int go;
+
+	if (!usable)
+		return;
+	before = unborrowed();
+	snprintf(child, sizeof child, "%s:child", owner);
+	go = start_child(&pid);
 	ck_assert_int_eq(npp_hugepages_reserve(child, 2, pid, &e), 2);
 	ck_assert_int_eq(npp_hugepages_reserve(owner, 1, 0, &e), 1);
 	ck_assert_int_eq(npp_hugepages_held(child), 2);
-	close(go[1]);
+	close(go);
 	waitpid(pid, NULL, 0);
 	ck_assert_int_eq(npp_hugepages_release(owner, &e), 1);
 	ck_assert_int_eq(npp_hugepages_held(child), 0);
 	ck_assert_int_eq(unborrowed(), before);
+}
+END_TEST
+
+START_TEST(closed_for_one_directory_until_a_process_ends)
+{
+	char dir[] = "/tmp/npp-test-XXXXXX", other[] = "/tmp/npp-test-XXXXXX";
+	struct npp_err e;
+	pid_t pid;
+	int go;
+
+	if (!usable)
+		return;
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_ptr_nonnull(mkdtemp(other));
+	go = start_child(&pid);
+	ck_assert(!npp_hugepages_closed(dir));
+	ck_assert_int_eq(npp_hugepages_close(dir, pid, &e), 0);
+	ck_assert(npp_hugepages_closed(dir));
+	ck_assert(!npp_hugepages_closed(other));
+	close(go);
+	waitpid(pid, NULL, 0);
+	ck_assert(!npp_hugepages_closed(dir));
+	rmdir(dir);
+	rmdir(other);
+	ck_assert_int_eq(npp_hugepages_close(dir, pid, &e), -ENOENT);
+	ck_assert(!npp_hugepages_closed(dir));
+}
+END_TEST
+
+START_TEST(unused_pages_are_counted_without_those_that_were_promised)
+{
+	uint32_t all, before = 0, promised = 0, after = 0;
+	bool same = false;
+	struct npp_err e;
+	void *p;
+
+	if (!usable)
+		return;
+	/* Others may borrow at the same time: once it must be seen. */
+	ck_assert_int_ge(npp_hugepages_reserve(owner, 2, 0, &e), 1);
+	for (int i = 0; i < 1000 && !same; i++) {
+		ck_assert_int_eq(npp_hugepages_count(&all, &before), 0);
+		p = mmap(NULL, NPP_HUGEPAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+		ck_assert_int_eq(npp_hugepages_count(&all, &promised), 0);
+		if (p == MAP_FAILED)
+			continue;
+		munmap(p, NPP_HUGEPAGE_BYTES);
+		ck_assert_int_eq(npp_hugepages_count(&all, &after), 0);
+		same = before == after && promised == before - 1 && before <= all;
+	}
+	ck_assert(same);
 }
 END_TEST
 
@@ -169,6 +230,8 @@ int main(void)
 	tcase_add_test(tc, shares_of_one_owner_add_up);
 	tcase_add_test(tc, pages_given_back_while_in_use_go_when_they_are_freed);
 	tcase_add_test(tc, share_of_a_dead_process_is_given_back_by_the_next);
+	tcase_add_test(tc, closed_for_one_directory_until_a_process_ends);
+	tcase_add_test(tc, unused_pages_are_counted_without_those_that_were_promised);
 	tcase_add_test(tc, bad_names_and_numbers_are_refused);
 	suite_add_tcase(s, tc);
 	return npp_suite_run(s);
