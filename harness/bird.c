@@ -122,7 +122,6 @@ int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *
 	char prog[LAB_PATH_CAP], conf[LAB_PATH_CAP], sock[LAB_PATH_CAP], log[LAB_PATH_CAP], name[LAB_WIRE_CAP];
 	char *argv[] = { prog, (char[]){ "-f" }, (char[]){ "-c" }, conf, (char[]){ "-s" }, sock, NULL };
 	struct proc_start s;
-	struct lab_proc *p;
 	int r;
 
 	if (find_bird(prog, sizeof prog) < 0)
@@ -134,18 +133,10 @@ int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *
 	r = write_conf(l, t, n, conf, e);
 	if (r == 0)
 		r = proc_start(&s, l->nodes[i].ns, log, argv, e);
-	if (r < 0)
-		return r;
-	p = &l->procs[l->n_procs++];
-	p->node = npp_conf_strdup(l->conf, name);
-	p->pid = (uint32_t)s.pid;
-	p->start = npp_proc_start_time(s.pid);
-	r = p->node ? lab_save(l, "starting", "bird", e) : npp_err_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
-		proc_release(&s);
-	else
-		close(s.go_fd);
-	close(s.ready_fd);
+		r = lab_note_proc(l, name, "bird", &s, e);
+	if (r == 0)
+		close(s.ready_fd);
 	return r;
 }
 

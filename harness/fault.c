@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * fault.c - break things: processes, links, whole networks
+ *
+ * What stands until it is taken back is noted in lab.json, for `status`.
  */
 #include "config.h"
 
@@ -54,6 +56,7 @@ static int parse_link(struct lab *l, char *const words[], struct link *k, uint64
 static int fault_link(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
 {
 	uint64_t us = 1000000;
+	char fault[128];
 	struct link k;
 	int r = parse_link(l, words, &k, &us, e);
 
@@ -63,9 +66,11 @@ static int fault_link(struct lab *l, char *const words[], char *what, size_t cap
 		pause_ms((int)(us / 1000));
 		r = link_set(&k, true, e);
 	}
-	if (r == 0)
-		snprintf(what, cap, "link %s.%s %s", k.node->name, k.ifc->network, words[1]);
-	return r;
+	if (r < 0)
+		return r;
+	snprintf(what, cap, "link %s.%s %s", k.node->name, k.ifc->network, words[1]);
+	snprintf(fault, sizeof fault, "link %s.%s", k.node->name, k.ifc->network);
+	return lab_note_fault(l, fault, strcmp(words[1], "down") == 0 ? what : NULL, e);
 }
 
 static const char *find_net_ns(const struct lab *l, const char *net, struct npp_err *e)
@@ -101,6 +106,14 @@ static int check_partition(struct lab *l, char *const words[], struct npp_err *e
 	return 0;
 }
 
+static int note_partition(struct lab *l, const char *net, const char *what, struct npp_err *e)
+{
+	char fault[80];
+
+	snprintf(fault, sizeof fault, "partition %s", net);
+	return lab_note_fault(l, fault, what, e);
+}
+
 /* Frames between the named nodes and all others are dropped by the network's bridge. */
 static int partition(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
 {
@@ -118,13 +131,15 @@ static int partition(struct lab *l, char *const words[], char *what, size_t cap,
 		 "iifname { %s } oifname != { %s } drop\niifname != { %s } oifname { %s } drop\n}\n}\n", set, set, set, set);
 	r = nft_apply(find_net_ns(l, words[0], e), words[0], rules, e);
 	snprintf(what, cap, "network %s is in two parts", words[0]);
-	return r;
+	return r < 0 ? r : note_partition(l, words[0], what, e);
 }
 
-static int heal(struct lab *l, const char *net, char *what, size_t cap, struct npp_err *e)
+static int heal(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
 {
-	snprintf(what, cap, "network %s is whole again", net);
-	return nft_apply(find_net_ns(l, net, e), net, TABLE " {}\ndelete " TABLE "\n", e);
+	int r = nft_apply(find_net_ns(l, words[0], e), words[0], TABLE " {}\ndelete " TABLE "\n", e);
+
+	snprintf(what, cap, "network %s is whole again", words[0]);
+	return r < 0 ? r : note_partition(l, words[0], NULL, e);
 }
 
 static const struct { const char *name; int sig; } signals[] = {
@@ -140,22 +155,47 @@ static int find_signal(const char *word)
 	return 0;
 }
 
-int fault_check(struct lab *l, char *const words[], struct npp_err *e)
+static int check_heal(struct lab *l, char *const words[], struct npp_err *e)
+{
+	return !words[0] ? npp_err_set(e, -EINVAL, "expected heal NETWORK") : find_net_ns(l, words[0], e) ? 0 : -ENOENT;
+}
+
+static int check_link(struct lab *l, char *const words[], struct npp_err *e)
 {
 	uint64_t us;
 	struct link k;
 
+	return parse_link(l, words, &k, &us, e);
+}
+
+static const struct kind {
+	const char *name;	/* the first word; the others go to the functions */
+	int (*check)(struct lab *l, char *const words[], struct npp_err *e);
+	int (*apply)(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e);
+} kinds[] = {
+	{ "link", check_link, fault_link }, { "partition", check_partition, partition }, { "heal", check_heal, heal },
+	{ "memory", fault_memory_check, fault_memory }, { "hugepages", fault_hugepages_check, fault_hugepages },
+};
+
+static const struct kind *find_kind(const char *word)
+{
+	for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(word, kinds[i].name) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+int fault_check(struct lab *l, char *const words[], struct npp_err *e)
+{
+	const struct kind *k = find_kind(words[0]);
+
 	if (find_signal(words[0]))
 		return count_words(words) == 2 ? role_check(l, words[1], e) :
 		       npp_err_set(e, -EINVAL, "expected %s ROLE", words[0]);
-	if (words[0] && strcmp(words[0], "link") == 0)
-		return parse_link(l, words + 1, &k, &us, e);
-	if (words[0] && strcmp(words[0], "partition") == 0)
-		return check_partition(l, words + 1, e);
-	if (words[0] && strcmp(words[0], "heal") == 0)
-		return !words[1] ? npp_err_set(e, -EINVAL, "expected heal NETWORK") : find_net_ns(l, words[1], e) ? 0 : -ENOENT;
+	if (k)
+		return k->check(l, words + 1, e);
 	return npp_err_set(e, -EINVAL, "expected kill, stop, cont, hup or term ROLE, link LINK down|up|flap, "
-			   "partition NETWORK NODE..., heal NETWORK");
+			   "partition NETWORK NODE..., heal NETWORK, memory HOST gone|back, hugepages gone|back");
 }
 
 int fault_do(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
@@ -167,11 +207,7 @@ int fault_do(struct lab *l, char *const words[], char *what, size_t cap, struct 
 		return r;
 	if (find_signal(words[0]))
 		return signal_role(l, words[1], find_signal(words[0]), what, cap, e);
-	if (strcmp(words[0], "link") == 0)
-		return fault_link(l, words + 1, what, cap, e);
-	if (strcmp(words[0], "partition") == 0)
-		return partition(l, words + 1, what, cap, e);
-	return heal(l, words[1], what, cap, e);
+	return find_kind(words[0])->apply(l, words + 1, what, cap, e);
 }
 
 int lab_fault(const char *lab, char *const words[], bool json)

@@ -65,6 +65,13 @@ static const struct npp_conf_field proc_fields[] = {
 static const struct npp_conf_schema proc_schema = { sizeof(struct lab_proc), proc_fields, NULL };
 static const struct npp_conf_field proc_item = { .type = NPP_CONF_MAP, .sub = &proc_schema, .size = sizeof(struct lab_proc) };
 
+static const struct npp_conf_field fault_fields[] = {
+	STR(struct lab_fault, fault), OPT(struct lab_fault, what), OTHERS,
+	{ .type = NPP_CONF_END }
+};
+static const struct npp_conf_schema fault_schema = { sizeof(struct lab_fault), fault_fields, NULL };
+static const struct npp_conf_field fault_item = { .type = NPP_CONF_MAP, .sub = &fault_schema, .size = sizeof(struct lab_fault) };
+
 static const struct npp_conf_field lab_fields[] = {
 	{ "version", NPP_CONF_U32, offsetof(struct lab, version), .flags = 0 },
 	STR(struct lab, name), OPT(struct lab, file), STR(struct lab, boot_id), OPT(struct lab, state),
@@ -80,6 +87,8 @@ static const struct npp_conf_field lab_fields[] = {
 	  .count_off = offsetof(struct lab, n_nodes), .item = &node_item },
 	{ "processes", NPP_CONF_LIST, offsetof(struct lab, procs), .flags = REQ, .max = LAB_MAX_PROCS,
 	  .count_off = offsetof(struct lab, n_procs), .item = &proc_item },
+	{ "faults", NPP_CONF_LIST, offsetof(struct lab, faults), .flags = 0, .max = LAB_MAX_FAULTS,
+	  .count_off = offsetof(struct lab, n_faults), .item = &fault_item },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema lab_schema = { sizeof(struct lab), lab_fields, NULL };
@@ -147,6 +156,12 @@ static void write_state(FILE *f, const struct lab *l)
 		put(f, i ? ",\n  {" : "  {", "node", l->procs[i].node);
 		fprintf(f, ", \"pid\": %u, \"start\": %llu}", l->procs[i].pid,
 			(unsigned long long)l->procs[i].start);
+	}
+	fputs("],\n \"faults\": [", f);
+	for (i = 0; i < l->n_faults; i++) {
+		put(f, i ? ",\n  {" : "\n  {", "fault", l->faults[i].fault);
+		put(f, ", ", "what", l->faults[i].what);
+		fputc('}', f);
 	}
 	fputs("]}\n", f);
 }
@@ -449,6 +464,7 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 		for (j = 0; j < t->nodes[i].n_ifs; j++)	/* and wires of links */
 			n_procs += t->nodes[i].ifs[j].wire != NULL;
 	l->procs = keep_array(l, n_procs, sizeof *l->procs);
+	l->max_procs = n_procs;
 }
 
 /* Does lab L use namespace NS? */

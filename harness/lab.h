@@ -30,6 +30,7 @@
 #define LAB_MAKER_CAP 64
 #define LAB_WIRE_CAP 48
 #define LAB_MAX_PROCS (TOPO_MAX_NODES * (TOPO_MAX_IFS + 2))
+#define LAB_MAX_FAULTS 256
 
 struct lab_net { const char *name, *subnet, *ns; };
 struct lab_if { const char *network, *address, *address6 /* "": none */, *mac, *wire; /* NULL: it has no npp-wire */ };
@@ -42,11 +43,14 @@ struct lab_node {
 	uint32_t n_npps;
 	uint32_t iops;
 };
-struct lab_proc {	/* nppd: by its node's name; npp-wire: wire_name(); bird.NODE */
+struct lab_proc {	/* nppd: by its node's name; npp-wire: wire_name(); bird.NODE; fault.hugepages */
 	const char *node;
 	uint32_t pid;
 	uint64_t start;	/* field 22 of /proc/PID/stat */
 };
+
+struct proc_start { pid_t pid; int go_fd, ready_fd; };	/* proc.c */
+struct lab_fault { const char *fault, *what; };	/* one that stands: "memory web1"; in words */
 
 struct lab {
 	char dir[LAB_DIR_CAP];		/* RUNDIR/NAME */
@@ -64,7 +68,9 @@ struct lab {
 	struct lab_node *nodes;
 	uint32_t n_nodes;
 	struct lab_proc *procs;
-	uint32_t n_procs;
+	uint32_t n_procs, max_procs;	/* max_procs: how many there is room for */
+	struct lab_fault *faults;
+	uint32_t n_faults;
 	struct npp_conf *conf;		/* keeps the strings */
 	bool own_conf;
 };
@@ -92,6 +98,15 @@ bool lab_other_boot(const struct lab *l);
 /* Has the process that the lab was made for (NPP_LAB_KEEPER) ended? */
 bool lab_orphaned(const struct lab *l);
 
+/* change.c: notes the process S, which waits, under NAME in lab.json, and only then lets it go.
+ * On error it ends, and its descriptors are closed. */
+int lab_note_proc(struct lab *l, const char *name, const char *step, struct proc_start *s, struct npp_err *e);
+/* Locks the lab that L is, reads its lab.json again into NOW, lets FN change that, and writes it. */
+typedef int lab_change_fn(struct lab *now, void *arg, struct npp_err *e);
+int lab_change(const struct lab *l, lab_change_fn *fn, void *arg, struct npp_err *e);
+/* FAULT stands now, WHAT in words; NULL: is over. */
+int lab_note_fault(const struct lab *l, const char *fault, const char *what, struct npp_err *e);
+
 /* find.c */
 /* The lab that the user means: NAME, or the only one. */
 int lab_pick(const char *name, char *out, size_t cap, struct npp_err *e);
@@ -110,8 +125,10 @@ static inline bool proc_alive(const struct lab_proc *p)
 /* Starts ARGV in namespace NS with output to LOG; *READY_FD is the read end of what it
  * gets as descriptor 3. It waits for proc_release() before it does anything, so that its
  * pid can be written down first. pid or -errno. */
-struct proc_start { pid_t pid; int go_fd, ready_fd; };
 int proc_start(struct proc_start *p, const char *ns, const char *log, char *const argv[], struct npp_err *e);
+/* The same with a function in place of a program; all but descriptors 0 to 3 are closed. */
+typedef int proc_fn(int ready_fd);
+int proc_start_fn(struct proc_start *p, const char *ns, const char *log, proc_fn *fn, struct npp_err *e);
 void proc_release(struct proc_start *p);
 /* All processes in the namespaces with these inodes; at most CAP pids. Number found. */
 unsigned proc_in_ns(const ino_t *inodes, unsigned n, pid_t *pids, unsigned cap);

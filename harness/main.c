@@ -214,7 +214,8 @@ static const struct verb {
 	{ "impair", cmd_impair, "nj", "[--lab LAB] LINK [show | KEY=VALUE... | clear | reset | zero | seed N] [--json]",
 	  "Show or change what a link's wire does to frames (npp-wire(1))." },
 	{ "fault", cmd_fault, "nj", "[--lab LAB] kill|stop|cont|hup|term ROLE | link LINK down|up|flap [TIME] | "
-	  "partition NETWORK NODE... | heal NETWORK [--json]", "Break something." },
+	  "partition NETWORK NODE... | heal NETWORK | memory HOST gone [PERCENT] | memory HOST back | "
+	  "hugepages gone|back [--json]", "Break something." },
 	{ "capture", cmd_capture, "njwct", "[--lab LAB] LINK|NETWORK -w FILE [--count N] [--seconds S] [FILTER...] [--json]",
 	  "Write the frames of a link to a file, for tcpdump and wireshark." },
 	{ "replay", cmd_replay, "njxdl", "[--lab LAB] NODE FILE [--link NETWORK] [--to NODE] [--speed FACTOR] [--json]",

@@ -55,8 +55,8 @@ const volatile sig_atomic_t *stop_on_signals(void)
 
 /* ---- start ------------------------------------------------------------------------------ */
 
-/* In the child: waits for the word, then becomes the program. */
-static _Noreturn void child(const char *ns, const char *log, char *const argv[], int go, int ready)
+/* In the child: waits for the word, then becomes the program ARGV, or does FN. */
+static _Noreturn void child(const char *ns, const char *log, char *const argv[], proc_fn *fn, int go, int ready)
 {
 	char path[NS_PATH_CAP], c;
 	int fd;
@@ -80,12 +80,17 @@ static _Noreturn void child(const char *ns, const char *log, char *const argv[],
 		fcntl(3, F_SETFD, 0);
 	else if (dup2(ready, 3) < 0)
 		_exit(126);
+	if (fn) {
+		syscall(SYS_close_range, 4, ~0u, 0);
+		_exit(fn(3));
+	}
 	execv(argv[0], argv);
 	dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
 	_exit(127);
 }
 
-int proc_start(struct proc_start *p, const char *ns, const char *log, char *const argv[], struct npp_err *e)
+static int start(struct proc_start *p, const char *ns, const char *log, char *const argv[], proc_fn *fn,
+		 struct npp_err *e)
 {
 	int go[2], ready[2];
 
@@ -100,7 +105,7 @@ int proc_start(struct proc_start *p, const char *ns, const char *log, char *cons
 	p->pid = fork();
 	if (p->pid == 0) {
 		close(go[1]);
-		child(ns, log, argv, go[0], ready[1]);
+		child(ns, log, argv, fn, go[0], ready[1]);
 	}
 	close(go[0]);
 	close(ready[1]);
@@ -112,6 +117,16 @@ int proc_start(struct proc_start *p, const char *ns, const char *log, char *cons
 	p->go_fd = go[1];
 	p->ready_fd = ready[0];
 	return 0;
+}
+
+int proc_start(struct proc_start *p, const char *ns, const char *log, char *const argv[], struct npp_err *e)
+{
+	return start(p, ns, log, argv, NULL, e);
+}
+
+int proc_start_fn(struct proc_start *p, const char *ns, const char *log, proc_fn *fn, struct npp_err *e)
+{
+	return start(p, ns, log, NULL, fn, e);
 }
 
 void proc_release(struct proc_start *p)

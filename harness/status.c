@@ -102,6 +102,14 @@ static void print_json(struct lab *l)
 		fputs(i ? ",\n  " : "\n  ", stdout);
 		print_json_node(l, &l->nodes[i]);
 	}
+	fputs("],\n \"faults\": [", stdout);
+	for (i = 0; i < l->n_faults; i++) {
+		fputs(i ? ", {\"fault\": " : "{\"fault\": ", stdout);
+		json_string(stdout, l->faults[i].fault);
+		fputs(", \"what\": ", stdout);
+		json_string(stdout, l->faults[i].what);
+		putchar('}');
+	}
 	fputs("]}\n", stdout);
 }
 
@@ -141,6 +149,8 @@ static void print_text(struct lab *l)
 			printf("  [%d process%s]", procs, procs == 1 ? "" : "es");
 		putchar('\n');
 	}
+	for (i = 0; i < l->n_faults; i++)
+		printf("  fault: %s\n", l->faults[i].what);
 }
 
 int lab_status(const char *name, bool json)

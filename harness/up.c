@@ -356,7 +356,7 @@ static int start_nppd(struct up *u, uint32_t i, const char *nppd, struct npp_err
 	char conf[LAB_PATH_CAP], log[LAB_PATH_CAP];
 	char prog[LAB_PATH_CAP], dir[LAB_DIR_CAP];
 	char *argv[] = { prog, (char[]){ "--rundir" }, dir, (char[]){ "--ready-fd" }, (char[]){ "3" }, conf, NULL };
-	struct lab_proc *p;
+	struct proc_start s;
 	int r;
 
 	r = step(u, "nppd", l->nodes[i].name, e);
@@ -367,18 +367,12 @@ static int start_nppd(struct up *u, uint32_t i, const char *nppd, struct npp_err
 	snprintf(prog, sizeof prog, "%s", nppd);
 	snprintf(dir, sizeof dir, "%s", l->dir);
 	snprintf(log, sizeof log, "%s/%s.log", l->dir, l->nodes[i].name);
-	r = proc_start(&u->starts[i], l->nodes[i].ns, log, argv, e);
-	if (r < 0)
-		return r;
-	p = &l->procs[l->n_procs++];
-	p->node = l->nodes[i].name;
-	p->pid = (uint32_t)u->starts[i].pid;
-	p->start = npp_proc_start_time(u->starts[i].pid);
-	r = lab_save(l, "starting", "nppd", e);
-	if (r < 0)
-		return r;
-	proc_release(&u->starts[i]);
-	return 0;
+	r = proc_start(&s, l->nodes[i].ns, log, argv, e);
+	if (r == 0)
+		r = lab_note_proc(l, l->nodes[i].name, "nppd", &s, e);
+	if (r == 0)
+		u->starts[i] = s;
+	return r;
 }
 
 /* The last lines of a log go to the user, who may find the log removed otherwise. */

@@ -55,10 +55,16 @@ int role_check(struct lab *l, const char *role, struct npp_err *e);
 int role_pids(struct lab *l, const char *role, pid_t *pids, unsigned cap, struct npp_err *e);
 
 /* fault.c: "kill ROLE", "stop ROLE", "cont ROLE", "link LINK down|up|flap [TIME]",
- * "partition NETWORK NODE...", "heal NETWORK". 0 or -errno; what was done in WHAT. */
+ * "partition NETWORK NODE...", "heal NETWORK", and those of shortage.c. 0 or -errno; what was
+ * done in WHAT. */
 int fault_check(struct lab *l, char *const words[], struct npp_err *e); /* the same, but nothing is done */
 int fault_do(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e);
 int lab_fault(const char *lab, char *const words[], bool json);
+/* shortage.c: WORDS behind "memory": HOST gone [PERCENT], HOST back; behind "hugepages": gone, back. */
+int fault_memory_check(struct lab *l, char *const words[], struct npp_err *e);
+int fault_memory(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e);
+int fault_hugepages_check(struct lab *l, char *const words[], struct npp_err *e);
+int fault_hugepages(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e);
 
 /* logs.c: WHAT is a node, NODE.PROGRAM, wire.NODE.NETWORK, or NULL for all. */
 int lab_logs(const char *lab, const char *what, bool json);

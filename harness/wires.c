@@ -61,22 +61,13 @@ static int start_written(struct lab *l, const char *name, const char *ns, const 
 			 struct npp_err *e)
 {
 	struct proc_start s;
-	struct lab_proc *p;
 	int r = proc_start(&s, ns, log, argv, e);
 
+	if (r == 0)
+		r = lab_note_proc(l, name, "wire", &s, e);
 	if (r < 0)
 		return r;
-	p = &l->procs[l->n_procs++];
-	p->node = npp_conf_strdup(l->conf, name);
-	p->pid = (uint32_t)s.pid;
-	p->start = npp_proc_start_time(s.pid);
-	r = p->node ? lab_save(l, "starting", "wire", e) : npp_err_set(e, -ENOMEM, "out of memory");
-	if (r == 0) {
-		proc_release(&s);
-		r = wait_ready(&s, name, log, e);
-	} else {
-		close(s.go_fd);
-	}
+	r = wait_ready(&s, name, log, e);
 	close(s.ready_fd);
 	return r;
 }

@@ -3,7 +3,7 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 lab_begin run
-need nginx jq python3
+need nginx jq python3 curl
 labs+=("$lab")
 
 run()
@@ -26,7 +26,7 @@ run_quiet()
 }
 shows() { cat "$work/out" "$work/err"; }
 
-for s in isp-loss osm-killed host-fails network-fails port-fails nginx-reload dispatcher-restarted mixed; do
+for s in isp-loss osm-killed host-fails network-fails port-fails nginx-reload dispatcher-restarted memory-gone hugepages-gone mixed; do
   if $sanitized && [ "$s" = mixed ]; then continue; fi	# its figures are of speed
   ok "$s passes" eval "run_quiet $topologies/scenarios/$s.yaml || { shows; false; }"
   is "$s: nothing is left" "$(leftovers "$lab")" ''

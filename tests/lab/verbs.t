@@ -158,6 +158,84 @@ on client2 ping -q -c 20 -i 0.1 router >/dev/null &
 like 'a capture to a full disk' "$(do_ capture client2 -w /dev/full --count 3 2>&1)" 'cannot write /dev/full: No space left'
 wait $!
 
+# Memory of a host
+shortage() { on "$1" python3 "$top_srcdir/tests/lab/shortage.py" "${@:2}"; }
+listens() { for p in "$@"; do shortage client2 ask web1 "$p" 1 2 2>/dev/null | grep -q 1$ || return; done; }
+faults() { "$npplab" status "$lab" --json | jq -c '[.faults[].fault]'; }
+start forker web1 python3 "$top_srcdir/tests/lab/shortage.py" fork 7070
+start keeper web1 python3 "$top_srcdir/tests/lab/shortage.py" accept 7072
+ok 'servers that fork and that keep what they accept' wait_for 10 listens 7070 7072
+is 'a program opens what it likes' "$(shortage web1 try client2)" 'ECONNREFUSED ok ok'
+like 'memory gone' "$(do_ fault memory web1 gone)" '^memory of web1: [1-9][0-9]* KB and [1-9][0-9]* socket records are gone, 0 KB and 0 are left$'
+is 'status lists it' "$(faults)" '["memory web1"]'
+like 'also for people' "$("$npplab" status "$lab")" 'fault: memory of web1: '
+ok 'who serves, serves on' get client1
+is 'a new program hears that there is no buffer space' "$(shortage web1 try client2 2>/dev/null)" 'ENOBUFS ENOBUFS ENOBUFS'
+is 'fork says that there is no memory' "$(shortage client2 ask web1 7070 1 10)" 'ENOMEM 1'
+shortage client2 ask web1 7072 300 60 >"$work/asked" 2>&1 &
+asker=$!
+background+=("$asker")
+ok 'accept says that no more files can be open' wait_for 10 grep -q ENFILE "$evidence/keeper.log"
+ok 'an OSM that is killed' do_ fault kill host.web1.osm
+no_room() { [ "$(shortage web1 try client2 2>/dev/null)" = 'ENOBUFS ENOBUFS ENOBUFS' ]; }
+ok 'and its successor: there is none' wait_for 10 no_room
+like 'half of it back' "$(do_ fault memory web1 gone 50%)" ': [1-9][0-9]* KB and [1-9][0-9]* socket records are gone, [1-9][0-9]* KB and [1-9][0-9]* are left$'
+is 'does for a program' "$(shortage web1 try client2)" 'ECONNREFUSED ok ok'
+like 'memory back' "$(do_ fault memory web1 back --json)" '"done": "memory of web1: all is back, '
+is 'which ends the fault' "$(faults)" '[]'
+is 'fork works again' "$(shortage client2 ask web1 7070 1 10)" 'child 1'
+wait "$asker"
+is 'who had to wait has been served' "$(cat "$work/asked")" 'here 300'
+like 'no such host' "$(do_ fault memory web9 gone 2>&1)" "has no node 'web9'"
+like 'not of a kernel node' "$(do_ fault memory client1 gone 2>&1)" "'client1' is no host on NPPs"
+like 'more than there is' "$(do_ fault memory web1 gone 101% 2>&1)" "'101%' is no part of what is free"
+
+# Hugepages: what runs goes on; who comes up without them says what is missing.
+huge() { # free ones that are ours: a share in the ledger, which ends with a process
+  sleep 600 &
+  pages_pid=$!
+  background+=("$pages_pid")
+  exec 9>>/run/npp/hugepages
+  flock 9
+  local pages=/sys/kernel/mm/hugepages/hugepages-2048kB nr surplus
+  nr=$(<$pages/nr_hugepages) surplus=$(<$pages/surplus_hugepages)
+  echo $((nr - surplus + 3)) >$pages/nr_hugepages
+  echo "verbs:$$ $(($(<$pages/nr_hugepages) - $(<$pages/surplus_hugepages) - nr + surplus)) $pages_pid $(awk '{print $22}' "/proc/$pages_pid/stat") $(</proc/sys/kernel/random/boot_id)" >&9
+  exec 9>&-
+}
+host_up() { # HUGEPAGES SECONDS
+  echo "host: {name: late, npps: [acc1], memory: 32M, reserve: yes, hugepages: $1}" >"$work/late.yaml"
+  timeout "$2" "$top_builddir/nppd/nppd" --rundir "$rundir/$lab" "$work/late.yaml" 2>&1
+}
+huge
+like 'hugepages gone' "$(do_ fault hugepages gone)" '^hugepages: [0-9]+ that were free are gone, and none are to be borrowed$'
+is 'status lists it, too' "$(faults)" '["hugepages"]'
+like 'they cannot go twice' "$(do_ fault hugepages gone 2>&1)" 'gone already'
+for role in npp.acc1.ism0 npp.acc1.dispatch host.web1.osm; do
+  ok "$role is killed" do_ fault kill $role
+  ok 'and its successor serves' wait_for 10 get client2
+done
+is 'a program opens what it likes' "$(shortage web1 try client2)" 'ECONNREFUSED ok ok'
+# Others that come up at the same moment may have just borrowed what it then finds.
+says() { host_up "$1" 2 >"$work/said"; grep -Eq "$2" "$work/said"; }
+ok 'a host that must have hugepages says how many are missing' wait_for 20 says always \
+  "late.yaml:1: key 'host.hugepages': there are not enough for npp-host: [0-9]+ of 16 pages of 2 MB are missing: .*vm.nr_hugepages=[0-9]+"
+ok 'one that need not says so, too' wait_for 20 says auto 'ordinary pages for npp-host.* [0-9]+ of 16 pages of 2 MB are missing'
+like 'and comes up' "$(cat "$work/said")" 'host late is up'
+like 'hugepages back' "$(do_ fault hugepages back)" 'are back$'
+is 'which ends it' "$(faults)" '[]'
+if [ "$("$npp" status "$lab/acc1" --json | jq '.[0].hugepages')" -gt 0 ]; then
+  ok 'and then a host can have them' wait_for 20 says always 'host late is up'
+fi
+like 'there is nothing more to give back' "$(do_ fault hugepages back 2>&1)" 'no hugepages are gone'
+do_ fault hugepages gone >/dev/null
+do_ fault link client2 down >/dev/null
+is 'links that are down are faults, too' "$(faults)" '["hugepages","link client2.isp"]'
+do_ fault link client2 up >/dev/null
+closed=^closed:[0-9]*:$(stat -c %i "$rundir/$lab")
+ok 'the ledger knows' grep -q "$closed " /run/npp/hugepages
+kill "$pages_pid"; wait "$pages_pid" 2>/dev/null
+
 like 'logs of a node' "$(do_ logs acc1)" '^acc1\| .*has taken over'
 like 'logs of nobody' "$(do_ logs nobody 2>&1)" "no log of 'nobody'"
 ok 'graph as text' do_ graph -w "$work/g.dot"
@@ -180,4 +258,5 @@ is 'check as JSON' "$("$npplab" check "$work/t.yaml" --json | jq -c '[.ok, .node
 is 'with errors' "$("$npplab" check "$work/t.yaml" --set nodes.web1.kind=x --json | jq -c '[.ok, (.errors | length > 0)]')" '[false,true]'
 ok 'down' lab_down
 is 'nothing is left' "$(leftovers "$lab")" ''
+not_ok 'not in the ledger, either' grep -Eq "$closed |^verbs:$$ " /run/npp/hugepages
 done_testing
