@@ -78,19 +78,20 @@ static void draw_link(FILE *f, const struct link *k)
 	struct npp_err e;
 	char rx[16], tx[16];
 	const char *color = "#333333";
+	bool wire = k->ifc->wire && strcmp(k->node->kind, "wire") != 0;
 
 	if (link_state(k, &s, &e) < 0 || !s.up || !s.carrier)
 		color = "#cc0000";
 	bytes_text(rx, sizeof rx, s.rx_bytes);
 	bytes_text(tx, sizeof tx, s.tx_bytes);
-	fprintf(f, "  \"net %s\" -- \"%s\" [color=\"%s\", label=\"%.*s%sin %s out %s", k->ifc->network, k->node->name, color,
-		(int)strcspn(k->ifc->address, "/"), k->ifc->address, k->ifc->address[0] ? "\\n" : "", rx, tx);
-	if (!s.up)
-		fputs("\\ndown", f);
-	if (k->ifc->wire && strcmp(k->node->kind, "wire") != 0)
-		fprintf(f, "\\n%s\", style=dashed];\n", k->ifc->wire[0] ? k->ifc->wire : "wire");
-	else
-		fputs("\"];\n", f);
+	/* on white, so that no line runs through the words */
+	fprintf(f, "  \"net %s\" -- \"%s\" [color=\"%s\"%s, label=<<table border=\"0\" cellspacing=\"0\" cellpadding=\"1\" "
+		"bgcolor=\"white\"><tr><td>%.*s%sin %s out %s%s", k->ifc->network, k->node->name, color, wire ? ", style=dashed" : "",
+		(int)strcspn(k->ifc->address, "/"), k->ifc->address, k->ifc->address[0] ? "<br/>" : "", rx, tx,
+		s.up ? "" : "<br/>down");
+	if (wire)
+		fprintf(f, "<br/>%s", k->ifc->wire[0] ? k->ifc->wire : "wire");
+	fputs("</td></tr></table>>];\n", f);
 }
 
 static void draw(FILE *f, struct lab *l)
