@@ -155,9 +155,11 @@ const char *topo_addr_text(uint32_t addr, char *buf)
 	return npp_addr_format(&a, buf);
 }
 
-/* Names become names of links and parts of names of files and namespaces. */
+/* Names become names of links and parts of names of files and namespaces; those of nodes are host names, too. */
 static void check_name(struct topo *t, const struct npp_conf_node *at, const char *name, const char *what)
 {
+	struct in_addr a;
+
 	if (!npp_conf_name_ok(name, 1, 31))
 		return;	/* was told */
 	if (!npp_conf_name_ok(name, 1, TOPO_NAME_LEN))
@@ -165,6 +167,12 @@ static void check_name(struct topo *t, const struct npp_conf_node *at, const cha
 			       "'.', the first a letter or digit", name, what, TOPO_NAME_LEN);
 	else if (strcmp(name, "lo") == 0)
 		npp_conf_error(t->conf, at, "'lo' is the loopback's name, a %s cannot have it", what);
+	else if (strcmp(name, "all") == 0 || strcmp(name, "default") == 0)
+		npp_conf_error(t->conf, at, "to the kernel '%s' means every link, a %s cannot have that name", name, what);
+	else if (strcmp(what, "node") == 0 && strcmp(name, "localhost") == 0)
+		npp_conf_error(t->conf, at, "every node calls itself 'localhost', none can have that name");
+	else if (strcmp(what, "node") == 0 && inet_aton(name, &a))
+		npp_conf_error(t->conf, at, "'%s' would be taken for an address", name);
 }
 
 /* With the lab's key `ipv6` network number I has fd00:0:0:I::/64 unless it says otherwise. */

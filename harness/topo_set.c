@@ -21,6 +21,14 @@ static struct npp_conf_node *writable(const struct npp_conf_node *n)
 	return u.w;
 }
 
+/* Errors in an override name the line of what it replaces: it has none of its own. */
+static void set_line(struct npp_conf_node *v, unsigned line)
+{
+	v->line = v->key_line = line;
+	for (struct npp_conf_node *k = v->first; k; k = k->next)
+		set_line(k, line);
+}
+
 static void hang_in(struct npp_conf_node *map, struct npp_conf_node *v)
 {
 	struct npp_conf_node **at;
@@ -30,12 +38,11 @@ static void hang_in(struct npp_conf_node *map, struct npp_conf_node *v)
 	v->parent = map;
 	if (*at) {
 		v->index = (*at)->index;
-		v->line = (*at)->line;
-		v->key_line = (*at)->key_line;
+		set_line(v, (*at)->key_line);
 		v->next = (*at)->next;
 	} else {
 		v->index = map->count++;
-		v->line = v->key_line = map->line;
+		set_line(v, map->line);
 		v->next = NULL;
 	}
 	*at = v;

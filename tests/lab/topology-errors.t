@@ -107,6 +107,24 @@ networks:
 nodes:
   b: {kind: client, networks: {lan: }, gateway: 10.1.0.1}
 Y
+check 'a name that the kernel keeps for itself' "t.yaml:4: .*nodes.default.*means every link" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+nodes:
+  default: {kind: client, networks: a}
+Y
+check 'a name that is an address' "t.yaml:4: .*nodes.10.1.*would be taken for an address" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+nodes:
+  10.1: {kind: client, networks: a}
+Y
+check 'a name that everybody has' "t.yaml:4: .*nodes.localhost.*none can have" <<'Y'
+networks:
+  a: {subnet: 10.0.0.0/24}
+nodes:
+  localhost: {kind: client, networks: a}
+Y
 check 'IPv6 subnets that overlap' "t.yaml:3: .*networks.b.subnet6.*overlaps that of network 'a'" <<'Y'
 networks:
   a: {subnet: 10.0.0.0/24, subnet6: 'fd00:7::/48'}
@@ -278,6 +296,9 @@ like 'and a name that none has is told' "$(env -C "$work" "$prog" check pear 2>&
 
 like 'an override is checked as well' \
   "$("$npplab" check "$topologies/pair.yaml" --set nodes.acc1.iops=33 2>&1)" 'nodes.acc1.iops.*33'
+like 'with the line of what it replaces' \
+  "$("$npplab" check "$topologies/pair.yaml" --set 'nodes.client1.networks={lan: {wire: {los: 1%}}}' 2>&1)" \
+  "pair.yaml:$(grep -n '^ *client1:' "$topologies/pair.yaml" | cut -d: -f1): .*nodes.client1.networks.lan.wire.los"
 like 'an override of a node that is not there' \
   "$("$npplab" check "$topologies/pair.yaml" --set nodes.acc9.iops=3 2>&1)" "no map 'nodes.acc9'"
 ok 'a good override' "$npplab" check "$topologies/pair.yaml" --set nodes.acc1.iops=2 --set 'nodes.client1.networks={lan: 10.1.0.7}'
