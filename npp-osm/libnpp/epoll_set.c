@@ -99,7 +99,7 @@ static int ep_context(struct ep *ep, int epfd)
 
 static uint32_t sub_flags(uint32_t events)
 {
-	return NPP_SUB_RX | (events & EPOLLOUT ? NPP_SUB_TX : 0) | (events & EPOLLEXCLUSIVE ? NPP_SUB_EXCLUSIVE : 0);
+	return NPP_SUB_RX | (events & WANT_OUT ? NPP_SUB_TX : 0) | (events & EPOLLEXCLUSIVE ? NPP_SUB_EXCLUSIVE : 0);
 }
 
 /* What all items of EP want of the socket of IT. */
@@ -291,7 +291,7 @@ static struct epoll_event kernel_event(const struct so *so, const struct epoll_e
 	struct epoll_event k = *ev;
 
 	if (so->kind == SO_OURS && so->dgram)
-		k.events &= ~(uint32_t)(EPOLLOUT | EPOLLWRNORM);
+		k.events &= ~(uint32_t)WANT_OUT;
 	return k;
 }
 

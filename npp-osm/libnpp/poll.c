@@ -90,12 +90,14 @@ static uint32_t dgram_ready(struct so *so, uint32_t want)
 
 /**
  * so_ready() - what holds for SO now, its kernel part not counted
- * @want: EPOLLOUT in it: arm what is missing
+ * @want: one of WANT_OUT in it: arm what is missing
  */
 uint32_t so_ready(struct so *so, uint32_t want)
 {
 	uint32_t m;
 
+	if (want & WANT_OUT)
+		want |= EPOLLOUT;
 	if (so->kind == SO_EPOLL)
 		return ep_ready(so);
 	if (so->kind != SO_OURS)
@@ -106,7 +108,7 @@ uint32_t so_ready(struct so *so, uint32_t want)
 	if (m & EPOLLIN)
 		m |= EPOLLRDNORM;
 	if (m & EPOLLOUT)
-		m |= EPOLLWRNORM;
+		m |= EPOLLWRNORM | (so->dgram ? EPOLLWRBAND : 0);
 	return m;
 }
 
@@ -165,10 +167,10 @@ static int subscribe_all(struct poller *p, struct lctx *c)
 
 		if (!so)
 			continue;
-		r = sock_subscribe(so, c, (want & POLLOUT ? NPP_SUB_TX : 0) | NPP_SUB_RX);
+		r = sock_subscribe(so, c, (want & WANT_OUT ? NPP_SUB_TX : 0) | NPP_SUB_RX);
 		if (r < 0)
 			return r;
-		sock_clear(so, EPOLLIN | (want & POLLOUT));
+		sock_clear(so, EPOLLIN | (want & WANT_OUT ? EPOLLOUT : 0));
 	}
 	return 0;
 }
@@ -189,7 +191,7 @@ static int kernel_poll(struct poller *p, struct lctx *c, bool wait)
 		if (so && !so->kpart)
 			p->kfds[i].fd = -1;
 		else if (so && so->dgram) /* the kernel always has room: ours decides */
-			p->kfds[i].events &= (short)~(POLLOUT | POLLWRNORM);
+			p->kfds[i].events &= (short)~WANT_OUT;
 		kernel |= p->kfds[i].fd >= 0;
 	}
 	p->kfds[p->n] = (struct pollfd){ .fd = wait ? c->bell : -1, .events = POLLIN };

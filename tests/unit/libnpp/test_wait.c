@@ -112,6 +112,40 @@ START_TEST(poll_sees_both_kinds)
 }
 END_TEST
 
+static void *go_on_later(void *idx)
+{
+	usleep(50000);
+	fake_pause(f, *(uint32_t *)idx, false);
+	return NULL;
+}
+
+START_TEST(room_has_three_names)
+{
+	int fd = dial(FAKE_DISCARD), ep = npp_epoll_create1(0);
+	struct pollfd p = { .fd = fd, .events = POLLRDNORM | POLLWRNORM };
+	struct epoll_event ev;
+	uint32_t idx;
+	pthread_t t;
+	char buf[4096] = { 0 };
+
+	fake_sock_of(f, fd, &idx);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	ep_add(ep, fd, EPOLLWRNORM);
+	for (int i = 0; i < 2; i++) {
+		fake_pause(f, idx, true);
+		while (npp_send(fd, buf, sizeof buf, 0) > 0)
+			;
+		ck_assert_int_eq(i ? npp_epoll_pwait(ep, &ev, 1, 0, NULL) : npp_poll(&p, 1, 0), 0);
+		pthread_create(&t, NULL, go_on_later, &idx);
+		ck_assert_int_eq(i ? npp_epoll_pwait(ep, &ev, 1, 5000, NULL) : npp_poll(&p, 1, 5000), 1);
+		ck_assert_int_eq(i ? (int)ev.events : p.revents, POLLWRNORM);
+		pthread_join(t, NULL);
+	}
+	npp_close(ep);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(select_sees_both_kinds)
 {
 	int fd = dial(FAKE_ECHO), p[2], max;
@@ -357,6 +391,7 @@ static Suite *suite(void)
 	tcase_add_test(t, receive_times_out);
 	tcase_add_test(t, signals_interrupt_or_restart_as_asked);
 	tcase_add_test(t, poll_sees_both_kinds);
+	tcase_add_test(t, room_has_three_names);
 	tcase_add_test(t, select_sees_both_kinds);
 
 	t = host_case(s, "epoll");
