@@ -321,6 +321,17 @@ struct lctx *ctx_thread(void)
 	return c;
 }
 
+/* The program is about to give up system calls (seccomp), sendmsg() mostly among them, or new descriptors: what
+ * its sockets may ask of the OSM later is asked now. From then on they need read, write and poll. */
+void npp_confined_soon(void)
+{
+	int saved = errno;
+
+	if (lib_on() && lib_refresh())
+		ctx_self();
+	errno = saved;
+}
+
 /* ---- a thread's end --------------------------------------------------------------------------- */
 
 static bool holds_lock(const struct lctx *c)

@@ -181,6 +181,8 @@ static int kernel_poll(struct poller *p, struct lctx *c, bool wait)
 {
 	struct timespec ts = { 0, 0 };
 	int ready = 0, r = 0, kernel = wait;
+	struct pollfd *from = p->kfds;
+	nfds_t n = p->n + 1;
 	uint64_t v;
 
 	for (nfds_t i = 0; i < p->n; i++) {
@@ -202,8 +204,10 @@ static int kernel_poll(struct poller *p, struct lctx *c, bool wait)
 		ts.tv_sec = (time_t)(left / 1000000);
 		ts.tv_nsec = (long)(left % 1000000) * 1000;
 	}
+	for (; n > 1 && from->fd < 0; n--) /* no more than need be: RLIMIT_NOFILE may be 1 */
+		from++;
 	if (kernel)
-		r = R->ppoll(p->kfds, p->n + 1, wait && p->forever ? NULL : &ts, p->mask);
+		r = R->ppoll(from, n, wait && p->forever ? NULL : &ts, p->mask);
 	if (r < 0)
 		return -errno;
 	if (p->kfds[p->n].revents & POLLIN && R->read(c->bell, &v, sizeof v) < 0)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <spawn.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -67,6 +68,8 @@
 	X(int, posix_spawnp, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[])) \
 	X(FILE *, fdopen, (int, const char *)) \
 	X(int, fileno, (FILE *)) \
+	X(int, prctl, (int, ...)) \
+	X(int, prlimit, (pid_t, __rlimit_resource_t, const struct rlimit *, struct rlimit *)) \
 	X(long, syscall, (long, ...))
 
 struct real {

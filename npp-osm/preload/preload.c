@@ -15,6 +15,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -432,9 +434,53 @@ EXPORT long syscall(long nr, ...)
 	for (unsigned i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
+	if (nr == SYS_seccomp)
+		npp_confined_soon();
 	if (by_number(nr, a, &r) || socket_by_number(nr, a, &r))
 		return r;
 	return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+EXPORT int prctl(int what, ...)
+{
+	unsigned long a[4];
+	va_list ap;
+
+	va_start(ap, what);
+	for (unsigned i = 0; i < 4; i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (what == PR_SET_SECCOMP)
+		npp_confined_soon();
+	return npp_real_get()->prctl(what, a[0], a[1], a[2], a[3]);
+}
+
+/* 64-bit systems only: both kinds of limits are one. */
+_Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "limits");
+
+static int limit(pid_t pid, __rlimit_resource_t what, const struct rlimit *to, struct rlimit *old)
+{
+	if (what == RLIMIT_NOFILE && to && to->rlim_cur < 16)
+		npp_confined_soon();
+	return npp_real_get()->prlimit(pid, what, to, old);
+}
+
+EXPORT int setrlimit(__rlimit_resource_t what, const struct rlimit *to)
+{
+	return limit(0, what, to, NULL);
+}
+EXPORT int setrlimit64(__rlimit_resource_t what, const struct rlimit64 *to)
+{
+	return limit(0, what, (const void *)to, NULL);
+}
+
+EXPORT int prlimit(pid_t pid, __rlimit_resource_t what, const struct rlimit *to, struct rlimit *old)
+{
+	return limit(pid, what, to, old);
+}
+EXPORT int prlimit64(pid_t pid, __rlimit_resource_t what, const struct rlimit64 *to, struct rlimit64 *old)
+{
+	return limit(pid, what, (const void *)to, (void *)old);
 }
 
 /* ---- processes ------------------------------------------------------------------------------------ */

@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -274,6 +279,48 @@ START_TEST(exec_after_vfork_keeps_what_was_dupped)
 }
 END_TEST
 
+/* As the child of sshd that speaks with those who have not logged in. */
+static int confined(int fd)
+{
+	static const int refused[] = { SYS_sendmsg, SYS_recvmsg, SYS_socket, SYS_connect, SYS_openat, SYS_fcntl, SYS_prlimit64 };
+	struct sock_filter prog[3 + 2 * sizeof refused / sizeof *refused] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+	struct sock_fprog f2 = { .filter = prog };
+	struct rlimit one = { 1, 1 };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	unsigned n = 1;
+	char c = 0;
+
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		prog[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)refused[i], 0, 1);
+		prog[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	}
+	prog[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	f2.len = (unsigned short)n;
+	npp_confined_soon();
+	if (setrlimit(RLIMIT_NOFILE, &one) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &f2) < 0)
+		return 2;
+	for (int i = 0; i < 3; i++)
+		if (npp_poll(&p, 1, 10) != 0 || npp_write(fd, "x", 1) != 1 || npp_poll(&p, 1, 5000) != 1 ||
+		    npp_read(fd, &c, 1) != 1 || c != 'x' || npp_poll(&p, 1, 0) != 0)
+			return 3;
+	return npp_write(fd, "y", 1) == 1 && npp_read(fd, &c, 1) == 1 ? 0 : 4;
+}
+
+START_TEST(sockets_go_on_behind_a_filter_of_calls)
+{
+	int fd = dial(FAKE_ECHO), status;
+	pid_t pid = npp_fork();
+
+	if (pid == 0)
+		_exit(confined(fd));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	npp_close(fd);
+}
+END_TEST
+
 /* posix_spawn() of the image with FD as 60 and without FD itself. */
 static int spawn_image(pid_t *pid, const char *path, int fd)
 {
@@ -360,6 +407,7 @@ static Suite *suite(void)
 	tcase_add_test(t, child_of_fork_rebuilds_an_inherited_epoll);
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
+	tcase_add_test(t, sockets_go_on_behind_a_filter_of_calls);
 	tcase_add_test(t, posix_spawn_passes_sockets_on_as_told);
 	tcase_add_test(t, records_and_descriptors_do_not_leak);
 	return s;
