@@ -117,7 +117,7 @@ struct neigh_view {	/* a consistent copy of an entry */
 #define REASS_CHUNK 2048u
 #define REASS_CHUNKS_PER 32u	/* 65536 / REASS_CHUNK */
 #define REASS_NONE 0xffffu
-#define REASS_TIMEOUT_US 30000000u
+#define REASS_TIMEOUT_US 60000000u	/* RFC 8200, 4.5; RFC 1122, 3.3.2 */
 #define REASS_SRC_BUCKETS 256u
 enum reass_state { REASS_FREE = 0, REASS_LIVE, REASS_POISONED, REASS_CHANGING };
 
@@ -177,12 +177,13 @@ struct reass_frag {
 
 struct nd_prefix {
 	union npp_addr prefix;
-	uint8_t len, used, on_link, autonomous, port;
+	uint8_t len, used, autonomous, port;
 	uint8_t duplicate;	/* somebody else has our address of it */
-	uint64_t valid_us, preferred_us;	/* until then; UINT64_MAX for ever */
+	uint64_t on_link_us;	/* on the link until then; 0 it was never said, UINT64_MAX for ever */
+	uint64_t valid_us, preferred_us;	/* `autonomous`: the same of our address */
 	uint64_t tested_until_us;
 };
-struct nd_router { union npp_addr addr; uint64_t until_us; /* 0: none here */ uint8_t port; };
+struct nd_router { union npp_addr addr; uint64_t until_us; /* 0: none here */ uint8_t port; int8_t pref; };
 struct nd_link {	/* of a port */
 	uint8_t rs_left;
 	uint8_t hops;		/* 0: not said */
@@ -339,6 +340,7 @@ bool route_answers(struct stack *s, const union npp_addr *a, const union npp_add
 bool route_announced(struct stack *s, const struct npp_if_addr *a, uint8_t port);
 /* An address of ours to speak to PEER with on PORT; NULL: none. */
 const union npp_addr *route_source(struct stack *s, const union npp_addr *peer, uint8_t port);
+const union npp_addr *route_link_local(struct stack *s, uint8_t port);	/* of IPv6, ours; NULL none */
 int ip_path_refresh(struct stack *s, struct ip_path *p);
 /* Who is on the link, on the way to P->dst. P was worked out from the routes as they are now. */
 static inline const union npp_addr *ip_next_hop(const struct stack *s, const struct ip_path *p)
@@ -436,6 +438,8 @@ static inline uint32_t nd_retrans_us(const struct stack *s, uint8_t port)
 	return ms ? ms * 1000 : NEIGH_RETRY_US;
 }
 bool nd_auto_conflict(struct stack *s, const union npp_addr *addr);
+bool nd_auto_testing(struct stack *s, const union npp_addr *addr);	/* made, and not yet known to be ours alone (RFC 4429) */
+void nd_auto_no_router(struct stack *s, const union npp_addr *addr, uint8_t port);	/* it says it is none (any more) */
 
 /* ---- deliver.c */
 /* PKT is a whole datagram whose frame is IN->frame, FRAME_LEN bytes without padding. */

@@ -17,6 +17,7 @@
 #define ND_REDIRECT 137
 #define ND_OPT_SOURCE 1
 #define ND_OPT_TARGET 2
+#define NA_ROUTER 0x80000000u
 #define NA_SOLICITED 0x40000000u
 #define NA_OVERRIDE 0x20000000u
 #define ND_OPTIONS 16		/* in a message */
@@ -88,8 +89,9 @@ void nd_solicit(struct stack *s, const union npp_addr *addr, uint8_t port, const
 		const uint8_t *mac)
 {
 	union npp_addr group = solicited_node(addr);
+	const union npp_addr *own = nd_auto_testing(s, src) ? route_link_local(s, port) : NULL; /* RFC 4429, 3.2 */
 
-	nd_send(s, port, ND_NS, 0, addr, src, mac ? addr : &group, mac, ND_OPT_SOURCE);
+	nd_send(s, port, ND_NS, 0, addr, own ? own : src, mac ? addr : &group, mac, ND_OPT_SOURCE);
 }
 
 /* Tells all nodes of our address (7.2.6); PROBE: asks whether somebody else has it (RFC 4862, 5.4). */
@@ -195,13 +197,15 @@ static void solicited(struct stack *s, const struct pkt *pkt, const struct nd_ms
 		conflict(s, &target, pkt);
 		return;
 	}
-	if (ip_is_local(s, &pkt->src) || !on_link(s, &pkt->src, pkt->port)) {
+	if (ip_is_local(s, &pkt->src)) {
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
-	if (ll)
+	/* Who asks from what is not on link for us is answered (7.2.4), but we shall not send there directly. */
+	if (ll && on_link(s, &pkt->src, pkt->port))
 		neigh_learn(s, &pkt->src, mac, pkt->port, false, true);
-	nd_send(s, pkt->port, ND_NA, NA_SOLICITED | NA_OVERRIDE, &target, &target, &pkt->src, mac, ND_OPT_TARGET);
+	nd_send(s, pkt->port, ND_NA, NA_SOLICITED | (nd_auto_testing(s, &target) ? 0 : NA_OVERRIDE), &target, &target,
+		&pkt->src, mac, ND_OPT_TARGET);
 }
 
 static void advertised(struct stack *s, const struct pkt *pkt, const struct nd_msg *m, const struct nd_lladdr *ll)
@@ -209,10 +213,10 @@ static void advertised(struct stack *s, const struct pkt *pkt, const struct nd_m
 	uint32_t flags = ntohl(m->flags);
 	bool answer = (flags & NA_SOLICITED) && !pkt->l2_bcast;
 	union npp_addr target;
-	const uint8_t *mac = ll ? ll->mac : pkt->eth_src; /* an answer to a unicast question need not say it */
+	struct npp_neigh *e;
 
 	memcpy(target.b, m->target, 16);
-	if (((flags & NA_SOLICITED) && pkt->dst.b[0] == 0xff) || target.b[0] == 0xff || !mac_sane(mac)) { /* 7.1.2 */
+	if (((flags & NA_SOLICITED) && pkt->dst.b[0] == 0xff) || target.b[0] == 0xff || !mac_sane(ll ? ll->mac : pkt->eth_src)) { /* 7.1.2 */
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
@@ -220,11 +224,16 @@ static void advertised(struct stack *s, const struct pkt *pkt, const struct nd_m
 		conflict(s, &target, pkt);
 		return;
 	}
-	if (!on_link(s, &target, pkt->port)) {
+	/* An answer to a unicast question need not say the address; one to the first question must (7.2.5). */
+	e = neigh_entry(s, &target, pkt->port, false);
+	if (!on_link(s, &target, pkt->port) ||
+	    (!ll && !(e && (e->state == NPP_NEIGH_REACHABLE || e->state == NPP_NEIGH_STALE)))) {
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}
-	neigh_learn(s, &target, mac, pkt->port, answer, false);
+	if (e && !(flags & NA_ROUTER) && (flags & NA_OVERRIDE || !ll || memcmp(e->mac, ll->mac, 6) == 0))
+		nd_auto_no_router(s, &target, pkt->port);
+	neigh_learn(s, &target, ll ? ll->mac : e->mac, pkt->port, answer, false);
 }
 
 void nd_input(struct stack *s, const struct ip_in *in, const struct pkt *pkt)

@@ -88,20 +88,21 @@ static void collect(struct stack *s, struct npp_autoconf *a)
 		if (p->autonomous && !p->duplicate) {
 			to->addr = own_address(s, &p->prefix, p->port);
 			to->port = p->port;
-			to->prefix_len = p->on_link ? p->len : 128;
+			to->prefix_len = p->on_link_us > s->now_us ? p->len : 128;
 			to->flags = NPP_ADDR_AUTO | (p->preferred_us <= s->now_us ? NPP_ADDR_DEPRECATED : 0);
 			a->n_addrs++;
-		} else if (p->on_link) {
+		} else if (p->on_link_us > s->now_us) {
 			a->on_link[a->n_on_link].addr = p->prefix;
 			a->on_link[a->n_on_link].port = p->port;
 			a->on_link[a->n_on_link++].prefix_len = p->len;
 		}
 	}
-	for (unsigned i = 0; i < NPP_AUTO_MAX; i++)
-		if (n->router[i].until_us) {
-			a->router_port[a->n_routers] = n->router[i].port;
-			a->router[a->n_routers++] = n->router[i].addr;
-		}
+	for (int pref = 1; pref >= -1; pref--) /* the preferred ones first (RFC 4191, 3.2) */
+		for (unsigned i = 0; i < NPP_AUTO_MAX; i++)
+			if (n->router[i].until_us && n->router[i].pref == pref) {
+				a->router_port[a->n_routers] = n->router[i].port;
+				a->router[a->n_routers++] = n->router[i].addr;
+			}
 }
 
 static void report(struct stack *s)
@@ -116,6 +117,12 @@ static void report(struct stack *s)
 	s->env->ops->autoconf(s->env->arg, &a);
 }
 
+static void earlier(const struct stack *s, uint64_t us, uint64_t *next)
+{
+	if (us > s->now_us && us < *next)
+		*next = us;
+}
+
 /* Drops what has ended; when something ends next. */
 static uint64_t expire(struct stack *s)
 {
@@ -126,16 +133,17 @@ static uint64_t expire(struct stack *s)
 		struct nd_prefix *p = &n->prefix[i];
 		struct nd_router *r = &n->router[i];
 
-		if (p->used && p->valid_us <= s->now_us)
-			p->used = 0;
-		if (p->used && p->valid_us < next)
-			next = p->valid_us;
-		if (p->used && p->preferred_us > s->now_us && p->preferred_us < next)
-			next = p->preferred_us;
+		p->autonomous = p->autonomous && p->valid_us > s->now_us;
+		p->used = p->used && (p->autonomous || p->on_link_us > s->now_us);
+		if (p->used)
+			earlier(s, p->on_link_us, &next);
+		if (p->used && p->autonomous) {
+			earlier(s, p->valid_us, &next);
+			earlier(s, p->preferred_us, &next);
+		}
 		if (r->until_us <= s->now_us)
 			r->until_us = 0;
-		else if (r->until_us < next)
-			next = r->until_us;
+		earlier(s, r->until_us, &next);
 	}
 	return next;
 }
@@ -216,13 +224,14 @@ void nd_auto_end(struct stack *s)
 
 /* ---- advertisements ------------------------------------------------------------------------ */
 
-static void learn_router(struct stack *s, const union npp_addr *addr, uint8_t port, uint32_t seconds)
+static void learn_router(struct stack *s, const union npp_addr *addr, uint8_t port, uint32_t seconds, int8_t pref)
 {
 	struct nd_router *list = s->ip->autoconf.router, *spare = NULL;
 
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		if (list[i].until_us && list[i].port == port && npp_addr_eq(&list[i].addr, addr)) {
 			list[i].until_us = seconds ? s->now_us + seconds * SECOND_US : 0;
+			list[i].pref = pref;
 			return;
 		}
 		if (!list[i].until_us && !spare)
@@ -232,7 +241,25 @@ static void learn_router(struct stack *s, const union npp_addr *addr, uint8_t po
 		return;	/* who comes first stays: a crowd of routers changes nothing */
 	spare->addr = *addr;
 	spare->port = port;
+	spare->pref = pref;
 	spare->until_us = s->now_us + seconds * SECOND_US;
+}
+
+void nd_auto_no_router(struct stack *s, const union npp_addr *addr, uint8_t port)
+{
+	struct nd_auto *n = &s->ip->autoconf;
+	bool had = false;
+
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		struct nd_router *r = &n->router[i];
+
+		if (!r->until_us || r->port != port || !npp_addr_eq(&r->addr, addr))
+			continue;
+		r->until_us = 0;
+		had = true;
+	}
+	if (had && wanted(s, port))
+		report(s);
 }
 
 /* RFC 4862, 5.5.3 (e): nobody shortens the life of an address below two hours. */
@@ -240,7 +267,7 @@ static uint64_t new_valid(const struct stack *s, const struct nd_prefix *p, uint
 {
 	uint64_t v = until(s, seconds);
 
-	if (!p->autonomous || v > s->now_us + TWO_HOURS_US || v > p->valid_us)
+	if (v > s->now_us + TWO_HOURS_US || v > p->valid_us)
 		return v;
 	return p->valid_us < s->now_us + TWO_HOURS_US ? p->valid_us : s->now_us + TWO_HOURS_US;
 }
@@ -260,14 +287,36 @@ static struct nd_prefix *prefix_place(struct nd_auto *n, const union npp_addr *p
 	return spare;
 }
 
+/* P is for addresses of our own making. */
+static void learn_auto(struct stack *s, struct nd_prefix *p, uint32_t valid, uint32_t preferred)
+{
+	union npp_addr own = own_address(s, &p->prefix, p->port);
+
+	if (!p->autonomous && !valid)
+		return;
+	if (!p->autonomous) {	/* in use while it is tested (RFC 4429) */
+		p->autonomous = 1;
+		p->duplicate = 0;
+		p->valid_us = until(s, valid);
+		p->tested_until_us = s->now_us + nd_retrans_us(s, p->port);	/* RFC 4862, 5.1 */
+		nd_probe(s, &own, p->port);
+	} else {
+		p->valid_us = new_valid(s, p, valid);
+	}
+	p->preferred_us = until(s, preferred);
+}
+
+/* What is said of being on the link and what of addresses are two things with two lifetimes, and who does not say
+ * one of them leaves that as it was (RFC 4861, 6.3.4; RFC 4862, 5.5.3 (a)). */
 static void learn_prefix(struct stack *s, const struct prefix_opt *o, uint8_t port)
 {
 	uint32_t valid = ntohl(o->valid_s), preferred = ntohl(o->preferred_s);
-	bool autonomous = (o->flags & FLAG_AUTO) && o->plen == 64, on_link = (o->flags & FLAG_ON_LINK) != 0;
-	union npp_addr prefix = { .q = { 0, 0 } }, own;
+	bool autonomous = (o->flags & FLAG_AUTO) && o->plen == 64 && preferred <= valid;
+	bool on_link = (o->flags & FLAG_ON_LINK) != 0;
+	union npp_addr prefix = { .q = { 0, 0 } };
 	struct nd_prefix *p;
 
-	if (o->plen == 0 || o->plen > 128 || preferred > valid || !(autonomous || on_link))
+	if (o->plen == 0 || o->plen > 128 || !(autonomous || on_link))
 		return;
 	for (unsigned i = 0; i < o->plen; i++)
 		prefix.b[i / 8] |= o->prefix[i / 8] & (uint8_t)(0x80 >> i % 8);
@@ -276,20 +325,12 @@ static void learn_prefix(struct stack *s, const struct prefix_opt *o, uint8_t po
 	p = prefix_place(&s->ip->autoconf, &prefix, o->plen, port);
 	if (!p || (!p->used && !valid))
 		return;
-	if (!p->used) {
-		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .port = port,
-					  .valid_us = until(s, valid) };
-		own = own_address(s, &prefix, port);
-		if (autonomous) {	/* in use while it is tested (RFC 4429) */
-			p->tested_until_us = s->now_us + nd_retrans_us(s, port);	/* RFC 4862, 5.1 */
-			nd_probe(s, &own, port);
-		}
-	} else {
-		p->valid_us = new_valid(s, p, valid);
-	}
-	p->autonomous |= autonomous;
-	p->on_link = on_link;
-	p->preferred_us = until(s, preferred);
+	if (!p->used)
+		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .port = port };
+	if (on_link)
+		p->on_link_us = valid ? until(s, valid) : 0;
+	if (autonomous)
+		learn_auto(s, p, valid, preferred);
 }
 
 /* Only smaller than the port's; of several routers the last one counts (6.3.4). */
@@ -322,6 +363,12 @@ static void learn_times(struct stack *s, uint8_t port, uint32_t reachable_ms, ui
 				 ND_REACHABLE_MIN_MS, ND_REACHABLE_MAX_MS);
 }
 
+/* RFC 4191, 2.1: two bits with a sign; what is reserved means medium. */
+static int8_t preference(uint32_t prf)
+{
+	return prf == 1 ? 1 : prf == 3 ? -1 : 0;
+}
+
 void nd_advertised(struct stack *s, const struct pkt *pkt)
 {
 	const struct ra_hdr *h = (const struct ra_hdr *)pkt->l4;
@@ -341,7 +388,7 @@ void nd_advertised(struct stack *s, const struct pkt *pkt)
 			return;
 		}
 	}
-	learn_router(s, &pkt->src, pkt->port, ntohl(h->icmp.rest) & 0xffff);
+	learn_router(s, &pkt->src, pkt->port, ntohl(h->icmp.rest) & 0xffff, preference(ntohl(h->icmp.rest) >> 19 & 3));
 	if (ntohl(h->icmp.rest) >> 24)
 		s->ip->autoconf.link[pkt->port].hops = (uint8_t)(ntohl(h->icmp.rest) >> 24);
 	learn_times(s, pkt->port, ntohl(h->reachable), ntohl(h->retrans));
@@ -354,6 +401,18 @@ void nd_advertised(struct stack *s, const struct pkt *pkt)
 	s->ip->autoconf.link[pkt->port].rs_left = 0;
 	arm(s, expire(s));
 	report(s);
+}
+
+bool nd_auto_testing(struct stack *s, const union npp_addr *addr)
+{
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		const struct nd_prefix *p = &s->ip->autoconf.prefix[i];
+		union npp_addr own = own_address(s, &p->prefix, p->port);
+
+		if (p->used && p->autonomous && !p->duplicate && s->now_us <= p->tested_until_us && npp_addr_eq(&own, addr))
+			return true;
+	}
+	return false;
 }
 
 /* Somebody else has ADDR. True: we had just made it, and give it up (RFC 4862, 5.4). */

@@ -490,10 +490,10 @@ struct reass_ent *reass_add(struct stack *s, const struct reass_frag *f)
 /* Tells the sender, if the first fragment was there (RFC 792, RFC 1122 3.3.2; RFC 8200, 4.5). */
 static void time_exceeded(struct stack *s, struct reass_ent *e)
 {
-	uint8_t buf[IP6_HDR_LEN + sizeof(struct ip6_frag_hdr) + 64];
+	uint8_t buf[IP6_MTU_MIN];	/* as much as fits (RFC 4443, 2.4 (c)); icmp?_error() knows how much that is */
 	bool v4 = npp_addr_is_v4(&e->src);
-	uint32_t hlen = v4 ? IP4_HDR_MIN : (uint32_t)(sizeof buf - 64);
-	uint32_t n = e->first_len < 64 ? e->first_len : 64;
+	uint32_t hlen = v4 ? IP4_HDR_MIN : (uint32_t)(IP6_HDR_LEN + sizeof(struct ip6_frag_hdr));
+	uint32_t room = (uint32_t)sizeof buf - hlen, n = e->first_len < room ? e->first_len : room;
 	struct pkt pkt = { .ip = buf, .l4 = buf + hlen, .l4_len = n, .src = e->src, .dst = e->dst,
 			   .proto = e->next, .l2_bcast = e->l2_bcast };
 

@@ -175,6 +175,47 @@ static const struct npp_route *route_find(const struct ip_net *n, const union np
 	return r || up == all ? r : find_by(n, dst, all, heard);
 }
 
+/* What is known of R's router: 2 it has answered, 1 nothing yet, 0 it does not answer. FIRST: it is the one to be
+ * taken, of whom nothing ill is known as long as it was not asked; and if it was silent, it is asked again. */
+static int router_known(struct stack *s, const struct npp_route *r, bool first)
+{
+	struct neigh_view v;
+
+	if (!neigh_lookup(s, &r->via, r->port, &v) || v.state == NPP_NEIGH_NONE)
+		return first ? 2 : 1;
+	if (v.state == NPP_NEIGH_REACHABLE || v.state == NPP_NEIGH_STALE)
+		return 2;
+	if (v.state != NPP_NEIGH_FAILED)
+		return 1;
+	if (first && s->now_us - v.updated_us >= NEIGH_FRESH_US)
+		neigh_reconfirm(s, &r->via, r->port);
+	return 0;
+}
+
+/* R, or if its router does not answer, another route that is as good but for the metric and of whose router more is
+ * known (RFC 1122, 3.3.1.5; RFC 4861, 6.3.6). */
+static const struct npp_route *route_alive(struct stack *s, const struct npp_route *r, const union npp_addr *dst)
+{
+	const struct ip_net *n = &s->ip->net;
+	const struct npp_route *best = r;
+	int known, most;
+
+	if (npp_addr_is_any(&r->via) || !s->env->neigh)
+		return r;
+	most = router_known(s, r, true);
+	for (const struct npp_route *o = n->route; o < n->route + n->n_routes && most < 2; o++) {
+		if (o == r || o->prefix_len != r->prefix_len || npp_addr_is_any(&o->via) ||
+		    !(ip_ports(n) >> o->port & 1) || !in_prefix(dst, &o->dst, o->prefix_len))
+			continue;
+		known = router_known(s, o, false);
+		if (known > most) {
+			most = known;
+			best = o;
+		}
+	}
+	return best;
+}
+
 bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port)
 {
 	const struct npp_route *r = find_by(&s->ip->net, a, 1u << port, 0);
@@ -267,6 +308,16 @@ static const union npp_addr *source6(const struct ip_net *n, const union npp_add
 	return best;
 }
 
+const union npp_addr *route_link_local(struct stack *s, uint8_t port)
+{
+	const struct ip_net *n = &s->ip->net;
+
+	for (uint32_t i = 0; i < n->n_addrs; i++)
+		if (is_link_local(&n->addr[i].addr) && (n->addr[i].port == port || n->addr[i].port == NPP_PORT_ANY))
+			return &n->addr[i].addr;
+	return NULL;
+}
+
 /* What we say to somebody behind a router comes from an address of the NPP as a whole, if there is one
  * beside those of the ports: that is not tied to the way. NULL: there is none. */
 static const union npp_addr *source_anywhere(const struct ip_net *n, const union npp_addr *peer)
@@ -350,6 +401,8 @@ static int path_route(struct stack *s, struct ip_path *p)
 	r = route_find(n, &p->dst, p->heard);
 	if (!r && kind == IP_DST_OTHER)
 		return -ENETUNREACH;
+	if (r && kind == IP_DST_OTHER)
+		r = route_alive(s, r, &p->dst);
 	p->port = r ? r->port : (uint8_t)__builtin_ctz(ip_ports(n));
 	p->mtu = r && r->mtu ? r->mtu : port_mtu(s, p->port);
 	if (!npp_addr_is_v4(&p->dst)) {

@@ -51,6 +51,8 @@ void tcp_mtu_timeout(struct stack *s, struct tcb *t)
 	t->mtu_ok = (uint16_t)to;
 	search_in(s, t, TCP_MTU_SEARCH_S);
 	tcp_update_mss(t);
+	/* What goes now is not what vanished: it need not wait as long for its answer. */
+	t->backoff = t->backoff > TCP_BACKOFF_NEWS ? TCP_BACKOFF_NEWS : t->backoff;
 }
 
 /* Is the search over? Then a new one is due some time, from what the path says. */

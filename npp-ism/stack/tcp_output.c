@@ -26,6 +26,8 @@ void tcp_update_mss(struct tcb *t)
 
 	t->c.mss_mtu = t->c.path.mtu;
 	t->mss = (uint16_t)(mss - (t->flags & TF_TS ? 12 : 0));
+	if (t->c.state >= TCP_ST_ESTABLISHED) /* a path that has become wider: never less than one segment */
+		t->cwnd = u32_max(t->cwnd, t->mss);
 }
 
 static bool sack_to_tell(const struct tcb *t)

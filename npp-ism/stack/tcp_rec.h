@@ -28,6 +28,7 @@
 #define TCP_RTO_LOST_SYN_US 3000000u	/* RFC 6298, 5.7 */
 #define TCP_RTO_MIN_US 200000u		/* as Linux */
 #define TCP_RTO_MAX_US 120000000u
+#define TCP_BACKOFF_NEWS 2u		/* doublings of the RTO that are left when something has got through */
 #define TCP_DELACK_US 40000u
 #define TCP_CORK_US 200000u
 #define TCP_PAWS_S (24u * 86400)	/* a timestamp older than that is not compared with */

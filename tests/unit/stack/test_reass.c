@@ -135,7 +135,7 @@ START_TEST(overlaps_poison_the_whole)
 		frag(504, 504, false, 0);
 		ck_assert_uint_eq(r->n_dgrams, 0);
 		ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_OVERLAP), i + 1);
-		rig_advance(r, 31000000);	/* its time is over; no word to the sender about it */
+		rig_advance(r, 61000000);	/* its time is over; no word to the sender about it */
 	}
 	ck_assert_uint_eq(r->n_frames, 0);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_TIME), 0);
@@ -150,15 +150,15 @@ START_TEST(two_ends_are_a_lie)
 	frag(504, 504, false, 0);
 	frag(1008, 504, false, 0);	/* ends elsewhere */
 	frag(0, 504, true, 0);
-	rig_advance(r, 31000000);
+	rig_advance(r, 61000000);
 	frag(504, 504, false, 0);
 	frag(1504, 8, true, 0);		/* lies behind the end */
 	frag(0, 504, true, 0);
-	rig_advance(r, 31000000);
+	rig_advance(r, 61000000);
 	frag(1008, 8, true, 0);
 	frag(504, 504, false, 0);	/* end before what is there */
 	frag(0, 504, true, 0);
-	rig_advance(r, 31000000);
+	rig_advance(r, 61000000);
 	frag(504, 504, true, 0);
 	frag(504, 504, false, 0);	/* the same bytes, but now the last */
 	frag(0, 504, true, 0);
@@ -177,7 +177,7 @@ START_TEST(bounds_that_make_no_sense_are_counted)
 	rig_ip4_end(&q);
 	rig_in(r, 0, &q);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_BAD), 5);
-	rig_advance(r, 31000000);
+	rig_advance(r, 61000000);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_TIME), 0);
 }
 END_TEST
@@ -217,7 +217,7 @@ START_TEST(what_is_never_complete_times_out_and_the_sender_is_told_once)
 	send_cut(0, 1400, (unsigned[]){ 0, 2 }, 2);
 	rig_udp(&p, RIG_PEER, 1025, RIG_US, PORT, 3000);
 	send_cut(0, 1400, (unsigned[]){ 1, 2 }, 2);	/* without the first fragment: silence */
-	rig_advance(r, 29000000);
+	rig_advance(r, 59000000);
 	ck_assert_uint_eq(r->n_frames, 0);
 	rig_know(r, RIG_PEER, rig_peer_mac);
 	rig_advance(r, 2000000);
@@ -228,7 +228,7 @@ START_TEST(what_is_never_complete_times_out_and_the_sender_is_told_once)
 	ck_assert_uint_eq(rig_l4(rig_last(r))[0], 11);
 	ck_assert_uint_eq(rig_l4(rig_last(r))[1], 1);
 	ck_assert_uint_eq(npp_csum_finish(npp_csum_add(rig_l4(rig_last(r)) + 8, 20, 0)), 0);
-	rig_advance(r, 60000000);
+	rig_advance(r, 90000000);
 	ck_assert_uint_eq(r->n_frames, 1);
 	/* Late fragments begin anew. */
 	send_cut(0, 1400, (unsigned[]){ 0 }, 1);
@@ -250,7 +250,7 @@ START_TEST(a_flood_stays_within_its_bounds_and_passes)
 	for (unsigned i = 0; rig_cut(&p, 1500, i, &f); i++)
 		rig_in(r, 0, &f);
 	check_delivered(0, 60000);
-	rig_advance(r, 31000000);
+	rig_advance(r, 61000000);
 	rig_forget(r);
 	rig_udp(&p, RIG_PEER, 1024, RIG_US, PORT, 60000);
 	for (unsigned i = 0; rig_cut(&p, 1500, i, &f); i++)
@@ -337,7 +337,7 @@ START_TEST(random_fragments_never_deliver_wrong_bytes)
 		if (round % 500 == 499)
 			rig_attach(r, 0);
 	}
-	rig_advance(r, 40000000);
+	rig_advance(r, 70000000);
 }
 END_TEST
 
@@ -372,7 +372,7 @@ START_TEST(a_successor_keeps_what_is_held)
 	rig_udp(&p, RIG_PEER, 1025, RIG_US, PORT, 6000);
 	send_cut(0, 1400, (unsigned[]){ 0 }, 1);
 	rig_attach(r, 0);
-	rig_advance(r, 31000000);
+	rig_advance(r, 61000000);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_TIME), 1);
 }
 END_TEST

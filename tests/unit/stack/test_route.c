@@ -116,6 +116,59 @@ START_TEST(a_path_follows_the_routes)
 }
 END_TEST
 
+static unsigned asked_for(uint32_t addr)
+{
+	uint32_t be = htonl(addr);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_frames; i++) {
+		const struct arp_hdr *a = rig_arp_of(&r->frame[i]);
+
+		n += a && memcmp(a->tpa, &be, 4) == 0;
+	}
+	return n;
+}
+
+START_TEST(a_router_that_does_not_answer_is_passed_over)
+{
+	struct ip_path p = path_to(0x08080808);
+
+	ck_assert_uint_eq(hop(0x08080808), RIG_GW);
+	(void)send_on(&p);
+	rig_advance(r, 4000000);			/* asked three times in vain */
+	ck_assert_uint_eq(hop(0x08080808), 0x0a0000fd);
+	ck_assert_uint_eq(hop(0xac100504), 0x0a0000fc);	/* there is no other way */
+	rig_know(r, 0x0a0000fd, rig_peer_mac);
+	ck_assert_int_eq(send_on(&p), 0);
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_peer_mac, 6), 0);
+	rig_advance(r, 31000000);
+	rig_forget(r);
+	(void)send_on(&p);				/* the first one is asked again, and nothing waits for it */
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_peer_mac, 6), 0);
+	rig_run(r);
+	ck_assert_uint_eq(asked_for(RIG_GW), 1);
+	ck_assert_uint_eq(hop(0x08080808), 0x0a0000fd);
+	rig_know(r, RIG_GW, rig_gw_mac);
+	ck_assert_uint_eq(hop(0x08080808), RIG_GW);
+	ck_assert_int_eq(send_on(&p), 0);
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_gw_mac, 6), 0);
+}
+END_TEST
+
+START_TEST(when_no_router_answers_it_stays_with_the_first)
+{
+	struct ip_path p = path_to(0x08080808);
+
+	(void)send_on(&p);
+	rig_advance(r, 4000000);
+	p = path_to(0x08080808);
+	ck_assert_uint_eq(hop(0x08080808), 0x0a0000fd);
+	(void)send_on(&p);
+	rig_advance(r, 4000000);
+	ck_assert_uint_eq(hop(0x08080808), RIG_GW);
+}
+END_TEST
+
 START_TEST(a_table_that_lies_is_cut_to_size)
 {
 	atomic_fetch_add(&r->g->net_seq, 1);
@@ -188,6 +241,8 @@ int main(void)
 	tcase_add_test(tc, our_own_address_is_local_and_any_size);
 	tcase_add_test(tc, broadcast_and_multicast_have_their_own_ethernet_addresses);
 	tcase_add_test(tc, a_path_follows_the_routes);
+	tcase_add_test(tc, a_router_that_does_not_answer_is_passed_over);
+	tcase_add_test(tc, when_no_router_answers_it_stays_with_the_first);
 	tcase_add_test(tc, a_table_that_lies_is_cut_to_size);
 	tcase_add_test(tc, every_route_of_a_full_table_leads_to_its_next_hop);
 	tcase_add_test(tc, a_learned_path_mtu_holds_for_ten_minutes);
