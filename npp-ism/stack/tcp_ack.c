@@ -127,7 +127,7 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 	t->tries = 0;
 	/* Karn: the longer RTO stays until an RTT is measured; but on a bad path without timestamps
 	 * that may be long after. */
-	t->backoff = t->backoff > TCP_BACKOFF_NEWS ? TCP_BACKOFF_NEWS : t->backoff;
+	t->backoff = t->backoff > 2 ? 2 : t->backoff;
 	t->c.soft_error = 0;
 	t->progress_ms = now_ms(s);
 	ip_confirm(s, &t->c.path);

@@ -4,7 +4,8 @@
  * Normally routers say it (tcp_icmp_error(), RFC 1191 and RFC 8201). Where their messages get lost,
  * large segments vanish while small ones pass: a black hole. After three timeouts in a row for
  * something that a smaller size would cut, that size is tried (mtu_ok), after two more the next: a
- * connection that its program has closed ends after eight. When its segments are
+ * connection that its program has closed ends after eight, or after two minutes, so with long timers two
+ * and one have to do. When its segments are
  * acknowledged, a binary search for the largest size that gets through begins: one segment of the
  * size in question goes among the new data, in front of smaller ones, so that SACK tells quickly
  * whether it was lost; its loss is no sign of congestion. A search that is over begins anew after
@@ -35,6 +36,14 @@ static void search_in(const struct stack *s, struct tcb *t, uint32_t secs)
 	t->mtu_s = (uint16_t)(now_s(s) + secs);
 }
 
+/* Is it the size, perhaps, that this timeout tells of? */
+static bool suspicious(const struct tcb *t)
+{
+	if ((uint64_t)t->rto_us << t->backoff >= TCP_MTU_LATE_US)
+		return t->tries > 1;
+	return t->tries >= TCP_MTU_TRIES && (t->tries - TCP_MTU_TRIES) % TCP_MTU_MORE == 0;
+}
+
 void tcp_mtu_timeout(struct stack *s, struct tcb *t)
 {
 	uint32_t size = u32_min(t->snd_nxt - t->snd_una, t->mss) + overhead(t), to;
@@ -43,16 +52,13 @@ void tcp_mtu_timeout(struct stack *s, struct tcb *t)
 	 * too small for the last bytes of a stream as well. */
 	to = size > TCP_MTU_BASE ? TCP_MTU_BASE : TCP_MTU_BASE4;
 	t->mtu_try = 0; /* whatever became of it */
-	if (t->tries < TCP_MTU_TRIES || (t->tries - TCP_MTU_TRIES) % TCP_MTU_MORE || size <= to || to >= tcp_mtu(t) ||
-	    (to < TCP_MTU_BASE && !npp_addr_is_v4(&t->c.raddr)))
+	if (!suspicious(t) || size <= to || to >= tcp_mtu(t) || (to < TCP_MTU_BASE && !npp_addr_is_v4(&t->c.raddr)))
 		return;
 	STAT_INC(s, IS_MTU_HOLES);
 	t->mtu_hi = (uint16_t)(tcp_mtu(t) - 1);
 	t->mtu_ok = (uint16_t)to;
 	search_in(s, t, TCP_MTU_SEARCH_S);
 	tcp_update_mss(t);
-	/* What goes now is not what vanished: it need not wait as long for its answer. */
-	t->backoff = t->backoff > TCP_BACKOFF_NEWS ? TCP_BACKOFF_NEWS : t->backoff;
 }
 
 /* Is the search over? Then a new one is due some time, from what the path says. */

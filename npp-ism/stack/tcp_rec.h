@@ -28,7 +28,6 @@
 #define TCP_RTO_LOST_SYN_US 3000000u	/* RFC 6298, 5.7 */
 #define TCP_RTO_MIN_US 200000u		/* as Linux */
 #define TCP_RTO_MAX_US 120000000u
-#define TCP_BACKOFF_NEWS 2u		/* doublings of the RTO that are left when something has got through */
 #define TCP_DELACK_US 40000u
 #define TCP_CORK_US 200000u
 #define TCP_PAWS_S (24u * 86400)	/* a timestamp older than that is not compared with */
@@ -67,6 +66,7 @@
 #define TCP_MTU_BASE4 576u		/* ... and if that does not help, IPv4 */
 #define TCP_MTU_TRIES 3u		/* timeouts in a row that raise the suspicion */
 #define TCP_MTU_MORE 2u			/* and more, until a still smaller size is tried */
+#define TCP_MTU_LATE_US 16000000u	/* with a timer that long each one from the second on counts: not many will follow */
 #define TCP_MTU_STEP 32u		/* a search ends when it is that close */
 #define TCP_MTU_SEARCH_S 5u		/* from a black hole found to the first probe */
 #define TCP_MTU_RAISE_S 600u		/* PMTU_RAISE_TIMER of RFC 8899, 5.1.1 */

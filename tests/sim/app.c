@@ -435,6 +435,34 @@ static bool app_over(struct app *a)
 	return a->phase == APP_DONE || (a->role == 1 && a->phase == APP_IDLE && a->w->plan.prog[a->prog].kind == PROG_TCP);
 }
 
+static uint64_t cookies_of(const struct npp *n)
+{
+	uint64_t cookies = 0;
+
+	for (unsigned i = 0; i < n->cfg.iops; i++)
+		cookies += atomic_load(&n->iop[i].stats[NPP_IS_TCP_COOKIES_OUT]);
+	return cookies;
+}
+
+/* Was A's connection accepted by a cookie, perhaps, and may segments overtake or be lost? If not the
+ * first one comes first, its cookie does not fit, and the answer is a reset. */
+static bool cookie_lost(const struct app *a)
+{
+	const struct world *w = a->w;
+
+	return cookies_of(w->app[a->idx | 1].npp) && w->app[a->idx & ~1u].error == ECONNRESET && !w->clean;
+}
+
+/* Was A's connection made by a cookie, and its last ACK was lost? Who has nothing to say then waits for ever, for
+ * the other end has forgotten him. */
+static bool cookie_unheard(const struct app *a)
+{
+	const struct world *w = a->w;
+
+	return a->role == 0 && !a->tx_head && w->app[a->idx | 1].phase == APP_IDLE && cookies_of(w->app[a->idx | 1].npp) &&
+	       !w->clean;
+}
+
 /* Nothing comes any more, and A has not ended. */
 static void force(struct app *a)
 {
@@ -443,7 +471,7 @@ static void force(struct app *a)
 
 	if (a->phase == APP_CLOSED)
 		sim_fail(w, "stuck-closed", "program %u.%u has closed, its connection stays", a->prog, a->role);
-	if (app_graceful(w, a->prog) && !pair_lost)
+	if (app_graceful(w, a->prog) && !pair_lost && !cookie_unheard(a))
 		sim_fail(w, "stuck", "program %u.%u waits for ever: sent %u of %u (%u acknowledged), read %u of %u%s",
 			 a->prog, a->role, a->tx_head, a->cfg.bytes, a->tx_tail, a->rx_tail, app_peer(a)->cfg.bytes,
 			 a->shut ? ", shut down" : "");
@@ -503,19 +531,6 @@ static uint64_t kills(const struct world *w)
 	return n;
 }
 
-/* Was A's connection accepted by a cookie, perhaps, and may segments overtake or be lost? If not the
- * first one comes first, its cookie does not fit, and the answer is a reset. */
-static bool cookie_lost(const struct app *a)
-{
-	const struct world *w = a->w;
-	const struct npp *to = w->app[a->idx | 1].npp;
-	uint64_t cookies = 0;
-
-	for (unsigned i = 0; i < to->cfg.iops; i++)
-		cookies += atomic_load(&to->iop[i].stats[NPP_IS_TCP_COOKIES_OUT]);
-	return cookies && w->app[a->idx & ~1u].error == ECONNRESET && !w->clean;
-}
-
 /* Does the plan have a hole on a path that loses frames as well? Then of the eight tries of a closed
  * connection five are for the size, and the others may meet a loss. */
 static bool hole_and_loss(const struct world *w)
@@ -567,6 +582,11 @@ static uint64_t bound_us(struct app *a)
 		const struct plan_side *s = &w->plan.prog[a->prog].side[r], *p = &w->plan.prog[a->prog].side[r ^ 1];
 		uint64_t chunk = s->chunk ? s->chunk : 1, window = p->rcvbuf && p->rcvbuf < 20000 ? p->rcvbuf / 4 : 5000;
 
+		if (s->urg && s->urg < chunk) /* it stops at each mark */
+			chunk = s->urg;
+		if (p->chg_rcvbuf && p->chg_rcvbuf / 4 < window)
+			window = p->chg_rcvbuf / 4;
+
 		us += 2ull * s->gap_us * (s->bytes / chunk + 1) + 2 * s->stop_us;
 		us += 2ull * s->read_gap_us * (p->bytes / (s->read ? s->read : 1) + 1);
 		if (s->pace)
@@ -594,7 +614,7 @@ void apps_verdict(struct world *w)
 			i++;
 			continue;
 		}
-		if (a->role == 0 && (cookie_lost(a) || outage_lost(a))) {
+		if (a->role == 0 && (cookie_lost(a) || cookie_unheard(a) || outage_lost(a))) {
 			i++;
 			continue;
 		}
