@@ -122,6 +122,9 @@ if [ -e "$top_srcdir/harness/completion/npp-lab" ]; then
   }
   is 'verbs complete' "$(complete_ npp-lab "$npplab" gr)" graph
   is 'options complete' "$(complete_ npp-lab "$npplab" capture --cou)" --count
+  mkdir -p "$work/sites"
+  touch "$work/sites/my site.yaml" "$work/sites/my notes"
+  is 'topologies complete, blanks and all' "$(complete_ npp-lab "$npplab" up "$work/sites/my")" "$work/sites/my site.yaml"
   is 'verbs of npp complete' "$(complete_ npp "$npp" liste)" listeners
   mkdir -p "$work/names/l1"
   touch "$work/names/h9.osm.sock" "$work/names/h9.sock" "$work/names/l1/a1.sock" "$work/names/l1/wire.c.lan.sock"
