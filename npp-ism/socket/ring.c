@@ -51,8 +51,7 @@ static bool take(struct ism *I, npp_lock_t *l, unsigned spins)
 
 /* ---- blocks ---------------------------------------------------------------------------- */
 
-/* Asks the OSM for more, not before it had time to answer the last time. */
-static void ask(struct ism *I, unsigned h, uint32_t bytes)
+void ism_mem_ask(struct ism *I, unsigned h, uint32_t bytes)
 {
 	struct ism_host *hs = ism_hst(I, h);
 	uint64_t want = hs->heap.lent / 2;
@@ -78,7 +77,7 @@ uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order)
 	 * in which hundreds of new sessions may send their first bytes. Hysteresis: asked below a
 	 * quarter, and what comes is half as much again. */
 	if (blk == ISM_BLK_NONE || hp->free < hp->lent / 4)
-		ask(I, h, ISM_PAGE << order);
+		ism_mem_ask(I, h, ISM_PAGE << order);
 	return blk;
 }
 
@@ -108,7 +107,7 @@ static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes)
 	if (free >= lent / 4 + bytes)
 		return may || bytes <= ISM_RING_FIRST;
 	if (bytes > ISM_RING_PLENTY)
-		ask(I, h, bytes);
+		ism_mem_ask(I, h, bytes);
 	if (bytes > ISM_RING_FIRST)
 		return bytes <= ISM_RING_PLENTY && !scarce;
 	if (may || free >= lent / 8 + bytes)

@@ -171,8 +171,13 @@ void ism_sweep_thread(struct nk *nk, void *arg)
 		if (i % STRIDE == STRIDE - 1)
 			nk_preempt_point(nk);
 	}
-	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
-		if (I->host[h])
-			give_back(I, h);
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+		if (!I->host[h])
+			continue;
+		give_back(I, h);
+		/* Who has a large part may not grow, so nobody else would ask whether there is more by now. */
+		if (ism_mem_level(ism_hst(I, h)) != ISM_MEM_EASY)
+			ism_mem_ask(I, h, ISM_RING_FIRST);
+	}
 	ism_bells(I);
 }

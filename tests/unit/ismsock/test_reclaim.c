@@ -99,6 +99,27 @@ START_TEST(levels_follow_what_is_free)
 }
 END_TEST
 
+START_TEST(who_is_short_asks_again_without_anybody_in_need)
+{
+	struct npp_msg m;
+
+	fill(hs->heap.lent / 2 - ISM_PAGE);
+	while (env_expect(e, 0, 0, NPP_MSG_NEED_EXTENT, &m))
+		;
+	turns(1);
+	ck_assert(!env_expect(e, 0, 0, NPP_MSG_NEED_EXTENT, &m)); /* it had no time to answer */
+	hs->asked_us -= 1000000;
+	turns(1);
+	ck_assert(env_expect(e, 0, 0, NPP_MSG_NEED_EXTENT, &m));
+	env_post(e, 0, 0, (struct npp_msg){ .type = NPP_MSG_EXTENT, .off = env_alloc(e, 0, 1 << 20, 4096),
+					    .arg2 = 1 << 20 });
+	env_run(e);
+	ck_assert_int_eq(ism_mem_level(hs), ISM_MEM_EASY);
+	turns(2);
+	ck_assert(!env_expect(e, 0, 0, NPP_MSG_NEED_EXTENT, &m));
+}
+END_TEST
+
 START_TEST(the_oldest_holder_is_ended_and_its_program_told)
 {
 	uint32_t old, young, busy;
@@ -358,6 +379,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, levels_follow_what_is_free);
+	tcase_add_test(t, who_is_short_asks_again_without_anybody_in_need);
 	tcase_add_test(t, the_oldest_holder_is_ended_and_its_program_told);
 	tcase_add_test(t, nobody_is_ended_while_more_can_be_had);
 	tcase_add_test(t, who_moves_a_page_is_young_again);
