@@ -20,6 +20,9 @@
 #include "shm/lock.h"
 
 #define LOCK_SLICE_US 1000
+#define LOCK_HELD_US 5000000	/* no program has a lock for so long */
+#define LOCK_LIED_US 100000	/* ... after such a one was met */
+#define LOCK_ANEW_US 60000000
 #define ISM_HOLDERS 0x8000u	/* + IOP + 1: how ISMs call themselves in locks */
 
 /* ---- messages to an ISM -------------------------------------------------------- */
@@ -317,6 +320,7 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
 {
 	struct lctx *c = ctx_self();
 	uint32_t stop = mask | EPOLLERR | EPOLLHUP;
+	uint32_t kmask = so->dgram ? mask & ~(uint32_t)EPOLLOUT : mask; /* the kernel always has room: ours decides */
 	int r, saved = errno;
 
 	if (!c)
@@ -330,7 +334,7 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
 		return 0;
 	npp_bell_announce(&c->sh->sleeping);
 	if (!(so_ready(so, mask) & stop) && sock_alive(so)) /* as the ISM would see it now */
-		r = sleep_on(c, atomic_load_explicit(&so->kpart, memory_order_relaxed) ? fd : -1, mask, deadline);
+		r = sleep_on(c, atomic_load_explicit(&so->kpart, memory_order_relaxed) ? fd : -1, kmask, deadline);
 	npp_bell_awake(&c->sh->sleeping);
 	ctx_drain(c, NULL, NULL);
 	if (r >= 0)
@@ -412,10 +416,34 @@ int sock_nap(struct so *so, _Atomic uint32_t *want, uint64_t deadline)
 	return r;
 }
 
+struct lock_wait { uint64_t since; uint32_t holder; uint64_t held_since; };
+
+/* Is a lock that HOLDER has still worth waiting for? A dead program's is broken by the OSM, that of an ISM by
+ * its successor; an ISM that keeps it is not waited for. A context of a program has a lock for a copy: if
+ * it is the same one all the time, an ISM has written its name there. Then others may be so, too,
+ * and for a minute they are waited for shortly. */
+static bool lock_patience(uint32_t holder, struct lock_wait *w)
+{
+	uint64_t now, most;
+
+	if (holder > ISM_HOLDERS)
+		return lib_patience(holder - ISM_HOLDERS - 1, &w->since);
+	now = lib_now_us();
+	if (holder != w->holder || holder == 0) {
+		w->holder = holder;
+		w->held_since = now;
+	}
+	most = now < atomic_load_explicit(&npp_lib.lied_until_us, memory_order_relaxed) ? LOCK_LIED_US : LOCK_HELD_US;
+	if (now - w->held_since < most)
+		return true;
+	atomic_store_explicit(&npp_lib.lied_until_us, now + LOCK_ANEW_US, memory_order_relaxed);
+	return false;
+}
+
 int sock_lock_take(npp_lock_t *l)
 {
+	struct lock_wait w = { .holder = 0 };
 	struct lctx *c = ctx_self();
-	uint64_t since = 0;
 	unsigned i = 0;
 	int r;
 
@@ -429,13 +457,8 @@ int sock_lock_take(npp_lock_t *l)
 	if (npp_lock_try(l, c->no + 1))
 		return 0;
 	do {
-		uint32_t holder;
-
 		r = npp_lock_take(l, c->no + 1, LOCK_SLICE_US);
-		holder = atomic_load_explicit(l, memory_order_relaxed);
-		/* A dead program's lock is broken by the OSM, that of an ISM by its successor. One that
-		 * keeps it is not waited for. */
-		if (r == -ETIMEDOUT && holder > ISM_HOLDERS && !lib_patience(holder - ISM_HOLDERS - 1, &since))
+		if (r == -ETIMEDOUT && !lock_patience(atomic_load_explicit(l, memory_order_relaxed), &w))
 			return -EIO;
 	} while (r == -ETIMEDOUT);
 	return r == -EDEADLK ? -EAGAIN : r;

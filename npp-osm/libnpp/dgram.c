@@ -75,7 +75,7 @@ static bool lane_first(uint32_t slot, struct npp_udp_lane *lane, struct found *f
 
 	if (head == tail)
 		return false;
-	if (!ring_ok(slot, &lane->rx_ring, &base, &size) || size < 64 || head - tail > size || tail & 31)
+	if (!ring_ok(slot, &lane->rx_ring, &base, &size) || head - tail > size || tail & 31)
 		goto nonsense;
 	for (int hop = 0; hop < 2 && tail != head; hop++) {
 		at = tail & (size - 1);
@@ -156,13 +156,22 @@ static void take_control(const struct so *so, struct msghdr *mh, const struct fo
 	cmsg_received(so, mh, &d, &local);
 }
 
+/* The lock is said to be ours already: a signal handler over a call that has it, or an ISM wrote that. Either way
+ * it will not be free as long as we wait, which -EAGAIN would make us. */
+static int lock_take(npp_lock_t *l)
+{
+	int r = sock_lock_take(l);
+
+	return r == -EAGAIN ? -EDEADLK : r;
+}
+
 /* One datagram from the rings. -EAGAIN: none. */
 static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 {
 	struct npp_sock *sk = so->sk;
 	union npp_addr from;
 	struct found f;
-	ssize_t r = sock_lock_take(&sk->rx_lock);
+	ssize_t r = lock_take(&sk->rx_lock);
 
 	if (r < 0)
 		return r;
@@ -224,7 +233,7 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 			r = take_kernel(so, fd, mh, flags);
 		}
 		if (r != -EAGAIN)
-			return r;
+			return r == -EDEADLK ? -EAGAIN : r;
 		if (sock_fl(so) & NPP_FL_SHUT_RD)
 			return 0;
 		if (!block)
@@ -360,7 +369,7 @@ static int put(struct so *so, const struct outgoing *o)
 	struct way w = way_of(so, o->out);
 	bool skipped = false;
 	uint8_t *base;
-	int r = sock_lock_take(&sk->tx_lock);
+	int r = lock_take(&sk->tx_lock);
 
 	if (r < 0)
 		return r;
@@ -370,7 +379,9 @@ static int put(struct so *so, const struct outgoing *o)
 		head = atomic_load_explicit(w.head, memory_order_relaxed);
 		at = head & (size - 1);
 		skip = size - at < need ? size - at : 0;
-		if (need > size)
+		if (at % 32)
+			r = -EIO; /* not where we left it: no header fits at the end of the ring */
+		else if (need > size)
 			r = -EMSGSIZE;
 		else if (room_in(&w, size) < need + skip)
 			r = -EAGAIN;
@@ -425,6 +436,8 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 
 	for (;;) {
 		r = put(so, o);
+		if (r == -EDEADLK)
+			return -EAGAIN;
 		if (r != -EAGAIN && r != -ENOBUFS)
 			return r < 0 ? r : (ssize_t)o->d.len;
 		want_room(so, &w);
@@ -445,6 +458,8 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 				r = 0;
 		} else {
 			r = sock_wait(so, fd, EPOLLOUT, deadline);
+			if (r == 0) /* an error ends the wait, too */
+				r = -sock_error(so);
 		}
 		if (r < 0)
 			return r;

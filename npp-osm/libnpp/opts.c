@@ -32,6 +32,7 @@
 #define BUF_MIN 2304u
 #define MAXSEG_MIN 88
 #define MAXSEG_MAX 32767
+#define ERRNO_MAX 4095	/* of Linux */
 
 /* One value as the table below sees it: in the record, or noted before there is one. */
 enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_FASTOPEN, P_LOWAT, P_TOS, P_TTL,
@@ -472,12 +473,16 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
-/* SO_ERROR: fetched, and gone then. */
+/* SO_ERROR: fetched, and gone then. It is the word of an ISM: a number that is none of an error would be
+ * taken for a number of bytes once its sign is changed. */
 int sock_error(struct so *so)
 {
+	int err;
+
 	if (atomic_load_explicit(&so->sk->err, memory_order_relaxed) == 0)
 		return 0;
-	return atomic_exchange_explicit(&so->sk->err, 0, memory_order_acq_rel);
+	err = atomic_exchange_explicit(&so->sk->err, 0, memory_order_acq_rel);
+	return err >= 0 && err <= ERRNO_MAX ? err : EIO;
 }
 
 static const uint8_t linux_state[TCP_ST_COUNT] = {
@@ -679,6 +684,17 @@ static void set_nonblock(struct so *so, bool on)
 		atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_NONBLOCK, memory_order_relaxed);
 }
 
+/* N bytes of the ring D, as its ISM says: no more than it can hold, or programs make room for what cannot be. */
+static uint32_t in_ring(const struct so *so, const struct npp_ring_desc *d, uint32_t n)
+{
+	uint32_t size;
+	uint8_t *base;
+
+	if (n == 0 || !ring_ok(so->sk->slot, d, &base, &size))
+		return 0;
+	return n < size ? n : size;
+}
+
 int npp_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct so *so = fd_ours(fd);
@@ -698,15 +714,16 @@ int npp_ioctl(int fd, unsigned long request, void *arg)
 			errno = EINVAL;
 			return -1;
 		} else {
-			n = urg_readable(so, stream_readable(so));
+			n = in_ring(so, &so->sk->rx_ring, urg_readable(so, stream_readable(so)));
 		}
 		if (n == 0 && so->dgram && so->kpart)
 			return R->ioctl(fd, request, arg);
 		*(int *)arg = (int)n;
 		return 0;
 	case SIOCOUTQ:
-		*(int *)arg = (int)(atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
-				    atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed));
+		n = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
+		    atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed);
+		*(int *)arg = (int)in_ring(so, &so->sk->tx_ring, n);
 		return 0;
 	case SIOCATMARK:
 		if (!so->dgram && so->sk->type == NPP_SOCK_LISTENER) {

@@ -169,6 +169,7 @@ struct lib {
 	uint32_t n_internal;
 	struct vfork_fd vfork[64];	/* notes of children; pid 0: free */
 	bool vforked;			/* there may be some */
+	_Atomic uint64_t lied_until_us;	/* locks may be held by nobody who is named there (ctx.c) */
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
 	_Atomic uint64_t heard[LIB_HEARD]; /* peers of datagram sockets, with network ports (dgram.c) */

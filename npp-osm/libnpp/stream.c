@@ -23,6 +23,7 @@
 #include "shm/lock.h"
 
 #define TX_RING_ASK 4096u	/* what we ask for at least */
+#define RING_MIN 64u		/* smaller ones, of which no part is free, no ISM makes */
 #define RING_WAIT_US 20000u
 #define RING_TRIES 10000	/* of a place that is being changed */
 #define PATIENCE_US 2000000
@@ -71,7 +72,7 @@ bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint3
 		n = *(const volatile uint32_t *)&d->size;
 		atomic_thread_fence(memory_order_acquire);
 	} while (seq & 1 || seq != atomic_load_explicit(&d->seq, memory_order_relaxed));
-	if (off == 0 || off % 64 || n == 0 || n & (n - 1))
+	if (off == 0 || off % 64 || n < RING_MIN || n & (n - 1))
 		return false;
 	*base = lib_at(off, n);
 	*size = n;

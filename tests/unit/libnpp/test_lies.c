@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_lies.c - libnpp over a fake host: words of ISMs that cannot be, and waits that end all the same
+ *
+ * tests/fuzz/fuzz_libnpp.c finds more of them.
+ */
+#include "config.h"
+
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+
+#include "host.h"
+
+START_TEST(a_number_that_is_no_error_is_not_taken_for_bytes)
+{
+	static const int wrong[] = { -5, 4096, INT32_MIN, INT32_MAX };
+	int fd = dial(FAKE_DISCARD);
+	struct npp_sock *s = fake_sock_of(f, fd, NULL);
+	char buf[4];
+
+	for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		int v = 0;
+		socklen_t n = sizeof v;
+
+		atomic_store(&s->err, wrong[i]);
+		ck_fails((int)npp_recv(fd, buf, sizeof buf, MSG_DONTWAIT), EIO);
+		atomic_store(&s->err, wrong[i]);
+		ck_fails((int)npp_send(fd, buf, sizeof buf, 0), EIO);
+		atomic_store(&s->err, wrong[i]);
+		ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &v, &n), 0);
+		ck_assert_int_eq(v, EIO);
+	}
+	atomic_store(&s->err, ENETDOWN);
+	ck_fails((int)npp_recv(fd, buf, sizeof buf, MSG_DONTWAIT), ENETDOWN);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(more_bytes_than_the_ring_holds_are_not_spoken_of)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd, v = -1;
+	uint32_t idx = fake_peer_connect(f, port, 0, 1);
+	struct npp_sock *s = &f->sock[idx];
+
+	fd = npp_accept4(l, NULL, NULL, 0);
+	fake_peer_send(f, idx, "abc", 3);
+	ck_assert_int_eq(npp_ioctl(fd, FIONREAD, &v), 0);
+	ck_assert_int_eq(v, 3);
+	atomic_store(&s->rx_head, 0x90000000);
+	atomic_store(&s->tx_tail, 0x70000000);
+	ck_assert_int_eq(npp_ioctl(fd, FIONREAD, &v), 0);
+	ck_assert_int_eq(v, (int)s->rx_ring.size);
+	ck_assert_int_eq(npp_ioctl(fd, SIOCOUTQ, &v), 0);
+	ck_assert_int_eq(v, (int)s->tx_ring.size);
+	s->rx_ring.off = f->region.size;
+	ck_assert_int_eq(npp_ioctl(fd, FIONREAD, &v), 0);
+	ck_assert_int_eq(v, 0);
+	npp_close(fd);
+	npp_close(l);
+}
+END_TEST
+
+START_TEST(a_ring_of_a_byte_is_none)
+{
+	int fd = dial(FAKE_STALL);
+	struct npp_sock *s = fake_sock_of(f, fd, NULL);
+
+	ck_assert_int_eq(npp_send(fd, "a", 1, 0), 1);
+	s->tx_ring.size = 1; /* full, and a quarter of it is nothing: it seems writable */
+	ck_fails((int)npp_send(fd, "b", 1, 0), EIO);
+	s->tx_ring.size = 16384;
+	npp_close(fd);
+}
+END_TEST
+
+static void *send_one(void *fd)
+{
+	ssize_t r = npp_send(*(int *)fd, "x", 1, 0);
+
+	return (void *)(intptr_t)(r < 0 ? -errno : r);
+}
+
+static double cpu_of(pthread_t t)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	ck_assert_int_eq(pthread_getcpuclockid(t, &clock), 0);
+	ck_assert_int_eq(clock_gettime(clock, &ts), 0);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+START_TEST(datagram_that_waits_for_room_sleeps_and_hears_of_an_error)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in any = addr_of("0.0.0.0", 0);
+	uint64_t end;
+	struct npp_sock *s;
+	pthread_t t;
+	uint32_t idx;
+	void *r;
+
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0); /* has a kernel part, which always has room */
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	s = fake_sock_of(f, fd, &idx);
+	atomic_fetch_or(&s->fl, NPP_FL_CONNECTED);
+	s->raddr = npp_addr_v4(to.sin_addr.s_addr);
+	s->rport = FAKE_DISCARD;
+	EVENTUALLY(s->tx_tail == s->tx_head);
+	atomic_store(&s->tx_tail, s->tx_head - s->tx_ring.size);
+	ck_assert_int_eq(pthread_create(&t, NULL, send_one, &fd), 0);
+	for (end = now_ms() + 400; now_ms() < end;) {
+		ck_assert_msg(cpu_of(t) < 0.1, "it does not sleep");
+		usleep(20000);
+	}
+	atomic_store(&s->err, ECONNREFUSED);
+	for (end = now_ms() + 5000; pthread_tryjoin_np(t, &r) != 0; usleep(1000)) {
+		uint64_t one = 1;
+
+		ck_assert_msg(now_ms() < end, "it does not hear of the error");
+		for (unsigned c = 1; c < NPP_MAX_CTX; c++) /* as the ISM tells subscribers */
+			if (f->ctx_bell[c] >= 0 && atomic_exchange(&f->ctx[c].sleeping, 0))
+				ck_assert_int_eq(write(f->ctx_bell[c], &one, sizeof one), sizeof one);
+	}
+	ck_assert_int_eq((int)(intptr_t)r, -ECONNREFUSED);
+	atomic_store(&s->tx_tail, s->tx_head);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(datagrams_go_to_no_place_between_the_places_of_headers)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	struct npp_sock *s;
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	s = fake_sock_of(f, fd, NULL);
+	EVENTUALLY(s->tx_tail == s->tx_head);
+	atomic_store(&s->tx_head, s->tx_ring.size - 2);
+	atomic_store(&s->tx_tail, s->tx_ring.size - 2);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(to)), EIO);
+	npp_close(fd);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("libnpp_lies");
+	TCase *t = host_case(s, "lies");
+
+	tcase_add_test(t, a_number_that_is_no_error_is_not_taken_for_bytes);
+	tcase_add_test(t, more_bytes_than_the_ring_holds_are_not_spoken_of);
+	tcase_add_test(t, a_ring_of_a_byte_is_none);
+	tcase_add_test(t, datagram_that_waits_for_room_sleeps_and_hears_of_an_error);
+	tcase_add_test(t, datagrams_go_to_no_place_between_the_places_of_headers);
+	return s;
+}
+
+int main(void)
+{
+	return npp_suite_run(suite());
+}
