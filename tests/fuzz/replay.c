@@ -3,9 +3,12 @@
  *
  * usage: TARGET [-n MUTATIONS] [-s SEED] [FILE...]
  *        TARGET -w DIRECTORY    writes its seeds there, for a fuzzer to begin with
+ *
+ * Without a FILE, those of tests/fuzz/corpus of its name, below $top_srcdir.
  */
 #include "config.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +84,27 @@ static int run_file(const char *path)
 	return 0;
 }
 
+/* Inputs that were worth keeping, among them those that once found something. */
+static int run_corpus(const char *program)
+{
+	const char *top = getenv("top_srcdir"), *name = strstr(program, "fuzz_");
+	char pattern[4096];
+	glob_t found;
+	int bad = 0;
+
+	if (!top || !name)
+		return 0;
+	for (const char *more; (more = strstr(name + 1, "fuzz_"));)
+		name = more;
+	snprintf(pattern, sizeof pattern, "%s/tests/fuzz/corpus/%s/*", top, name + 5);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		bad |= run_file(found.gl_pathv[i]);
+	globfree(&found);
+	return bad;
+}
+
 static int write_seeds(const char *dir)
 {
 	static uint8_t buf[CAP];
@@ -119,6 +143,8 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
+	if (optind == argc)
+		bad |= run_corpus(argv[0]);
 	for (; optind < argc; optind++)
 		bad |= run_file(argv[optind]);
 	while (npp_fuzz_seed(seeds, buf, CAP) > 0)
