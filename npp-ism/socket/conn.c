@@ -630,9 +630,14 @@ void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned 
 
 	if (s->flags & SESS_CLOSED)
 		return;
-	if (c && !(flags & NPP_CLOSE_ABORT) && ism_urgent_due(ism_sess_rec(I, s)))
+	if (c && ism_urgent_due(ism_sess_rec(I, s)))
 		(void)ism_urgent_take(I, s, c, ism_sess_rec(I, s));
-	if (c && !(flags & NPP_CLOSE_ABORT) && !take_tx(I, s, c, final)) {
+	/* What was written just before would have left by now, if it could: a reset drops only what could not, as on
+	 * Linux. */
+	if (c && flags & NPP_CLOSE_ABORT) {
+		if (take_tx(I, s, c, final))
+			stack_tcp_push(I->stack, c);
+	} else if (c && !take_tx(I, s, c, final)) {
 		if (!(s->flags & SESS_SHUT))
 			ism_proto_error(I, s->host);
 		flags |= s->flags & SESS_SHUT ? 0 : NPP_CLOSE_ABORT;

@@ -292,7 +292,9 @@ void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
 /* The user is done with it: shutdown, and what still arrives is answered by RST. The
  * connection lives on until TX_FINAL and FIN are acknowledged (UP_TX_DONE, UP_FREED). */
 void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
-/* RST now, TCB freed (UP_FREED comes before this returns). */
+/* What it wrote and what may be sent leaves now, not at the next flush. */
+void stack_tcp_push(struct stack *s, struct tcp_conn *c);
+/* RST now, TCB freed (UP_FREED comes before this returns); nothing that waits is sent before. */
 void stack_tcp_abort(struct stack *s, struct tcp_conn *c);
 void stack_tcp_brief(const struct stack *s, const struct tcp_conn *c, struct npp_tcp_brief *out);
 

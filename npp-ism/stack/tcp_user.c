@@ -2,7 +2,7 @@
  * tcp_user.c - TCP's side of stack.h: what the user of the stack asks for
  *
  * These calls note what is wanted and put the connection on the list of work; segments
- * leave, and events arrive, at the next stack_flush(). Only stack_tcp_abort() acts at once.
+ * leave, and events arrive, at the next stack_flush(). Only stack_tcp_push() and stack_tcp_abort() act at once.
  */
 #include "config.h"
 
@@ -343,6 +343,17 @@ void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 	t->flags |= TF_ORPHAN;
 	t->progress_ms = now_ms(s);
 	tcp_todo(s, t);
+}
+
+void stack_tcp_push(struct stack *s, struct tcp_conn *c)
+{
+	struct tcb *t = tcb_of(c);
+
+	if (!alive(t) || t->c.state < TCP_ST_ESTABLISHED)
+		return;
+	tcp_enter(t);
+	tcp_output(s, t);
+	tcp_leave(t);
 }
 
 void stack_tcp_abort(struct stack *s, struct tcp_conn *c)

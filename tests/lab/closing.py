@@ -164,6 +164,22 @@ def linger_zero(c, say):
     say("peer", c.ask("error"))
 
 
+def reset_at_once(c, say):
+    """What was written before and could be sent still comes, and then the reset."""
+    for n in 1, 1000, 10000:
+        s = c.open()
+        linger(s, 1, 0)
+        s.sendall(b"x" * n)
+        s.close()
+        say(n, c.ask("read"))
+        s = c.open()
+        c.ask("send", n=10)
+        select.select([s], [], [])
+        s.sendall(b"x" * n)
+        s.close()
+        say(n, "with unread data", c.ask("read"))
+
+
 def linger_for_a_reader(c, say):
     """close() waits until all is acknowledged, no longer."""
     s = c.open()
@@ -181,6 +197,7 @@ def linger_in_vain(c, say):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
     linger(s, 1, 1)
     s.sendall(b"x" * 350000)
+    s.setblocking(False)    # which does not matter to close()
     say("close", timed_close(s, 0.9, 4))
     say("peer", c.ask("read"))
 
@@ -297,7 +314,7 @@ def after_the_end(c, say):
     other.close()
 
 
-SCENARIOS = [ordinary, linger_zero, linger_for_a_reader, linger_in_vain, unread, accept_queue, closed_in_haste,
+SCENARIOS = [ordinary, linger_zero, reset_at_once, linger_for_a_reader, linger_in_vain, unread, accept_queue, closed_in_haste,
              half_closed, shut_for_reading, a_child_that_dies, after_the_end]
 
 if __name__ == "__main__":

@@ -313,6 +313,14 @@ void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t final)
 		conn_free(s, f, 0);
 }
 
+uint32_t fake_pushed;
+
+void stack_tcp_push(struct stack *s, struct tcp_conn *c)
+{
+	MUST(!fc(s, c)->closed);
+	fake_pushed = c->tx_head;
+}
+
 void stack_tcp_abort(struct stack *s, struct tcp_conn *c)
 {
 	conn_free(s, fc(s, c), 0);

@@ -30,6 +30,7 @@ uint32_t fake_conns(struct stack *s);	/* TCBs in use */
 bool fake_closed(struct stack *s, const struct tcp_conn *c);	/* the user has closed it */
 uint32_t fake_reads(struct stack *s, const struct tcp_conn *c);	/* calls of stack_tcp_read() */
 extern uint32_t fake_tx_up;		/* what stack_tcp_urgent() was told last */
+extern uint32_t fake_pushed;		/* tx_head at the last stack_tcp_push() */
 extern uint32_t fake_tx_useful;		/* what stack_tcp_tx_useful() says */
 struct tcp_conn *fake_any(struct stack *s, uint32_t r);
 struct tcp_listener *fake_any_listener(struct stack *s, uint32_t r);

@@ -74,6 +74,25 @@ START_TEST(close_with_abort_resets_at_once)
 }
 END_TEST
 
+START_TEST(a_reset_comes_behind_what_could_be_sent)
+{
+	uint32_t sock;
+
+	env_accepted(e, 0, lane, &sock);
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	program_write(sock, 300);	/* and says nothing of it before it closes */
+	fake_pushed = 0;
+	post(NPP_MSG_CLOSE, sock, 300, NPP_CLOSE_ABORT);
+	ck_assert_uint_eq(fake_pushed, 300);
+	ck_assert_uint_eq(fake_conns(e->I->stack), 0);
+	ck_assert_uint_eq(env_stat(e, NPP_IS_PROTO_ERRORS), 0);
+	env_accepted(e, 0, lane, &sock);
+	post(NPP_MSG_CLOSE, sock, 12345, NPP_CLOSE_ABORT);	/* what nobody wrote */
+	ck_assert_uint_eq(fake_pushed, 300);
+	ck_assert_uint_eq(fake_conns(e->I->stack), 0);
+}
+END_TEST
+
 START_TEST(who_waits_is_told_of_a_shutdown_by_another)
 {
 	struct npp_msg m;
@@ -240,6 +259,7 @@ int main(void)
 	tcase_add_test(t, orphan_is_sent_to_its_end);
 	tcase_add_test(t, reset_is_told_and_the_record_stays_until_close);
 	tcase_add_test(t, close_with_abort_resets_at_once);
+	tcase_add_test(t, a_reset_comes_behind_what_could_be_sent);
 	tcase_add_test(t, who_waits_is_told_of_a_shutdown_by_another);
 	tcase_add_test(t, messages_seen_twice_are_harmless);
 	tcase_add_test(t, unlisten_resets_what_nobody_claimed);

@@ -344,6 +344,26 @@ START_TEST(a_closed_connection_with_a_zero_window_is_given_up)
 }
 END_TEST
 
+START_TEST(a_reset_comes_behind_what_the_window_lets_through)
+{
+	static const uint8_t data[20000];
+	uint32_t before, sent = 0;
+	struct th_seg *o;
+
+	tp_accept(&p, h, 80, 4000, 0);
+	before = tcb_of(p.k->c)->snd_nxt;
+	th_write(h, p.k, data, sizeof data);
+	stack_tcp_push(h->s, p.k->c);
+	stack_tcp_abort(h->s, p.k->c);
+	for (o = th_next(h); !(o->g.flags & TCPF_RST); o = th_next(h))
+		sent += o->g.len;
+	ck_assert_uint_ge(sent, 1000);
+	ck_assert_uint_lt(sent, sizeof data);
+	ck_assert_uint_eq(o->g.seq, before + sent);
+	ck_assert(th_none(h));
+}
+END_TEST
+
 START_TEST(abort_resets_at_once)
 {
 	uint32_t seq = p.ack;
@@ -628,6 +648,7 @@ int main(void)
 	tcase_add_test(tc, fin_wait_2_record_takes_exact_rst_only);
 	tcase_add_test(tc, a_closed_connection_without_progress_is_given_up);
 	tcase_add_test(tc, a_closed_connection_with_a_zero_window_is_given_up);
+	tcase_add_test(tc, a_reset_comes_behind_what_the_window_lets_through);
 	tcase_add_test(tc, abort_resets_at_once);
 	tcase_add_test(tc, calls_on_a_dead_connection_are_harmless);
 	tcase_add_test(tc, time_wait_rst_is_ignored);
