@@ -55,6 +55,8 @@ echo "caps: $(for p in $(pgrep -f '^npp-(ism|dispatch|osm)'); do grep -E 'CapEff
 echo "restart: $("$npp" restart ism 2 u/acc1)"
 "$lab" exec --lab u client1 -- curl -s -m 10 http://web1/pair.yaml | cmp - "$topo/pair.yaml" && echo 'same again'
 "$lab" impair --lab u client1 delay=1ms && echo impaired
+"$lab" fault --lab u memory web1 gone && "$lab" fault --lab u hugepages gone && "$lab" fault --lab u hugepages back &&
+  "$lab" exec --lab u client1 -- curl -s -m 10 http://web1/pair.yaml | cmp - "$topo/pair.yaml" && echo 'served without memory'
 echo "ready: $("$npp" stat --json u/acc1 | jq -c '[.processes[].up] | all')"
 "$lab" down u && echo 'it went'
 "$lab" up "$topo/pair.yaml" --name k --set nodes.acc1.engine=kernel
@@ -70,6 +72,7 @@ like 'its processes have no capabilities and a filter' "$out" \
 like 'a process is replaced' "$out" '^restart: u/acc1: ism 2: pid [0-9]+ took over'
 like 'and serves on' "$out" '^same again$'
 like 'a wire works' "$out" '^impaired$'
+like 'memory of a host can be taken, and hugepages' "$out" '^served without memory$'
 like 'all live' "$out" '^ready: true$'
 like 'it goes down' "$out" '^it went$'
 like 'what needs root itself is refused with its reason' "$out" "'engine: process' does"

@@ -232,7 +232,7 @@ do_ fault hugepages gone >/dev/null
 do_ fault link client2 down >/dev/null
 is 'links that are down are faults, too' "$(faults)" '["hugepages","link client2.isp"]'
 do_ fault link client2 up >/dev/null
-closed=^closed:[0-9]*:$(stat -c %i "$rundir/$lab")
+closed="^closed:[0-9]*:$(stat -c %i "$rundir/$lab")"
 ok 'the ledger knows' grep -q "$closed " /run/npp/hugepages
 kill "$pages_pid"; wait "$pages_pid" 2>/dev/null
 
