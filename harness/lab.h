@@ -165,6 +165,10 @@ int bird_wait(const struct lab *l, const struct topo *t, uint32_t i, struct nl_n
 /* program.c: what stands in `start` of node I, one after the other, each until it is ready. */
 int programs_start(struct lab *l, const struct topo *t, uint32_t i, const volatile int *stop, struct npp_err *e);
 
+/* For programs on NODE that want a place for their files: $NPP_LAB_DIR, removed with the lab; $NPP_LAB_FILES,
+ * where the topology's file is; $NPP_LAB_NODE, $NPP_LAB_LOAD. 0 or -errno. */
+int node_places(const struct lab *l, const char *node, struct npp_err *e);
+
 /* exec.c: enters NODE (or the place of a network's bridge) for good, with its environment. */
 int node_enter(struct lab *l, const char *node, struct npp_err *e);
 

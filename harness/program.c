@@ -61,18 +61,15 @@ static _Noreturn void fail(const char *what)
 	_exit(126);
 }
 
-/* For programs that want a place for their files: $NPP_LAB_DIR, removed with the lab;
- * $NPP_LAB_FILES, where the topology's file is. */
-static void set_places(const struct lab *l, const char *node, const char *name)
+int node_places(const struct lab *l, const char *node, struct npp_err *e)
 {
 	char dir[LAB_PATH_CAP + 16], load[PATH_MAX], file[PATH_MAX], shipped[PATH_MAX], *slash;
 
 	snprintf(dir, sizeof dir, "%s/%s.dir", l->dir, node);
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		fail("cannot make the directory of the node");
+		return npp_err_set(e, -errno, "cannot make %s: %s", dir, strerror(errno));
 	setenv("NPP_LAB_DIR", dir, 1);
 	setenv("NPP_LAB_NODE", node, 1);
-	setenv("NPP_LAB_PROGRAM", name, 1);
 	if (npp_self_find("npp-load", load, sizeof load) == 0)
 		setenv("NPP_LAB_LOAD", load, 1);
 	if (!realpath(topo_shipped("topologies", l->file, shipped, sizeof shipped), file))
@@ -81,8 +78,9 @@ static void set_places(const struct lab *l, const char *node, const char *name)
 	if (slash)
 		*slash = '\0';
 	if (strcmp(file, ".") == 0 && !getcwd(file, sizeof file))
-		fail("cannot tell where this is");
+		return npp_err_set(e, -errno, "cannot tell where this is: %s", strerror(errno));
 	setenv("NPP_LAB_FILES", file, 1);
+	return 0;
 }
 
 static pid_t spawn(struct lab *l, const char *node, const char *name, const char *command, const char *log)
@@ -105,8 +103,8 @@ static pid_t spawn(struct lab *l, const char *node, const char *name, const char
 	if (fd < 0 || dup2(fd, 0) < 0)
 		_exit(126);
 	syscall(SYS_close_range, 3u, ~0u, 0u);
-	set_places(l, node, name);
-	if (node_enter(l, node, &e) < 0)
+	setenv("NPP_LAB_PROGRAM", name, 1);
+	if (node_places(l, node, &e) < 0 || node_enter(l, node, &e) < 0)
 		fail(e.text);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	fail("cannot run /bin/sh");

@@ -120,7 +120,7 @@ static _Noreturn void do_command(struct run *r, const struct run_action *a)
 {
 	struct npp_err e = { "" };
 
-	if (node_enter(&r->lab, a->node, &e) < 0) {
+	if ((lab_find_node(&r->lab, a->node) && node_places(&r->lab, a->node, &e) < 0) || node_enter(&r->lab, a->node, &e) < 0) {
 		puts(e.text);
 		fflush(NULL);
 		_exit(126);
@@ -177,6 +177,10 @@ static void last_line(struct run_action *a)
 	text[n > 0 ? n : 0] = '\0';
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		snprintf(a->said, sizeof a->said, "%s", line + strspn(line, " "));
+	if (a->what != RUN_LOAD)
+		return;
+	for (line = a->said; (line = strstr(line, "  ")) != NULL;)	/* columns of a report are none in a line of its own */
+		memmove(line, line + 1, strlen(line));
 }
 
 static void reap(struct run *r, bool block)

@@ -42,7 +42,7 @@ set:
 timeline:
   - {at: 0s, load: c1, node: client1, target: 'http://web1/', connections: 4, rate: 100, for: 3s, options: -t 500}
   - {at: 1s, impair: client1, with: {blackout: 700ms}}
-  - {at: 1s, run: 'echo "a <tag> & more"', node: web1}
+  - {at: 1s, run: 'echo "a <tag> & more in ${NPP_LAB_DIR##*/}"', node: web1}
 expect:
   - {client: c1, errors: 0, during: [0s, 1s]}
   - {client: c1, rps: '>= 50', p50_ms: '<= 100', during: [0s, 900ms]}
@@ -57,6 +57,7 @@ is 'before it all was well' "$(jq -c '[.expectations[] | select(.during) | .ok]'
 cmp_num 'the gap was seen' "$(jq '.expectations[] | select(.metric == "gap_ms").got | floor' "$report")" -ge 400
 cmp_num 'the series has a line for each interval' "$(jq '.clients[0].series | length' "$report")" -ge 20
 is 'losses of wires were sampled' "$(jq -c '[.samples[] | select(.kind == "wire_drops").name]' "$report")" '["client1.lan"]'
+is 'a command finds its place' "$(jq -r '.events[] | select(.said | test("tag")).said' "$report")" 'a <tag> & more in web1.dir'
 ok 'JUnit XML and the plots are well-formed' python3 - "$work/report" <<'P'
 import re, sys, xml.dom.minidom as m
 d = sys.argv[1]
