@@ -398,30 +398,53 @@ static void show_log(struct up *u, const char *node)
 	fclose(f);
 }
 
-static int wait_ready(struct up *u, uint32_t i, int64_t end, struct npp_err *e)
+/* Nodes whose nppd has neither said that it is ready nor ended, into FDS; their numbers into NODES. */
+static nfds_t pending(const struct up *u, struct pollfd *fds, uint32_t *nodes)
 {
-	struct pollfd p = { .fd = u->starts[i].ready_fd, .events = POLLIN };
-	const char *name = u->lab.nodes[i].name;
-	int64_t left;
-	char c;
-	int r;
+	nfds_t n = 0;
 
-	for (;;) {
+	for (uint32_t i = 0; i < u->topo.n_nodes; i++)
+		if (u->starts[i].pid > 0 && u->starts[i].ready_fd >= 0) {
+			fds[n] = (struct pollfd){ .fd = u->starts[i].ready_fd, .events = POLLIN };
+			nodes[n++] = i;
+		}
+	return n;
+}
+
+/* All at once: a host waits for its NPP, whose nppd may have ended. */
+static int wait_ready(struct up *u, int64_t end, struct npp_err *e)
+{
+	struct pollfd fds[TOPO_MAX_NODES];
+	uint32_t nodes[TOPO_MAX_NODES];
+	char c, text[64];
+	int64_t left;
+	nfds_t n;
+
+	while ((n = pending(u, fds, nodes))) {
+		const char *name = u->lab.nodes[nodes[0]].name;
+
+		snprintf(text, sizeof text, "waiting for %s", name);
+		progress(u, text);
 		left = end - now_ms();
-		r = poll(&p, 1, left > 200 ? 200 : left > 0 ? (int)left : 0);
-		if (interrupted)
-			return npp_err_set(e, -EINTR, "stopped by signal %d", (int)interrupted);
-		if (r > 0)
-			break;
-		if (left <= 0) {
+		if (poll(fds, n, left > 200 ? 200 : left > 0 ? (int)left : 0) == 0 && left <= 0) {
 			show_log(u, name);
 			return npp_err_set(e, -ETIMEDOUT, "nppd of '%s' is not ready after %d s", name, READY_MS / 1000);
 		}
+		if (interrupted)
+			return npp_err_set(e, -EINTR, "stopped by signal %d", (int)interrupted);
+		for (nfds_t k = 0; k < n; k++) {
+			name = u->lab.nodes[nodes[k]].name;
+			if (!fds[k].revents)
+				continue;
+			if (read(fds[k].fd, &c, 1) != 1) {
+				show_log(u, name);
+				return npp_err_set(e, -ECHILD, "nppd of '%s' did not start", name);
+			}
+			close(fds[k].fd);
+			u->starts[nodes[k]].ready_fd = -1;
+		}
 	}
-	if (read(p.fd, &c, 1) == 1)
-		return 0;
-	show_log(u, name);
-	return npp_err_set(e, -ECHILD, "nppd of '%s' did not start", name);
+	return 0;
 }
 
 static int start_nppds(struct up *u, struct npp_err *e)
@@ -439,15 +462,7 @@ static int start_nppds(struct up *u, struct npp_err *e)
 	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
 		if (has_nppd(&u->topo.nodes[i]))
 			r = start_nppd(u, i, nppd, e);
-	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
-		if (has_nppd(&u->topo.nodes[i])) {
-			char text[64];
-
-			snprintf(text, sizeof text, "waiting for %s", u->topo.nodes[i].name);
-			progress(u, text);
-			r = wait_ready(u, i, end, e);
-		}
-	return r;
+	return r < 0 ? r : wait_ready(u, end, e);
 }
 
 /* ---- the verb --------------------------------------------------------------------------------- */
@@ -491,7 +506,8 @@ static void close_all(struct up *u)
 			continue;
 		if (u->starts[i].go_fd >= 0)
 			close(u->starts[i].go_fd);
-		close(u->starts[i].ready_fd);
+		if (u->starts[i].ready_fd >= 0)
+			close(u->starts[i].ready_fd);
 	}
 	free(u->nets);
 	free(u->nodes);

@@ -103,11 +103,16 @@ static int parse_hosts(struct npp_conf *c, const struct npp_conf_node *n, const 
 	return 0;
 }
 
+/* A name; before it may stand '_', which keeps names that a program makes apart from those that people give. */
 static int check_ifname(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_field *f, void *dst)
 {
 	struct npp_conf_field name = { .type = NPP_CONF_NAME, .max = IFNAMSIZ - 1 };
 
 	(void)f;
+	if (n->kind == NPP_CONF_SCALAR && n->text[0] == '_' && npp_conf_name_ok(n->text + 1, 1, IFNAMSIZ - 2)) {
+		*(const char **)dst = n->text;
+		return 0;
+	}
 	return npp_conf_bind_value(c, n, &name, dst);
 }
 

@@ -47,18 +47,25 @@ static _Atomic uint64_t *heard_at(const union npp_addr *a, uint32_t att, uint64_
 
 static void heard(const union npp_addr *a, uint32_t att, uint32_t port1)
 {
+	_Atomic uint64_t *w;
 	uint64_t tag;
-	_Atomic uint64_t *w = heard_at(a, att, &tag);
 
-	if (port1)
-		atomic_store_explicit(w, tag | port1, memory_order_relaxed);
+	if (!port1)
+		return;
+	w = heard_at(a, att, &tag);
+	atomic_store_explicit(w, tag | port1, memory_order_relaxed);
+	if (!npp_lib.hears)
+		npp_lib.hears = true;
 }
 
 /* 0: not heard, or another peer has its place. */
 static uint32_t heard_by(const union npp_addr *a, uint32_t att)
 {
-	uint64_t tag, v = atomic_load_explicit(heard_at(a, att, &tag), memory_order_relaxed);
+	uint64_t tag, v;
 
+	if (!npp_lib.hears)	/* NPPs with one port each */
+		return 0;
+	v = atomic_load_explicit(heard_at(a, att, &tag), memory_order_relaxed);
 	return (v & ~7ull) == tag ? v & 7 : 0;
 }
 

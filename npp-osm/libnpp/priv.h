@@ -172,6 +172,7 @@ struct lib {
 	_Atomic uint64_t lied_until_us;	/* locks may be held by nobody who is named there (ctx.c) */
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
+	_Atomic bool hears;		/* there may be something in `heard` */
 	_Atomic uint64_t heard[LIB_HEARD]; /* peers of datagram sockets, with network ports (dgram.c) */
 	uint64_t image;			/* random, of this load of the library */
 	uint64_t bell_cookie;		/* epoll data of our doorbells */

@@ -8,7 +8,9 @@ python=/usr/bin/python3
 [ -x $python ] || skip_all 'needs python3'
 ports=$here/ports.py
 
-lab_up "$topologies/fig17b.yaml" --set ipv6=yes
+# The ports of the other NPP are behind wires.
+lab_up "$topologies/fig17b.yaml" --set ipv6=yes \
+  --set 'nodes.acc2.networks={n615: {address: 10.6.15.12, wire: yes}, n617: {address: 10.6.17.12, wire: yes}}'
 port() { npp_do stat "$1" --json | jq -c ".ports[$2].$3"; }	# NPP PORT KEY
 is_port() { [ "$(port "$1" "$2" up)" = "$3" ]; }
 is 'an NPP has two ports, with a carrier each' "$(npp_do stat acc1 --json | jq -c '[.ports[] | [.port, .bridge, .up]]')" \
@@ -28,6 +30,17 @@ is 'ARP for an address is answered by its own port' \
   '[["n615","02:00:0a:06:0f:0b"],["n617","02:01:0a:06:11:0b"]]'
 like 'a host is known by the address of its NPP as a whole first' "$(on client1 getent ahostsv4 web1 | head -n1)" '^10\.6\.14\.11 '
 is 'the dispatcher counts by port' "$(npp_do stat acc1 --json | jq -c '[.ports[] | .rx_frames > 0 and .tx_frames > 0]')" '[true,true]'
+
+# ---- wires hide no carrier ----------------------------------------------------------------------
+for i in 0 1; do
+  net=n61$((5 + 2 * i))
+  "$npplab" fault --lab "$lab" link acc2.$net down >/dev/null
+  ok "a port behind a wire fails ($net)" wait_for 5 is_port acc2 $i false
+  is 'and the other does not' "$(port acc2 $((1 - i)) up)" true
+  "$npplab" fault --lab "$lab" link acc2.$net up >/dev/null
+  ok "and is back ($net)" wait_for 5 is_port acc2 $i true
+done
+ok 'it answers by both' answers 10.6.14.12
 
 # ---- answers of a socket without a peer, and links --------------------------------------------
 # The router has the same link-local address on both networks.
