@@ -85,7 +85,7 @@ refused 'a program that ends' "web2: 'bad' exited with status 3: oh no" \
 refused 'a program that is never ready' "web2: 'bad' is not ready after 0.3 s" \
   --set 'nodes.web2.start=[{name: bad, command: "exec sleep 60", ready: {port: 80}, deadline: 300ms}]'
 refused 'rules that are wrong' "rules of 'fw': nft: .*syntax error" --set 'nodes.fw.rules=tabel x'
-refused 'a setting that no wire has' "t.yaml:1: key 'nodes.c1.networks.lan.wire.dely': .*did you mean 'delay'" \
+refused 'a setting that no wire has' "t.yaml:5: key 'nodes.c1.networks.lan.wire.dely': .*did you mean 'delay'" \
   --set 'nodes.c1.networks.lan.wire={dely: 3ms}'
 refused 'a direction that is no map' 'expected a map of settings' --set 'nodes.c1.networks.lan.wire={up: 3ms}'
 refused 'rules of a client' 'only a firewall has rules' --set 'nodes.c2.rules=x'
