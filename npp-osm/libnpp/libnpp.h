@@ -71,6 +71,9 @@ int npp_epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout_ms, c
 int npp_epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct timespec *timeout,
 		     const sigset_t *mask);
 
+struct ifaddrs;
+int npp_getifaddrs(struct ifaddrs **to);
+void npp_freeifaddrs(struct ifaddrs *ifa);
 void npp_confined_soon(void);	/* before a seccomp filter, or a limit of no descriptors */
 pid_t npp_fork(void);
 int npp_daemon(int nochdir, int noclose);

@@ -19,6 +19,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct ifaddrs;
+
 /* X(return type, name, arguments) */
 #define NPP_REAL_CALLS(X) \
 	X(int, socket, (int, int, int)) \
@@ -69,6 +71,8 @@
 	X(FILE *, fdopen, (int, const char *)) \
 	X(int, fileno, (FILE *)) \
 	X(int, prctl, (int, ...)) \
+	X(int, getifaddrs, (struct ifaddrs **)) \
+	X(void, freeifaddrs, (struct ifaddrs *)) \
 	X(int, prlimit, (pid_t, __rlimit_resource_t, const struct rlimit *, struct rlimit *)) \
 	X(long, syscall, (long, ...))
 

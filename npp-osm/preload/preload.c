@@ -10,6 +10,7 @@
 #undef _FORTIFY_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -453,6 +454,16 @@ EXPORT int prctl(int what, ...)
 	if (what == PR_SET_SECCOMP)
 		npp_confined_soon();
 	return npp_real_get()->prctl(what, a[0], a[1], a[2], a[3]);
+}
+
+EXPORT int getifaddrs(struct ifaddrs **to)
+{
+	return npp_getifaddrs(to);
+}
+
+EXPORT void freeifaddrs(struct ifaddrs *ifa)
+{
+	npp_freeifaddrs(ifa);
 }
 
 /* 64-bit systems only: both kinds of limits are one. */

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
@@ -279,6 +280,25 @@ START_TEST(exec_after_vfork_keeps_what_was_dupped)
 }
 END_TEST
 
+START_TEST(addresses_of_npps_are_those_of_the_machine)
+{
+	struct ifaddrs *all, *a, *found = NULL;
+	char ip[INET_ADDRSTRLEN];
+
+	ck_assert_int_eq(npp_getifaddrs(&all), 0);
+	for (a = all; a; a = a->ifa_next)
+		if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET &&
+		    strcmp(inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr, ip, sizeof ip), FAKE_ADDR) == 0)
+			found = a;
+	ck_assert_ptr_nonnull(found);
+	ck_assert_str_eq(found->ifa_name, "npp0");
+	ck_assert_uint_eq(((struct sockaddr_in *)(void *)found->ifa_netmask)->sin_addr.s_addr, htonl(0xffffff00));
+	ck_assert_str_eq(inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)found->ifa_broadaddr)->sin_addr, ip, sizeof ip),
+			 "10.1.0.255");
+	npp_freeifaddrs(all);
+}
+END_TEST
+
 /* As the child of sshd that speaks with those who have not logged in. */
 static int confined(int fd)
 {
@@ -407,6 +427,7 @@ static Suite *suite(void)
 	tcase_add_test(t, child_of_fork_rebuilds_an_inherited_epoll);
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
+	tcase_add_test(t, addresses_of_npps_are_those_of_the_machine);
 	tcase_add_test(t, sockets_go_on_behind_a_filter_of_calls);
 	tcase_add_test(t, posix_spawn_passes_sockets_on_as_told);
 	tcase_add_test(t, records_and_descriptors_do_not_leak);
