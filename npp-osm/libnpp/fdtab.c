@@ -159,6 +159,8 @@ int fd_install(int fd, struct so *so)
 	atomic_fetch_add_explicit(&so->nfds, 1, memory_order_relaxed);
 	/* release: pairs with the acquire in fd_get() */
 	atomic_store_explicit(&npp_lib.tab[fd], so, memory_order_release);
+	if (unlikely(fd <= STDERR_FILENO && so->sk))
+		stdio_at(fd);
 	return 0;
 }
 

@@ -341,20 +341,25 @@ static int cookie_close(void *c)
 static const cookie_io_functions_t cookie_io = { cookie_read, cookie_write, NULL, cookie_close };
 
 /* The C library writes 0, 1, 2 past us, too: who finds a socket of ours there after exec (a
- * server that inetd or its like has started) gets other standard streams. */
-void stdio_start(void)
+ * server that inetd or its like has started), or puts one there, gets other standard streams. They do
+ * for anything that comes to stand there later. */
+void stdio_at(int fd)
 {
 	struct { FILE **f; const char *mode; } std[3] = { { &stdin, "r" }, { &stdout, "w" }, { &stderr, "w" } };
+	FILE *f = npp_lib.std[fd] ? NULL : fopencookie((void *)(intptr_t)fd, std[fd].mode, cookie_io);
 
-	for (int fd = 0; fd < 3; fd++) {
-		FILE *f = fd_ours(fd) ? fopencookie((void *)(intptr_t)fd, std[fd].mode, cookie_io) : NULL;
+	if (!f)
+		return;
+	if (fd == 2)
+		setvbuf(f, NULL, _IONBF, 0);
+	*std[fd].f = npp_lib.std[fd] = f;
+}
 
-		if (!f)
-			continue;
-		if (fd == 2)
-			setvbuf(f, NULL, _IONBF, 0);
-		*std[fd].f = npp_lib.std[fd] = f;
-	}
+void stdio_start(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fd_ours(fd))
+			stdio_at(fd);
 }
 
 /* Such a stream has no number in the eyes of the C library. */

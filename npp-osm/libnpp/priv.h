@@ -433,6 +433,7 @@ void pass_received(const struct msghdr *mh);
 /* ---- fork.c --------------------------------------------------------------------------------------------------------- */
 void fork_init(void);
 void stdio_start(void);
+void stdio_at(int fd);				/* a socket of ours is put on FD, which is 0, 1 or 2 */
 int fork_embryo(uint32_t *embryo);		/* under fd_lock, as the next one */
 void fork_embryo_done(uint32_t embryo, int pid);
 

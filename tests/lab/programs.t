@@ -142,6 +142,9 @@ head -c 20000000 /dev/urandom >"$work/www/file"
 echo hello >"$work/www/index.html"
 want=$(sha256sum <"$work/www/file")
 start backend client1 $python -m http.server -d "$work/www" 8000
+wait_for 10 listening client1 8000
+is 'bash: printf and read on /dev/tcp' "$(on web1 timeout $((20 * slow)) bash -c 'exec 3<>/dev/tcp/10.1.0.10/8000
+  printf "GET /index.html HTTP/1.0\r\n\r\n" >&3; while read -r l <&3; do last=$l; done; echo "$last"' 2>&1)" hello
 if have nginx 'nginx'; then
   cat >"$work/nginx.conf" <<CONF
 daemon off;
