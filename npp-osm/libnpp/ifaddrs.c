@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * ifaddrs.c - getifaddrs() also names the addresses of the NPPs
+ * ifaddrs.c - getifaddrs() and getaddrinfo() know the addresses of the NPPs
  *
  * Servers that bind to each address of the machine by itself (BIND, ntpd, Samba) ask so. An NPP appears
  * as an interface npp0, npp1 ... of the host, behind those of the kernel.
@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <netdb.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -136,4 +137,37 @@ void npp_freeifaddrs(struct ifaddrs *ifa)
 
 		lib_pages_free(l, l->size);
 	}
+}
+
+/* ---- AI_ADDRCONFIG -------------------------------------------------------------------- */
+
+/* Bit 0: the NPPs have an IPv4 address, bit 1: an IPv6 one that is not link-local. */
+static unsigned families(void)
+{
+	struct list *l = lib_refresh() ? make() : NULL;
+	unsigned f = 0;
+
+	for (unsigned i = 0; l && i < l->n; i++)
+		f |= l->e[i].addr.sa.sa_family == AF_INET ? 1 : l->e[i].addr.in6.sin6_scope_id ? 0 : 2;
+	if (l)
+		lib_pages_free(l, l->size);
+	return f;
+}
+
+/* The C library asks the kernel which families the machine has, and a host has no more than its
+ * loopback there: with AI_ADDRCONFIG it would find no address at all for a family that is asked for. */
+int npp_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	struct addrinfo h;
+	unsigned f;
+
+	if (!hints || !(hints->ai_flags & AI_ADDRCONFIG) || !lib_on())
+		return R->getaddrinfo(node, service, hints, res);
+	h = *hints;
+	f = families();
+	if (h.ai_family == AF_UNSPEC && (f == 1 || f == 2))
+		h.ai_family = f == 1 ? AF_INET : AF_INET6;
+	if ((h.ai_family == AF_INET && f & 1) || (h.ai_family == AF_INET6 && f & 2))
+		h.ai_flags &= ~AI_ADDRCONFIG;
+	return R->getaddrinfo(node, service, &h, res);
 }

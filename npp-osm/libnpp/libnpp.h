@@ -72,6 +72,8 @@ int npp_epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct tim
 		     const sigset_t *mask);
 
 struct ifaddrs;
+struct addrinfo;
+int npp_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res);
 int npp_getifaddrs(struct ifaddrs **to);
 void npp_freeifaddrs(struct ifaddrs *ifa);
 void npp_confined_soon(void);	/* before a seccomp filter, or a limit of no descriptors */

@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 
 struct ifaddrs;
+struct addrinfo;
 
 /* X(return type, name, arguments) */
 #define NPP_REAL_CALLS(X) \
@@ -72,6 +73,7 @@ struct ifaddrs;
 	X(int, fileno, (FILE *)) \
 	X(int, prctl, (int, ...)) \
 	X(int, getifaddrs, (struct ifaddrs **)) \
+	X(int, getaddrinfo, (const char *, const char *, const struct addrinfo *, struct addrinfo **)) \
 	X(void, freeifaddrs, (struct ifaddrs *)) \
 	X(int, prlimit, (pid_t, __rlimit_resource_t, const struct rlimit *, struct rlimit *)) \
 	X(long, syscall, (long, ...))

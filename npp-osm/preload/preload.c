@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <limits.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -454,6 +455,11 @@ EXPORT int prctl(int what, ...)
 	if (what == PR_SET_SECCOMP)
 		npp_confined_soon();
 	return npp_real_get()->prctl(what, a[0], a[1], a[2], a[3]);
+}
+
+EXPORT int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	return npp_getaddrinfo(node, service, hints, res);
 }
 
 EXPORT int getifaddrs(struct ifaddrs **to)

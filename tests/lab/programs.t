@@ -254,5 +254,8 @@ is 'connect to a neighbour that is not there' "$(err silent)" EHOSTUNREACH
 is 'connect with SO_SNDTIMEO' "$(err timed)" EINPROGRESS
 is 'a refused socket connects again' "$(err again)" ECONNREFUSED,ok
 is 'a connected datagram socket hears of a closed port' "$(err udp_refused)" ECONNREFUSED
+is 'getaddrinfo() knows that there are addresses of IPv4' "$(on web1 $python -c "
+import socket
+print(socket.getaddrinfo('10.1.0.10', 80, socket.AF_INET, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)[0][4])" 2>&1 | tail -n1)" "('10.1.0.10', 80)"
 is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
 done_testing
