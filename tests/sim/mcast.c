@@ -186,7 +186,9 @@ static void send_one(struct world *w, unsigned prog, struct iop *p)
 	memcpy(buf, &h, sizeof h);
 	pattern_fill(prog * 977 + m->sent, 0, buf + sizeof h, len - (uint32_t)sizeof h);
 	sl = (struct stack_slice){ buf, len };
-	m->expected += m->joined && hears(w, prog) && let_in(w_to(w, prog), &d.addr);
+	/* Of its own IOP the members hear it only when that has been told of them. */
+	m->expected += m->joined && hears(w, prog) && let_in(w_to(w, prog), &d.addr) &&
+		       (w_to(w, prog) != p->npp || p->mcast_on[prog]);
 	m->sent++;
 	if (!ep)
 		sim_fail(w, "mcast-endpoint", "program %u has lost its endpoint", prog);
