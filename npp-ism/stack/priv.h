@@ -79,6 +79,8 @@ int ip_output(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, ui
 	      struct stack_tx *tx);
 /* Is A one of our unicast addresses? */
 bool ip_is_local(struct stack *s, const union npp_addr *a);
+/* Is A a group, or a broadcast address? */
+bool ip_is_group(struct stack *s, const union npp_addr *a);
 /* The peer at P->next_hop was heard from in reply to us: keeps the cache fresh (RFC 4861, 7.3.1
  * in spirit, for ARP as well). Cheap; rate-limited inside. */
 void ip_confirm(struct stack *s, struct ip_path *p);

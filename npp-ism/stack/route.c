@@ -146,6 +146,13 @@ enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a)
 	return (a->b[12] & 0xf0) == 0xe0 ? IP_DST_MULTICAST : IP_DST_OTHER;
 }
 
+bool ip_is_group(struct stack *s, const union npp_addr *a)
+{
+	enum ip_dst_kind kind = route_dst_kind(s, a);
+
+	return kind == IP_DST_BROADCAST || kind == IP_DST_MULTICAST;
+}
+
 /* The best route to DST by one of PORTS. */
 static const struct npp_route *find_by(const struct ip_net *n, const union npp_addr *dst, uint32_t ports, uint8_t heard)
 {

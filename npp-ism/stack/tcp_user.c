@@ -168,6 +168,8 @@ struct tcp_conn *stack_connect(struct stack *s, const union npp_addr *laddr, uin
 	struct tcb *t;
 
 	*err = rport && !npp_addr_is_any(raddr) ? ip_path_answer(s, &path, laddr, raddr, port) : -EADDRNOTAVAIL;
+	if (!*err && ip_is_group(s, raddr)) /* RFC 9293, 3.9.2.3 */
+		*err = -ENETUNREACH;
 	if (*err)
 		return NULL;
 	if (!lport) {

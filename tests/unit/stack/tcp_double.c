@@ -51,6 +51,12 @@ bool ip_is_local(struct stack *s, const union npp_addr *a)
 	return npp_addr_eq(a, &h->addr);
 }
 
+bool ip_is_group(struct stack *s, const union npp_addr *a)
+{
+	(void)s;
+	return npp_addr_is_multicast(a);
+}
+
 void ip_confirm(struct stack *s, struct ip_path *p)
 {
 	(void)s;

@@ -93,6 +93,21 @@ static int send_on(struct ip_path *p)
 	return ip_output(s, p, 17, 0, 64, true, &tx);
 }
 
+START_TEST(nobody_connects_to_a_group)
+{
+	static const uint32_t group[] = { 0xffffffff, 0x0a0000ff, 0xe0810203 };
+	int err;
+
+	for (unsigned i = 0; i < 3; i++) {
+		union npp_addr d = rig_addr(group[i]);
+
+		ck_assert_ptr_null(stack_connect(s, &any, 0, &d, 80, NULL, &err));
+		ck_assert_int_eq(err, -ENETUNREACH);
+	}
+	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
 START_TEST(a_path_follows_the_routes)
 {
 	struct ip_path p = path_to(0x08080808);
@@ -240,6 +255,7 @@ int main(void)
 	tcase_add_test(tc, the_source_is_ours_and_near_the_next_hop);
 	tcase_add_test(tc, our_own_address_is_local_and_any_size);
 	tcase_add_test(tc, broadcast_and_multicast_have_their_own_ethernet_addresses);
+	tcase_add_test(tc, nobody_connects_to_a_group);
 	tcase_add_test(tc, a_path_follows_the_routes);
 	tcase_add_test(tc, a_router_that_does_not_answer_is_passed_over);
 	tcase_add_test(tc, when_no_router_answers_it_stays_with_the_first);
