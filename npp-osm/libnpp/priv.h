@@ -309,9 +309,12 @@ void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, ui
 /* Where a session goes now; for a datagram socket with a peer, where that was said to be. */
 static inline uint32_t sock_ifno(const struct npp_sock *sk)
 {
+	bool peer = atomic_load_explicit(&sk->fl, memory_order_relaxed) & NPP_FL_CONNECTED;
 	uint32_t scope = *(const volatile uint32_t *)&sk->scope;
 
-	return sk->type == NPP_SOCK_DGRAM ? (scope ? scope - 1 : 0) : atomic_load_explicit(&sk->ifno, memory_order_relaxed);
+	if (sk->type == NPP_SOCK_DGRAM)
+		return peer && scope ? scope - 1 : 0;
+	return atomic_load_explicit(&sk->ifno, memory_order_relaxed);
 }
 /* The network port + 1 that the scope of a link-local address names; 0: none. */
 uint32_t addr_scope(const struct sockaddr *sa, socklen_t len);
