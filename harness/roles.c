@@ -125,10 +125,32 @@ static int no_role(const char *role, struct npp_err *e)
 			   "host.web1.osm, host.web1.nginx, wire.c1.lan", role);
 }
 
+/* Is WHAT, of ROLE, something that a node like N can have? Programs of hosts have any name. */
+static int word_check(const struct lab_node *n, const char *role, const char *what, struct npp_err *e)
+{
+	bool npp = strcmp(n->kind, "npp") == 0, on_npps = strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0;
+	uint64_t ism = UINT64_MAX;
+
+	if (!what)
+		return 0;
+	if (!*what)
+		return npp_err_set(e, -EINVAL, "'%s': nothing behind the last dot", role);
+	if (strncmp(what, "ism", 3) == 0)
+		npp_conf_parse_u64(what + 3, &ism);
+	if (npp && strcmp(what, "nppd") != 0 && strcmp(what, "dispatch") != 0 && ism >= n->iops)
+		return npp_err_set(e, -ENOENT, "'%s' is no role: '%s' has nppd, dispatch, and ism0 to ism%u", role, n->name,
+				   n->iops ? n->iops - 1 : 0);
+	if (!npp && is_own_word(what) && !(on_npps && strcmp(what, "osm") == 0))
+		return npp_err_set(e, -ENOENT, "'%s' is no role: '%s' is a %s%s", role, n->name, n->kind,
+				   on_npps ? " on NPPs, it has nppd, osm and programs" : ", it has programs only");
+	return 0;
+}
+
 int role_check(struct lab *l, const char *role, struct npp_err *e)
 {
 	const char *what = NULL;
 	char name[LAB_WIRE_CAP];
+	struct lab_node *n;
 	struct link k;
 
 	if (strncmp(role, "wire.", 5) == 0) {
@@ -137,9 +159,8 @@ int role_check(struct lab *l, const char *role, struct npp_err *e)
 				return 0;
 		return npp_err_set(e, -ENOENT, "lab '%s' has no wire '%s'", l->name, role + 5);
 	}
-	if (!split(l, role, &what))
-		return no_role(role, e);
-	return what && !*what ? npp_err_set(e, -EINVAL, "'%s': nothing behind the last dot", role) : 0;
+	n = split(l, role, &what);
+	return n ? word_check(n, role, what, e) : no_role(role, e);
 }
 
 int role_pids(struct lab *l, const char *role, pid_t *pids, unsigned cap, struct npp_err *e)
@@ -153,8 +174,9 @@ int role_pids(struct lab *l, const char *role, pid_t *pids, unsigned cap, struct
 	n = split(l, role, &what);
 	if (!n)
 		return no_role(role, e);
-	if (what && !*what)
-		return npp_err_set(e, -EINVAL, "'%s': nothing behind the last dot", role);
+	r = word_check(n, role, what, e);
+	if (r < 0)
+		return r;
 	r = of_node(l, n, what, pids, cap);
 	return r ? r : npp_err_set(e, -ESRCH, "no process is '%s' now", role);
 }

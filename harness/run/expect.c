@@ -46,8 +46,14 @@ void expect_check(struct run_report *r)
 	const struct scenario *s = r->s;
 
 	r->passed = !r->interrupted;
-	for (uint32_t i = 0; i < s->n_actions; i++)	/* load that saw errors is no failure in itself */
-		r->passed = r->passed && s->actions[i].done && (s->actions[i].ok || s->actions[i].what == RUN_LOAD);
+	for (uint32_t i = 0; i < s->n_actions; i++) {
+		struct run_action *a = &s->actions[i];
+		const struct run_client *c = a->load ? figures_of(&r->f, a->load) : NULL;
+
+		/* load that saw errors is no failure in itself, but one that could not begin is */
+		a->failed = !a->done || (!a->ok && !(c && c->n));
+		r->passed = r->passed && !a->failed;
+	}
 	for (uint32_t i = 0; i < s->n_expect; i++)
 		for (unsigned m = 0; m < RUN_METRICS; m++)
 			if (s->expect[i].want[m] && r->n_checks < sizeof r->check / sizeof *r->check)

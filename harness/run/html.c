@@ -248,7 +248,7 @@ static void table_events(const struct run_report *r, FILE *f)
 			fprintf(f, "<tr><td><b class=\"no\">%u</b>", ++n);
 		fprintf(f, "<td>%.2f s<td>", a->began);
 		xml_text(f, a->what == RUN_IMPAIR ? a->impair : a->words);
-		fprintf(f, "<td class=\"%s\">", a->ok || a->what == RUN_LOAD ? "" : "bad");
+		fprintf(f, "<td class=\"%s\">", a->failed ? "bad" : "");
 		xml_text(f, a->said[0] ? a->said : a->what == RUN_IMPAIR ? a->words : "");
 		fputs("</tr>\n", f);
 	}

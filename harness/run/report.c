@@ -43,7 +43,7 @@ void report_text(const struct run_report *r, FILE *f)
 	for (uint32_t i = 0; i < s->n_actions; i++) {
 		const struct run_action *a = &s->actions[i];
 
-		fprintf(f, "  %6.2f s  %-6s %s%s%s\n", a->began, !a->done ? "-" : a->ok ? "ok" : a->what == RUN_LOAD ? "errors" : "FAILED",
+		fprintf(f, "  %6.2f s  %-6s %s%s%s\n", a->began, !a->done ? "-" : a->ok ? "ok" : a->failed ? "FAILED" : "errors",
 			a->what == RUN_IMPAIR ? a->impair : a->words, a->said[0] || a->what == RUN_IMPAIR ? ": " : "",
 			a->what == RUN_IMPAIR && !a->said[0] ? a->words : a->said);
 	}
@@ -102,8 +102,8 @@ static void json_track(FILE *f, const struct run_track *t)
 
 static void json_event(FILE *f, const struct run_action *a)
 {
-	fprintf(f, "{\"at\": %g, \"began\": %.3f, \"ended\": %.3f, \"ok\": %s, \"what\": ", (double)a->at_us / 1e6, a->began,
-		a->ended, a->done && a->ok ? "true" : "false");
+	fprintf(f, "{\"at\": %g, \"began\": %.3f, \"ended\": %.3f, \"ok\": %s, \"failed\": %s, \"what\": ", (double)a->at_us / 1e6,
+		a->began, a->ended, a->done && a->ok ? "true" : "false", a->failed ? "true" : "false");
 	json_string(f, a->what == RUN_IMPAIR ? a->impair : a->words);
 	fputs(", \"said\": ", f);
 	json_string(f, a->said[0] ? a->said : a->what == RUN_IMPAIR ? a->words : "");
@@ -184,14 +184,12 @@ void xml_text(FILE *f, const char *text)
 
 static void junit_event(FILE *f, const struct scenario *s, const struct run_action *a)
 {
-	bool bad = !a->done || (!a->ok && a->what != RUN_LOAD);
-
 	fputs("    <testcase classname=\"", f);
 	xml_text(f, s->name);
 	fprintf(f, "\" name=\"at %g s: ", (double)a->at_us / 1e6);
 	xml_text(f, a->what == RUN_IMPAIR ? a->impair : a->words);
 	fprintf(f, "\" time=\"%.3f\">", a->ended > a->began ? a->ended - a->began : 0.0);
-	if (bad) {
+	if (a->failed) {
 		fputs("<failure message=\"", f);
 		xml_text(f, a->said[0] ? a->said : "did not end");
 		fputs("\"/>", f);
@@ -208,7 +206,7 @@ void report_junit(const struct run_report *r, FILE *f)
 	for (unsigned i = 0; i < r->n_checks; i++)
 		failed += !r->check[i].ok;
 	for (uint32_t i = 0; i < s->n_actions; i++)
-		failed += !s->actions[i].done || (!s->actions[i].ok && s->actions[i].what != RUN_LOAD);
+		failed += s->actions[i].failed;
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"", f);
 	xml_text(f, s->name);
 	fprintf(f, "\" tests=\"%u\" failures=\"%u\" time=\"%.3f\">\n", r->n_checks + s->n_actions, failed, r->seconds);

@@ -495,8 +495,9 @@ int lab_check_scenario(const char *file, const char *name, char *const *sets, un
 	if (rc == 0 && json)
 		puts("{\"ok\": true, \"errors\": []}");
 	else if (rc == 0)
-		printf("%s: scenario '%s', %.1f s, %u entries, %u expectations, on '%s'\n", file, r.s.name,
-		       (double)r.s.duration_us / 1e6, r.s.n_actions, r.s.n_expect, r.s.topology);
+		printf("%s: scenario '%s', %.1f s, %u entr%s, %u expectation%s, on '%s'\n", file, r.s.name,
+		       (double)r.s.duration_us / 1e6, r.s.n_actions, r.s.n_actions == 1 ? "y" : "ies", r.s.n_expect,
+		       r.s.n_expect == 1 ? "" : "s", r.s.topology);
 	free_sets(all);
 	scenario_free(&r.s);
 	return rc < 0;

@@ -35,6 +35,7 @@ struct run_action {
 	int out;		/* what it says */
 	double began, ended;	/* seconds since the beginning */
 	bool done, ok;
+	bool failed;		/* and so the scenario: load does only if it has no figures */
 	char said[256];
 };
 

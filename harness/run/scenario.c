@@ -122,6 +122,44 @@ static void check_impair(struct scenario *s, struct run_action *a)
 	}
 }
 
+/* The first profile of what npp-load will be told. */
+static void check_target(struct scenario *s, const struct run_action *a)
+{
+	static const char *const modes[] = { "echo", "send", "recv", "connect", "idle", "udp" };
+	char text[256], *words[32];
+	bool ok = false;
+	unsigned n = 0;
+
+	if (strlen(a->target) >= sizeof text) {
+		npp_conf_error_key(s->conf, a->at, "target", "is longer than %zu bytes", sizeof text - 1);
+		return;
+	}
+	scenario_words(a->target, text, sizeof text, words);
+	while (words[n] && strcmp(words[n], "+") != 0)
+		n++;
+	for (size_t i = 0; n && i < sizeof modes / sizeof *modes; i++)
+		ok |= strcmp(words[0], modes[i]) == 0 && n >= 3 && n % 2 == 1;
+	if (!ok && n && strncmp(words[0], "http://", 7) == 0)
+		for (ok = true; n > 0; n--)
+			ok &= strncmp(words[n - 1], "http://", 7) == 0 && words[n - 1][7];
+	if (!ok)
+		npp_conf_error_key(s->conf, a->at, "target", "'%s' is none: http://HOST[:PORT]/PATH, or echo, send, recv, connect, "
+				   "idle or udp with HOST PORT", a->target);
+}
+
+static void check_load(struct scenario *s, struct run_action *a)
+{
+	if (!(npp_conf_get(a->at, "target") && npp_conf_get(a->at, "for")))
+		npp_conf_error(s->conf, a->at, "load needs 'target' (http://web1/) and 'for' (10s)");
+	else if (a->target)
+		check_target(s, a);
+	if (npp_conf_get(a->at, "for") && a->for_us < 1000 && npp_conf_error_count(s->conf) == 0)
+		npp_conf_error_key(s->conf, a->at, "for", "is no time at all");
+	if (a->options && strlen(a->options) >= 256)
+		npp_conf_error_key(s->conf, a->at, "options", "is longer than 255 bytes");
+	snprintf(a->words, sizeof a->words, "load %s: %s on %s", a->load, a->target ? a->target : "", a->node ? a->node : "");
+}
+
 static void check_action(struct scenario *s, struct run_action *a)
 {
 	int n = !!a->load + !!a->fault + !!a->impair + !!a->run;
@@ -141,13 +179,10 @@ static void check_action(struct scenario *s, struct run_action *a)
 	only_with(s, a, "node", a->load || a->run, "load' and 'run");
 	if ((a->load || a->run) && !a->node)
 		npp_conf_error(s->conf, a->at, "key 'node' is missing");
-	if (a->load && !(npp_conf_get(a->at, "target") && npp_conf_get(a->at, "for")))
-		npp_conf_error(s->conf, a->at, "load needs 'target' (http://web1/) and 'for' (10s)");
 	if (a->impair)
 		check_impair(s, a);
 	else if (a->load)
-		snprintf(a->words, sizeof a->words, "load %s: %s on %s", a->load, a->target ? a->target : "",
-			 a->node ? a->node : "");
+		check_load(s, a);
 	else
 		snprintf(a->words, sizeof a->words, a->fault ? "fault %s" : "run %s", a->fault ? a->fault : a->run);
 }
@@ -211,10 +246,13 @@ static void check_all(struct scenario *s)
 		last = s->actions[i].at_us + s->actions[i].for_us;
 		end = last > end ? last : end;
 	}
-	for (uint32_t i = 0; i < s->n_expect; i++)
-		check_expect(s, &s->expect[i]);
 	if (!s->duration_us)
 		s->duration_us = end + 200000;
+	for (uint32_t i = 0; i < s->n_expect; i++) {
+		check_expect(s, &s->expect[i]);
+		if (s->expect[i].n_during == 2 && s->expect[i].during[0] >= end && s->expect[i].during[0] >= s->duration_us)
+			npp_conf_error_key(s->conf, s->expect[i].at, "during", "begins when all is over (%g s)", (double)s->duration_us / 1e6);
+	}
 	if (s->n_actions)
 		qsort(s->actions, s->n_actions, sizeof *s->actions, by_time);
 }

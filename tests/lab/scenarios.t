@@ -81,6 +81,17 @@ expect:
 Y
 ok 'a blackout: when service is back, and what had to be opened anew' eval 'run_quiet "$work/b.yaml" || { shows; false; }'
 
+# Load that cannot even begin is no load that sees errors.
+cat >"$work/n.yaml" <<'Y'
+name: none
+topology: pair-kernel.yaml
+timeline:
+  - {at: 0s, load: c1, node: client1, target: 'http://web1/', for: 100ms}
+  - {at: 0s, load: c2, node: client1, target: 'http://web1/', for: 100ms, options: --bogus}
+Y
+run "$work/n.yaml"
+is 'load that cannot begin makes a scenario fail' "$? $(jq -c '[.events[].failed]' "$report")" '1 [false,true]'
+
 # What is wrong with a file is said before anything is made.
 wrong()
 {
@@ -159,15 +170,21 @@ timeline:
   - {at: 1s, fault: partition lan web1}
   - {at: 1s, fault: heal wan}
   - {at: 1s, bogus: 3}
+  - {at: 1s, fault: kill npp.acc1.ism4}
+  - {at: 1s, fault: kill host.web1.dispatch}
+  - {at: 1s, load: c2, node: client1, target: 'htp://web1/', for: 1s}
 expect:
   - {client: zz, errors: none}
+  - {client: c2, errors: 0, during: [90s, 91s]}
 Y
 run "$work/bad.yaml"
 is 'a scenario full of errors' $? 1
-is 'each line of it is named' "$(sed -n 's/.*bad.yaml:\([0-9]*\):.*/\1/p' "$work/err" | sort -n | uniq | xargs)" '4 5 6 7 8 9 10 11 12 13 15'
+is 'each line of it is named' "$(sed -n 's/.*bad.yaml:\([0-9]*\):.*/\1/p' "$work/err" | sort -n | uniq | xargs)" '4 5 6 7 8 9 10 11 12 13 14 15 16 18 19'
 like 'with what is wrong: a node' "$(cat "$work/err")" "bad.yaml:4: key 'timeline.0..node': topology 'pair.yaml' has no node 'nobody'"
 like 'a link without a wire' "$(cat "$work/err")" "bad.yaml:6: .*link 'client1' has no wire"
 like 'a role' "$(cat "$work/err")" "bad.yaml:9: .*'npp.acc9.ism0' is no role"
+like 'an IOP that is not there' "$(cat "$work/err")" "bad.yaml:14: .*'acc1' has nppd, dispatch, and ism0 to ism3"
+like 'a target that is none' "$(cat "$work/err")" "bad.yaml:16: .*'htp://web1/' is none"
 is 'as JSON, too' "$("$npplab" run "$work/bad.yaml" --name "$lab" --json 2>/dev/null | jq -c '[.passed, (.errors | length) >= 11]')" '[false,true]'
 run "$work/bad.yaml" --set nodes.acc1.iops=77
 like 'and what is wrong with its topology' "$(cat "$work/err")" "pair.yaml:[0-9]*: key 'nodes.acc1.iops': 77 is too large"
