@@ -370,11 +370,32 @@ static int no_verb(const char *name)
 	return 2;
 }
 
+/* nft, bird, nginx and others are where su(1) does not look. */
+static void search_sbin(void)
+{
+	static const char *const dirs[] = { "/usr/local/sbin", "/usr/sbin", "/sbin" };
+	const char *old = getenv("PATH"), *at;
+	char path[8192];
+	size_t len = (size_t)snprintf(path, sizeof path, "%s", old && *old ? old : "/usr/local/bin:/usr/bin:/bin"), n;
+
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		n = strlen(dirs[i]);
+		for (at = path; (at = strstr(at, dirs[i])) != NULL; at += n)
+			if ((at == path || at[-1] == ':') && (!at[n] || at[n] == ':'))
+				break;
+		if (!at && len + n + 2 < sizeof path)
+			len += (size_t)snprintf(path + len, sizeof path - len, ":%s", dirs[i]);
+	}
+	if (len < sizeof path)
+		setenv("PATH", path, 1);
+}
+
 int main(int argc, char **argv)
 {
 	int verbose = 0, at = 1;
 
 	npp_log_init_tool("npp-lab", 0);
+	search_sbin();
 	while (at < argc && (strcmp(argv[at], "-v") == 0 || strcmp(argv[at], "--verbose") == 0)) {
 		verbose = 1;
 		at++;

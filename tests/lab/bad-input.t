@@ -59,6 +59,8 @@ is 'servers that drop privileges reach their files all the same' "$(stat -c %a "
 refused 'up of what is up' 1 "lab '$lab' is up already" "$npplab" up "$topologies/pair-kernel.yaml" --name "$lab"
 refused 'exec on a node that is not there' 125 "has no node and no network 'web9'" "$npplab" exec --lab "$lab" web9 -- true
 refused 'a program that is not there' 127 'cannot run no-such-program' "$npplab" exec --lab "$lab" web1 -- no-such-program
+is 'what su leaves out of PATH is there' "$(env -u PATH "$npplab" exec --lab "$lab" web1 -- sh -c 'echo $PATH')" \
+  /usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 (exec "$npplab" exec --lab "$lab" web1 -- sh -c 'exit 42')
 is 'exec has the exit status of the program' $? 42
 ok 'down' "$npplab" down "$lab"
