@@ -28,9 +28,11 @@ enum npp_ctl_type {
 
 	/* nppd -> child, once, first */
 	NPP_CTL_START_DISPATCH = 1,	/* npp_ctl_start_dispatch; fds: global ro, stats, private, own bell,
-					   queue[n_ports], bells[n_iops], (rx ctl, rx data)[n_iops] */
+					   queue[n_ports], bells[n_iops], (rx ctl, rx data)[n_iops], and if `aside`:
+					   second queue[n_ports] */
 	NPP_CTL_START_ISM,		/* npp_ctl_start_ism; fds: global ro, neigh ro, stats, locks, private, rx ctl,
-					   rx data, queue[n_ports] (transmit only, unless steered), bells[n_iops] */
+					   rx data, queue[n_ports] (transmit only, unless steered), bells[n_iops],
+					   and if `regulars`: their table (shm/regulars.h) */
 	NPP_CTL_START_OSM,		/* npp_ctl_start_osm; fds: host memory, stats, listening socket,
 					   bells[NPP_MAX_CTX] follow in NPP_CTL_BELLS messages */
 	NPP_CTL_STOP,			/* to a child: finish and exit 0 */
@@ -132,7 +134,8 @@ struct npp_ctl_start_dispatch {
 	uint64_t layout_hash;
 	int32_t cpu;		/* pin to, -1 not */
 	uint32_t verbose;
-	uint32_t n_ports, zero;
+	uint32_t n_ports;
+	uint32_t aside;		/* 1: each port has a second queue, for those who are no regulars */
 };
 struct npp_ctl_start_ism {
 	uint32_t abi_version, iop, n_iops;
@@ -142,7 +145,8 @@ struct npp_ctl_start_ism {
 	uint32_t verbose;
 	uint32_t max_conns;	/* TCBs */
 	uint32_t reass_bytes;
-	uint32_t n_ports, zero;
+	uint32_t n_ports;
+	uint32_t regulars;	/* 1: there is a table of them */
 	uint32_t seed[8];	/* random, from nppd; keys of tables and ISNs */
 	uint32_t npp_key[4];	/* the same for all ISMs of the NPP: key of Fast Open cookies */
 };

@@ -63,7 +63,28 @@ bool dispatch_classify(const struct dispatch_ctx *c, const struct vnet_hdr *vnet
 #define DISPATCH_BATCH_FRAMES 32u
 #define DISPATCH_BATCH_BYTES (256u << 10)
 #define DISPATCH_SINGLES 8u	/* batches of one frame, after which no second one is expected */
+#define DISPATCH_ASIDE_FRAMES 8u	/* in a batch of those aside, while others wait, too: */
+#define DISPATCH_ASIDE_BUSY 4u		/* in one of so many turns, */
+#define DISPATCH_ASIDE_QUIET 16u	/* of so many if there were none lately */
+#define DISPATCH_ASIDE_HOT 64u
+#define DISPATCH_ASIDE_WINDOW 256u	/* of them are unread in a ring, or up to twice as many: a few milliseconds of work */
+#define DISPATCH_ASIDE_HOLD_US 1000u	/* is the longest that the others aside wait for one ring */
 #define DISPATCH_LARGE 2048u	/* from here on a frame counts for prediction */
+
+/* What comes from those who are no regulars (shm/regulars.h). */
+struct dispatch_aside {
+	int fd;
+	bool open;		/* there is such a queue */
+	uint32_t singles;
+	uint32_t hot;		/* turns to go until it counts as quiet */
+	uint32_t waited;	/* turns since it was looked at */
+};
+
+/* How far an IOP has come with the frames of those aside. */
+struct dispatch_window {
+	uint32_t n;		/* of them since ... */
+	uint32_t begin;		/* ... the head of the ring stood here */
+};
 
 struct dispatch_port {	/* a network port */
 	struct dispatch_ctx ctx;
@@ -71,6 +92,8 @@ struct dispatch_port {	/* a network port */
 	int error;		/* of the last read; 0: it can be read */
 	uint32_t bytes;		/* of this batch */
 	uint32_t singles;	/* batches in a row that had one frame */
+	bool empty;		/* queue 0 is, as the last wait has shown */
+	struct dispatch_aside aside;
 };
 
 struct dispatch {
@@ -83,6 +106,10 @@ struct dispatch {
 	struct npp_fring_prod ring[NPP_MAX_IOPS];
 	int bell[NPP_MAX_IOPS];
 	uint32_t dirty;		/* rings with records not yet published */
+	bool strangers;		/* those aside are being read */
+	bool held;		/* they wait until an IOP has done some of its work */
+	uint32_t held_us;	/* since when */
+	struct dispatch_window window[NPP_MAX_IOPS];
 	bool drained;		/* the last batch ended because no port had more, or was expected to */
 	uint32_t now_us;
 	uint32_t spin_max_us;	/* 0: cores are scarce, never spin */

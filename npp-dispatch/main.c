@@ -82,15 +82,26 @@ static void open_rings(struct dispatch *d, struct npp_ctl_msg *m)
 	}
 }
 
-static void open_port(struct dispatch *d, uint32_t i, struct npp_ctl_msg *m, const struct npp_global *g)
+static int take_queue(struct npp_ctl_msg *m, unsigned i)
+{
+	int fd = take_fd(m, i);
+
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		npp_fatal("queue of a port");
+	return fd;
+}
+
+/* ASIDE: place of the second queues, 0 if there are none. */
+static void open_port(struct dispatch *d, uint32_t i, struct npp_ctl_msg *m, unsigned aside, const struct npp_global *g)
 {
 	struct dispatch_port *p = &d->port[i];
 
-	p->fd = take_fd(m, FD_PORTS + i);
+	p->fd = take_queue(m, FD_PORTS + i);
 	if (dispatch_ctx_init(&p->ctx, g, i) < 0 || p->ctx.n_iops != d->n_iops)
 		npp_fatalx("global region: wrong number of IOPs");
-	if (fcntl(p->fd, F_SETFL, fcntl(p->fd, F_GETFL) | O_NONBLOCK) < 0)
-		npp_fatal("port %u", i);
+	p->aside.open = aside != 0;
+	if (aside)
+		p->aside.fd = take_queue(m, aside + i);
 }
 
 static void open_stats(struct dispatch *d, struct npp_stats_page *page)
@@ -110,6 +121,7 @@ static int start(struct dispatch *d)
 	struct npp_region global, stats, private;
 	struct npp_ctl_msg m;
 	uint8_t buf[512];
+	unsigned aside;
 	int rc = npp_start_recv(NPP_CTL_FD, dispatch_layout_hash(), &m, buf, sizeof buf, START_TIMEOUT_MS);
 
 	if (rc != 1 || m.hdr.type != NPP_CTL_START_DISPATCH || m.hdr.len != sizeof body)
@@ -118,8 +130,9 @@ static int start(struct dispatch *d)
 	npp_log_init("npp-dispatch", (int)body.verbose);
 	if (body.abi_version != NPP_ABI_VERSION || body.layout_hash != npp_abi_layout_hash())
 		npp_fatalx("the supervisor is of another build");
+	aside = FD_PORTS + body.n_ports + 3 * body.n_iops;
 	if (body.n_iops < 1 || body.n_iops > NPP_MAX_IOPS || body.n_ports < 1 || body.n_ports > NPP_MAX_PORTS ||
-	    m.hdr.nfds != FD_PORTS + body.n_ports + 3 * body.n_iops)
+	    m.hdr.nfds != aside + (body.aside ? body.n_ports : 0))
 		npp_fatalx("start message: %u descriptors for %u IOPs and %u ports", m.hdr.nfds, body.n_iops, body.n_ports);
 	map(&global, &m, FD_GLOBAL, false, 0, NPP_REGION_GLOBAL, npp_abi_layout_hash(), sizeof(struct npp_global));
 	map(&stats, &m, FD_STATS, true, 0, NPP_REGION_STATS, npp_abi_layout_hash(), sizeof(struct npp_stats_page));
@@ -129,7 +142,7 @@ static int start(struct dispatch *d)
 	d->n_iops = body.n_iops;
 	d->n_ports = body.n_ports;
 	for (uint32_t i = 0; i < d->n_ports; i++)
-		open_port(d, i, &m, global.base);
+		open_port(d, i, &m, body.aside ? aside : 0, global.base);
 	open_stats(d, stats.base);
 	open_rings(d, &m);
 	npp_cores_pin(body.cpu);

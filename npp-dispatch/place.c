@@ -8,6 +8,11 @@
  * the largest frame, scratch memory is read into instead; what then has no room in its
  * own ring is dropped, after classification, so that the drop is charged to a reason.
  *
+ * A port may have a second queue, into which its steering program has put the frames of those
+ * who have no connection here (shm/regulars.h): whoever floods is among them, mostly. It is read
+ * when the first one is empty, or for a small part; and no further than the IOPs come with it, so that
+ * nobody waits long behind it in a ring. So regulars are served whatever else comes.
+ *
  * Records become visible, and doorbells are rung, once per batch and ring.
  */
 #include "config.h"
@@ -70,6 +75,10 @@ static void place(struct dispatch *d, struct npp_frame_rec *rec, uint32_t port, 
 		count(d, v->iop == guess && direct ? NPP_DS_PLACE_HIT : NPP_DS_PLACE_MISS);
 		d->state->last_large = v->iop;
 	}
+	if (d->strangers && npp_fring_room(ring, ring->m.size / 2) < ring->m.size / 2) {
+		count(d, NPP_DS_DROP_ASIDE);
+		return;
+	}
 	if (!direct || v->iop != guess) {
 		to = npp_fring_reserve(ring, (uint32_t)sizeof *rec + len);
 		if (!to) {
@@ -80,11 +89,12 @@ static void place(struct dispatch *d, struct npp_frame_rec *rec, uint32_t port, 
 	}
 	fill_record(d, to, port, len, v);
 	npp_fring_commit(ring, to);
+	d->window[v->iop].n += d->strangers;
 	d->dirty |= 1u << v->iop;
 }
 
-/* One frame of P. Bytes of it, 0 if the port has none, or -errno. */
-static ssize_t take_frame(struct dispatch *d, struct dispatch_port *p)
+/* One frame of P, from its queue FD. Bytes of it, 0 if there is none, or -errno. */
+static ssize_t take_frame(struct dispatch *d, struct dispatch_port *p, int fd)
 {
 	unsigned guess = predicted(d);
 	struct npp_frame_rec *rec = npp_fring_reserve(&d->ring[guess], REC_MAX);
@@ -97,7 +107,7 @@ static ssize_t take_frame(struct dispatch *d, struct dispatch_port *p)
 	if (!direct)
 		rec = (struct npp_frame_rec *)d->state->scratch;
 	do
-		n = read(p->fd, (uint8_t *)rec + WIRE_OFF, REC_MAX - WIRE_OFF);
+		n = read(fd, (uint8_t *)rec + WIRE_OFF, REC_MAX - WIRE_OFF);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
@@ -135,33 +145,92 @@ static void publish(struct dispatch *d)
 	}
 }
 
-/* What port P has, up to a batch. Frames, or -errno if there were none. */
-static int read_port(struct dispatch *d, struct dispatch_port *p)
+/* Up to MAX frames of queue FD, of which the last *SINGLES batches had one. How many; what ended it is in
+ * p->error. *MORE: there may be more. */
+static unsigned read_queue(struct dispatch *d, struct dispatch_port *p, int fd, uint32_t *singles, unsigned max, bool *more)
 {
-	bool single = p->singles >= DISPATCH_SINGLES;
+	bool single = *singles >= DISPATCH_SINGLES;
+	unsigned frames = 0;
 	uint32_t bytes = 0;
 	ssize_t n = 0;
-	int frames = 0;
 
-	p->bytes = 0;
-	dispatch_ctx_refresh(&p->ctx);
-	while (frames < (int)DISPATCH_BATCH_FRAMES && bytes < DISPATCH_BATCH_BYTES && !(single && frames)) {
-		n = take_frame(d, p);
+	while (frames < max && bytes < DISPATCH_BATCH_BYTES && !(single && frames)) {
+		n = take_frame(d, p, fd);
 		if (n <= 0)
 			break;
 		bytes += (uint32_t)n;
 		frames++;
 	}
 	p->error = n < 0 ? (int)n : 0;
-	if (n > 0 && !single)
-		d->drained = false;
+	*more = n > 0 && !single;
 	if (frames)
-		p->singles = frames == 1 ? p->singles + 1 : 0;
+		*singles = frames == 1 ? *singles + 1 : 0;
+	return frames;
+}
+
+/* Has an IOP enough to do with those aside? One that stands still holds the others up only for a while
+ * each time. */
+static bool aside_held(struct dispatch *d)
+{
+	bool held = false;
+
+	for (uint32_t i = 0; i < d->n_iops; i++) {
+		struct dispatch_window *w = &d->window[i];
+
+		if (w->n < DISPATCH_ASIDE_WINDOW)
+			continue;
+		if (npp_fring_unread(&d->ring[i]) > d->ring[i].head - w->begin)
+			held = true;
+		else
+			*w = (struct dispatch_window){ .begin = d->ring[i].head };
+	}
+	if (!held || (d->held && d->now_us - d->held_us >= DISPATCH_ASIDE_HOLD_US)) {
+		d->held = false;
+		return false;
+	}
+	if (!d->held)
+		d->held_us = d->now_us;
+	return d->held = true;
+}
+
+/* Those aside, if it is their turn. WAITING: queue 0 has more. */
+static unsigned read_aside(struct dispatch *d, struct dispatch_port *p, bool waiting, bool *more)
+{
+	struct dispatch_aside *a = &p->aside;
+	unsigned frames, turns = !a->hot ? DISPATCH_ASIDE_QUIET : waiting ? DISPATCH_ASIDE_BUSY : 1;
+
+	if (++a->waited < turns || aside_held(d))
+		return 0;
+	a->waited = 0;
+	d->strangers = true;
+	frames = read_queue(d, p, a->fd, &a->singles, waiting ? DISPATCH_ASIDE_FRAMES : DISPATCH_BATCH_FRAMES, more);
+	d->strangers = false;
+	a->hot = frames ? DISPATCH_ASIDE_HOT : a->hot ? a->hot - 1 : 0;
+	npp_stat_add(d->stats, NPP_DS_ASIDE_FRAMES, frames);
+	return frames;
+}
+
+/* What port P has, up to a batch. Frames, or -errno if there were none. */
+static int read_port(struct dispatch *d, struct dispatch_port *p)
+{
+	bool more = false, more_aside = false;
+	unsigned frames = 0;
+
+	p->bytes = 0;
+	p->error = 0;
+	dispatch_ctx_refresh(&p->ctx);
+	if (!p->empty)
+		frames = read_queue(d, p, p->fd, &p->singles, DISPATCH_BATCH_FRAMES, &more);
+	p->empty = false;
+	if (p->aside.open && p->error == 0)
+		frames += read_aside(d, p, more, &more_aside);
+	if (more || more_aside)
+		d->drained = false;
 	if (frames) {
-		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_FRAMES, p->ctx.port), (uint64_t)frames);
+		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_FRAMES, p->ctx.port), frames);
 		npp_stat_add(d->stats, npp_stat_of_port(NPP_DS_RX0_BYTES, p->ctx.port), p->bytes);
 	}
-	return frames ? frames : p->error;
+	return frames ? (int)frames : p->error;
 }
 
 int dispatch_batch(struct dispatch *d)

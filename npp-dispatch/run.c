@@ -18,6 +18,7 @@
 
 #define IDLE_MS 1000		/* look at the clock at least so often */
 #define ERROR_PAUSE_MS 100	/* when the port cannot be read */
+#define HELD_MS 1		/* when those aside may have to wait no longer */
 #define SPIN_PROBE 64		/* after so many sleeps without, spin once again */
 #define SPIN_MIN_US 5
 #define SOON_US 3		/* a wait that is over so soon was none: there was a second frame */
@@ -97,29 +98,49 @@ static int give_way(struct dispatch *d, struct npp_yield *y)
 	return n;
 }
 
+/* What a wait of US has shown: PFD of queue 0 of each port, then of those aside. */
+static void see_ports(struct dispatch *d, const struct pollfd *pfd, uint64_t us)
+{
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		struct dispatch_port *p = &d->port[i];
+		bool some = pfd[i].revents, aside = pfd[d->n_ports + i].revents;
+
+		if (some && us <= SOON_US)
+			p->singles = 0;
+		if (!aside)
+			continue;
+		p->empty = !some;
+		if (us <= SOON_US)
+			p->aside.singles = 0;
+		p->aside.hot = DISPATCH_ASIDE_HOT;
+		p->aside.waited = DISPATCH_ASIDE_QUIET;
+	}
+}
+
 /* Sleeps until there is something to do. AWAKE_US: since when it has been awake. */
 static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, uint64_t *awake_us)
 {
-	struct pollfd pfd[2 + NPP_MAX_PORTS] = { { .fd = ctl_fd, .events = POLLIN }, { .fd = bell_fd, .events = POLLIN } };
-	bool broken = false;
+	struct pollfd pfd[2 + 2 * NPP_MAX_PORTS] = { { .fd = ctl_fd, .events = POLLIN }, { .fd = bell_fd, .events = POLLIN } };
 	uint64_t now = clock_us();
+	uint32_t n = 2;
+	bool broken = false;
 	int rc;
 
 	for (uint32_t i = 0; i < d->n_ports; i++) {
 		broken |= d->port[i].error != 0;
-		pfd[2 + i] = (struct pollfd){ .fd = d->port[i].error ? -1 : d->port[i].fd, .events = POLLIN };
+		pfd[n++] = (struct pollfd){ .fd = d->port[i].error ? -1 : d->port[i].fd, .events = POLLIN };
 	}
-
+	for (uint32_t i = 0; i < d->n_ports; i++)
+		pfd[n++] = (struct pollfd){ .fd = !d->port[i].aside.open || d->port[i].error || d->held ? -1 : d->port[i].aside.fd,
+					    .events = POLLIN };
 	npp_stat_add(d->stats, NPP_DS_BUSY_US, now - *awake_us);
 	npp_stat_inc(d->stats, NPP_DS_SLEEPS);
-	rc = poll(pfd, 2 + d->n_ports, broken ? ERROR_PAUSE_MS : IDLE_MS);
+	rc = poll(pfd, n, d->held ? HELD_MS : broken ? ERROR_PAUSE_MS : IDLE_MS);
 	*awake_us = clock_us();
 	see_clock(d, *awake_us);
 	if (rc < 0)
 		return errno == EINTR ? 1 : -errno;
-	for (uint32_t i = 0; i < d->n_ports && *awake_us - now <= SOON_US; i++)
-		if (pfd[2 + i].revents)
-			d->port[i].singles = 0;
+	see_ports(d, pfd + 2, *awake_us - now);
 	if (pfd[1].revents)
 		npp_bell_drain(bell_fd);
 	return pfd[0].revents ? control(ctl_fd) : 1;

@@ -41,6 +41,7 @@ struct npp_side {
 	struct nppd *d;
 	uint32_t n_iops, n_ports;
 	struct tap tap[NPP_MAX_PORTS];
+	struct steer aside;			/* of all ports; none: prog_fd -1 */
 	struct loop_fd link_src[NPP_MAX_PORTS];
 	struct npp_region global, neigh, locks, dispatch;
 	struct npp_region ism[NPP_MAX_IOPS];

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "net/wire.h"
 #include "nppd/engine.h"
 #include "nppd/npp_side.h"
 
@@ -25,8 +26,8 @@ static int start_dispatch(struct npp_side *n)
 {
 	struct npp_ctl_start_dispatch body = { .abi_version = NPP_ABI_VERSION, .n_iops = n->n_iops,
 		.layout_hash = npp_abi_layout_hash(), .cpu = nppd_cpu(n->d, 0), .verbose = n->d->verbose,
-		.n_ports = n->n_ports };
-	int fds[4 + NPP_MAX_PORTS + 3 * NPP_MAX_IOPS], r;
+		.n_ports = n->n_ports, .aside = n->aside.prog_fd >= 0 };
+	int fds[4 + 2 * NPP_MAX_PORTS + 3 * NPP_MAX_IOPS], r;
 	unsigned k = 0;
 
 	fds[k++] = npp_region_reopen_ro(n->global.fd);
@@ -41,6 +42,8 @@ static int start_dispatch(struct npp_side *n)
 		fds[k++] = n->rx_ctl[i];
 		fds[k++] = n->rx_data[i];
 	}
+	for (unsigned i = 0; body.aside && i < n->n_ports; i++)
+		fds[k++] = n->tap[i].aside;
 	if (fds[0] < 0)
 		return fds[0];
 	r = child_start(&n->d->child[0], NPP_CTL_START_DISPATCH, &body, sizeof body, fds, k);
@@ -53,11 +56,12 @@ static int start_ism(struct npp_side *n, unsigned iop, enum start_kind kind)
 {
 	struct child *c = npp_side_ism(n, iop);
 	struct npp_ctl_start_ism body;
-	int fds[7 + NPP_MAX_PORTS + NPP_MAX_IOPS], r;
+	int fds[8 + NPP_MAX_PORTS + NPP_MAX_IOPS], r;
 	unsigned k = 0;
 
 	npp_regions_start_ism(n, iop, &body);
 	body.restart = kind == START_AGAIN;
+	body.regulars = n->aside.prog_fd >= 0;
 	if (kind == START_AFRESH)
 		npp_region_empty(&n->ism[iop]);
 	if (getrandom(body.seed, sizeof body.seed, 0) != sizeof body.seed)
@@ -76,6 +80,8 @@ static int start_ism(struct npp_side *n, unsigned iop, enum start_kind kind)
 		fds[k++] = n->tap[i].queue[1 + iop];
 	for (unsigned i = 0; i < n->n_iops; i++)
 		fds[k++] = n->bell[1 + i];
+	if (body.regulars)
+		fds[k++] = n->aside.map_fd;
 	r = fds[0] < 0 ? fds[0] : fds[1];
 	if (r >= 0)
 		r = child_start(c, NPP_CTL_START_ISM, &body, sizeof body, fds, k);
@@ -265,13 +271,27 @@ static int open_port(struct nppd *d, unsigned port)
 	return r;
 }
 
+/* If this machine permits it: all goes on without. */
+static void load_aside(struct nppd *d)
+{
+	int r;
+
+	if (d->s->npp.engine != ENGINE_PROCESS)
+		return;
+	r = steer_load_aside(&d->npp->aside, ETH_HDR_LEN);
+	if (r < 0)
+		npp_info("strangers are not put aside where they are too many: no eBPF program (%s)", strerror(-r));
+}
+
 /* All are opened before one is waited for: they get their carriers at the same time. */
 static int open_ports(struct nppd *d)
 {
+	struct steer *aside = &d->npp->aside;
 	int r = 0;
 
+	load_aside(d);
 	for (unsigned i = 0; r == 0 && i < d->npp->n_ports; i++)
-		r = tap_open(&d->npp->tap[i], d->s, i);
+		r = tap_open(&d->npp->tap[i], d->s, i, aside->prog_fd < 0 ? NULL : aside);
 	for (unsigned i = 0; r == 0 && i < d->npp->n_ports; i++)
 		r = open_port(d, i);
 	return r;
@@ -292,6 +312,7 @@ static struct npp_side *side_new(struct nppd *d)
 		tap_init(&n->tap[i]);
 		n->link_src[i].fd = -1;
 	}
+	n->aside = (struct steer)STEER_NULL;
 	n->global = n->neigh = n->locks = n->dispatch = (struct npp_region)NPP_REGION_NULL;
 	for (unsigned i = 0; i < NPP_MAX_IOPS; i++) {
 		n->ism[i] = (struct npp_region)NPP_REGION_NULL;
@@ -384,6 +405,7 @@ static void finish(struct nppd *d)
 		loop_del(&d->loop, &n->link_src[i]);
 		tap_close(&n->tap[i]);
 	}
+	steer_close(&n->aside);
 	grants_free(n->grants);
 	npp_regions_free(n);
 	free(n);

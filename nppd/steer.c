@@ -385,6 +385,62 @@ int steer_generate(struct steer_code *c, struct steer_tables *t, const struct np
 	return c->full ? -E2BIG : 0;
 }
 
+/* The slot of the key in r8 decides. */
+static void regular(struct steer_code *c, unsigned out)
+{
+	unsigned never;
+
+	load(c, BPF_DW, R1, R9, offsetof(struct npp_regulars, mul));
+	ins(c, BPF_ALU64 | BPF_MUL | BPF_X, R8, R1, 0, 0);
+	ins(c, BPF_ALU64 | BPF_RSH | BPF_K, R8, 0, 0, 64 - NPP_REGULAR_BITS);
+	ins(c, BPF_ALU64 | BPF_LSH | BPF_K, R8, 0, 0, 1);
+	ins(c, BPF_ALU64 | BPF_ADD | BPF_X, R9, R8, 0, 0);
+	load(c, BPF_H, R8, R9, offsetof(struct npp_regulars, stamp));
+	never = jump(c, BPF_JEQ, R8, 0);
+	ins(c, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns);
+	ins(c, BPF_ALU64 | BPF_RSH | BPF_K, R0, 0, 0, NPP_REGULAR_UNIT_SHIFT);
+	alu(c, BPF_ADD, R0, 1);
+	ins(c, BPF_ALU | BPF_SUB | BPF_X, R0, R8, 0, 0);
+	alu(c, BPF_AND, R0, 0xffff);
+	leave_if(c, BPF_JLE, R0, NPP_REGULAR_UNITS, out);
+	land(c, never);
+	set(c, R0, 1);
+	ins(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+int steer_generate_aside(struct steer_code *c, int map_fd, unsigned ip_off)
+{
+	unsigned v4, v6, out, found;
+
+	memset(c, 0, sizeof *c);
+	mov(c, R6, R1);
+	ins(c, BPF_LD | BPF_DW | BPF_IMM, R9, BPF_PSEUDO_MAP_VALUE, 0, map_fd);
+	ins(c, 0, 0, 0, 0, 0);
+	load(c, BPF_W, R7, R6, offsetof(struct __sk_buff, protocol));
+	v4 = jump(c, BPF_JEQ, R7, htons(ETH_P_IPV4));
+	v6 = jump(c, BPF_JEQ, R7, htons(ETH_P_IP6));
+	out = c->n;
+	set(c, R0, 0);
+	ins(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	land(c, v4);
+	set(c, R2, ip_off);
+	take(c, HDR, IP4_HDR_MIN, out);
+	load(c, BPF_B, R1, FP, HDR + 9);
+	leave_if(c, BPF_JEQ, R1, IPPROTO_IGMP, out);
+	load(c, BPF_W, R8, FP, HDR + 12);
+	found = jump(c, BPF_JA, 0, 0);
+	land(c, v6);
+	set(c, R2, ip_off);
+	take(c, HDR, sizeof(struct ip6_hdr_w), out);
+	load(c, BPF_B, R1, FP, HDR + 6);
+	leave_if(c, BPF_JEQ, R1, IPPROTO_ICMPV6, out);
+	leave_if(c, BPF_JEQ, R1, IPPROTO_HOPOPTS, out);
+	load(c, BPF_DW, R8, FP, HDR + 8);
+	land(c, found);
+	regular(c, out);
+	return c->full ? -E2BIG : 0;
+}
+
 void steer_queues(struct steer_tables *t, const struct npp_hash_prog *prog, uint32_t up)
 {
 	for (unsigned i = 0; i < NPP_INDIR_SIZE; i++) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -42,32 +43,58 @@ static int load_code(const struct steer_code *c)
 	return fd;
 }
 
-static int map_open(struct steer *s)
+static int map_open(struct steer *s, size_t size, void **p)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	void *p;
 
-	s->map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "npp_steer", sizeof(uint32_t), sizeof(struct steer_tables), 1, &opts);
+	s->map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "npp_steer", sizeof(uint32_t), (uint32_t)size, 1, &opts);
 	if (s->map_fd < 0)
 		return -errno;
-	p = mmap(NULL, sizeof(struct steer_tables), PROT_READ | PROT_WRITE, MAP_SHARED, s->map_fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	s->tables = p;
-	return 0;
+	*p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->map_fd, 0);
+	return *p == MAP_FAILED ? -errno : 0;
 }
 
 int steer_load(struct steer *s, const struct npp_hash_prog *prog, unsigned ip_off)
 {
 	struct steer_code *c = malloc(sizeof *c);
+	void *p;
 	int r;
 
 	*s = (struct steer)STEER_NULL;
 	if (!c)
 		return -ENOMEM;
-	r = map_open(s);
-	if (r == 0)
+	r = map_open(s, sizeof *s->tables, &p);
+	if (r == 0) {
+		s->tables = p;
 		r = steer_generate(c, s->tables, prog, s->map_fd, ip_off);
+	}
+	if (r == 0)
+		r = s->prog_fd = load_code(c);
+	free(c);
+	if (r >= 0)
+		return 0;
+	steer_close(s);
+	return r;
+}
+
+int steer_load_aside(struct steer *s, unsigned ip_off)
+{
+	struct steer_code *c = malloc(sizeof *c);
+	uint64_t mul;
+	void *p;
+	int r;
+
+	*s = (struct steer)STEER_NULL;
+	if (!c)
+		return -ENOMEM;
+	r = getrandom(&mul, sizeof mul, 0) == sizeof mul ? 0 : -EIO;
+	if (r == 0)
+		r = map_open(s, sizeof *s->regulars, &p);
+	if (r == 0) {
+		s->regulars = p;
+		s->regulars->mul = mul | 1;
+		r = steer_generate_aside(c, s->map_fd, ip_off);
+	}
 	if (r == 0)
 		r = s->prog_fd = load_code(c);
 	free(c);
@@ -92,6 +119,8 @@ void steer_close(struct steer *s)
 {
 	if (s->tables)
 		munmap(s->tables, sizeof *s->tables);
+	if (s->regulars)
+		munmap(s->regulars, sizeof *s->regulars);
 	if (s->map_fd >= 0)
 		close(s->map_fd);
 	if (s->prog_fd >= 0)

@@ -8,6 +8,10 @@
  * draw the flows that it writes to itself. All queues stay open here, because closing one
  * renumbers the others.
  *
+ * With engine: process the dispatcher has a second queue, where eBPF is permitted: what comes from
+ * peers that nobody has a connection with is put aside there (steer.h), so that a flood of it takes
+ * no room from the others.
+ *
  * The link that the TAP shows to its namespace has an address of its own, not the
  * NPP's: a bridge takes frames for the addresses of its ports for itself.
  */
@@ -97,7 +101,7 @@ static int leave(int back)
 
 /* ---- queues ---------------------------------------------------------------------- */
 
-static int open_queue(struct tap *t, struct settings *s, unsigned i)
+static int open_fd(struct tap *t, struct settings *s, bool first)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK), err;
@@ -109,11 +113,11 @@ static int open_queue(struct tap *t, struct settings *s, unsigned i)
 		return err;
 	}
 	memcpy(ifr.ifr_name, t->name, sizeof ifr.ifr_name);
-	if (i == 0)
+	if (first)
 		ifr.ifr_flags |= (short)IFF_TUN_EXCL; /* never join somebody else's */
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		err = -errno;
-		if (err == -EBUSY || err == -EEXIST || (i == 0 && err == -EINVAL && if_nametoindex(t->name)))
+		if (err == -EBUSY || err == -EEXIST || (first && err == -EINVAL && if_nametoindex(t->name)))
 			key_error(t, s, "name", "'%s' is there already as a network link", t->name);
 		else
 			key_error(t, s, "name", "cannot make the TAP '%s': %s", t->name, strerror(-err));
@@ -124,22 +128,43 @@ static int open_queue(struct tap *t, struct settings *s, unsigned i)
 		close(fd);
 		return key_error(t, s, "name", "'%s' is not a plain name", t->name);
 	}
+	return fd;
+}
+
+static int open_queue(struct tap *t, struct settings *s, unsigned i)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_DETACH_QUEUE };
+	int fd = open_fd(t, s, i == 0);
+
+	if (fd < 0)
+		return fd;
 	t->queue[i] = fd;
 	t->n_queues = i + 1;
-	if (i > 0 && s->npp.engine == ENGINE_PROCESS) {
-		ifr.ifr_flags = IFF_DETACH_QUEUE;
-		if (ioctl(fd, TUNSETQUEUE, &ifr) < 0)
-			return key_error(t, s, "name", "cannot detach queue %u: %s", i, strerror(errno));
-	}
+	if (i > 0 && s->npp.engine == ENGINE_PROCESS && ioctl(fd, TUNSETQUEUE, &ifr) < 0)
+		return key_error(t, s, "name", "cannot detach queue %u: %s", i, strerror(errno));
 	return 0;
 }
 
-static int open_queues(struct tap *t, struct settings *s)
+/* The second queue is the kernel's number 1, since those of the ISMs are detached; should it be another
+ * one, the dispatcher reads both. */
+static int open_aside(struct tap *t, struct settings *s, const struct steer *aside)
+{
+	int r = steer_attach(aside, t->queue[0]);
+
+	if (r < 0)
+		return key_error(t, s, "name", "'%s' refuses a steering program: %s", t->name, strerror(-r));
+	t->aside = open_fd(t, s, false);
+	return t->aside < 0 ? t->aside : 0;
+}
+
+static int open_queues(struct tap *t, struct settings *s, const struct steer *aside)
 {
 	int hdr = sizeof(struct vnet_hdr), r;
 
 	for (unsigned i = 0; i <= s->npp.iops; i++) {
 		r = open_queue(t, s, i);
+		if (r == 0 && i == 0 && aside)
+			r = open_aside(t, s, aside);
 		if (r < 0)
 			return r;
 	}
@@ -238,11 +263,11 @@ static int open_netlink(struct tap *t)
 void tap_init(struct tap *t)
 {
 	memset(t, 0, sizeof *t);
-	t->events = t->packet = -1;
+	t->events = t->packet = t->aside = -1;
 	t->steer = (struct steer)STEER_NULL;
 }
 
-int tap_open(struct tap *t, struct settings *s, unsigned port)
+int tap_open(struct tap *t, struct settings *s, unsigned port, const struct steer *aside)
 {
 	const struct port_settings *p = &s->npp.port[port];
 	int back, r;
@@ -260,7 +285,7 @@ int tap_open(struct tap *t, struct settings *s, unsigned port)
 	if (r == 0 && p->bridge && bridge_index(t, s, p->bridge) < 0)
 		r = -ENODEV;
 	if (r == 0)
-		r = open_queues(t, s);
+		r = open_queues(t, s, aside);
 	if (r == 0)
 		r = engine_open(t, s);
 	if (r == 0)
@@ -277,6 +302,9 @@ void tap_close(struct tap *t)
 	for (unsigned i = 0; i < t->n_queues; i++)
 		close(t->queue[i]);
 	t->n_queues = 0;
+	if (t->aside >= 0)
+		close(t->aside);
+	t->aside = -1;
 	engine_close(t);
 	if (t->ask)
 		nl_socket_free(t->ask);

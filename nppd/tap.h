@@ -17,6 +17,7 @@ struct tap {
 	unsigned port;			/* number of the port */
 	int ifindex;
 	unsigned n_queues;
+	int aside;			/* the dispatcher's second queue; -1 */
 	int queue[1 + NPP_MAX_IOPS];	/* 0: the dispatcher's; 1 + n: ISM n's, transmit-only unless steered */
 	struct nl_sock *ask;		/* netlink sockets in the port's namespace */
 	int events;			/* readable when a link changed */
@@ -26,9 +27,9 @@ struct tap {
 
 /* A tap that is not open. */
 void tap_init(struct tap *t);
-/* Opens the queues of port number PORT, sets the link up, joins the bridge. Errors go to s->conf
- * with their key. 0 or -errno. */
-int tap_open(struct tap *t, struct settings *s, unsigned port);
+/* Opens the queues of port number PORT, sets the link up, joins the bridge. With ASIDE, a program of
+ * steer_load_aside(), t->aside gets what that puts there. Errors go to s->conf with their key. 0 or -errno. */
+int tap_open(struct tap *t, struct settings *s, unsigned port, const struct steer *aside);
 void tap_close(struct tap *t);
 /* Carrier now: 1 or 0, or -errno (-ENODEV: somebody removed the link). */
 int tap_carrier(struct tap *t);

@@ -153,19 +153,23 @@ void npp_fring_detach(struct npp_fring_map *m)
 	m->ctl = NULL;
 }
 
+uint32_t npp_fring_unread(struct npp_fring_prod *p)
+{
+	/* acquire: pairs with npp_fring_release(); the consumer is done with those bytes */
+	uint32_t tail = atomic_load_explicit(&p->m.ctl->tail, memory_order_acquire);
+
+	if (p->head - tail <= p->head - p->tail_seen) /* else the tail went backwards or past the head: a lie */
+		p->tail_seen = tail;
+	return p->head - p->tail_seen;
+}
+
 uint32_t npp_fring_room(struct npp_fring_prod *p, uint32_t want)
 {
-	uint32_t used = p->head - p->tail_seen, tail;
+	uint32_t used = p->head - p->tail_seen;
 
 	if (p->m.size - used >= want)
 		return p->m.size - used;
-	/* acquire: pairs with npp_fring_release(); the consumer is done with those bytes */
-	tail = atomic_load_explicit(&p->m.ctl->tail, memory_order_acquire);
-	if (p->head - tail <= used) { /* else the tail went backwards or past the head: a lie */
-		p->tail_seen = tail;
-		used = p->head - tail;
-	}
-	return p->m.size - used;
+	return p->m.size - npp_fring_unread(p);
 }
 
 struct npp_frame_rec *npp_fring_reserve(struct npp_fring_prod *p, uint32_t bytes)

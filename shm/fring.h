@@ -40,6 +40,8 @@ void npp_fring_detach(struct npp_fring_map *m);
 
 /* Room in bytes, rereading the consumer's tail only if less than WANT seems free. */
 uint32_t npp_fring_room(struct npp_fring_prod *p, uint32_t want);
+/* Bytes that the consumer has not yet released, those not yet published included. */
+uint32_t npp_fring_unread(struct npp_fring_prod *p);
 /* Where the next record goes, if at least BYTES (header included) are free; else NULL. */
 struct npp_frame_rec *npp_fring_reserve(struct npp_fring_prod *p, uint32_t bytes);
 /* The reserved record is whole: rec->len says how long its frame is. */

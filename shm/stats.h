@@ -58,7 +58,9 @@
 	X(DS_BUSY_US, "busy_us", "microseconds not asleep") \
 	NPP_PORT_DROPS(X, DS_, "drop.") \
 	X(DS_READ_ERRORS, "read_errors", "errors reading the port") \
-	NPP_PORT_FRAMES(X, DS_RX, "port", "rx", "read from")
+	NPP_PORT_FRAMES(X, DS_RX, "port", "rx", "read from") \
+	X(DS_ASIDE_FRAMES, "rx.aside", "frames of those who are no regulars, read from their own queue") \
+	X(DS_DROP_ASIDE, "drop.aside", "of them: the receive ring of the IOP was half full")
 
 #define NPP_ISM_COUNTERS(X) \
 	X(IS_RX_FRAMES, "rx.frames", "frames taken from the receive ring, and from the port") \

@@ -202,6 +202,13 @@ static uint32_t shown_state(const struct ism_sess *s, const struct tcp_conn *c)
 
 /* ---- what the stack told ---------------------------------------------------------------- */
 
+/* The peer of C has shown that it is where it says. */
+static void note_regular(struct ism *I, const struct tcp_conn *c)
+{
+	if (I->regulars && c->state >= TCP_ST_ESTABLISHED)
+		npp_regular_mark(I->regulars, &c->raddr, I->now_us);
+}
+
 static void publish_brief(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
 {
 	struct npp_tcp_brief b;
@@ -209,6 +216,7 @@ static void publish_brief(struct ism *I, struct ism_sess *s, struct tcp_conn *c,
 	if (I->now_us - s->brief_us < BRIEF_US)
 		return;
 	s->brief_us = I->now_us;
+	note_regular(I, c);
 	stack_tcp_brief(I->stack, c, &b);
 	/* Whoever reads them later counts from his own time. */
 	b.last_rx_ms = (uint32_t)(I->now_us / 1000) - b.last_rx_ms;
@@ -486,6 +494,7 @@ int ism_conn_accept(void *arg, struct tcp_listener *l, struct tcp_conn *c)
 	atomic_store_explicit(&rec->owner, 0x10000 + I->r->host[h].slot, memory_order_release);
 	ism_lane_push(I, ls, sock, gen);
 	ism_notify_shared(I, ls);
+	note_regular(I, c);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/ctl.h"
@@ -71,6 +72,16 @@ static int map_regions(struct ism *I, const int *fd)
 	return err;
 }
 
+static int map_regulars(struct ism *I, int fd)
+{
+	void *p = mmap(NULL, sizeof *I->regulars, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	I->regulars = p;
+	return 0;
+}
+
 static void stats_begin(struct ism *I, const struct npp_ctl_start_ism *start)
 {
 	struct npp_stats_page *page = I->stats_region.base;
@@ -88,7 +99,7 @@ static int start_check(const struct npp_ctl_msg *m, const struct npp_ctl_start_i
 		return -EPROTO;
 	if (start->n_iops == 0 || start->n_iops > NPP_MAX_IOPS || start->iop >= start->n_iops ||
 	    start->max_conns == 0 || start->n_ports == 0 || start->n_ports > NPP_MAX_PORTS ||
-	    m->hdr.nfds != START_FDS + start->n_ports + start->n_iops)
+	    m->hdr.nfds != START_FDS + start->n_ports + start->n_iops + (start->regulars ? 1 : 0))
 		return -EPROTO;
 	return 0;
 }
@@ -152,6 +163,8 @@ int ism_control_start(struct ism *I, int ctl)
 	err = start_check(&m, &start);
 	if (err == 0)
 		err = map_regions(I, m.fds);
+	if (err == 0 && start.regulars)
+		err = map_regulars(I, m.fds[m.hdr.nfds - 1]);
 	if (err < 0) {
 		npp_ctl_close_fds(&m);
 		return err;

@@ -28,6 +28,7 @@
 #include "shm/i2oq.h"
 #include "shm/pool.h"
 #include "shm/region.h"
+#include "shm/regulars.h"
 
 #define ISM_NONE 0xffffffffu
 #define ISM_MAX_SOCKS (1u << 20)	/* records of a host that an ISM can name */
@@ -208,6 +209,7 @@ struct ism {	/* the process */
 	struct ism_ipc ipc[NPP_MAX_IOPS];
 	struct ism_deferred *deferred, **deferred_tail;
 	struct npp_region global, neigh, neigh_rw, stats_region, locks, priv;
+	struct npp_regulars *regulars;	/* NULL: there is no table of them */
 	struct npp_host_load *load;	/* our row in `locks`; NULL: nobody asks */
 	uint8_t *ctl_buf;
 	bool verbose, broken;

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/cores.h"
@@ -253,6 +254,8 @@ void ism_destroy(struct ism *I)
 	}
 	if (I->have_rx)
 		npp_fring_detach(&I->rx.m);
+	if (I->regulars)
+		munmap(I->regulars, sizeof *I->regulars);
 	npp_region_unmap(&I->global);
 	npp_region_unmap(&I->neigh);
 	npp_region_unmap(&I->neigh_rw);

@@ -391,6 +391,165 @@ START_TEST(each_port_is_read_and_named_in_the_record)
 }
 END_TEST
 
+/* ---- those aside ----------------------------------------------------------------------- */
+
+static int aside_net; /* the network's end of the second queue */
+
+static void open_aside(void)
+{
+	int sv[2], big = 4 << 20;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
+	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof big);
+	fcntl(sv[1], F_SETFL, O_NONBLOCK);
+	aside_net = sv[0];
+	d.port[0].aside = (struct dispatch_aside){ .fd = sv[1], .open = true, .hot = 1 };
+}
+
+static void close_aside(void)
+{
+	close(aside_net);
+	close(d.port[0].aside.fd);
+}
+
+static void send_many(int to, uint16_t sport, unsigned n)
+{
+	int was = port;
+
+	port = to;
+	for (unsigned i = 0; i < n; i++) {
+		make(sport, 10);
+		send_frame();
+	}
+	port = was;
+}
+
+/* Takes what is in ring 0: how many frames of SPORT, of all. */
+static unsigned taken(uint16_t sport, unsigned *all)
+{
+	const struct npp_frame_rec *rec;
+	unsigned n = 0;
+	uint32_t len;
+
+	*all = 0;
+	while ((rec = npp_fring_peek(&cons[0], &len))) {
+		const uint8_t *l4 = (const uint8_t *)(rec + 1) + 34;
+
+		n += (l4[0] << 8 | l4[1]) == sport;
+		(*all)++;
+		npp_fring_advance(&cons[0], len);
+	}
+	npp_fring_release(&cons[0]);
+	return n;
+}
+
+START_TEST(strangers_have_a_small_part_while_others_wait)
+{
+	unsigned all, of_all = 0, strange = 0;
+
+	open_npp(1);
+	open_aside();
+	send_many(port, 1000, 8 * DISPATCH_BATCH_FRAMES);
+	send_many(aside_net, 2000, 100);
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_gt(dispatch_batch(&d), 0);
+		strange += taken(2000, &all);
+		of_all += all;
+	}
+	ck_assert_uint_eq(of_all - strange, 8 * DISPATCH_BATCH_FRAMES);
+	ck_assert_uint_eq(strange, 8 / DISPATCH_ASIDE_BUSY * DISPATCH_ASIDE_FRAMES);
+	/* Now they are the only ones. */
+	while (dispatch_batch(&d) > 0)
+		strange += taken(2000, &all);
+	ck_assert_uint_eq(strange, 100);
+	ck_assert_uint_eq(stat_of(NPP_DS_ASIDE_FRAMES), 100);
+	close_aside();
+	close_npp();
+}
+END_TEST
+
+START_TEST(strangers_are_looked_for_also_if_nobody_says_so)
+{
+	unsigned all, turns = 0;
+
+	open_npp(1);
+	open_aside();
+	d.port[0].aside.hot = 0;
+	send_many(aside_net, 2000, 1);
+	do
+		send_many(port, 1000, DISPATCH_BATCH_FRAMES + 1); /* never empty */
+	while (dispatch_batch(&d) > 0 && taken(2000, &all) == 0 && ++turns < 100);
+	ck_assert_uint_lt(turns, DISPATCH_ASIDE_QUIET + 1);
+	close_aside();
+	close_npp();
+}
+END_TEST
+
+START_TEST(strangers_wait_until_an_iop_has_done_some_work)
+{
+	unsigned all;
+
+	open_npp(2);
+	open_aside();
+	for (uint16_t i = 0; i < 2000 && !d.held; i += DISPATCH_BATCH_FRAMES) {
+		for (uint16_t k = 0; k < DISPATCH_BATCH_FRAMES; k++)
+			send_many(aside_net, (uint16_t)(32768 + 2 * (i + k)), 1);
+		dispatch_batch(&d);
+	}
+	ck_assert(d.held);
+	ck_assert_uint_le(stat_of(NPP_DS_ASIDE_FRAMES), 2 * 2 * (DISPATCH_ASIDE_WINDOW + DISPATCH_BATCH_FRAMES));
+	/* Others are served as before. */
+	send_many(port, 1000, 20);
+	ck_assert_int_eq(dispatch_batch(&d), 20);
+	/* One of two IOPs has done its work, the other stands still: after a while it goes on, step by step. */
+	ck_assert_uint_gt(taken(32768, &all), 0);
+	ck_assert_int_eq(dispatch_batch(&d), 0);
+	d.now_us += DISPATCH_ASIDE_HOLD_US;
+	ck_assert_int_gt(dispatch_batch(&d), 0);
+	ck_assert(!d.held);
+	d.now_us++;
+	ck_assert_int_eq(dispatch_batch(&d), 0);
+	ck_assert(d.held);
+	/* When it has done its own nobody waits. */
+	for (unsigned i = 0; i < 2; i++) {
+		const struct npp_frame_rec *rec;
+		uint32_t len;
+
+		while ((rec = npp_fring_peek(&cons[i], &len)))
+			npp_fring_advance(&cons[i], len);
+		npp_fring_release(&cons[i]);
+	}
+	send_many(aside_net, 2000, 1);
+	ck_assert_int_eq(dispatch_batch(&d), 1);
+	ck_assert(!d.held);
+	close_aside();
+	close_npp();
+}
+END_TEST
+
+START_TEST(strangers_leave_half_of_a_ring_to_others)
+{
+	unsigned all, n = RING / 128, strange = 0;
+
+	open_npp(1);
+	open_aside();
+	for (unsigned i = 0; i < n; i += DISPATCH_BATCH_FRAMES) {
+		send_many(aside_net, 2000, DISPATCH_BATCH_FRAMES);
+		ck_assert_int_eq(dispatch_batch(&d), DISPATCH_BATCH_FRAMES);
+		d.window[0].n = 0;
+	}
+	ck_assert_uint_gt(stat_of(NPP_DS_DROP_ASIDE), 0);
+	ck_assert_uint_eq(stat_of(NPP_DS_DROP_RING_FULL), 0);
+	send_many(port, 1000, 20);
+	ck_assert_int_eq(dispatch_batch(&d), 20);
+	strange = taken(2000, &all);
+	ck_assert_uint_eq(all - strange, 20);
+	ck_assert_uint_eq(strange + stat_of(NPP_DS_DROP_ASIDE), stat_of(NPP_DS_ASIDE_FRAMES));
+	close_aside();
+	close_npp();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("dispatch/place");
@@ -405,6 +564,10 @@ int main(void)
 	tcase_add_test(t, a_remembered_ring_that_is_not_there_does_no_harm);
 	tcase_add_test(t, a_port_that_is_gone_is_an_error);
 	tcase_add_test(t, each_port_is_read_and_named_in_the_record);
+	tcase_add_test(t, strangers_have_a_small_part_while_others_wait);
+	tcase_add_test(t, strangers_are_looked_for_also_if_nobody_says_so);
+	tcase_add_test(t, strangers_wait_until_an_iop_has_done_some_work);
+	tcase_add_test(t, strangers_leave_half_of_a_ring_to_others);
 	tcase_add_loop_test(t, the_loop_wakes_for_frames_and_ends_when_told, 0, 2);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);

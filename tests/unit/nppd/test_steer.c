@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "net/wire.h"
 #include "nppd/steer.h"
@@ -304,6 +305,86 @@ START_TEST(what_belongs_to_an_iop_that_is_down_is_left_to_the_dispatcher)
 }
 END_TEST
 
+/* ---- those who are no regulars ------------------------------------------------------------------ */
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* KEY's source has had a connection UNITS ago (1 and up: since about 70 s each); where its frame of LEN goes. */
+static int goes_after(const struct steer *s, const struct npp_flow_key *key, uint32_t len, unsigned units)
+{
+	memset((void *)s->regulars->stamp, 0, sizeof s->regulars->stamp);
+	npp_regular_mark(s->regulars, &key->src, monotonic_us() - ((uint64_t)units << NPP_REGULAR_UNIT_SHIFT) / 1000);
+	return steered(s, len);
+}
+
+START_TEST(who_had_a_connection_lately_is_not_put_aside)
+{
+	uint64_t units = monotonic_us() * 1000 >> NPP_REGULAR_UNIT_SHIFT;
+	struct npp_flow_key k;
+	struct steer s;
+	uint32_t len;
+
+	ck_assert_int_eq(steer_load_aside(&s, 0), 0);
+	for (int i = 0; i < 200; i++) {
+		len = i % 2 ? ip6(&k, IPPROTO_TCP) : ip4(&k, i % 4 ? IPPROTO_TCP : IPPROTO_UDP, 0, 0);
+		memset((void *)s.regulars->stamp, 0, sizeof s.regulars->stamp);
+		ck_assert_int_eq(steered(&s, len), 1);
+		ck_assert_int_eq(goes_after(&s, &k, len, 0), 0);
+		if (units > NPP_REGULAR_UNITS + 3) { /* else the machine was started just now */
+			ck_assert_int_eq(goes_after(&s, &k, len, NPP_REGULAR_UNITS - 1), 0);
+			ck_assert_int_eq(goes_after(&s, &k, len, NPP_REGULAR_UNITS + 2), 1);
+		}
+	}
+	steer_close(&s);
+}
+END_TEST
+
+START_TEST(another_address_is_another_slot_mostly)
+{
+	unsigned same = 0;
+	struct steer s;
+
+	ck_assert_int_eq(steer_load_aside(&s, 0), 0);
+	for (int i = 0; i < 1000; i++) {
+		union npp_addr a, b;
+
+		rnd_fill(&a, sizeof a);
+		b = a;
+		b.b[7] ^= (uint8_t)(1 + rnd() % 255);
+		same += npp_regular_slot(&s.regulars[0], &a) == npp_regular_slot(&s.regulars[0], &b);
+		a = npp_addr_v4(rnd());
+		b = npp_addr_v4(a.w[3] ^ (1u << rnd() % 32));
+		same += npp_regular_slot(&s.regulars[0], &a) == npp_regular_slot(&s.regulars[0], &b);
+	}
+	ck_assert_uint_lt(same, 20);
+	steer_close(&s);
+}
+END_TEST
+
+START_TEST(what_a_link_needs_is_never_put_aside)
+{
+	struct npp_flow_key k;
+	struct steer s;
+
+	ck_assert_int_eq(steer_load_aside(&s, 0), 0);
+	for (int i = 0; i < 50; i++) {
+		ck_assert_int_eq(steered(&s, eth(ETH_P_ARP4) + 28), 0);
+		ck_assert_int_eq(steered(&s, eth(0x8100) + 60), 0);
+		ck_assert_int_eq(steered(&s, ip4(&k, IPPROTO_IGMP, 0, 0)), 0);
+		ck_assert_int_eq(steered(&s, ip6(&k, IPPROTO_ICMPV6)), 0);
+		ck_assert_int_eq(steered(&s, ip6(&k, IPPROTO_HOPOPTS)), 0);
+		ck_assert_int_eq(steered(&s, ip4(&k, IPPROTO_TCP, 0, 0)), 1);
+	}
+	steer_close(&s);
+}
+END_TEST
+
 static bool permitted(void)
 {
 	struct steer s;
@@ -331,6 +412,9 @@ int main(void)
 	tcase_add_test(tc, what_is_no_flow_is_left_to_the_dispatcher);
 	tcase_add_test(tc, fragments_of_an_unequal_mask_are_left_in_the_symmetric_form);
 	tcase_add_test(tc, what_belongs_to_an_iop_that_is_down_is_left_to_the_dispatcher);
+	tcase_add_test(tc, who_had_a_connection_lately_is_not_put_aside);
+	tcase_add_test(tc, another_address_is_another_slot_mostly);
+	tcase_add_test(tc, what_a_link_needs_is_never_put_aside);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
