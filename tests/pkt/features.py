@@ -147,6 +147,19 @@ def what_was_not_agreed_is_not_used(e):
 
 
 @scenario()
+def what_a_syn_ack_carries_is_taken(e):
+    """Data and FIN that come with a SYN-ACK are taken with it (RFC 9293 3.10.7.3)"""
+    c = e.conn()
+    e.puppet.do("connect", keys=[c.key])
+    assert c.expect(lambda s: s.flags & SYN), "no SYN"
+    c.synopt = {}
+    c.send("SAF", data=b"hello")
+    assert c.expect(lambda s: s.is_only("A") and s.ack == c.o), c.log
+    assert e.recv(c, 5)["data"] == b"hello".hex()
+    assert state_of(c) == "CLOSE-WAIT", state_of(c)
+
+
+@scenario()
 def unknown_options_are_skipped(e):
     """Any option in any segment is skipped by its length (RFC 9293 3.1 MUST-5, MUST-6)"""
     c = e.conn(ts=True, sack=True, ws=7)

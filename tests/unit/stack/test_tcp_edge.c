@@ -422,6 +422,33 @@ START_TEST(a_cookie_never_promises_more_than_the_peers_mss)
 }
 END_TEST
 
+START_TEST(a_cookie_counts_for_two_periods_whenever_it_was_made)
+{
+	static const unsigned period[] = { 1, 2, 31, 32, 33, 63, 64, 1000 };
+	struct pkt pkt = { .dst = h->addr, .src = h->peer };
+	struct tcp_seg g = { .sport = 4000, .dport = PORT, .seq = TP_ISS, .flags = TCPF_SYN, .pkt = &pkt };
+	uint16_t mss = 1460, back;
+
+	for (unsigned i = 0; i < sizeof period / sizeof period[0]; i++) {
+		uint64_t change = period[i] * 64000000ull;
+
+		stack_set_now(h->s, change - 1); /* the last moment of a period */
+		g.seq = TP_ISS;
+		g.ack = tcp_cookie_make(h->s, &g, &mss) + 1;
+		g.seq++;
+		stack_set_now(h->s, change);
+		ck_assert(tcp_cookie_check(h->s, &g, &back));
+		stack_set_now(h->s, change + 63999999);
+		ck_assert(tcp_cookie_check(h->s, &g, &back));
+		for (unsigned later = 1; later < 70; later++) { /* also when the counter of five bits comes round */
+			stack_set_now(h->s, change + later * 64000000ull);
+			ck_assert(!tcp_cookie_check(h->s, &g, &back));
+		}
+	}
+	stack_set_now(h->s, h->now_us);
+}
+END_TEST
+
 /* ---- the path -------------------------------------------------------------------------------------------- */
 
 START_TEST(the_mss_option_says_what_the_link_takes_whatever_the_path_does)
@@ -491,6 +518,7 @@ int main(void)
 	tcase_add_test(closed, one_lost_syn_ack_leaves_the_initial_window);
 	tcase_add_test(closed, more_than_one_lost_syn_ack_leave_one_segment);
 	tcase_add_test(closed, a_cookie_never_promises_more_than_the_peers_mss);
+	tcase_add_test(closed, a_cookie_counts_for_two_periods_whenever_it_was_made);
 	tcase_add_test(closed, the_mss_option_says_what_the_link_takes_whatever_the_path_does);
 	suite_add_tcase(suite, closed);
 	return npp_suite_run(suite);
