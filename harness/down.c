@@ -329,14 +329,7 @@ int lab_down(const char *name, bool json)
  * made for has ended. Its lock is ours. */
 static bool is_dead(const struct lab *l)
 {
-	uint32_t i;
-
-	if (lab_other_boot(l) || lab_orphaned(l) || strcmp(l->state, "up") != 0)
-		return true;
-	for (i = 0; i < l->n_procs; i++)
-		if (proc_alive(&l->procs[i]))
-			return false;
-	return l->n_procs > 0;
+	return lab_other_boot(l) || lab_orphaned(l) || strcmp(l->state, "up") != 0 || lab_deserted(l);
 }
 
 /* Takes the lock of NAME, unless somebody is at work on it. What an npp-lab that was killed

@@ -393,6 +393,14 @@ bool lab_orphaned(const struct lab *l)
 	return l->keeper_pid && npp_proc_start_time((pid_t)l->keeper_pid) != l->keeper_start;
 }
 
+bool lab_deserted(const struct lab *l)
+{
+	for (uint32_t i = 0; i < l->n_procs; i++)
+		if (proc_alive(&l->procs[i]))
+			return false;
+	return l->n_procs > 0;
+}
+
 /* A test says for whom it makes its labs, so that they are known to be dead if it is killed. */
 static void plan_keeper(struct lab *l)
 {

@@ -97,6 +97,8 @@ const char *lab_maker(char *text, size_t cap);
 bool lab_other_boot(const struct lab *l);
 /* Has the process that the lab was made for (NPP_LAB_KEEPER) ended? */
 bool lab_orphaned(const struct lab *l);
+/* It had processes of npp's own, and none of them lives. */
+bool lab_deserted(const struct lab *l);
 
 /* change.c: notes the process S, which waits, under NAME in lab.json, and only then lets it go.
  * On error it ends, and its descriptors are closed. */

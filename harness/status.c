@@ -30,7 +30,7 @@ static const char *lab_state(const struct lab *l)
 	if (lab_other_boot(l) || lab_orphaned(l))
 		return "dead";
 	if (strcmp(l->state, "up") == 0)
-		return "up";
+		return lab_deserted(l) ? "dead" : "up";
 	if (lab_lock(&probe, l->name, false, NULL) == 0) {
 		lab_unlock(&probe);
 		return "dead";

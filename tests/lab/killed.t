@@ -66,4 +66,10 @@ is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
 ok 'the program that lives on still answers' on client1 "$load" -q -j -c 4 -n 100 -b 100 echo web1 7001
 st=$("$npplab" status "$lab" --json)
 is 'no process of npp has died' "$(jq -r '[.nodes[].state] | unique | join(" ")' <<<"$st")" up
+
+# The last that can be killed; clean would now remove the lab.
+for role in npp.acc1.nppd host.web1.nppd; do "$npplab" fault --lab "$lab" kill $role >/dev/null; done
+dead() { [ "$("$npplab" list --json | jq -r --arg l "$lab" '.[] | select(.name == $l).state')" = dead ]; }
+ok 'a lab whose nppds are all gone is dead' wait_for 5 dead
+not_ok 'which status says with its exit status' "$npplab" status "$lab"
 done_testing
