@@ -92,6 +92,7 @@ enum npp_rec_kind {
 	NPP_REC_CONFIRM,	/* IPC to the link role: struct npp_ipc_neigh, heard from this neighbour */
 	NPP_REC_PMTU,		/* IPC to the link role: struct npp_ipc_neigh, new path MTU */
 	NPP_REC_RESOLVED,	/* IPC from the link role: the neighbour cache changed, look again */
+	NPP_REC_TFO,		/* IPC: struct npp_ipc_tfo, a peer has given us a Fast Open cookie */
 	NPP_REC_KINDS
 };
 enum npp_rec_csum {
@@ -123,6 +124,14 @@ struct npp_ipc_neigh {	/* payload of NPP_REC_RESOLVE, CONFIRM, PMTU */
 	uint8_t reserved;
 };
 _Static_assert(sizeof(struct npp_ipc_neigh) == 32, "ipc neighbour");
+struct npp_ipc_tfo {	/* payload of NPP_REC_TFO */
+	union npp_addr addr;
+	uint8_t cookie[16];
+	uint16_t mss;		/* that the peer announced */
+	uint8_t len;		/* of the cookie */
+	uint8_t reserved[5];
+};
+_Static_assert(sizeof(struct npp_ipc_tfo) == 40, "ipc cookie");
 
 /* ---- I2O queues --------------------------------------------------------- */
 
@@ -540,6 +549,7 @@ enum npp_tcp_state {
 #define NPP_OPT_MC_NOLOOP 65536u	/* what it sends to groups is not for sockets of this NPP */
 #define NPP_OPT_MC_NOTALL 131072u	/* hears only groups that it has joined itself (IP_MULTICAST_ALL 0) */
 #define NPP_OPT_OOBINLINE 262144u	/* urgent bytes are read where they stand */
+#define NPP_OPT_TFO_NO_COOKIE 524288u	/* Fast Open without cookies, both ways */
 
 /* file status flags of the open description (program) */
 #define NPP_FL_NONBLOCK 1u

@@ -126,6 +126,7 @@ void tcp_ahead_timers(struct stack *s);
 /* Connections by one of PORTS (a bitmap), whose carriers came or went, do not wait for their timers. */
 void tcp_ports_changed(struct stack *s, uint32_t ports);
 /* Delivers events and sends what became possible, for every connection that asked for it. */
+void tcp_tfo_told(struct stack *s, const void *data, uint32_t len);	/* by another IOP: struct npp_ipc_tfo */
 void tcp_flush(struct stack *s);
 bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */
 

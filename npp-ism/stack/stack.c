@@ -131,6 +131,8 @@ void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *d
 {
 	if (rec->kind == NPP_REC_FRAME)
 		ip_input(s, rec, data, len);
+	else if (rec->kind == NPP_REC_TFO)
+		tcp_tfo_told(s, data, len);
 	else
 		ip_ipc_input(s, rec, data, len);
 }

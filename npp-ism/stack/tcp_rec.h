@@ -75,6 +75,7 @@
 #define TCP_TFO_COOKIE_MAX 16u		/* of those that we are given */
 #define TCP_TFO_PEERS 256u		/* whose cookies we keep */
 #define TCP_TFO_WAYS 4u
+#define TCB_NO_COOKIE NPP_OPT_GRO	/* in opt_flags, where that one means nothing: NPP_OPT_TFO_NO_COOKIE */
 #define TCP_TFO_DEFER_US 1000000u	/* how long a SYN waits for the data that it shall carry */
 #define TCP_LISTEN_BUCKETS 256u
 #define TCP_KEEP_IDLE_S 7200u

@@ -244,7 +244,7 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 		STAT_INC(s, IS_DROP_NO_ROUTE);
 		return;
 	}
-	if (seg->opt & TO_TFO && room && tcp_tfo_syn(s, l, seg, &path, min_iss, &give_tfo))
+	if ((seg->opt & TO_TFO || seg->len) && room && tcp_tfo_syn(s, l, seg, &path, min_iss, &give_tfo))
 		return;
 	if (l->half_open < (room ? max : u32_min(max, HELD_MAX)))
 		e = syn_alloc(s);

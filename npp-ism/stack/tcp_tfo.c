@@ -12,7 +12,9 @@
  * Client. A table holds the cookies of the last peers. connect() with a cookie at hand lets
  * the SYN wait for the first data; what the SYN-ACK does not acknowledge of it is sent again as if
  * it never had been. SYNs are repeated without cookie and data, and a peer on whose path those get
- * lost is left alone for a while.
+ * lost is left alone for a while. What one IOP is given it tells the others.
+ *
+ * Both sides may do without cookies (TCP_FASTOPEN_NO_COOKIE): where that is safe is for whoever asks for it to know.
  */
 #include "config.h"
 
@@ -91,15 +93,19 @@ bool tcp_tfo_syn(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, 
 		 uint32_t min_iss, bool *give)
 {
 	uint32_t max = s->env->ops->fastopen ? s->env->ops->fastopen(s->env->arg, &l->l) : 0;
+	struct tcp_options o = { 0 };
 	struct tcp_syn e = { 0 };
 	struct tcb *t;
 
 	if (!max)
 		return false;
-	*give = true;
-	if (!seg->tfo_len)
-		return false; /* asks for one */
-	if (!cookie_ok(s, seg)) {
+	if (s->env->ops->listener_options)
+		s->env->ops->listener_options(s->env->arg, &l->l, &o);
+	if (!(o.opt_flags & NPP_OPT_TFO_NO_COOKIE))
+		*give = seg->opt & TO_TFO;
+	if (*give ? !seg->tfo_len : !(o.opt_flags & NPP_OPT_TFO_NO_COOKIE))
+		return false; /* asks for one, or is a SYN with data like any */
+	if (*give && !cookie_ok(s, seg)) {
 		STAT_INC(s, IS_TFO_BAD);
 		return false;
 	}
@@ -184,7 +190,9 @@ static bool usable(const struct stack *s, const struct tcp_tfo_peer *p)
 
 bool tcp_tfo_may_wait(struct stack *s, const struct tcb *t)
 {
-	return t->opt_flags & NPP_OPT_FASTOPEN && usable(s, find(s, &t->c.raddr));
+	const struct tcp_tfo_peer *p = find(s, &t->c.raddr);
+
+	return t->opt_flags & NPP_OPT_FASTOPEN && (usable(s, p) || (!p && t->opt_flags & TCB_NO_COOKIE));
 }
 
 bool tcp_tfo_waits(const struct tcb *t)
@@ -206,12 +214,14 @@ uint32_t tcp_tfo_put(struct stack *s, struct tcb *t, struct tcp_out *o)
 	}
 	if (p && !usable(s, p))
 		return 0;
-	tcp_opt_put_tfo(o, p ? p->cookie : NULL, p ? p->len : 0);
-	if (!p)
+	if (!(t->opt_flags & TCB_NO_COOKIE))
+		tcp_opt_put_tfo(o, p ? p->cookie : NULL, p ? p->len : 0);
+	if (!p && !(t->opt_flags & TCB_NO_COOKIE))
 		return 0;
-	p->used_ms = now_ms(s);
+	if (p)
+		p->used_ms = now_ms(s);
 	used = (uint32_t)(o->opt - (o->tx.head + STACK_L4_OFF)) - TCP_HDR_MIN;
-	mss = u32_min(p->mss, tcp_path_mss(&t->c.path));
+	mss = u32_min(p ? p->mss : tcp_default_mss(&t->c.raddr), tcp_path_mss(&t->c.path));
 	len = u32_min(t->c.tx.base ? t->c.tx_head : 0, mss > used ? mss - used : 0);
 	if (t->flags & TF_URG) /* a SYN has no urgent pointer: what it would point at follows the handshake */
 		len = u32_min(len, tcp_urg_ahead(t));
@@ -220,6 +230,51 @@ uint32_t tcp_tfo_put(struct stack *s, struct tcb *t, struct tcp_out *o)
 		STAT_INC(s, IS_TFO_OUT);
 	}
 	return len;
+}
+
+/* What ADDR has given. True: it is news. */
+static bool keep(struct stack *s, const union npp_addr *addr, const uint8_t *cookie, uint8_t len, uint16_t mss)
+{
+	struct tcp_tfo_peer *p = place(s, addr);
+	bool same = p->len && npp_addr_eq(&p->addr, addr);
+	bool news = !same || p->len != len || p->mss != mss || memcmp(p->cookie, cookie, len) != 0;
+
+	tcp_enter(p);
+	if (!same)
+		p->losses = 0;
+	p->addr = *addr;
+	p->len = len;
+	memcpy(p->cookie, cookie, len);
+	p->mss = mss;
+	p->used_ms = now_ms(s);
+	tcp_leave(p);
+	return news;
+}
+
+static void tell_others(struct stack *s, const union npp_addr *addr, const uint8_t *cookie, uint8_t len, uint16_t mss)
+{
+	struct npp_ipc_tfo n = { .addr = *addr, .mss = mss, .len = len };
+	struct npp_frame_rec rec = { .len = sizeof n, .kind = NPP_REC_TFO };
+
+	memcpy(n.cookie, cookie, len);
+	for (unsigned i = 0; i < s->cfg.n_iops; i++)
+		if (i != s->cfg.iop)
+			s->env->ops->ipc(s->env->arg, i, NPP_REC_TFO, &rec, &n, sizeof n);
+}
+
+void tcp_tfo_told(struct stack *s, const void *data, uint32_t len)
+{
+	struct npp_ipc_tfo n;
+
+	if (len < sizeof n) {
+		STAT_INC(s, IS_DROP_FRAME);
+		return;
+	}
+	memcpy(&n, data, sizeof n);
+	if (n.len < 4 || n.len > TCP_TFO_COOKIE_MAX || n.len % 2 || n.mss < TCP_MSS_MIN || npp_addr_is_any(&n.addr))
+		STAT_INC(s, IS_DROP_FRAME);
+	else
+		keep(s, &n.addr, n.cookie, n.len, n.mss);
 }
 
 void tcp_tfo_synack(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
@@ -235,16 +290,8 @@ void tcp_tfo_synack(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 	}
 	if (!(seg->opt & TO_TFO) || !seg->tfo_len)
 		return;
-	p = place(s, &t->c.raddr);
-	tcp_enter(p);
-	if (!p->len || !npp_addr_eq(&p->addr, &t->c.raddr))
-		p->losses = 0;
-	p->addr = t->c.raddr;
-	p->len = seg->tfo_len;
-	memcpy(p->cookie, seg->tfo, seg->tfo_len);
-	p->mss = t->peer_mss;
-	p->used_ms = now_ms(s);
-	tcp_leave(p);
+	if (keep(s, &t->c.raddr, seg->tfo, seg->tfo_len, t->peer_mss))
+		tell_others(s, &t->c.raddr, seg->tfo, seg->tfo_len, t->peer_mss);
 }
 
 void tcp_tfo_attach(struct stack *s)

@@ -225,7 +225,9 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	if (!alive(t))
 		return;
 	tcp_enter(t);
-	t->opt_flags = (uint16_t)(o->opt_flags & ~NPP_OPT_RCVBUF);
+	t->opt_flags = (uint16_t)(o->opt_flags & ~(NPP_OPT_RCVBUF | TCB_NO_COOKIE));
+	if (o->opt_flags & NPP_OPT_TFO_NO_COOKIE)
+		t->opt_flags |= TCB_NO_COOKIE;
 	if (o->rcvbuf) {
 		t->opt_flags |= NPP_OPT_RCVBUF;
 		t->rcvbuf = npp_tcp_mem_set(tcp_rmem(s), o->rcvbuf);

@@ -21,7 +21,7 @@ FLAGS = [
     ("SO_MAX_PACING_RATE", SOL, 47, 1000000), ("SO_SNDBUF", SOL, 7, 30000), ("SO_RCVBUF", SOL, 8, 30000),
     ("TCP_NODELAY", TCP, 1, 1), ("TCP_CORK", TCP, 3, 1), ("TCP_KEEPIDLE", TCP, 4, 100), ("TCP_KEEPINTVL", TCP, 5, 20),
     ("TCP_KEEPCNT", TCP, 6, 4), ("TCP_USER_TIMEOUT", TCP, 18, 9000), ("TCP_FASTOPEN", TCP, 23, 5),
-    ("IP_TOS", IP, 1, 0x48), ("IP_TTL", IP, 2, 33),
+    ("TCP_FASTOPEN_NO_COOKIE", TCP, 34, 1), ("IP_TOS", IP, 1, 0x48), ("IP_TTL", IP, 2, 33),
 ]
 OTHERS = [
     ("TCP_CONGESTION", TCP, 13, b"reno"), ("SO_LINGER", SOL, 13, struct.pack("ii", 1, 5)),

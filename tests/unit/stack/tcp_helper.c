@@ -128,6 +128,17 @@ static void op_urgent(void *arg, struct tcp_conn *c, uint32_t off, bool here)
 	k->n_urg++;
 }
 
+static void op_ipc(void *arg, unsigned iop, enum npp_rec_kind kind, const struct npp_frame_rec *rec, const void *data,
+		   uint32_t len)
+{
+	struct th *h = arg;
+
+	TH_ASSERT(iop != h->cfg.iop && kind == (enum npp_rec_kind)rec->kind && len == rec->len && len <= sizeof h->ipc_body);
+	h->ipc = *rec;
+	memcpy(h->ipc_body, data, len);
+	h->n_ipc++;
+}
+
 static void op_tx(void *arg, unsigned port, const struct stack_tx *tx)
 {
 	(void)arg;
@@ -137,6 +148,7 @@ static void op_tx(void *arg, unsigned port, const struct stack_tx *tx)
 
 static const struct stack_ops ops = {
 	.tx = op_tx,
+	.ipc = op_ipc,
 	.random = th_random,
 	.accept = op_accept,
 	.accept_room = op_accept_room,

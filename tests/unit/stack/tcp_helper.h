@@ -64,6 +64,9 @@ struct th {
 	uint32_t fastopen;		/* what the user allows */
 	uint8_t in_tos;			/* of the packets that come */
 	uint8_t out_tos, out_ttl;	/* of the packet that is being sent */
+	struct npp_frame_rec ipc;	/* the last record for another IOP, with its body */
+	uint8_t ipc_body[64];
+	unsigned n_ipc;
 	struct tcp_options given;	/* what listeners give to their connections */
 	bool out_df;
 	uint32_t rx_max;		/* largest receive ring */

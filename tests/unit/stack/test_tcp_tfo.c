@@ -248,14 +248,45 @@ START_TEST(those_that_the_peer_resets_count_on)
 }
 END_TEST
 
+START_TEST(a_listener_may_do_without_cookies)
+{
+	struct tcp_seg g = syn(1000, 5, 0);
+	struct th_seg *o;
+
+	g.opt &= (uint8_t)~TO_TFO;
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 1);	/* what a SYN brings counts for nothing by itself */
+	h->given.opt_flags = NPP_OPT_TFO_NO_COOKIE;
+	for (uint16_t i = 1; i < 4; i++) {
+		g = syn((uint16_t)(1000 + i), 5, i == 3 ? 8 : 0);
+		if (i == 1)
+			g.opt &= (uint8_t)~TO_TFO;
+		th_input(h, &g, "hello", 0);
+		o = th_next(h);
+		ck_assert_uint_eq(o->g.ack, TP_ISS + 6);
+		ck_assert(!(o->g.opt & TO_TFO));
+		ck_assert_uint_eq(sock_at((uint16_t)(1000 + i))->c->rx_head, 5);
+	}
+	g = syn(1010, 0, 0);
+	g.opt &= (uint8_t)~TO_TFO;
+	th_input(h, &g, NULL, 0);	/* without data and option it is like any */
+	ck_assert_ptr_null(sock_at(1010));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TFO_IN), 3);
+	for (uint16_t i = 1; i < 4; i++)
+		stack_tcp_abort(h->s, sock_at((uint16_t)(1000 + i))->c);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+	th_forget(h);
+}
+END_TEST
+
 /* ---- client ------------------------------------------------------------------------------------ */
 
 static struct tcp_conn *c;
 static uint32_t iss;
 
-static struct th_sock *open_fast(void)
+static struct th_sock *open_with(uint32_t more)
 {
-	struct tcp_options o = { .opt_flags = NPP_OPT_FASTOPEN };
+	struct tcp_options o = { .opt_flags = NPP_OPT_FASTOPEN | more };
 	struct th_sock *k;
 	int err;
 
@@ -267,6 +298,11 @@ static struct th_sock *open_fast(void)
 	c->user_sock = (uint32_t)(k - h->sock) + 1;
 	stack_flush(h->s);
 	return k;
+}
+
+static struct th_sock *open_fast(void)
+{
+	return open_with(0);
 }
 
 static void syn_ack(uint32_t ack, const char *give)
@@ -382,6 +418,69 @@ START_TEST(what_is_urgent_before_the_syn_ack_is_so_after_it)
 	th_input(h, &g, NULL, 0);
 	ck_assert(!(tcb_of(c)->flags & TF_URG));
 	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(without_cookies_the_first_connection_sends_its_data_with_the_syn)
+{
+	struct th_sock *k = open_with(NPP_OPT_TFO_NO_COOKIE);
+	static const char data[2000];
+	struct th_seg *o;
+
+	ck_assert(k->events & TCP_UP_CONNECTED);
+	th_write(h, k, data, sizeof data);
+	stack_flush(h->s);
+	o = th_next(h);
+	iss = o->g.seq;
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN);
+	ck_assert(!(o->g.opt & TO_TFO));
+	ck_assert_uint_le(o->g.len, TCP_MSS_DEFAULT);	/* nothing is known of the peer */
+	ck_assert_uint_ge(o->g.len, TCP_MSS_DEFAULT - 40);
+	th_advance(h, 1100000);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.len, 0);	/* again: without */
+	syn_ack(iss + 1, NULL);
+	ck_assert_uint_eq(th_next(h)->g.seq, iss + 1);
+	stack_tcp_abort(h->s, c);
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(what_one_iop_is_given_the_others_have_as_well)
+{
+	struct th *first = h;
+	struct th_sock *k;
+	struct th_seg *o;
+
+	first->s->cfg.n_iops = 2;
+	learn();
+	ck_assert_uint_eq(first->n_ipc, 1);
+	ck_assert_uint_eq(first->ipc.kind, NPP_REC_TFO);
+	k = open_fast();
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	syn_ack(th_next(h)->g.seq + 6, "cookie");
+	ck_assert_uint_eq(first->n_ipc, 1);	/* no news */
+	stack_tcp_abort(h->s, c);
+	th_forget(h);
+	first->s->cfg.n_iops = 1;
+	h = th_new(64);
+	for (uint32_t len = 0; len < first->ipc.len; len++)
+		stack_input(h->s, &first->ipc, first->ipc_body, len);
+	first->ipc_body[34] = 17;	/* longer than any */
+	stack_input(h->s, &first->ipc, first->ipc_body, first->ipc.len);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_FRAME), first->ipc.len + 1);
+	first->ipc_body[34] = 6;
+	stack_input(h->s, &first->ipc, first->ipc_body, first->ipc.len);
+	k = open_fast();
+	th_write(h, k, "hello", 5);
+	stack_flush(h->s);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.len, 5);
+	ck_assert_mem_eq(o->cookie, "cookie", 6);
+	stack_tcp_abort(h->s, c);
+	th_free(h);
+	h = first;
 }
 END_TEST
 
@@ -539,6 +638,9 @@ int main(void)
 	tcase_add_test(tc, the_second_connection_sends_its_data_with_the_syn);
 	tcase_add_test(tc, what_the_syn_ack_does_not_acknowledge_is_sent_after_it);
 	tcase_add_loop_test(tc, urgent_data_does_not_go_with_the_syn, 0, 2);
+	tcase_add_test(tc, a_listener_may_do_without_cookies);
+	tcase_add_test(tc, without_cookies_the_first_connection_sends_its_data_with_the_syn);
+	tcase_add_test(tc, what_one_iop_is_given_the_others_have_as_well);
 	tcase_add_loop_test(tc, what_is_urgent_before_the_syn_ack_is_so_after_it, 0, 2);
 	tcase_add_test(tc, a_syn_carries_no_more_than_fits_the_peers_mss);
 	tcase_add_test(tc, an_acknowledgment_beyond_what_the_syn_carried_is_reset);
