@@ -301,5 +301,7 @@ like 'with the line of what it replaces' \
   "pair.yaml:$(grep -n '^ *client1:' "$topologies/pair.yaml" | cut -d: -f1): .*nodes.client1.networks.lan.wire.los"
 like 'an override of a node that is not there' \
   "$("$npplab" check "$topologies/pair.yaml" --set nodes.acc9.iops=3 2>&1)" "no map 'nodes.acc9'"
+like 'a topology from standard input' "$("$npplab" check - <"$topologies/pair.yaml" 2>&1)" "lab 'pair', 1 network, 3 nodes"
+like 'which needs a name' "$(sed '/^name:/d' "$topologies/pair.yaml" | "$npplab" check - 2>&1)" "needs a name: key 'name', or --name"
 ok 'a good override' "$npplab" check "$topologies/pair.yaml" --set nodes.acc1.iops=2 --set 'nodes.client1.networks={lan: 10.1.0.7}'
 done_testing
