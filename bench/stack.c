@@ -2,14 +2,15 @@
  * stack.c - what the TCP/IP library alone costs, per unit of work
  *
  * usage: bench/stack [-c CONNS,...] [-o OP,...] [-r ROUNDS] [-m MILLISECONDS] [-b BATCH] [-i MILLISECONDS]
- *                    [-l LIB] [-n COUNT] [-j]
+ *                    [-l LIB] [-n COUNT] [-p] [-j]
  *
  * No process, ring or system call is involved: frames are handed to the library in batches,
  * as the net kernel does, and only the time inside it counts. Connections are visited in an order
  * that makes neighbours in time no neighbours in memory. A batch during which somebody else had the
  * processor does not count. Time goes on by a microsecond per frame; with -i so that each connection
  * hears a frame that often, however many there are: only then is what is to be done for each
- * the same (which are acknowledged at once, which by a timer). With -n each operation is done that many
+ * the same (which are acknowledged at once, which by a timer). npp's memory is in huge pages, with -p in
+ * ordinary ones, and there before it is used, as that of an ISM. With -n each operation is done that many
  * times, without a clock, for tools that count instructions:
  *
  *     valgrind --tool=callgrind --toggle-collect=bench_input --toggle-collect=bench_write \
@@ -49,6 +50,7 @@ static struct {
 } opt = { 16, 5, 0, 200000000, 0, NULL, NULL, false };
 
 static struct bench_frame frame[BENCH_BATCH];
+bool bench_ordinary_pages;
 static uint64_t spent;		/* inside the library, ns */
 static bool robbed;		/* meanwhile the processor was given to somebody else */
 
@@ -281,6 +283,18 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Each connection has heard from its peer before it counts: the first segment is not like those after. */
+static void use_each(struct bench_side *b)
+{
+	for (uint32_t at = 0; at < b->conns - SHORTS; at += BENCH_BATCH) {
+		unsigned n = 0;
+
+		for (; n < BENCH_BATCH && at + n < b->conns - SHORTS; n++)
+			bench_segment(b, &frame[n], at + n, TCPF_ACK | TCPF_PSH, REQUEST);
+		bench_input(b, frame, n, &quiet);
+	}
+}
+
 /* Opens the connections, checks that all stand. 0, or -1. */
 static int establish(struct bench_side *b)
 {
@@ -303,6 +317,7 @@ static int establish(struct bench_side *b)
 				return -1;
 			}
 	}
+	use_each(b);
 	return 0;
 }
 
@@ -405,7 +420,7 @@ static int run(uint32_t conns)
 static int usage(void)
 {
 	fprintf(stderr, "usage: stack [-c CONNS,...] [-o OP,...] [-r ROUNDS] [-m MILLISECONDS] [-b BATCH]"
-			" [-i MILLISECONDS] [-l LIB] [-n COUNT] [-j]\noperations:");
+			" [-i MILLISECONDS] [-l LIB] [-n COUNT] [-p] [-j]\noperations:");
 	for (unsigned o = 0; o < N_OPS; o++)
 		fprintf(stderr, " %s", ops[o].name);
 	fprintf(stderr, "\nlibraries: npp%s\n", libs[1] ? " lwip" : "; lwip was not there to build with");
@@ -428,8 +443,8 @@ int main(int argc, char **argv)
 	int c;
 
 	libs[1] = load_lwip(argv[0]);
-	while ((c = getopt(argc, argv, "c:o:r:m:b:i:l:n:j")) != -1) {
-		v = c == 'c' || c == 'o' || c == 'l' || c == 'j' || c == '?' ? 1 : number(optarg, 1, 1000000000, &end);
+	while ((c = getopt(argc, argv, "c:o:r:m:b:i:l:n:pj")) != -1) {
+		v = c == 'c' || c == 'o' || c == 'l' || c == 'j' || c == 'p' || c == '?' ? 1 : number(optarg, 1, 1000000000, &end);
 		if (!v || c == '?')
 			return usage();
 		switch (c) {
@@ -437,6 +452,7 @@ int main(int argc, char **argv)
 		case 'o': opt.only_op = optarg; break;
 		case 'l': opt.only_lib = optarg; break;
 		case 'j': opt.json = true; break;
+		case 'p': bench_ordinary_pages = true; break;
 		case 'r': opt.rounds = v > ROUNDS_MAX ? ROUNDS_MAX : (unsigned)v; break;
 		case 'm': opt.ns = v * 1000000; break;
 		case 'b': opt.batch = v > BENCH_BATCH ? BENCH_BATCH : (unsigned)v; break;

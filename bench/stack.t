@@ -20,6 +20,7 @@ else
   n=$((n + 1)); echo "ok $n - lwIP does the same # SKIP lwIP was not there to build with"
 fi
 out=$("$bench" -l npp -c 100 -o segment -n 64 -i 1000 -j 2>&1); ok $? "the time between the frames of a connection can be told"
+out=$("$bench" -l npp -c 100 -o segment -n 64 -p -j 2>&1); ok $? "it does without huge pages"
 "$bench" -c none >/dev/null 2>&1; [ $? = 2 ]; ok $? "what is no number is refused"
 echo "1..$n"
 [ "$failed" = 0 ]

@@ -63,6 +63,8 @@ struct bench_lib {
 extern const struct bench_lib bench_npp, bench_lwip;
 extern const struct bench_calls bench_calls;
 
+extern bool bench_ordinary_pages;	/* npp's memory is to stand in these */
+
 /* ---- peers ------------------------------------------------------------------------ */
 
 struct bench_peer { uint32_t snd_nxt, rcv_nxt, acked, tsecr; uint8_t ts, fin, rst; };

@@ -43,7 +43,10 @@ static void *zeroed(size_t n)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	madvise(p, n, MADV_HUGEPAGE);	/* as the regions are */
+	/* As the regions of an ISM: in huge pages, and there from the start. A page that is made when it is first
+	 * needed takes longer than many segments. */
+	madvise(p, n, bench_ordinary_pages ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	madvise(p, n, MADV_POPULATE_WRITE);
 	return p;
 }
 
