@@ -472,10 +472,10 @@ void npp_start(void)
 
 	if (atomic_load_explicit(&npp_lib.state, memory_order_acquire) != LIB_NEW || npp_thr.inside)
 		return;
-	if (path && *path)
-		npp_start_at(path);
-	else
+	if (!path || !*path)
 		atomic_store_explicit(&npp_lib.state, LIB_OFF, memory_order_release);
+	else if (npp_start_at(path) == 0)
+		foreign_say();
 }
 
 bool lib_on(void)

@@ -219,7 +219,7 @@ void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
 void lib_pages_free(void *p, size_t size);
 uint64_t lib_now_us(void);
 enum { ONCE_NO_HOST, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
-       ONCE_RAW, ONCE_FORK };
+       ONCE_RAW, ONCE_FORK, ONCE_FOREIGN };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
 
 /* The next slot after S whose NPP is mapped; NPP_MAX_SLOTS: none. S = -1: the first. */
@@ -439,6 +439,9 @@ void stdio_start(void);
 void stdio_at(int fd);				/* a socket of ours is put on FD, which is 0, 1 or 2 */
 int fork_embryo(uint32_t *embryo);		/* under fd_lock, as the next one */
 void fork_embryo_done(uint32_t embryo, int pid);
+
+/* ---- foreign.c */
+void foreign_say(void);
 
 /* ---- spawn.c: children that share our memory ------------------------------------------------------------------------ */
 struct so *vfork_ours(int fd);

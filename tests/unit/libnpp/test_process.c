@@ -299,6 +299,31 @@ START_TEST(addresses_of_npps_are_those_of_the_machine)
 }
 END_TEST
 
+/* This program says that it is in Go. */
+__asm__(".pushsection .note.go.test, \"a\", @note\n.long 4, 4, 4\n.asciz \"Go\\0\"\n.long 0\n.popsection");
+void foreign_say(void);
+
+START_TEST(a_program_in_go_hears_that_it_is_out_of_reach)
+{
+	char said[200] = "";
+	int p[2], err = dup(2);
+	ssize_t n;
+
+	ck_assert_int_eq(pipe(p), 0);
+	dup2(p[1], 2);
+	foreign_say();
+	foreign_say(); /* once */
+	dup2(err, 2);
+	n = read(p[0], said, sizeof said - 1);
+	ck_assert_int_gt(n, 0);
+	ck_assert_ptr_nonnull(strstr(said, "in Go "));
+	ck_assert_ptr_eq(strchr(said, '\n'), said + n - 1);
+	close(err);
+	close(p[0]);
+	close(p[1]);
+}
+END_TEST
+
 /* As the child of sshd that speaks with those who have not logged in. */
 static int confined(int fd)
 {
@@ -428,6 +453,7 @@ static Suite *suite(void)
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
 	tcase_add_test(t, addresses_of_npps_are_those_of_the_machine);
+	tcase_add_test(t, a_program_in_go_hears_that_it_is_out_of_reach);
 	tcase_add_test(t, sockets_go_on_behind_a_filter_of_calls);
 	tcase_add_test(t, posix_spawn_passes_sockets_on_as_told);
 	tcase_add_test(t, records_and_descriptors_do_not_leak);
