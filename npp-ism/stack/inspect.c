@@ -14,8 +14,15 @@
 struct view {
 	const struct stack *s;
 	const struct tcp_state *tcp;
+	uint64_t tcp_off;
 	size_t tcp_size;		/* from tcp to the end */
 };
+
+/* What is checked is what is used: the ISM may write it in between. */
+static uint32_t once(const uint32_t *at)
+{
+	return *(const volatile uint32_t *)at;
+}
 
 static bool view_open(struct view *v, const void *arena, size_t size)
 {
@@ -24,18 +31,19 @@ static bool view_open(struct view *v, const void *arena, size_t size)
 	v->s = arena;
 	if (size < sizeof *v->s || v->s->layout_hash != stack_layout_hash() || v->s->size > size)
 		return false;
-	off = v->s->tcp_off;
-	if (off > size || size - off < sizeof *v->tcp)
+	off = *(const volatile uint64_t *)&v->s->tcp_off;
+	if (off > size || size - off < sizeof *v->tcp || off % _Alignof(struct tcp_state))
 		return false;
 	v->tcp = (const struct tcp_state *)((const char *)arena + off);
+	v->tcp_off = off;
 	v->tcp_size = size - off;
 	return true;
 }
 
-/* The array of COUNT records of EACH bytes at OFF; NULL: does not lie in the arena. */
-static const void *view_array(const struct view *v, uint64_t off, uint32_t count, size_t each)
+/* The array of COUNT records of EACH bytes at OFF; NULL: does not lie in the arena, or not as one of such records. */
+static const void *view_array(const struct view *v, uint64_t off, uint32_t count, size_t each, size_t align)
 {
-	if (off > v->tcp_size || count > (v->tcp_size - off) / each)
+	if (off > v->tcp_size || count > (v->tcp_size - off) / each || (v->tcp_off + off) % align)
 		return NULL;
 	return (const char *)v->tcp + off;
 }
@@ -78,12 +86,12 @@ bool stack_inspect_conn(const void *arena, size_t size, uint32_t *cursor, struct
 
 	if (!view_open(&v, arena, size))
 		return false;
-	nc = v.tcp->conn_pool.count;
-	ns = v.tcp->syn_pool.count;
-	nt = v.tcp->tw_pool.count;
-	conns = view_array(&v, v.tcp->conns_off, nc, sizeof *conns);
-	syns = view_array(&v, v.tcp->syns_off, ns, sizeof *syns);
-	tws = view_array(&v, v.tcp->tws_off, nt, sizeof *tws);
+	nc = once(&v.tcp->conn_pool.count);
+	ns = once(&v.tcp->syn_pool.count);
+	nt = once(&v.tcp->tw_pool.count);
+	conns = view_array(&v, v.tcp->conns_off, nc, sizeof *conns, _Alignof(struct tcb));
+	syns = view_array(&v, v.tcp->syns_off, ns, sizeof *syns, _Alignof(struct tcp_syn));
+	tws = view_array(&v, v.tcp->tws_off, nt, sizeof *tws, _Alignof(struct tcp_tw));
 	if (!conns || !syns || !tws)
 		return false;
 	for (; *cursor < (uint64_t)nc + ns + nt; ++*cursor) {
@@ -113,13 +121,15 @@ bool stack_inspect_listener(const void *arena, size_t size, uint32_t *cursor, st
 {
 	struct view v;
 	const struct tcp_lsn *l;
+	uint32_t n;
 
 	if (!view_open(&v, arena, size))
 		return false;
-	l = view_array(&v, v.tcp->lsns_off, v.tcp->lsn_pool.count, sizeof *l);
+	n = once(&v.tcp->lsn_pool.count);
+	l = view_array(&v, v.tcp->lsns_off, n, sizeof *l, _Alignof(struct tcp_lsn));
 	if (!l)
 		return false;
-	for (; *cursor < v.tcp->lsn_pool.count; ++*cursor) {
+	for (; *cursor < n; ++*cursor) {
 		if (l[*cursor].in_use) {
 			*out = l[*cursor].l;
 			++*cursor;
@@ -132,8 +142,14 @@ bool stack_inspect_listener(const void *arena, size_t size, uint32_t *cursor, st
 bool stack_inspect_udp(const void *arena, size_t size, uint32_t *cursor, struct udp_endpoint *out)
 {
 	const struct stack *s = arena;
+	struct stack_cfg cfg;
+	uint64_t off;
 
-	if (size < sizeof *s || s->layout_hash != stack_layout_hash() || s->size > size || s->udp_off > size)
+	if (size < sizeof *s || s->layout_hash != stack_layout_hash() || s->size > size)
 		return false;
-	return udp_inspect((const char *)arena + s->udp_off, size - s->udp_off, &s->cfg, cursor, out);
+	memcpy(&cfg, &s->cfg, sizeof cfg);
+	off = *(const volatile uint64_t *)&s->udp_off;
+	if (off > size || off % 64)
+		return false;
+	return udp_inspect((const char *)arena + off, size - off, &cfg, cursor, out);
 }
