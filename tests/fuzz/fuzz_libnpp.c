@@ -311,7 +311,7 @@ static void receive(const struct op *o, int fd, bool message)
 	uint8_t *buf = malloc(n ? n : 1), control[128];
 	struct sockaddr_in6 from;
 	struct iovec iov[2] = { { buf, n / 3 }, { buf + n / 3, n - n / 3 } };
-	struct msghdr mh_ = { .msg_iov = iov, .msg_iovlen = 2, .msg_name = &from, .msg_namelen = o->c % 30,
+	struct msghdr mh_ = { .msg_iov = iov, .msg_iovlen = 2, .msg_name = &from, .msg_namelen = o->c % (sizeof from + 1),
 			      .msg_control = control, .msg_controllen = o->c % 128 };
 	int flags = flags_of(o);
 	struct so *so = fd_ours(fd);

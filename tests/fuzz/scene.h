@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * scene.h - a stack in the middle of its work, whose arena targets spoil
+ */
+#ifndef NPP_TESTS_SCENE_H
+#define NPP_TESTS_SCENE_H
+
+#include "tests/unit/stack/ip_rig.h"
+
+/* Listeners, connections, half-open ones, bytes out of order, fragments, a frame that waits for its neighbour. */
+struct rig *scene_new(void);
+
+#endif
