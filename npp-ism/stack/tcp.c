@@ -58,7 +58,7 @@ static void tcp_lay_out(const struct stack_cfg *cfg, struct tcp_layout *l)
 	l->timers = off;
 	off += round64((uint64_t)l->n_conns * sizeof(struct wheel_timer));
 	l->soon_each = 4;
-	while (l->soon_each * TCP_SOON_SLOTS * 8 <= l->n_conns)
+	while ((uint64_t)l->soon_each * TCP_SOON_SLOTS * 8 <= l->n_conns) /* that may be any number: see stack_attach() */
 		l->soon_each *= 2;
 	l->soon = off;
 	off += round64((uint64_t)l->soon_each * TCP_SOON_SLOTS * sizeof(uint32_t));

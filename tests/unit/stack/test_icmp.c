@@ -3,6 +3,8 @@
  */
 #include "config.h"
 
+#include <errno.h>
+
 #include "npp-ism/stack/ip_priv.h"
 #include "tests/unit/stack/ip_rig.h"
 #include "tests/unit/suite.h"
@@ -43,6 +45,19 @@ START_TEST(echo_is_answered_by_a_successor_who_finds_an_impossible_number_of_add
 	rig_run(r);
 	ck_assert_uint_eq(rig_l4(rig_last(r))[0], 0);
 	ck_assert_uint_le(r->node[0].s->ip->net.n_addrs, NPP_MAX_IF_ADDRS);
+}
+END_TEST
+
+/* Found by fuzz_attach: its tables were laid out without end. */
+START_TEST(an_arena_for_four_billion_connections_is_refused)
+{
+	struct stack *s = r->node[0].s;
+	uint32_t conns = s->cfg.max_conns;
+
+	s->cfg.max_conns = 0xffffffff;
+	ck_assert_int_eq(stack_attach(s, &r->node[0].env, r->now_us), -EPROTO);
+	s->cfg.max_conns = conns;
+	ck_assert_int_eq(stack_attach(s, &r->node[0].env, r->now_us), 0);
 }
 END_TEST
 
@@ -286,6 +301,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, echo_is_answered_with_the_same_bytes);
 	tcase_add_test(tc, echo_is_answered_by_a_successor_who_finds_an_impossible_number_of_addresses);
+	tcase_add_test(tc, an_arena_for_four_billion_connections_is_refused);
 	tcase_add_test(tc, echo_of_60_kb_comes_back_in_fragments);
 	tcase_add_test(tc, a_wrong_checksum_is_not_answered);
 	tcase_add_test(tc, broadcast_echo_is_ignored);
