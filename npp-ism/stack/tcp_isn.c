@@ -59,7 +59,7 @@ uint32_t tcp_port_offset(struct stack *s, const union npp_addr *la, const union 
 
 /* ---- cookies ------------------------------------------------------------------------ */
 
-static const uint16_t cookie_mss[8] = { TCP_MSS_MIN, 536, 1024, 1220, 1380, 1440, 1460, 8940 };
+static const uint16_t cookie_mss[8] = { TCP_MSS_MIN, 216, 536, 1024, 1220, 1380, 1440, 1460 };
 #define COOKIE_PERIOD_US 64000000ull
 #define COOKIE_LIVES 2 /* periods */
 
