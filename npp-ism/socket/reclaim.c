@@ -152,6 +152,9 @@ void ism_reclaim_turn(struct ism *I)
 		r->from = ISM_CLASSES;
 		while (r->from > 0 && sum < r->want)
 			sum += r->weight[--r->from];
+		/* Memory may have become short in the turn before, or after it: who was not weighed waits. */
+		while (r->from < ISM_CLASSES && r->weight[r->from] == 0)
+			r->from++;
 		for (unsigned i = 0; i < ISM_CLASSES; i++)
 			r->weight[i] = 0;
 	}
