@@ -3,7 +3,7 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 lab_begin run
-need nginx jq python3 curl
+need nginx jq python3 curl nft haproxy redis-server redis-cli ping
 labs+=("$lab")
 
 run()
@@ -26,7 +26,8 @@ run_quiet()
 }
 shows() { cat "$work/out" "$work/err"; }
 
-for s in isp-loss osm-killed host-fails network-fails port-fails nginx-reload dispatcher-restarted memory-gone hugepages-gone mixed; do
+for s in isp-loss osm-killed host-fails network-fails port-fails nginx-reload dispatcher-restarted memory-gone hugepages-gone mixed \
+  behind-firewall server-leaves baseline-kernel baseline-one way-fails; do
   if $sanitized && [ "$s" = mixed ]; then continue; fi	# its figures are of speed
   ok "$s passes" eval "run_quiet $topologies/scenarios/$s.yaml || { shows; false; }"
   is "$s: nothing is left" "$(leftovers "$lab")" ''
