@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "harness/topo.h"
+#include "nppd/settings.h"
 #include "lib/self.h"
 
 static const struct npp_conf_enum kinds[] = {
@@ -435,10 +436,12 @@ static void check_kind(struct topo *t, struct topo_node *n)
 	bool on_npp = n->kind == TOPO_HOST && n->stack == TOPO_STACK_NPP;
 
 	check_starts(t, n);
-	if (n->options_at && n->options_at->kind != NPP_CONF_MAP_NODE && !npp_conf_is_null(n->options_at))
-		npp_conf_error(t->conf, n->options_at, "expected a map of options");
 	if (kind_in_doubt(n))
 		return;
+	if (n->kind == TOPO_NPP)
+		settings_check_npp_options(t->conf, n->options_at, n->iops);
+	else if (on_npp && !npp_conf_in_doubt(n->at, "memory"))
+		settings_check_host_options(t->conf, n->options_at, n->at, n->memory);
 	if (n->kind != TOPO_HOST) {
 		refuse_key(t, n, "stack", "only a host has a choice of stack");
 		refuse_key(t, n, "npps", "only a host has NPPs");

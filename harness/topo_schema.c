@@ -13,6 +13,7 @@
 #include "harness/lab.h"
 #include "harness/topo.h"
 #include "harness/wire/wire.h"
+#include "nppd/settings.h"
 
 static void put_map(FILE *f, const struct npp_conf_schema *s);
 static void put_value(FILE *f, const struct npp_conf_field *v);
@@ -79,7 +80,11 @@ static void put_open(FILE *f, const char *key)
 	} else if (key && strcmp(key, "wire") == 0) {
 		put_wire(f);
 	} else if (key && strcmp(key, "options") == 0) {
-		fputs("\"description\": \"further keys of nppd.conf(5)\", \"type\": [\"object\", \"null\"]", f);
+		fputs("\"description\": \"further keys of nppd.conf(5), of an NPP or a host\", \"anyOf\": [{\"type\": \"null\"}, {", f);
+		put_map(f, &settings_npp_options);
+		fputs("}, {", f);
+		put_map(f, &settings_host_options);
+		fputs("}]", f);
 	}
 }
 
@@ -140,7 +145,9 @@ static void put_value(FILE *f, const struct npp_conf_field *v)
 	case NPP_CONF_NAMES: put_names(f, v); break;
 	case NPP_CONF_NODE: put_open(f, v->key); break;
 	case NPP_CONF_STR: fputs("\"type\": \"string\"", f); break;
-	default: break;	/* anything */
+	default:	/* the code behind the table takes several forms */
+		fputs("\"type\": [\"string\", \"number\", \"boolean\", \"array\", \"object\"]", f);
+		break;
 	}
 	if (!v->dflt)
 		return;

@@ -227,6 +227,17 @@ static const struct npp_conf_schema tcp_schema = { sizeof ((struct npp_settings 
 static const struct npp_conf_field port_item = { .type = NPP_CONF_MAP, .sub = &port_schema };
 static const struct npp_conf_field route_item = { .type = NPP_CONF_MAP, .sub = &route_schema };
 static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *obj);
+/* What an NPP may have that is not its name, its ports, or on its networks. */
+#define NPP_OPTION_FIELDS \
+	NPP_CONF_FIELD("acd", ENUM, struct npp_settings, acd, .enums = acd_names, .dflt = "probe"), \
+	NPP_CONF_FIELD("acd_ms", U32, struct npp_settings, acd_ms, .min = 60, .max = 10000, .dflt = "240"), \
+	NPP_CONF_FIELD("autoconf", BOOL, struct npp_settings, autoconf, .dflt = "no"), \
+	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema), \
+	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema), \
+	NPP_CONF_FIELD("tcp", MAP, struct npp_settings, tcp, .sub = &tcp_schema), \
+	NPP_CONF_FIELD("host_grace_ms", U32, struct npp_settings, grace_ms, .max = 600000, .dflt = "1000"), \
+	NPP_CONF_FIELD("host_frozen_ms", U32, struct npp_settings, frozen_ms, .max = 600000, .dflt = "5000"), \
+	COMMON_FIELDS(npp_settings)
 static const struct npp_conf_field npp_fields[] = {
 	NPP_CONF_FIELD("name", NAME, struct npp_settings, name, .flags = NPP_CONF_REQUIRED),
 	NPP_CONF_FIELD("iops", U32, struct npp_settings, iops, .min = 1, .max = NPP_MAX_IOPS, .dflt = "4"),
@@ -239,17 +250,9 @@ static const struct npp_conf_field npp_fields[] = {
 		       .count_off = offsetof(struct npp_settings, n_routes)),
 	NPP_CONF_FIELD("gateway", ADDR, struct npp_settings, gateway),
 	NPP_CONF_FIELD("gateway6", ADDR, struct npp_settings, gateway6),
-	NPP_CONF_FIELD("acd", ENUM, struct npp_settings, acd, .enums = acd_names, .dflt = "probe"),
-	NPP_CONF_FIELD("acd_ms", U32, struct npp_settings, acd_ms, .min = 60, .max = 10000, .dflt = "240"),
-	NPP_CONF_FIELD("autoconf", BOOL, struct npp_settings, autoconf, .dflt = "no"),
-	NPP_CONF_FIELD("dispatch", MAP, struct npp_settings, dispatch, .sub = &dispatch_schema),
-	NPP_CONF_FIELD("memory", MAP, struct npp_settings, memory, .sub = &memory_schema),
-	NPP_CONF_FIELD("tcp", MAP, struct npp_settings, tcp, .sub = &tcp_schema),
 	{ .key = "hosts", .type = NPP_CONF_CUSTOM, .off = 0, .parse = parse_hosts },
 	NPP_CONF_FIELD("policy", ENUM, struct npp_settings, policy, .enums = policy_names, .dflt = "weight"),
-	NPP_CONF_FIELD("host_grace_ms", U32, struct npp_settings, grace_ms, .max = 600000, .dflt = "1000"),
-	NPP_CONF_FIELD("host_frozen_ms", U32, struct npp_settings, frozen_ms, .max = 600000, .dflt = "5000"),
-	COMMON_FIELDS(npp_settings),
+	NPP_OPTION_FIELDS,
 	NPP_CONF_FIELD(NULL, SELF, struct npp_settings, node),
 	{ .type = NPP_CONF_END }
 };
@@ -311,32 +314,39 @@ static int check_npp(struct npp_conf *c, const struct npp_conf_node *n, void *ob
 
 static const struct npp_conf_field name_item = { .type = NPP_CONF_NAME };
 static int check_host(struct npp_conf *c, const struct npp_conf_node *n, void *obj);
+#define HOST_OPTION_FIELDS \
+	NPP_CONF_FIELD("sockets", U32, struct host_settings, sockets, .min = 64, .max = 1 << 20, .dflt = "65536"), \
+	NPP_CONF_FIELD("grace_ms", U32, struct host_settings, grace_ms, .max = 600000, .dflt = "600000"), \
+	COMMON_FIELDS(host_settings)
 static const struct npp_conf_field host_fields[] = {
 	NPP_CONF_FIELD("name", NAME, struct host_settings, name, .flags = NPP_CONF_REQUIRED),
 	NPP_CONF_FIELD("npps", LIST, struct host_settings, npps, .flags = NPP_CONF_REQUIRED, .min = 1,
 		       .max = NPP_MAX_ATTACH, .item = &name_item, .count_off = offsetof(struct host_settings, n_npps)),
 	NPP_CONF_FIELD("memory", SIZE, struct host_settings, memory, .min = 4 << 20, .max = 64ll << 30, .dflt = "128M"),
-	NPP_CONF_FIELD("sockets", U32, struct host_settings, sockets, .min = 64, .max = 1 << 20, .dflt = "65536"),
-	NPP_CONF_FIELD("grace_ms", U32, struct host_settings, grace_ms, .max = 600000, .dflt = "600000"),
-	COMMON_FIELDS(host_settings),
+	HOST_OPTION_FIELDS,
 	NPP_CONF_FIELD(NULL, SELF, struct host_settings, node),
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema host_schema = { sizeof(struct host_settings), host_fields, check_host };
 
-static int check_host(struct npp_conf *c, const struct npp_conf_node *n, void *obj)
+static int check_host_memory(struct npp_conf *c, const struct npp_conf_node *n, const struct host_settings *s)
 {
-	struct host_settings *s = obj;
 	uint64_t fixed = sizeof(struct npp_host) + (uint64_t)NPP_MAX_CTX * sizeof(struct npp_ctx) +
 			 NPP_MAX_PROCS * sizeof(struct npp_proc) + (uint64_t)s->sockets * sizeof(struct npp_sock) +
 			 NPP_OSM_BOOKS_BYTES + (1u << 20);
-	const struct npp_conf_node *list = npp_conf_get(n, "npps");
-	int r = 0;
 
-	if (s->memory < fixed)
-		r = npp_conf_error_key(c, n, "memory", "%llu MB is too little for %u sockets: at least %llu MB",
-				       (unsigned long long)s->memory >> 20, s->sockets,
-				       (unsigned long long)(fixed >> 20) + 1);
+	if (s->memory >= fixed)
+		return 0;
+	return npp_conf_error_key(c, n, "memory", "%llu MB is too little for %u sockets: at least %llu MB",
+				  (unsigned long long)s->memory >> 20, s->sockets, (unsigned long long)(fixed >> 20) + 1);
+}
+
+static int check_host(struct npp_conf *c, const struct npp_conf_node *n, void *obj)
+{
+	struct host_settings *s = obj;
+	const struct npp_conf_node *list = npp_conf_get(n, "npps");
+	int r = check_host_memory(c, n, s);
+
 	for (uint32_t i = 0; i < s->n_npps; i++) {
 		if (strcmp(s->npps[i], s->name) == 0)
 			r = npp_conf_error(c, settings_nth(list, i), "'%s' is the host's own name", s->name);
@@ -345,6 +355,41 @@ static int check_host(struct npp_conf *c, const struct npp_conf_node *n, void *o
 				r = npp_conf_error(c, settings_nth(list, i), "'%s' stands there twice", s->npps[i]);
 	}
 	return r;
+}
+
+/* ---- what a topology may add --------------------------------------------------------------- */
+
+static const struct npp_conf_field npp_option_fields[] = {
+	NPP_OPTION_FIELDS,
+	NPP_CONF_FIELD(NULL, SELF, struct npp_settings, node),
+	{ .type = NPP_CONF_END }
+};
+const struct npp_conf_schema settings_npp_options = { sizeof(struct npp_settings), npp_option_fields, NULL };
+
+static const struct npp_conf_field host_option_fields[] = {
+	HOST_OPTION_FIELDS,
+	NPP_CONF_FIELD(NULL, SELF, struct host_settings, node),
+	{ .type = NPP_CONF_END }
+};
+const struct npp_conf_schema settings_host_options = { sizeof(struct host_settings), host_option_fields, NULL };
+
+int settings_check_npp_options(struct npp_conf *c, const struct npp_conf_node *n, uint32_t iops)
+{
+	struct npp_settings s;
+	int r = npp_conf_bind(c, n, &settings_npp_options, &s);
+
+	s.iops = iops ? iops : 1;
+	return r < 0 ? r : make_program(c, &s);
+}
+
+int settings_check_host_options(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_node *at,
+				uint64_t memory)
+{
+	struct host_settings s;
+	int r = npp_conf_bind(c, n, &settings_host_options, &s);
+
+	s.memory = memory;
+	return r < 0 ? r : check_host_memory(c, at, &s);
 }
 
 /* ---- the file ----------------------------------------------------------------------------------- */

@@ -140,6 +140,14 @@ static inline const struct common_settings *settings_common(const struct setting
  * of other NPPs and hosts. */
 uint32_t settings_derive_uid(const char *rundir, const char *name);
 
+/* What a topology of npp-lab may add to an NPP or a host beside what follows from it: the tables, and the
+ * checks of such a map (N may be NULL). A host's MEMORY stands in map AT. 0, or -EINVAL after the errors were
+ * added to C. */
+extern const struct npp_conf_schema settings_npp_options, settings_host_options;
+int settings_check_npp_options(struct npp_conf *c, const struct npp_conf_node *n, uint32_t iops);
+int settings_check_host_options(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_node *at,
+				uint64_t memory);
+
 /* Entry I of LIST, or what stands in the place of a list of one. */
 const struct npp_conf_node *settings_nth(const struct npp_conf_node *list, uint32_t i);
 

@@ -44,11 +44,11 @@ for v in up down clean; do
 done
 refused 'a run directory where none can be' 1 "cannot make /proc/nowhere" env NPP_RUNDIR=/proc/nowhere "$npplab" up "$topologies/pair.yaml"
 
-# What only nppd can know: it says so, and everything goes again.
+# Options are checked with the file; what only nppd can know it says, and everything goes again.
 refused 'an option that nppd does not have' 1 "'require' is not one of auto, always, never" "$npplab" up "$topologies/pair.yaml" --name "$lab" \
   --set 'nodes.web1.options={hugepages: require}'
 refused 'an NPP that does not start, though its host stands before it' 1 "nppd of 'acc1' did not start" \
-  "$npplab" up "$topologies/fig17b.yaml" --name "$lab" --set 'nodes.acc1.options={acd: perhaps}'
+  "$npplab" up "$topologies/fig17b.yaml" --name "$lab" --set 'nodes.acc1.options={hugepages: always, reserve: no, memory: {rx_ring: 1G}}'
 refused 'more hugepages than the machine has' 1 '[Hh]ugepages' "$npplab" up "$topologies/pair.yaml" --name "$lab" \
   --set nodes.web1.memory=64G --set 'nodes.web1.options={hugepages: always, reserve: no}'
 is 'nothing is left of it' "$(leftovers "$lab")" ''

@@ -57,6 +57,37 @@ nodes:
   acc: {kind: npp, networks: lan, hosts: {a: much}}
   a: {kind: host, stack: npp, npps: [acc]}
 Y
+check 'an option of an NPP that is none' "t.yaml:4: .*nodes.acc.options.konnections.*not known" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan, options: {konnections: 5}}
+Y
+check 'one with a value that it cannot have' "t.yaml:4: .*nodes.acc.options.tcp.ecn.*'maybe' is not one of passive, off, on" <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan, options: {tcp: {ecn: maybe}}}
+Y
+check 'a hash that cannot name all IOPs' 't.yaml:4: .*nodes.acc.options.dispatch.*1 bits of select cannot name 4 IOPs' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan, options: {dispatch: {select: {bits: 1}}}}
+Y
+check 'what follows from the topology is no option' 't.yaml:4: .*nodes.acc.options.iops.*not known' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan, options: {iops: 2}}
+Y
+check 'memory that does not hold the sockets of a host' 't.yaml:5: .*nodes.a.memory.*16 MB is too little for 1000000 sockets' <<'Y'
+networks:
+  lan: {subnet: 10.0.0.0/24}
+nodes:
+  acc: {kind: npp, networks: lan}
+  a: {kind: host, stack: npp, npps: [acc], memory: 16M, options: {sockets: 1000000}}
+Y
 check 'a client with hosts' 't.yaml:4: .*nodes.c.policy.*only an NPP has hosts' <<'Y'
 networks:
   lan: {subnet: 10.0.0.0/24}
