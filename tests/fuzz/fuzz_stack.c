@@ -212,7 +212,7 @@ static void pools_add_up(struct stack *s)
 static void all_is_over(void)
 {
 	rig_advance(r, 500000);
-	for (unsigned i = 0; i < 45; i++) {
+	for (unsigned i = 0; i < REASS_TIMEOUT_US / 1000000 + 15; i++) {
 		r->now_us += 1000000;
 		rig_run(r);
 	}
