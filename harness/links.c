@@ -227,6 +227,9 @@ int lab_impair(const char *lab, const char *link, char *const words[], bool json
 	char *answer = NULL;
 	int r = changes ? lab_open_own(&l, lab, &e) : lab_open(&l, lab, &e);
 
+	for (unsigned i = 0; r == 0 && words[i]; i++)
+		if (!*words[i])
+			r = npp_err_set(&e, -EINVAL, "'' is no setting: expected KEY=VALUE, show, clear or reset");
 	if (r == 0 && changes)
 		r = change(&l, link, words, &e);
 	if (r == 0)

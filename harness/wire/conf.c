@@ -21,21 +21,22 @@ static const struct key {
 	size_t off;
 	uint64_t max;
 	const char *what;
+	uint64_t least;	/* if it is not 0 */
 } keys[] = {
-	{ "delay", K_TIME, offsetof(struct wire_conf, delay_us), 60000000, "time that every frame takes" },
-	{ "jitter", K_TIME, offsetof(struct wire_conf, jitter_us), 60000000, "the delay varies by so much, both ways" },
-	{ "loss", K_CHANCE, offsetof(struct wire_conf, loss), 0, "chance of a frame to be lost" },
-	{ "burst", K_BURST, 0, 0, "ENTER/LEAVE[/LOSS]: losses in bursts (Gilbert-Elliott)" },
-	{ "reorder", K_CHANCE, offsetof(struct wire_conf, reorder), 0, "chance to be held back behind others" },
-	{ "reorder_gap", K_U32, offsetof(struct wire_conf, reorder_gap), 1000, "how many pass a frame held back" },
-	{ "duplicate", K_CHANCE, offsetof(struct wire_conf, duplicate), 0, "chance to arrive twice" },
-	{ "corrupt", K_CHANCE, offsetof(struct wire_conf, corrupt), 0, "chance of a flipped bit" },
-	{ "rate", K_RATE, offsetof(struct wire_conf, rate_bps), 0, "bits per second; 0: no limit" },
-	{ "queue", K_SIZE, offsetof(struct wire_conf, queue_bytes), 1u << 30, "bytes that wait for the rate" },
-	{ "mtu", K_U32, offsetof(struct wire_conf, mtu), 65535, "larger frames are dropped; 0: none" },
-	{ "ecn", K_CHANCE, offsetof(struct wire_conf, ecn), 0, "chance of CE on frames that are ECN-capable" },
-	{ "ecn_queue", K_SIZE, offsetof(struct wire_conf, ecn_queue), 1u << 30, "CE where the queue holds so much" },
-	{ "blackout", K_BLACKOUT, 0, 0, "yes: nothing passes; a time: for so long" },
+	{ "delay", K_TIME, offsetof(struct wire_conf, delay_us), 60000000, "time that every frame takes", 0 },
+	{ "jitter", K_TIME, offsetof(struct wire_conf, jitter_us), 60000000, "the delay varies by so much, both ways", 0 },
+	{ "loss", K_CHANCE, offsetof(struct wire_conf, loss), 0, "chance of a frame to be lost", 0 },
+	{ "burst", K_BURST, 0, 0, "ENTER/LEAVE[/LOSS]: losses in bursts (Gilbert-Elliott)", 0 },
+	{ "reorder", K_CHANCE, offsetof(struct wire_conf, reorder), 0, "chance to be held back behind others", 0 },
+	{ "reorder_gap", K_U32, offsetof(struct wire_conf, reorder_gap), 1000, "how many pass a frame held back", 0 },
+	{ "duplicate", K_CHANCE, offsetof(struct wire_conf, duplicate), 0, "chance to arrive twice", 0 },
+	{ "corrupt", K_CHANCE, offsetof(struct wire_conf, corrupt), 0, "chance of a flipped bit", 0 },
+	{ "rate", K_RATE, offsetof(struct wire_conf, rate_bps), 0, "bits per second; 0: no limit", 0 },
+	{ "queue", K_SIZE, offsetof(struct wire_conf, queue_bytes), 1u << 30, "bytes that wait for the rate", 0 },
+	{ "mtu", K_U32, offsetof(struct wire_conf, mtu), 65535, "larger frames are dropped; 0: none", 68 },
+	{ "ecn", K_CHANCE, offsetof(struct wire_conf, ecn), 0, "chance of CE on frames that are ECN-capable", 0 },
+	{ "ecn_queue", K_SIZE, offsetof(struct wire_conf, ecn_queue), 1u << 30, "CE where the queue holds so much", 0 },
+	{ "blackout", K_BLACKOUT, 0, 0, "yes: nothing passes; a time: for so long", 0 },
 };
 #define N_KEYS (sizeof keys / sizeof *keys)
 
@@ -121,7 +122,7 @@ static int set_one(struct wire_conf *c, const struct key *k, const char *text)
 	case K_SIZE: r = npp_conf_parse_size(text, &v); break;
 	case K_U32: r = npp_conf_parse_u64(text, &v); break;
 	}
-	if (r < 0 || (k->max && v > k->max))
+	if (r < 0 || (k->max && v > k->max) || (v && v < k->least))
 		return -EINVAL;
 	if (k->type == K_U32)
 		*at.u32 = (uint32_t)v;
@@ -145,7 +146,7 @@ int wire_conf_set(struct wire_conf c[WIRE_DIRS], const char *key, const char *va
 {
 	static const char *const form[] = {
 		[K_TIME] = "a time (40ms, at most 60s)", [K_CHANCE] = "a chance (2%, 0.02)",
-		[K_RATE] = "a rate (100mbit, 0)", [K_SIZE] = "a size (64K)", [K_U32] = "a number",
+		[K_RATE] = "a rate (100mbit, 0)", [K_SIZE] = "a size (64K, at most 1G)",
 		[K_BURST] = "ENTER/LEAVE or ENTER/LEAVE/LOSS (1%/25%)", [K_BLACKOUT] = "yes, no or a time",
 	};
 	unsigned first = WIRE_UP, last = WIRE_DOWN, d;
@@ -162,9 +163,14 @@ int wire_conf_set(struct wire_conf c[WIRE_DIRS], const char *key, const char *va
 		;
 	if (i == N_KEYS)
 		return unknown(key, e);
-	for (d = first; d <= last; d++)
-		if (set_one(&c[d], &keys[i], value) < 0)
-			return npp_err_set(e, -EINVAL, "%s: '%.40s' is not %s", key, value, form[keys[i].type]);
+	for (d = first; d <= last; d++) {
+		if (set_one(&c[d], &keys[i], value) == 0)
+			continue;
+		if (keys[i].type == K_U32)
+			return npp_err_set(e, -EINVAL, "%s: '%.40s' is not 0 or a number from %" PRIu64 " to %" PRIu64, key, value,
+					   keys[i].least ? keys[i].least : 1, keys[i].max);
+		return npp_err_set(e, -EINVAL, "%s: '%.40s' is not %s", key, value, form[keys[i].type]);
+	}
 	return 0;
 }
 

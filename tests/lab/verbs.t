@@ -46,6 +46,7 @@ like 'with what became of frames' "$(do_ impair client1)" '^ +[0-9]+ frames in, 
 like 'clear turns all off, also what the topology gave' "$(do_ impair client1 clear)" '^down +clean$'
 like 'reset is the topology' "$(do_ impair client1 reset)" '^down +delay=1ms$'
 like 'words that make no sense' "$(do_ impair client1 reset now 2>&1)" 'npp-lab: expected set KEY=VALUE'
+like 'an empty word' "$(do_ impair client1 '' 2>&1)" "npp-lab: '' is no setting"
 like 'a link without a wire says so' "$(do_ impair client2 loss=1% 2>&1)" "has no wire: give it 'wire: yes'"
 like 'a node with two links wants to know which' "$(do_ impair router loss=1% 2>&1)" 'several links'
 like 'no such link' "$(do_ impair client9 loss=1% 2>&1)" "has no link 'client9'"

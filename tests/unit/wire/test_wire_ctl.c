@@ -58,7 +58,7 @@ START_TEST(values_out_of_range_are_refused)
 {
 	static const char *const bad[] = {
 		"set loss=101%", "set loss=-1%", "set loss=nan", "set loss=", "set loss=2%%", "set delay=61s", "set delay=5",
-		"set mtu=70000", "set burst=1%", "set burst=1%/", "set burst=1%/2%/3%/4%", "set blackout=maybe", "set",
+		"set mtu=70000", "set mtu=67", "set burst=1%", "set burst=1%/", "set burst=1%/2%/3%/4%", "set blackout=maybe", "set",
 		"set delay", "seed x", "bla", "", "get x", "set rate=fast", "set queue=-1",
 	};
 
