@@ -466,7 +466,8 @@ static uint8_t *put_options(uint8_t *p, const struct tcp_seg *g)
 	if (g->opt & TO_TFO) {
 		*p++ = 34;
 		*p++ = (uint8_t)(2 + g->tfo_len);
-		memcpy(p, g->tfo, g->tfo_len);
+		if (g->tfo_len)
+			memcpy(p, g->tfo, g->tfo_len);
 		p += g->tfo_len;
 	}
 	if (g->n_sack) {
