@@ -2,7 +2,7 @@
 # chaos.t - ten labs at once; npp-lab killed at random moments of up, down and run: after
 # `npp-lab clean` nothing is left
 #
-# $NPP_SOAK: forty times instead of nine. $NPP_SEED repeats the choice of moments.
+# $NPP_SEED repeats the choice of moments.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 lab_begin chaos
@@ -11,8 +11,7 @@ export NPP_RUNDIR=$work/run
 rundir=$NPP_RUNDIR
 mark=$lab
 export NPP_TEST_MARK=$mark
-rounds=9 labs_n=10
-[ -z "${NPP_SOAK:-}" ] || rounds=40
+rounds=40 labs_n=10
 ! $sanitized || { rounds=3 labs_n=4; }
 RANDOM=$((${NPP_SEED:-$$} % 32768))
 diag "seed ${NPP_SEED:-$$}"
