@@ -362,22 +362,32 @@ static void ip6(struct steer_code *c, struct steer_tables *t, const struct npp_h
 	finish(c, t, prog, STEER_FRAG6);
 }
 
+/* An empty program: the context in r6, the value of the map in r9, and what is IP goes on where *V4 and *V6 land.
+ * Where queue 0 is the answer, as it is for all others. */
+static unsigned begin(struct steer_code *c, int map_fd, unsigned *v4, unsigned *v6)
+{
+	unsigned out;
+
+	memset(c, 0, sizeof *c);
+	mov(c, R6, R1);
+	ins(c, BPF_LD | BPF_DW | BPF_IMM, R9, BPF_PSEUDO_MAP_VALUE, 0, map_fd);
+	ins(c, 0, 0, 0, 0, 0);
+	load(c, BPF_W, R7, R6, offsetof(struct __sk_buff, protocol));
+	*v4 = jump(c, BPF_JEQ, R7, htons(ETH_P_IPV4));
+	*v6 = jump(c, BPF_JEQ, R7, htons(ETH_P_IP6));
+	out = c->n;
+	set(c, R0, 0);
+	ins(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	return out;
+}
+
 int steer_generate(struct steer_code *c, struct steer_tables *t, const struct npp_hash_prog *prog, int map_fd,
 		   unsigned ip_off)
 {
 	unsigned v4, v6, out;
 
-	memset(c, 0, sizeof *c);
 	memset(t, 0, sizeof *t);
-	mov(c, R6, R1);
-	ins(c, BPF_LD | BPF_DW | BPF_IMM, R9, BPF_PSEUDO_MAP_VALUE, 0, map_fd);
-	ins(c, 0, 0, 0, 0, 0);
-	load(c, BPF_W, R7, R6, offsetof(struct __sk_buff, protocol));
-	v4 = jump(c, BPF_JEQ, R7, htons(ETH_P_IPV4));
-	v6 = jump(c, BPF_JEQ, R7, htons(ETH_P_IP6));
-	out = c->n;
-	set(c, R0, 0);
-	ins(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	out = begin(c, map_fd, &v4, &v6);
 	land(c, v4);
 	ip4(c, t, prog, ip_off, out);
 	land(c, v6);
@@ -412,16 +422,7 @@ int steer_generate_aside(struct steer_code *c, int map_fd, unsigned ip_off)
 {
 	unsigned v4, v6, out, found;
 
-	memset(c, 0, sizeof *c);
-	mov(c, R6, R1);
-	ins(c, BPF_LD | BPF_DW | BPF_IMM, R9, BPF_PSEUDO_MAP_VALUE, 0, map_fd);
-	ins(c, 0, 0, 0, 0, 0);
-	load(c, BPF_W, R7, R6, offsetof(struct __sk_buff, protocol));
-	v4 = jump(c, BPF_JEQ, R7, htons(ETH_P_IPV4));
-	v6 = jump(c, BPF_JEQ, R7, htons(ETH_P_IP6));
-	out = c->n;
-	set(c, R0, 0);
-	ins(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	out = begin(c, map_fd, &v4, &v6);
 	land(c, v4);
 	set(c, R2, ip_off);
 	take(c, HDR, IP4_HDR_MIN, out);

@@ -54,6 +54,18 @@ static int map_open(struct steer *s, size_t size, void **p)
 	return *p == MAP_FAILED ? -errno : 0;
 }
 
+/* The end of steer_load(): R is what came of making C, which goes. */
+static int loaded(struct steer *s, struct steer_code *c, int r)
+{
+	if (r == 0)
+		r = s->prog_fd = load_code(c);
+	free(c);
+	if (r >= 0)
+		return 0;
+	steer_close(s);
+	return r;
+}
+
 int steer_load(struct steer *s, const struct npp_hash_prog *prog, unsigned ip_off)
 {
 	struct steer_code *c = malloc(sizeof *c);
@@ -68,13 +80,7 @@ int steer_load(struct steer *s, const struct npp_hash_prog *prog, unsigned ip_of
 		s->tables = p;
 		r = steer_generate(c, s->tables, prog, s->map_fd, ip_off);
 	}
-	if (r == 0)
-		r = s->prog_fd = load_code(c);
-	free(c);
-	if (r >= 0)
-		return 0;
-	steer_close(s);
-	return r;
+	return loaded(s, c, r);
 }
 
 int steer_load_aside(struct steer *s, unsigned ip_off)
@@ -95,13 +101,7 @@ int steer_load_aside(struct steer *s, unsigned ip_off)
 		s->regulars->mul = mul | 1;
 		r = steer_generate_aside(c, s->map_fd, ip_off);
 	}
-	if (r == 0)
-		r = s->prog_fd = load_code(c);
-	free(c);
-	if (r >= 0)
-		return 0;
-	steer_close(s);
-	return r;
+	return loaded(s, c, r);
 }
 
 int steer_load_fixed(struct steer *s, unsigned queue)
