@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
+#include "tests/fuzz/loads.h"
 #include "tests/fuzz/replay.h"
 #include "tests/unit/osm/fake.h"
 
@@ -100,7 +101,6 @@ void npp_ringer_add(struct npp_ringer *r, int efd)
 static uint32_t loads_left, load_value;
 
 #ifdef NPP_FUZZING
-#define UNSEEN __attribute__((no_sanitize("coverage", "address")))
 UNSEEN static bool in(const uint8_t *p, const struct npp_region *r)
 {
 	return r->base && p >= (uint8_t *)r->base && p < (uint8_t *)r->base + r->size;
@@ -119,15 +119,6 @@ UNSEEN static void loaded(const void *at, unsigned len)
 	if (shared && --loads_left == 0)
 		memcpy((void *)(uintptr_t)at, &load_value, len < sizeof load_value ? len : sizeof load_value);
 }
-
-#define SEEN(bits, type) \
-	void __sanitizer_cov_load##bits(type *at); \
-	UNSEEN void __sanitizer_cov_load##bits(type *at) { loaded(at, bits); }
-SEEN(1, uint8_t)
-SEEN(2, uint16_t)
-SEEN(4, uint32_t)
-SEEN(8, uint64_t)
-SEEN(16, __uint128_t)
 #endif
 
 /* ---- words -------------------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #include "npp-ism/stack/udp_priv.h"
 #include "npp/npp.h"
 #include "shm/stats.h"
+#include "tests/fuzz/loads.h"
 #include "tests/fuzz/replay.h"
 #include "tests/fuzz/scene.h"
 
@@ -116,7 +117,6 @@ static uint8_t *word_at(uint32_t where)
 }
 
 #ifdef NPP_FUZZING
-#define UNSEEN __attribute__((no_sanitize("coverage", "address")))
 UNSEEN static void loaded(const void *at, unsigned len)
 {
 	const uint8_t *p = at;
@@ -128,15 +128,6 @@ UNSEEN static void loaded(const void *at, unsigned len)
 	else
 		change(word_at(last.where), last.how, last.what);
 }
-
-#define SEEN(bits, type) \
-	void __sanitizer_cov_load##bits(type *at); \
-	UNSEEN void __sanitizer_cov_load##bits(type *at) { loaded(at, bits); }
-SEEN(1, uint8_t)
-SEEN(2, uint16_t)
-SEEN(4, uint32_t)
-SEEN(8, uint64_t)
-SEEN(16, __uint128_t)
 #endif
 
 /* ---- an input ---------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 #include "lib/ctl.h"
 #include "npp-osm/libnpp/priv.h"
+#include "tests/fuzz/loads.h"
 #include "tests/fuzz/madhost.h"
 #include "tests/fuzz/replay.h"
 
@@ -242,7 +243,6 @@ void mh_change_at_load(uint32_t n, uint32_t value)
 }
 
 #ifdef NPP_FUZZING
-#define UNSEEN __attribute__((no_sanitize("coverage", "address")))
 UNSEEN static void loaded(const void *at, unsigned len)
 {
 	const uint8_t *p = at;
@@ -255,15 +255,6 @@ UNSEEN static void loaded(const void *at, unsigned len)
 			return;
 		}
 }
-
-#define SEEN(bits, type) \
-	void __sanitizer_cov_load##bits(type *at); \
-	UNSEEN void __sanitizer_cov_load##bits(type *at) { loaded(at, bits); }
-SEEN(1, uint8_t)
-SEEN(2, uint16_t)
-SEEN(4, uint32_t)
-SEEN(8, uint64_t)
-SEEN(16, __uint128_t)
 #endif
 
 /* ---- the OSM ------------------------------------------------------------------------------------ */
