@@ -29,11 +29,11 @@
 #include "npp-osm/libnpp/priv.h"
 #include "tests/fuzz/madhost.h"
 #include "tests/fuzz/replay.h"
+#include "tests/fuzz/words.h"
 
 #define FDS 12
 #define HEAP_EACH 4096u
 
-struct op { uint8_t op, a, b, c; uint32_t v; };
 enum ism_op { I_PUMP, I_BYTES, I_ACK, I_RING, I_ACCEPT, I_DGRAM, I_STATE, I_URG, I_LOCK, I_SOCK, I_EXT, I_LANE, I_CTX, I_HOST,
 	      I_GLOBAL, I_ANY, I_LOAD, I_OPS };
 enum prog_op { P_STREAM, P_DGRAM, P_BIND, P_LISTEN, P_CONNECT, P_ACCEPT, P_RECV, P_RECVMSG, P_SEND, P_SENDTO, P_SENDMSG, P_SHUT,
@@ -45,35 +45,9 @@ static const uint8_t *input;
 static size_t left;
 static int fds[FDS], epfd, file;
 static uint32_t cursor;
+static struct words words;
 
 /* ---- the ISMs ------------------------------------------------------------------------------ */
-
-static uint32_t hurt(const struct op *o, uint32_t old)
-{
-	switch (o->c % 10) {
-	case 0: return 0;
-	case 1: return 0xffffffff;
-	case 2: return 1u << o->v % 32;
-	case 3: return old ^ 1u << o->v % 32;
-	case 4: return old + o->v % 129 - 64;
-	case 5: return (uint32_t)(mh.size - o->v % 8192);
-	case 6: return (uint32_t)((mh.size - o->v % 65536) / 64);
-	case 7: return (uint32_t)(mh.heap_first / 64 + o->v % 4096);
-	case 8: return o->v % 4096;
-	default: return o->v;
-	}
-}
-
-/* One word of the LEN bytes at AT. */
-static void spoil(const struct op *o, void *at, uint32_t len)
-{
-	uint8_t *w = (uint8_t *)at + (((uint32_t)o->b | (o->v >> 16 & 0xff00u)) * 4 % len);
-	uint32_t v;
-
-	memcpy(&v, w, sizeof v);
-	v = hurt(o, v);
-	memcpy(w, &v, sizeof v);
-}
 
 /* The record of one of the program's sockets, or any. */
 static uint32_t which(uint8_t a)
@@ -192,7 +166,7 @@ static void state_changes(const struct op *o)
 	if (o->b & 2)
 		atomic_fetch_or(&s->rx_flags, o->v >> 8);
 	if (o->b & 4)
-		atomic_store(&s->err, (int32_t)hurt(o, 0));
+		atomic_store(&s->err, (int32_t)hurt(&words, o, 0));
 	if (o->b & 8)
 		atomic_store(&s->rx_wake, s->rx_tail), atomic_store(&s->rx_want, 1);
 	mh_event(i, (uint32_t)(o->b >> 4));
@@ -208,10 +182,10 @@ static void spoil_ext(const struct op *o)
 	if (!u)
 		return;
 	if (mh.sock[i].type == NPP_SOCK_DGRAM) {
-		spoil(o, o->v >> 31 ? (void *)u : (void *)&u->lane[o->v >> 30 & 1], o->v >> 31 ? sizeof *u : sizeof u->lane[0]);
+		spoil(&words, o, o->v >> 31 ? (void *)u : (void *)&u->lane[o->v >> 30 & 1], o->v >> 31 ? sizeof *u : sizeof u->lane[0]);
 	} else {
 		lane = mh_at((uint64_t)l->lane_off64[o->v >> 30 & 1] * 64, sizeof *lane + 64);
-		spoil(o, o->v >> 31 || !lane ? (void *)l : (void *)lane, o->v >> 31 || !lane ? sizeof *l : sizeof *lane + 64);
+		spoil(&words, o, o->v >> 31 || !lane ? (void *)l : (void *)lane, o->v >> 31 || !lane ? sizeof *l : sizeof *lane + 64);
 	}
 }
 
@@ -223,7 +197,7 @@ static void spoil_lane(const struct op *o)
 	if (o->a & 64)
 		q = &mh.in[iop]->lane[c];
 	if (q)
-		spoil(o, q, sizeof *q);
+		spoil(&words, o, q, sizeof *q);
 }
 
 static void ism(const struct op *o)
@@ -248,17 +222,17 @@ static void ism(const struct op *o)
 		mh_event(which(o->a), NPP_OUT_URG);
 		break;
 	case I_LOCK:
-		atomic_store(o->b & 1 ? &s->rx_lock : &s->tx_lock, o->b & 2 ? hurt(o, 0) : 0x8000u + o->c % 40);
+		atomic_store(o->b & 1 ? &s->rx_lock : &s->tx_lock, o->b & 2 ? hurt(&words, o, 0) : 0x8000u + o->c % 40);
 		break;
-	case I_SOCK: spoil(o, s, sizeof *s); break;
+	case I_SOCK: spoil(&words, o, s, sizeof *s); break;
 	case I_EXT: spoil_ext(o); break;
 	case I_LANE: spoil_lane(o); break;
-	case I_CTX: spoil(o, &mh.ctx[o->a % MH_CTXS], sizeof *mh.ctx); break;
-	case I_HOST: spoil(o, mh.host, sizeof *mh.host); break;
-	case I_GLOBAL: spoil(o, (uint8_t *)mh.global + (o->a & 1 ? offsetof(struct npp_global, prog_active) : 0),
+	case I_CTX: spoil(&words, o, &mh.ctx[o->a % MH_CTXS], sizeof *mh.ctx); break;
+	case I_HOST: spoil(&words, o, mh.host, sizeof *mh.host); break;
+	case I_GLOBAL: spoil(&words, o, (uint8_t *)mh.global + (o->a & 1 ? offsetof(struct npp_global, prog_active) : 0),
 			     o->a & 1 ? sizeof(struct npp_hash_prog) * 2 + 64 : 2048); break;
-	case I_ANY: spoil(o, mh.base + any, 64); break;
-	case I_LOAD: mh_change_at_load(1 + ((uint32_t)o->a << 8 | o->b) % 4096, hurt(o, o->v)); break;
+	case I_ANY: spoil(&words, o, mh.base + any, 64); break;
+	case I_LOAD: mh_change_at_load(1 + ((uint32_t)o->a << 8 | o->b) % 4096, hurt(&words, o, o->v)); break;
 	case I_OPS: break;
 	}
 }
@@ -576,6 +550,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = data;
 	left = 0;
 	mh_begin();
+	words = (struct words){ .size = mh.size, .heap = mh.heap_first };
 	memset(fds, -1, sizeof fds);
 	epfd = npp_epoll_create1(EPOLL_CLOEXEC);
 	MUST(epfd >= 0);

@@ -27,6 +27,7 @@
 #include "npp-osm/daemon/priv.h"
 #include "tests/fuzz/loads.h"
 #include "tests/fuzz/replay.h"
+#include "tests/fuzz/words.h"
 #include "tests/unit/osm/fake.h"
 
 #define NPPS 2
@@ -34,7 +35,6 @@
 #define LANES 8		/* inbound lanes that are made */
 #define CONNS 2
 
-struct op { uint8_t op, a, b, c; uint32_t v; };
 enum what { O_STEP, O_RESTART, O_CHECK, I_SAY, I_READ, I_ACCEPT, I_SOCK, I_EXT, I_LANE, I_CTX, I_PROC, I_BOOKS, I_HOST, I_GLOBAL, I_CHUNK,
 	    I_ANY, I_LOAD, N_SAY, N_HANG, N_CONN, P_CALL, P_SOCK, P_FD, P_REFS, P_DIE, P_CONN, OPS };
 
@@ -50,6 +50,7 @@ static struct mad_npp npp[NPPS];
 static struct npp_host host_copy;
 static int conn[CONNS], bell;
 static bool running, restarted, checked;
+static struct words words;
 
 /* ---- what the daemon would say, and its doorbells ------------------------------------------ */
 
@@ -121,36 +122,7 @@ UNSEEN static void loaded(const void *at, unsigned len)
 }
 #endif
 
-/* ---- words -------------------------------------------------------------------------------------- */
-
-static uint32_t hurt(const struct op *o, uint32_t old)
-{
-	uint64_t size = f->host_region.size;
-
-	switch (o->c % 11) {
-	case 0: return 0;
-	case 1: return 0xffffffff;
-	case 2: return 1u << o->v % 32;
-	case 3: return old ^ 1u << o->v % 32;
-	case 4: return old + o->v % 129 - 64;
-	case 5: return (uint32_t)(size - o->v % 8192);
-	case 6: return (uint32_t)((size - o->v % 65536) / 64);
-	case 7: return (uint32_t)(f->osm->heap.off / 64 + o->v % 4096);
-	case 8: return o->v % 4096;
-	case 9: return 0x10000 + o->v % 80;
-	default: return o->v;
-	}
-}
-
-static void spoil(const struct op *o, void *at, uint32_t len)
-{
-	uint8_t *w = (uint8_t *)at + (((uint32_t)o->b | (o->v >> 16 & 0xff00u)) * 4 % len);
-	uint32_t v;
-
-	memcpy(&v, w, sizeof v);
-	v = hurt(o, v);
-	memcpy(w, &v, sizeof v);
-}
+/* ---- what ISMs may point at ---------------------------------------------------------------------- */
 
 static uint32_t sock_of(uint8_t x)
 {
@@ -204,7 +176,7 @@ static void say(const struct op *o)
 	}
 	if (o->b & 0x40) {
 		memcpy(&word, (uint8_t *)&m + o->v % 16 * 4, 4);
-		word = hurt(o, word);
+		word = hurt(&words, o, word);
 		memcpy((uint8_t *)&m + o->v % 16 * 4, &word, 4);
 	}
 	post(a, i, &m);
@@ -275,9 +247,9 @@ static void spoil_ext(const struct op *o)
 	if (!u)
 		return;
 	if (o->a & 32 && f->osm->assoc[o->a % 8].lane[s])
-		spoil(o, osm_at64(f->osm, f->osm->assoc[o->a % 8].lane[s]), sizeof(struct npp_accept_lane) + 128);
+		spoil(&words, o, osm_at64(f->osm, f->osm->assoc[o->a % 8].lane[s]), sizeof(struct npp_accept_lane) + 128);
 	else
-		spoil(o, u, sizeof(struct npp_listener));
+		spoil(&words, o, u, sizeof(struct npp_listener));
 }
 
 static void spoil_lane(const struct op *o)
@@ -286,9 +258,9 @@ static void spoil_lane(const struct op *o)
 	uint32_t lane = f->osm->ctx[c].lane[osm_slot_of(a, i)];
 
 	if (o->a & 4)
-		spoil(o, &((struct npp_inbound *)npp[a].in[i].base)->lane[c], sizeof(struct npp_i2oq));
+		spoil(&words, o, &((struct npp_inbound *)npp[a].in[i].base)->lane[c], sizeof(struct npp_i2oq));
 	else if (lane)
-		spoil(o, osm_at64(f->osm, lane), sizeof(struct npp_i2oq));
+		spoil(&words, o, osm_at64(f->osm, lane), sizeof(struct npp_i2oq));
 }
 
 /* ---- nppds -------------------------------------------------------------------------------------------- */
@@ -335,7 +307,7 @@ static void nppd_attached(unsigned a, const struct op *o)
 	unsigned nfds = 1 + 2 * IOPS;
 
 	if (o && o->b & 16)
-		spoil(o, &r, sizeof r);
+		spoil(&words, o, &r, sizeof r);
 	if (o && o->b & 32)
 		nfds = o->v >> 8 & 7;
 	if (o && o->b & 64)
@@ -501,22 +473,22 @@ static void spoil_any(const struct op *o)
 	uint64_t any = ((uint64_t)o->a << 16 | (uint64_t)o->b << 8) % (f->host_region.size - 64) & ~63ull;
 
 	switch ((enum what)o->op) {
-	case I_SOCK: spoil(o, &f->sock[sock_of(o->a)], sizeof(struct npp_sock)); break;
+	case I_SOCK: spoil(&words, o, &f->sock[sock_of(o->a)], sizeof(struct npp_sock)); break;
 	case I_EXT: spoil_ext(o); break;
 	case I_LANE: spoil_lane(o); break;
-	case I_CTX: spoil(o, &f->ctx[o->a & 7], sizeof(struct npp_ctx)); break;
-	case I_PROC: spoil(o, &f->proc[o->a & 3], sizeof(struct npp_proc)); break;
+	case I_CTX: spoil(&words, o, &f->ctx[o->a & 7], sizeof(struct npp_ctx)); break;
+	case I_PROC: spoil(&words, o, &f->proc[o->a & 3], sizeof(struct npp_proc)); break;
 	case I_BOOKS:
-		spoil(o, o->a & 1 ? (void *)&m->books_shm->assoc[o->a >> 1 & 7] : o->a & 2 ? (void *)m->books_shm->extent : (void *)m->books_shm,
+		spoil(&words, o, o->a & 1 ? (void *)&m->books_shm->assoc[o->a >> 1 & 7] : o->a & 2 ? (void *)m->books_shm->extent : (void *)m->books_shm,
 		      o->a & 1 ? sizeof(struct osm_assoc_rec) : 1024);
 		break;
-	case I_GLOBAL: spoil(o, npp[o->a & 1].global.base, 4096); break;
+	case I_GLOBAL: spoil(&words, o, npp[o->a & 1].global.base, 4096); break;
 	case I_CHUNK:
 		if (m->proc[o->a & 3].chunk[0])
-			spoil(o, osm_at64(m, m->proc[o->a & 3].chunk[0]), OSM_CHUNK_BYTES);
+			spoil(&words, o, osm_at64(m, m->proc[o->a & 3].chunk[0]), OSM_CHUNK_BYTES);
 		break;
-	case I_ANY: spoil(o, (uint8_t *)f->host + any, 64); break;
-	default: spoil(o, (uint8_t *)f->host + part[0].off, (uint32_t)part[0].len); break;
+	case I_ANY: spoil(&words, o, (uint8_t *)f->host + any, 64); break;
+	default: spoil(&words, o, (uint8_t *)f->host + part[0].off, (uint32_t)part[0].len); break;
 	}
 }
 
@@ -531,7 +503,7 @@ static void perform(const struct op *o)
 	case I_ACCEPT: accepted(o); break;
 	case I_LOAD:
 		loads_left = 1 + ((uint32_t)o->a << 8 | o->b) % 8192;
-		load_value = hurt(o, o->v);
+		load_value = hurt(&words, o, o->v);
 		break;
 	case N_SAY: nppd_says(o); break;
 	case N_HANG: hang_up(o->a & 1); break;
@@ -664,6 +636,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!f) {
 		f = fake_new(NPPS);
 		host_copy = *f->host;
+		words = (struct words){ f->host_region.size, f->osm->heap.off, true };
 		bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		for (unsigned a = 0; a < NPPS; a++)
 			make_npp(a);
