@@ -301,6 +301,8 @@ int main(int argc, char **argv)
 	a.wire.send = app_send;
 	a.wire.clock = app_clock;
 	a.wire.arg = &a;
+	if (wire_guard(a.end, &e) < 0)
+		npp_fatalx("%s", e.text);
 	for (i = 0; i < WIRE_DIRS; i++) {
 		if (wire_end_open(&a.end[i], &e) < 0)
 			npp_fatalx("%s", e.text);

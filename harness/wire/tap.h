@@ -37,5 +37,7 @@ int wire_end_write(const struct wire_end *e, const struct wire_frame *f);
 bool wire_end_events(const struct wire_end *e);
 /* Looks at both ends; each gets the carrier that the other leaves it, HAS[i] says whether it has one. */
 void wire_follow(struct wire_end end[WIRE_DIRS], bool has[WIRE_DIRS]);
+/* guard.c: a process that takes the ends' ports down when this one has ended; before they are opened. 0 or -errno. */
+int wire_guard(const struct wire_end end[WIRE_DIRS], struct npp_err *err);
 
 #endif
