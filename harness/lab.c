@@ -393,12 +393,41 @@ bool lab_orphaned(const struct lab *l)
 	return l->keeper_pid && npp_proc_start_time((pid_t)l->keeper_pid) != l->keeper_start;
 }
 
+static bool is_nppd(const struct lab *l, const struct lab_proc *p)
+{
+	for (uint32_t i = 0; i < l->n_nodes; i++)
+		if (strcmp(l->nodes[i].name, p->node) == 0)
+			return strcmp(l->nodes[i].stack, "npp") == 0;
+	return false;
+}
+
+/* What ends when its fault is over is not missed then. */
+static bool is_of_fault(const struct lab_proc *p)
+{
+	return strncmp(p->node, "fault.", 6) == 0;
+}
+
 bool lab_deserted(const struct lab *l)
 {
-	for (uint32_t i = 0; i < l->n_procs; i++)
-		if (proc_alive(&l->procs[i]))
-			return false;
-	return l->n_procs > 0;
+	bool alive[2] = { false, false }, had[2] = { false, false };
+
+	for (uint32_t i = 0; i < l->n_procs; i++) {
+		bool nppd = is_nppd(l, &l->procs[i]);
+
+		if (is_of_fault(&l->procs[i]))
+			continue;
+		had[nppd] = true;
+		alive[nppd] |= proc_alive(&l->procs[i]);
+	}
+	return had[true] ? !alive[true] : had[false] && !alive[false];
+}
+
+const struct lab_proc *lab_dead_proc(const struct lab *l, uint32_t *i)
+{
+	for (; *i < l->n_procs; (*i)++)
+		if (!is_of_fault(&l->procs[*i]) && !proc_alive(&l->procs[*i]))
+			return &l->procs[(*i)++];
+	return NULL;
 }
 
 /* A test says for whom it makes its labs, so that they are known to be dead if it is killed. */

@@ -97,8 +97,10 @@ const char *lab_maker(char *text, size_t cap);
 bool lab_other_boot(const struct lab *l);
 /* Has the process that the lab was made for (NPP_LAB_KEEPER) ended? */
 bool lab_orphaned(const struct lab *l);
-/* It had processes of npp's own, and none of them lives. */
+/* It had nppds, or else wires and the like, and none of them lives. */
 bool lab_deserted(const struct lab *l);
+/* The next one from *I on (0 at first) that the lab began with and that lives no more; NULL: no other. */
+const struct lab_proc *lab_dead_proc(const struct lab *l, uint32_t *i);
 
 /* change.c: notes the process S, which waits, under NAME in lab.json, and only then lets it go.
  * On error it ends, and its descriptors are closed. */

@@ -81,8 +81,24 @@ static void print_json_node(struct lab *l, const struct lab_node *n)
 		printf("%d}", procs);
 }
 
+/* Is it up, and all that it began with? */
+static bool is_whole(struct lab *l)
+{
+	uint32_t i;
+
+	if (strcmp(lab_state(l), "up") != 0)
+		return false;
+	for (i = 0; i < l->n_nodes; i++)
+		if (!ns_inode(l->nodes[i].ns))
+			return false;
+	i = 0;
+	return !lab_dead_proc(l, &i);
+}
+
 static void print_json(struct lab *l)
 {
+	const struct lab_proc *p;
+	bool first = true;
 	uint32_t i;
 
 	fputs("{\"name\": ", stdout);
@@ -110,6 +126,11 @@ static void print_json(struct lab *l)
 		json_string(stdout, l->faults[i].what);
 		putchar('}');
 	}
+	fputs("],\n \"dead\": [", stdout);
+	for (i = 0; (p = lab_dead_proc(l, &i)); first = false) {
+		fputs(first ? "" : ", ", stdout);
+		json_string(stdout, p->node);
+	}
 	fputs("]}\n", stdout);
 }
 
@@ -129,6 +150,20 @@ static const char *describe(const struct lab_node *n, char *buf, size_t cap)
 		snprintf(buf + len, cap - len, "   %u IOP%s%s", n->iops, n->iops == 1 ? "" : "s",
 			 n->engine && strcmp(n->engine, "kernel") == 0 ? ", engine kernel" : "");
 	return buf;
+}
+
+/* Of a node that is shown as dead it need not be said again. */
+static void print_dead(struct lab *l)
+{
+	const struct lab_proc *p;
+	uint32_t i = 0, j;
+
+	while ((p = lab_dead_proc(l, &i))) {
+		for (j = 0; j < l->n_nodes && lab_node_proc(l, &l->nodes[j]) != p; j++)
+			;
+		if (j == l->n_nodes)
+			printf("  dead: %s\n", p->node);
+	}
 }
 
 static void print_text(struct lab *l)
@@ -151,6 +186,7 @@ static void print_text(struct lab *l)
 	}
 	for (i = 0; i < l->n_faults; i++)
 		printf("  fault: %s\n", l->faults[i].what);
+	print_dead(l);
 }
 
 int lab_status(const char *name, bool json)
@@ -170,7 +206,7 @@ int lab_status(const char *name, bool json)
 		print_json(&l);
 	else
 		print_text(&l);
-	r = strcmp(lab_state(&l), "up") != 0;
+	r = !is_whole(&l);
 	lab_free(&l);
 	return r;
 }

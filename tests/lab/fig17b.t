@@ -118,6 +118,18 @@ for a in 10.6.15.11 10.6.17.11 10.6.14.11; do
   ok "after the restarts $a answers" answers $a
 done
 is 'no session was reset' "$(iop_sum acc1 takeover.lost)" 0
+
+# ---- what dies ------------------------------------------------------------------------------------
+ok 'a wire is killed' "$npplab" fault --lab "$lab" kill wire.acc2.n615
+ok 'and the port behind it has no carrier' wait_for 5 is_port acc2 0 false
+is 'the other has' "$(port acc2 1 up)" true
+ok 'sessions of the NPP go by it' answers 10.6.14.12
+out=$("$npplab" status "$lab")
+is 'status tells by its exit status' $? 1
+like 'and by name' "$out" '^  dead: wire\.acc2\.n615$'
+for role in npp.acc1.nppd npp.acc2.nppd host.web1.nppd host.web2.nppd; do "$npplab" fault --lab "$lab" kill $role >/dev/null; done
+dead() { [ "$("$npplab" list --json | jq -r --arg l "$lab" '.[] | select(.name == $l).state')" = dead ]; }
+ok 'a lab without an nppd is dead, though a wire lives' wait_for 5 dead
 lab_down
 is 'nothing is left' "$(leftovers "$lab")" ''
 done_testing

@@ -68,7 +68,11 @@ st=$("$npplab" status "$lab" --json)
 is 'no process of npp has died' "$(jq -r '[.nodes[].state] | unique | join(" ")' <<<"$st")" up
 
 # The last that can be killed; clean would now remove the lab.
-for role in npp.acc1.nppd host.web1.nppd; do "$npplab" fault --lab "$lab" kill $role >/dev/null; done
+ok 'with all of them status says so with its exit status' "$npplab" status "$lab"
+"$npplab" fault --lab "$lab" kill npp.acc1.nppd >/dev/null
+not_ok 'with one dead it does not' "$npplab" status "$lab"
+is 'and names that one' "$("$npplab" status "$lab" --json | jq -c '[.state, .dead]')" '["up",["acc1"]]'
+"$npplab" fault --lab "$lab" kill host.web1.nppd >/dev/null
 dead() { [ "$("$npplab" list --json | jq -r --arg l "$lab" '.[] | select(.name == $l).state')" = dead ]; }
 ok 'a lab whose nppds are all gone is dead' wait_for 5 dead
 not_ok 'which status says with its exit status' "$npplab" status "$lab"
