@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/ctl.h"
 #include "lib/log.h"
@@ -98,6 +100,78 @@ static int give_way(struct dispatch *d, struct npp_yield *y)
 	return n;
 }
 
+/* What is waited for: control socket, doorbell, queue 0 of each port, then those aside. */
+#define WAIT_PORTS 2
+#define WAIT_MAX (WAIT_PORTS + 2 * NPP_MAX_PORTS)
+struct wait {
+	struct pollfd pfd[WAIT_MAX];
+	uint32_t n;
+	int epfd;		/* all of it; -1: there is none, or it could not take something in */
+};
+
+static void wait_open(struct wait *w, const struct dispatch *d, int ctl_fd, int bell_fd)
+{
+	int *epfd = &w->epfd;
+
+	*w = (struct wait){ .n = WAIT_PORTS + 2 * d->n_ports, .epfd = epoll_create1(EPOLL_CLOEXEC) };
+	w->pfd[0].fd = ctl_fd;
+	w->pfd[1].fd = bell_fd;
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		w->pfd[WAIT_PORTS + i].fd = d->port[i].fd;
+		w->pfd[WAIT_PORTS + d->n_ports + i].fd = d->port[i].aside.open ? d->port[i].aside.fd : -1;
+	}
+	for (uint32_t i = 0; i < w->n; i++) {
+		struct epoll_event ev = { .events = EPOLLIN, .data.u32 = i };
+
+		w->pfd[i].events = POLLIN;
+		if (*epfd < 0 || w->pfd[i].fd < 0 || epoll_ctl(*epfd, EPOLL_CTL_ADD, w->pfd[i].fd, &ev) == 0)
+			continue;
+		close(*epfd);
+		*epfd = -1;
+	}
+}
+
+static void wait_close(struct wait *w)
+{
+	if (w->epfd >= 0)
+		close(w->epfd);
+}
+
+/* For all of it: the kernel knows already what that is, so that a wait costs the same however many
+ * descriptors there are. What poll() returns. */
+static int wait_all(struct wait *w, int timeout_ms)
+{
+	struct epoll_event ev[WAIT_MAX];
+	int n = epoll_wait(w->epfd, ev, WAIT_MAX, timeout_ms);
+
+	for (uint32_t i = 0; i < w->n; i++)
+		w->pfd[i].revents = 0;
+	for (int i = 0; i < n; i++)
+		if (ev[i].data.u32 < w->n)
+			w->pfd[ev[i].data.u32].revents = POLLIN;
+	return n;
+}
+
+/* For all but the ports that cannot be read, and those aside while an IOP has enough of them. */
+static int wait_some(const struct dispatch *d, struct wait *w, int timeout_ms)
+{
+	struct pollfd pfd[WAIT_MAX];
+	int n;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		pfd[i] = w->pfd[i];
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		if (d->port[i].error)
+			pfd[WAIT_PORTS + i].fd = -1;
+		if (d->port[i].error || d->held)
+			pfd[WAIT_PORTS + d->n_ports + i].fd = -1;
+	}
+	n = poll(pfd, w->n, timeout_ms);
+	for (uint32_t i = 0; i < w->n; i++)
+		w->pfd[i].revents = pfd[i].revents;
+	return n;
+}
+
 /* What a wait of US has shown: PFD of queue 0 of each port, then of those aside. */
 static void see_ports(struct dispatch *d, const struct pollfd *pfd, uint64_t us)
 {
@@ -118,32 +192,28 @@ static void see_ports(struct dispatch *d, const struct pollfd *pfd, uint64_t us)
 }
 
 /* Sleeps until there is something to do. AWAKE_US: since when it has been awake. */
-static int wait_for_work(struct dispatch *d, int ctl_fd, int bell_fd, uint64_t *awake_us)
+static int wait_for_work(struct dispatch *d, struct wait *w, uint64_t *awake_us)
 {
-	struct pollfd pfd[2 + 2 * NPP_MAX_PORTS] = { { .fd = ctl_fd, .events = POLLIN }, { .fd = bell_fd, .events = POLLIN } };
 	uint64_t now = clock_us();
-	uint32_t n = 2;
 	bool broken = false;
 	int rc;
 
-	for (uint32_t i = 0; i < d->n_ports; i++) {
-		broken |= d->port[i].error != 0;
-		pfd[n++] = (struct pollfd){ .fd = d->port[i].error ? -1 : d->port[i].fd, .events = POLLIN };
-	}
 	for (uint32_t i = 0; i < d->n_ports; i++)
-		pfd[n++] = (struct pollfd){ .fd = !d->port[i].aside.open || d->port[i].error || d->held ? -1 : d->port[i].aside.fd,
-					    .events = POLLIN };
+		broken |= d->port[i].error != 0;
 	npp_stat_add(d->stats, NPP_DS_BUSY_US, now - *awake_us);
 	npp_stat_inc(d->stats, NPP_DS_SLEEPS);
-	rc = poll(pfd, n, d->held ? HELD_MS : broken ? ERROR_PAUSE_MS : IDLE_MS);
+	if (d->held || broken || w->epfd < 0)
+		rc = wait_some(d, w, d->held ? HELD_MS : broken ? ERROR_PAUSE_MS : IDLE_MS);
+	else
+		rc = wait_all(w, IDLE_MS);
 	*awake_us = clock_us();
 	see_clock(d, *awake_us);
 	if (rc < 0)
 		return errno == EINTR ? 1 : -errno;
-	see_ports(d, pfd + 2, *awake_us - now);
-	if (pfd[1].revents)
-		npp_bell_drain(bell_fd);
-	return pfd[0].revents ? control(ctl_fd) : 1;
+	see_ports(d, w->pfd + WAIT_PORTS, *awake_us - now);
+	if (w->pfd[1].revents)
+		npp_bell_drain(w->pfd[1].fd);
+	return w->pfd[0].revents ? control(w->pfd[0].fd) : 1;
 }
 
 /* About ports that cannot be read, each time that it is something else. */
@@ -160,7 +230,8 @@ static void complain(struct dispatch *d, int told[NPP_MAX_PORTS])
 	}
 }
 
-int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
+/* Batches and sleeps until there is nobody to work for. */
+static int work(struct dispatch *d, struct wait *w)
 {
 	uint64_t awake_us = clock_us();
 	uint32_t sleeps = 0, batches = 0;
@@ -181,13 +252,24 @@ int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
 			npp_start_worked(d->page, d->page->now_us);
 			if (++batches % 256 != 0)
 				continue;
-			rc = control(ctl_fd); /* also under load */
+			rc = control(w->pfd[0].fd); /* also under load */
 		} else {
 			complain(d, told);
 			sleeps++;
-			rc = wait_for_work(d, ctl_fd, bell_fd, &awake_us);
+			rc = wait_for_work(d, w, &awake_us);
 		}
 		if (rc <= 0)
 			return rc;
 	}
+}
+
+int dispatch_run(struct dispatch *d, int ctl_fd, int bell_fd)
+{
+	struct wait w;
+	int rc;
+
+	wait_open(&w, d, ctl_fd, bell_fd);
+	rc = work(d, &w);
+	wait_close(&w);
+	return rc;
 }

@@ -550,6 +550,50 @@ START_TEST(strangers_leave_half_of_a_ring_to_others)
 }
 END_TEST
 
+/* Takes frames of SPORT until there were N of them, with those of others between. */
+static void wait_taken(uint16_t sport, unsigned n)
+{
+	unsigned all, got = 0;
+
+	for (int ms = 0; got < n && ms < 20000; ms++) {
+		got += taken(sport, &all);
+		if (got < n)
+			poll(NULL, 0, 1);
+	}
+	ck_assert_uint_eq(got, n);
+}
+
+START_TEST(the_loop_wakes_for_strangers_and_for_others_while_they_are_held_up)
+{
+	pthread_t t;
+	int ctl[2];
+	void *rc;
+
+	open_npp(1);
+	open_aside();
+	ck_assert_int_eq(npp_ctl_pair(ctl), 0);
+	ck_assert_int_eq(pthread_create(&t, NULL, runner, &ctl[1]), 0);
+	for (int i = 0; i < 20; i++) { /* one at a time, so that it sleeps in between */
+		send_many(i % 2 ? aside_net : port, 1000, 1);
+		wait_taken(1000, 1);
+	}
+	/* More than one IOP is given at a time, which now stands still. */
+	send_many(aside_net, 2000, 3 * DISPATCH_ASIDE_WINDOW);
+	for (int i = 0; i < 10; i++)
+		send_many(port, 1000, 1);
+	wait_taken(1000, 10);
+	send_many(aside_net, 3000, 1);
+	wait_taken(3000, 1);
+	npp_ctl_send(ctl[0], NPP_CTL_STOP, 0, 0, NULL, 0, NULL, 0);
+	pthread_join(t, &rc);
+	ck_assert_int_eq((intptr_t)rc, 0);
+	close(ctl[0]);
+	close(ctl[1]);
+	close_aside();
+	close_npp();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("dispatch/place");
@@ -569,6 +613,7 @@ int main(void)
 	tcase_add_test(t, strangers_wait_until_an_iop_has_done_some_work);
 	tcase_add_test(t, strangers_leave_half_of_a_ring_to_others);
 	tcase_add_loop_test(t, the_loop_wakes_for_frames_and_ends_when_told, 0, 2);
+	tcase_add_test(t, the_loop_wakes_for_strangers_and_for_others_while_they_are_held_up);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return npp_suite_run(s);
