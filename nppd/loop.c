@@ -70,7 +70,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint32_t in_ms, void (
 	struct loop_timer **p = &l->timers;
 
 	loop_timer_stop(l, t);
-	t->due_ms = loop_now_ms() + in_ms;
+	/* The millisecond that has begun does not count: never early. */
+	t->due_ms = loop_now_ms() + in_ms + (in_ms > 0);
 	t->fn = fn;
 	t->arg = arg;
 	t->armed = true;

@@ -35,6 +35,7 @@ void loop_fini(struct loop *l);
 int loop_add(struct loop *l, struct loop_fd *src, int fd, void (*fn)(struct loop_fd *), void *arg);
 /* Takes it out; FD stays open. */
 void loop_del(struct loop *l, struct loop_fd *src);
+/* Calls FN(T) IN_MS milliseconds from now or up to 1 ms later, never earlier; anew if it was set. */
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint32_t in_ms, void (*fn)(struct loop_timer *), void *arg);
 void loop_timer_stop(struct loop *l, struct loop_timer *t);
 /* Waits for one event, at most MAX_MS (-1: no bound), and handles it. 0 or -errno. */

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "nppd/grants.h"
 #include "nppd/loop.h"
@@ -238,6 +239,31 @@ START_TEST(timers_fire_in_order_of_their_time)
 }
 END_TEST
 
+static void note_time(struct loop_timer *t)
+{
+	clock_gettime(CLOCK_MONOTONIC, t->arg);
+}
+
+/* Whoever waits for a grace time and is told early judges too soon. */
+START_TEST(no_timer_fires_early)
+{
+	struct timespec set, fired;
+	struct loop_timer t = { 0 };
+	struct loop l;
+
+	ck_assert_int_eq(loop_init(&l), 0);
+	for (int i = 0; i < 60; i++) {
+		clock_gettime(CLOCK_MONOTONIC, &set);
+		fired.tv_sec = 0;
+		loop_timer_set(&l, &t, 3, note_time, &fired);
+		while (!fired.tv_sec) /* as if something else happened all the time */
+			ck_assert_int_eq(loop_step(&l, 0), 0);
+		ck_assert_int_ge((fired.tv_sec - set.tv_sec) * 1000000000L + fired.tv_nsec - set.tv_nsec, 3000000);
+	}
+	loop_fini(&l);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("grants");
@@ -253,6 +279,7 @@ int main(void)
 	tcase_add_test(t, host_that_goes_gives_back_all);
 	tcase_add_loop_test(t, bits_follow_the_grants_whatever_happens, 0, 4);
 	tcase_add_test(t, timers_fire_in_order_of_their_time);
+	tcase_add_test(t, no_timer_fires_early);
 	suite_add_tcase(suite, t);
 	return npp_suite_run(suite);
 }
