@@ -22,11 +22,13 @@ enum load_mode { LOAD_HTTP, LOAD_ECHO, LOAD_SEND, LOAD_RECV, LOAD_CONNECT, LOAD_
 #define LOAD_MAX_WORKERS 64	/* of one profile */
 #define LOAD_MAX_SOURCES 64
 #define LOAD_MAX_TARGETS 64
+#define LOAD_MAX_ADDRS 8	/* of one name */
 #define LOAD_MAX_PROFILES 32
 
 struct load_addr { struct sockaddr_storage sa; socklen_t len; };
 struct load_target {
-	struct load_addr addr;
+	struct load_addr addr[LOAD_MAX_ADDRS];	/* of its name; the first that takes a connection is used */
+	unsigned n_addrs;
 	char host[280];			/* HTTP: as it stands in the request */
 	const char *path;
 };
@@ -78,6 +80,7 @@ extern const char *const load_error_names[LOAD_ERROR_COUNT];
 /* One worker's figures; only it writes, the parent reads while it runs. */
 struct load_stats {
 	_Atomic uint64_t requests, connects, closes, bytes_in, bytes_out, open;
+	_Atomic uint64_t connect_calls, connect_cpu_ns;	/* connect(2), and the processor time that it took */
 	_Atomic uint64_t lost, late;	/* UDP: not answered in time; answered twice, or after that */
 	_Atomic uint64_t errors[LOAD_ERROR_COUNT];
 	_Atomic uint32_t why[LOAD_ERROR_COUNT]; /* errno of the last one, or LOAD_NO_PORT; 0: none */

@@ -30,7 +30,7 @@ bool mode_send_pattern(struct worker *w, struct conn *c, uint64_t goal)
 				worker_want_write(w, c, true);
 				return true;
 			}
-			worker_fail(w, c, LOAD_ERR_RESET);
+			worker_failed_io(w, c, LOAD_ERR_RESET);
 			return false;
 		}
 		c->tx_off += (uint64_t)r;
@@ -61,7 +61,7 @@ ssize_t mode_receive(struct worker *w, struct conn *c, bool *eof_seen)
 	if (r < 0 && errno == EAGAIN)
 		return 0;
 	if (r < 0)
-		worker_fail(w, c, LOAD_ERR_RESET);
+		worker_failed_io(w, c, LOAD_ERR_RESET);
 	return -1;
 }
 

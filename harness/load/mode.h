@@ -27,6 +27,7 @@ struct conn {
 	uint64_t body_len;
 	uint32_t head_len;
 	unsigned target;		/* index */
+	unsigned at, tried;		/* which of the target's addresses; how many have failed */
 	uint64_t used;			/* requests on this connection */
 	uint64_t wake_ns;		/* thinking, or reading no faster than it may */
 	bool asleep;			/* in the list of those that wake up */
@@ -48,6 +49,7 @@ struct worker {
 	double interval_ns, next_due_ns; /* open loop */
 	uint64_t now_ns, backoff_ns, held_since_ns;
 	unsigned next_source, next_target;
+	unsigned at[LOAD_MAX_TARGETS];	/* the address that connections to a target begin with */
 	bool stopping;
 	bool no_port;			/* idle: none was left, and none is given back before the end */
 	char *request[LOAD_MAX_TARGETS];	/* HTTP */
@@ -66,6 +68,11 @@ void worker_idle(struct worker *w, struct conn *c);	/* ready for the next one */
 void worker_close(struct worker *w, struct conn *c);
 void worker_fail(struct worker *w, struct conn *c, enum load_error err);
 void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint32_t why); /* errno, LOAD_NO_PORT, 0 */
+/* A send() or recv() has failed: the same with errno, unless that only says the same again. */
+void worker_failed_io(struct worker *w, struct conn *c, enum load_error err);
+
+/* C, of which nothing was heard, did not get to its target: another of its addresses is tried. False: all were. */
+bool worker_elsewhere(struct worker *w, struct conn *c);
 
 /* C has read N bytes; if that was faster than it may, it pauses. */
 void worker_read_some(struct worker *w, struct conn *c, size_t n);

@@ -46,7 +46,10 @@ void http_start(struct worker *w, struct conn *c)
 	load_sha256_init(&c->sha);
 	r = send(c->fd, w->request[c->target], len, MSG_NOSIGNAL | (w->o->upload_bytes ? MSG_MORE : 0));
 	if (r != (ssize_t)len) {
-		worker_fail(w, c, r < 0 ? LOAD_ERR_RESET : LOAD_ERR_LOCAL);
+		if (r < 0)
+			worker_failed_io(w, c, LOAD_ERR_RESET);
+		else
+			worker_fail(w, c, LOAD_ERR_LOCAL);
 		return;
 	}
 	load_count(&w->st->bytes_out, (uint64_t)r);

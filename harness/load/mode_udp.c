@@ -46,7 +46,7 @@ void udp_start(struct worker *w, struct conn *c)
 	if (r == (ssize_t)len)
 		load_count(&w->st->bytes_out, len);
 	else if (r >= 0 || (errno != EAGAIN && errno != ENOBUFS && errno != ECONNREFUSED))
-		worker_fail(w, c, LOAD_ERR_LOCAL);
+		worker_failed_io(w, c, LOAD_ERR_LOCAL);
 }
 
 void udp_readable(struct worker *w, struct conn *c)
@@ -55,8 +55,8 @@ void udp_readable(struct worker *w, struct conn *c)
 	uint64_t number;
 
 	if (n < 0) {
-		if (errno != EAGAIN)
-			worker_fail(w, c, LOAD_ERR_RESET);	/* nobody is there: ICMP said so */
+		if (errno != EAGAIN && !worker_elsewhere(w, c))
+			worker_failed_io(w, c, LOAD_ERR_RESET);	/* nobody is there: ICMP said so */
 		return;
 	}
 	load_count(&w->st->bytes_in, (uint64_t)n);

@@ -56,7 +56,7 @@ static int fail(const char *what, const char *arg)
 
 static int resolve(struct load_opts *o, const char *host, const char *port, const char *path)
 {
-	struct addrinfo hint = { .ai_family = o->family, .ai_socktype = SOCK_STREAM }, *ai;
+	struct addrinfo hint = { .ai_family = o->family, .ai_socktype = SOCK_STREAM }, *ai, *a;
 	struct load_target *t = &o->target[o->n_targets];
 	int rc;
 
@@ -67,8 +67,10 @@ static int resolve(struct load_opts *o, const char *host, const char *port, cons
 		fprintf(stderr, "npp-load: %s:%s: %s\n", host, port, gai_strerror(rc));
 		return 1;
 	}
-	memcpy(&t->addr.sa, ai->ai_addr, ai->ai_addrlen);
-	t->addr.len = ai->ai_addrlen;
+	for (a = ai; a && t->n_addrs < LOAD_MAX_ADDRS; a = a->ai_next) {
+		memcpy(&t->addr[t->n_addrs].sa, a->ai_addr, a->ai_addrlen);
+		t->addr[t->n_addrs++].len = a->ai_addrlen;
+	}
 	snprintf(t->host, sizeof t->host, strchr(host, ':') ? "[%s]%s%s" : "%s%s%s", host, strcmp(port, "80") ? ":" : "",
 		 strcmp(port, "80") ? port : "");
 	t->path = path;

@@ -13,8 +13,11 @@
 #define LOAD_ERROR_NAME(id, name) name,
 const char *const load_error_names[LOAD_ERROR_COUNT] = { LOAD_ERRORS(LOAD_ERROR_NAME) };
 
+#define SLOW_CONNECT_US 1000.0	/* of a processor in connect(2): it looks for a port, and finds few */
+
 struct totals {
 	uint64_t requests, connects, bytes_in, bytes_out, open, lost, late, errors[LOAD_ERROR_COUNT], all_errors;
+	uint64_t connect_calls, connect_cpu_ns;
 	uint32_t why[LOAD_ERROR_COUNT];
 };
 
@@ -35,6 +38,8 @@ static struct totals sum(const struct load_stats *st, unsigned n)
 		t.open += get(&st[i].open);
 		t.lost += get(&st[i].lost);
 		t.late += get(&st[i].late);
+		t.connect_calls += get(&st[i].connect_calls);
+		t.connect_cpu_ns += get(&st[i].connect_cpu_ns);
 		for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++) {
 			t.errors[e] += get(&st[i].errors[e]);
 			t.all_errors += get(&st[i].errors[e]);
@@ -143,6 +148,12 @@ static void json_hist(const char *name, const struct load_hist *h)
 	       (double)get(&h->max_ns) / 1e3);
 }
 
+/* Processor time in connect(2). */
+static double connect_cpu_us(const struct totals *t)
+{
+	return t->connect_calls ? (double)t->connect_cpu_ns / (double)t->connect_calls / 1e3 : 0;
+}
+
 static void report_json(const struct load_opts *o, const struct totals *t, const struct load_hist *lat,
 			const struct load_hist *con, double seconds)
 {
@@ -157,6 +168,7 @@ static void report_json(const struct load_opts *o, const struct totals *t, const
 	       (double)t->bytes_in * 8 / seconds / 1e9, (double)t->bytes_out * 8 / seconds / 1e9);
 	json_hist("latency", lat);
 	json_hist("connect_latency", con);
+	printf("  \"connect_cpu_us\": %.3f,\n", connect_cpu_us(t));
 	if (o->mode == LOAD_UDP)
 		printf("  \"lost\": %llu, \"late\": %llu,\n", (unsigned long long)t->lost, (unsigned long long)t->late);
 	printf("  \"errors_total\": %llu, \"errors\": {", (unsigned long long)t->all_errors);
@@ -202,6 +214,10 @@ static void report_text(const struct load_opts *o, const struct totals *t, const
 			printf("   %s %llu%s%s%s", load_error_names[e], (unsigned long long)t->errors[e],
 			       t->why[e] ? " (" : "", t->why[e] ? why_text(t->why[e]) : "", t->why[e] ? ")" : "");
 	printf("\n");
+	if (connect_cpu_us(t) >= SLOW_CONNECT_US)
+		printf("  note      connect() took %.1f ms of the client's processor each: its kernel looks long for a source port, "
+		       "since most are taken\n            or in TIME_WAIT (60 s); -S gives more addresses%s\n",
+		       connect_cpu_us(t) / 1e3, o->mode == LOAD_CONNECT && !o->close_per_request ? ", -k leaves no TIME_WAIT" : "");
 }
 
 /* One profile is reported as it is, several as a list. */

@@ -38,6 +38,14 @@ uint64_t load_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
 static void watch(struct worker *w, struct conn *c, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = c };
@@ -141,13 +149,13 @@ static void conn_release(struct worker *w, struct conn *c)
 {
 	if (c->state == CONN_IDLE)
 		idle_remove(w, c);
+	if (c->state == CONN_CONNECTING)
+		w->connecting--;
+	else if (c->fd >= 0)
+		atomic_store_explicit(&w->st->open, --w->open, memory_order_relaxed);
 	if (c->fd >= 0) {
 		close(c->fd);
 		load_count(&w->st->closes, 1);
-		if (c->state == CONN_CONNECTING)
-			w->connecting--;
-		else
-			atomic_store_explicit(&w->st->open, --w->open, memory_order_relaxed);
 	}
 	c->fd = -1;
 	c->watched = 0;
@@ -181,6 +189,11 @@ void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint
 void worker_fail(struct worker *w, struct conn *c, enum load_error err)
 {
 	worker_fail_why(w, c, err, 0);
+}
+
+void worker_failed_io(struct worker *w, struct conn *c, enum load_error err)
+{
+	worker_fail_why(w, c, err, errno == ECONNRESET ? 0 : (uint32_t)errno);
 }
 
 void worker_done(struct worker *w, struct conn *c)
@@ -258,9 +271,11 @@ static void conn_established(struct worker *w, struct conn *c)
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	if (err) {
-		worker_fail_why(w, c, err == ETIMEDOUT ? LOAD_ERR_TIMEOUT : LOAD_ERR_CONNECT, (uint32_t)err);
+		if (!worker_elsewhere(w, c))
+			worker_fail_why(w, c, err == ETIMEDOUT ? LOAD_ERR_TIMEOUT : LOAD_ERR_CONNECT, (uint32_t)err);
 		return;
 	}
+	w->at[c->target] = c->at;
 	w->connecting--;
 	c->state = CONN_BUSY;
 	atomic_store_explicit(&w->st->open, ++w->open, memory_order_relaxed);
@@ -272,7 +287,7 @@ static void conn_established(struct worker *w, struct conn *c)
 }
 
 /* The next source address of the target's family; 0 if there is none to be bound. */
-static int bind_source(struct worker *w, const struct conn *c)
+static int bind_source(struct worker *w, const struct conn *c, int family)
 {
 	const struct load_opts *o = w->o;
 	const struct load_addr *a = NULL;
@@ -281,7 +296,7 @@ static int bind_source(struct worker *w, const struct conn *c)
 	for (unsigned i = 0; i < o->n_sources && !a; i++) {
 		const struct load_addr *s = &o->source[w->next_source++ % o->n_sources];
 
-		if (s->sa.ss_family == o->target[c->target].addr.sa.ss_family)
+		if (s->sa.ss_family == family)
 			a = s;
 	}
 	if (!a)
@@ -290,46 +305,36 @@ static int bind_source(struct worker *w, const struct conn *c)
 	return bind(c->fd, (const struct sockaddr *)&a->sa, a->len) < 0 ? -errno : 0;
 }
 
-/* connect() has failed at once. */
-static void connect_failed(struct worker *w, struct conn *c, int err)
+/* 0 or -errno. Where most source ports are taken the kernel's search for one is what takes the time. */
+static int timed_connect(struct worker *w, int fd, const struct load_addr *to)
 {
-	const struct load_opts *o = w->o;
+	uint64_t from = cpu_ns();
+	int rc = connect(fd, (const struct sockaddr *)&to->sa, to->len) < 0 ? -errno : 0;
 
-	if (err != EADDRNOTAVAIL) {
-		worker_fail_why(w, c, LOAD_ERR_CONNECT, (uint32_t)err);
-		return;
-	}
-	/* The kernel looks long for a port where there is none: once is enough, if others have no other. */
-	w->no_port |= o->mode == LOAD_IDLE && o->n_targets == 1 && o->n_sources <= 1;
-	worker_fail_why(w, c, LOAD_ERR_LOCAL, LOAD_NO_PORT);
+	load_count(&w->st->connect_calls, 1);
+	load_count(&w->st->connect_cpu_ns, cpu_ns() - from);
+	return rc;
 }
 
-static void conn_open(struct worker *w, struct conn *c)
+/* What an attempt came to that did not even begin. */
+struct attempt { enum load_error err; uint32_t why; };
+
+/* A socket on its way to the address of C that is to be tried now. False: it failed at once, as R says. */
+static bool attempt(struct worker *w, struct conn *c, struct attempt *r)
 {
 	const struct load_opts *o = w->o;
-	const struct load_addr *to;
+	const struct load_addr *to = &o->target[c->target].addr[c->at];
 	int rc;
 
-	if (w->no_port) {
-		worker_fail_why(w, c, LOAD_ERR_LOCAL, LOAD_NO_PORT);
-		return;
-	}
-	c->target = w->next_target++ % o->n_targets;
-	to = &o->target[c->target].addr;
+	r->err = LOAD_ERR_LOCAL;
 	c->fd = socket(to->sa.ss_family, (o->mode == LOAD_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	c->rx_off = c->tx_off = c->used = 0;
-	c->head_len = 0;
-	if (c->fd < 0) {
-		worker_fail_why(w, c, LOAD_ERR_LOCAL, (uint32_t)errno);
-		return;
-	}
-	c->state = CONN_CONNECTING;
-	w->connecting++;
-	rc = bind_source(w, c);
-	if (rc < 0) {
-		worker_fail_why(w, c, LOAD_ERR_LOCAL, (uint32_t)-rc);
-		return;
-	}
+	r->why = (uint32_t)errno;
+	if (c->fd < 0)
+		return false;
+	rc = bind_source(w, c, to->sa.ss_family);
+	r->why = (uint32_t)-rc;
+	if (rc < 0)
+		return false;
 	if (o->read_rate > 0)
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &(int){ SLOW_RCVBUF }, sizeof(int));
 	if (o->mode == LOAD_CONNECT && o->close_per_request) {
@@ -337,17 +342,91 @@ static void conn_open(struct worker *w, struct conn *c)
 
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &rst, sizeof rst);
 	}
-	c->connect_ns = load_now_ns();
-	c->deadline_ns = c->connect_ns + o->timeout_ms * 1000000ull;
-	rc = connect(c->fd, (const struct sockaddr *)&to->sa, to->len);
-	if (rc < 0 && errno != EINPROGRESS) {
-		connect_failed(w, c, errno);
+	rc = timed_connect(w, c->fd, to);
+	if (rc == 0) {
+		conn_established(w, c);
+		return true;
+	}
+	if (rc == -EINPROGRESS) {
+		watch(w, c, EPOLLOUT);
+		return true;
+	}
+	r->why = (uint32_t)-rc;
+	if (rc == -EADDRNOTAVAIL)
+		r->why = LOAD_NO_PORT;
+	else
+		r->err = LOAD_ERR_CONNECT;
+	return false;
+}
+
+/* Connections to C's target shall begin with another address than this one, if there is one. */
+static void pass_over(struct worker *w, const struct conn *c)
+{
+	if (w->at[c->target] == c->at)
+		w->at[c->target] = (c->at + 1) % w->o->target[c->target].n_addrs;
+}
+
+/* Goes on to the next address that C has not tried. */
+static bool next_address(struct worker *w, struct conn *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	c->watched = 0;
+	if (++c->tried >= w->o->target[c->target].n_addrs)
+		return false;
+	pass_over(w, c);
+	c->at = (c->at + 1) % w->o->target[c->target].n_addrs;
+	return true;
+}
+
+static void attempts(struct worker *w, struct conn *c)
+{
+	const struct load_opts *o = w->o;
+	struct attempt r;
+
+	while (!attempt(w, c, &r))
+		if (!next_address(w, c)) {
+			/* The kernel looks long for a port where there is none: once is enough, if others have no other. */
+			w->no_port |= r.why == LOAD_NO_PORT && o->mode == LOAD_IDLE && o->n_targets == 1 && o->n_sources <= 1;
+			worker_fail_why(w, c, r.err, r.why);
+			return;
+		}
+}
+
+bool worker_elsewhere(struct worker *w, struct conn *c)
+{
+	if (c->tried + 1 >= w->o->target[c->target].n_addrs || c->used)
+		return false;
+	next_address(w, c);
+	if (c->state != CONN_CONNECTING) {	/* a datagram, to which ICMP was the answer */
+		w->started -= c->in_request;
+		c->in_request = false;
+		c->state = CONN_CONNECTING;
+		w->connecting++;
+		atomic_store_explicit(&w->st->open, --w->open, memory_order_relaxed);
+	}
+	attempts(w, c);
+	return true;
+}
+
+static void conn_open(struct worker *w, struct conn *c)
+{
+	const struct load_opts *o = w->o;
+
+	if (w->no_port) {
+		worker_fail_why(w, c, LOAD_ERR_LOCAL, LOAD_NO_PORT);
 		return;
 	}
-	if (rc == 0)
-		conn_established(w, c);
-	else
-		watch(w, c, EPOLLOUT);
+	c->target = w->next_target++ % o->n_targets;
+	c->at = w->at[c->target];
+	c->rx_off = c->tx_off = c->used = c->tried = 0;
+	c->head_len = 0;
+	c->state = CONN_CONNECTING;
+	w->connecting++;
+	c->connect_ns = load_now_ns();
+	c->deadline_ns = c->connect_ns + o->timeout_ms * 1000000ull;
+	attempts(w, c);
 }
 
 /* Opens what may be opened and starts what is due. */
@@ -399,6 +478,8 @@ static void sweep(struct worker *w)
 
 		if (c->fd < 0 || !c->deadline_ns || w->now_ns <= c->deadline_ns)
 			continue;
+		if (c->state == CONN_CONNECTING)
+			pass_over(w, c);
 		if (w->o->mode == LOAD_UDP && c->in_request)
 			datagram_lost(w, c);
 		else

@@ -37,6 +37,11 @@ void worker_fail(struct worker *w, struct conn *c, enum load_error err)
 	over(c);
 }
 
+void worker_failed_io(struct worker *w, struct conn *c, enum load_error err)
+{
+	worker_fail(w, c, err);
+}
+
 void worker_close(struct worker *w, struct conn *c)
 {
 	(void)w;

@@ -133,8 +133,12 @@ ok 'the lab still serves' get client1
 # Load, and commands whose output is wanted as JSON
 start http web1 "$top_builddir/harness/load/npp-load" serve -p 8080 http
 ok 'a server for load' wait_for 10 listening web1 8080
-ok 'load' do_ load client2 -4 -q -n 40 -c 4 http://web1:8080/
-is 'load as JSON, with the word at the end' "$(do_ load client2 -4 -n 40 -c 4 http://web1:8080/ --json | jq -c '[.requests, (.errors | add)]')" '[40,0]'
+ok 'load, though the first address of the name refuses' do_ load client2 -q -n 40 -c 4 http://web1:8080/
+is 'load as JSON, with the word at the end' "$(do_ load client2 -n 40 -c 4 http://web1:8080/ --json | jq -c '[.requests, (.errors | add)]')" '[40,0]'
+start udp web1 "$top_builddir/harness/load/npp-load" serve -p 7007 udp
+wait_for 10 grep -q serve: "$evidence/udp.log"
+is 'datagrams as well' "$(do_ load client2 -n 40 -c 4 udp web1 7007 --json | jq -c '[.requests >= 30, (.errors | add)]')" '[true,0]'
+like 'that nobody is there has a reason' "$(do_ load client2 -4 -q -d 0.3 udp web1 7008)" 'reset [0-9]* \(Connection refused\)'
 do_ load client2 -q -n 4 -t 500 connect web1 9 >/dev/null 2>&1
 is 'load with errors' $? 1
 do_ load client2 nonsense >/dev/null 2>&1

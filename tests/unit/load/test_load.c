@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/load/load.h"
 #include "harness/load/sha256.h"
@@ -85,7 +86,7 @@ static int parse(const char *line)
 
 static unsigned port_of(unsigned i)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&o.target[i].addr.sa;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&o.target[i].addr[0].sa;
 
 	return ntohs(v4->sin_port);	/* at the same place in both families */
 }
@@ -96,7 +97,7 @@ START_TEST(targets_of_both_families)
 	ck_assert_uint_eq(o.n_targets, 4);
 	ck_assert_str_eq(o.target[0].host, "10.0.0.1");
 	ck_assert_str_eq(o.target[0].path, "/a");
-	ck_assert_int_eq(o.target[1].addr.sa.ss_family, AF_INET6);
+	ck_assert_int_eq(o.target[1].addr[0].sa.ss_family, AF_INET6);
 	ck_assert_str_eq(o.target[1].host, "[fd00::1]");
 	ck_assert_uint_eq(port_of(1), 80);
 	ck_assert_str_eq(o.target[2].host, "[fd00::2]:8080");
@@ -141,6 +142,42 @@ START_TEST(nonsense_is_refused)
 }
 END_TEST
 
+/* What the report of the profile O with ST says. */
+static char *report(struct load_stats *st)
+{
+	static char text[4096];
+	struct load_profile p = { .o = o, .st = st };
+	FILE *f = tmpfile();
+	int out = dup(STDOUT_FILENO);
+	size_t n;
+
+	ck_assert(f && out >= 0 && fflush(stdout) == 0 && dup2(fileno(f), STDOUT_FILENO) >= 0);
+	load_report(&p, 1, 1.0);
+	ck_assert(fflush(stdout) == 0 && dup2(out, STDOUT_FILENO) >= 0);
+	close(out);
+	rewind(f);
+	n = fread(text, 1, sizeof text - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+START_TEST(a_client_without_ports_is_told)
+{
+	static struct load_stats st;
+
+	ck_assert_int_eq(parse("connect 10.0.0.1 7"), 0);
+	atomic_store(&st.connect_calls, 100);
+	atomic_store(&st.connect_cpu_ns, 100 * 50000ull);	/* as it should be */
+	ck_assert_ptr_null(strstr(report(&st), "note"));
+	atomic_store(&st.connect_cpu_ns, 100 * 40000000ull);
+	ck_assert_ptr_nonnull(strstr(report(&st), "connect() took 40.0 ms"));
+	ck_assert_ptr_nonnull(strstr(report(&st), "-k leaves no TIME_WAIT"));
+	ck_assert_int_eq(parse("-j connect 10.0.0.1 7"), 0);
+	ck_assert_ptr_nonnull(strstr(report(&st), "\"connect_cpu_us\": 40000.000"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("load");
@@ -152,6 +189,7 @@ int main(void)
 	tcase_add_test(t, targets_of_both_families);
 	tcase_add_test(t, options_say_what_they_mean);
 	tcase_add_test(t, nonsense_is_refused);
+	tcase_add_test(t, a_client_without_ports_is_told);
 	suite_add_tcase(suite, t);
 	return npp_suite_run(suite);
 }
