@@ -231,9 +231,11 @@ uint32_t tcp_recv_wake(const struct tcb *t, bool *want);
 
 /* ---- tcp_ack.c, tcp_sack.c ---------------------------------------------------------------------------------------------- */
 
-/* RFC 5961, 5.2. */
+/* RFC 5961, 5.2. What was never sent was never acknowledged either: else a guess below iss would do. */
 static inline bool tcp_ack_plausible(const struct tcb *t, uint32_t ack)
 {
+	if (!t->far && seq_leq(ack, t->iss))
+		return false;
 	return !seq_gt(ack, t->snd_nxt) && !seq_lt(ack, t->snd_una - t->max_wnd);
 }
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);

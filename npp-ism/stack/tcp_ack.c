@@ -117,6 +117,8 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 		t->c.tx_tail = tail;
 		t->up |= TCP_UP_TX;
 	}
+	if (seg->ack - t->iss >= TCP_FAR)
+		t->far = 1;
 	if (t->recovery == TCP_OPEN) {
 		if (!(t->flags & TF_ECN_ROUND))
 			t->recover = t->snd_una - 1;

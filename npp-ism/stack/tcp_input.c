@@ -33,8 +33,10 @@ bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint
 {
 	if (!ts_ok || seg->flags & TCPF_RST)
 		return false;
-	if (!(seg->opt & TO_TS)) /* RFC 7323, 3.2: not without, once agreed */
-		return true;
+	/* RFC 7323, 3.2: not without, once agreed. But the SYN of a peer that has forgotten the connection may agree
+	 * to other options, and must be challenged (RFC 5961, 4.2). */
+	if (!(seg->opt & TO_TS))
+		return !(seg->flags & TCPF_SYN);
 	return seq_lt(seg->tsval, ts_recent) && tcp_now_s(s) - ts_recent_s < TCP_PAWS_S;
 }
 

@@ -55,6 +55,7 @@
 #define TCP_REO_PERSIST 16u		/* RFC 8985, 6.2: recoveries until a widened window is forgotten */
 #define TCP_REO_MULT_MAX 64u
 #define TCP_CWND_MAX (1u << 30)
+#define TCP_FAR (1u << 30)		/* no window is larger (RFC 7323, 2.3) */
 #define TCP_PACE_LATE_US 2048u		/* how much a paced sender may make up for: two ticks of the wheel */
 #define TCP_PACE_STALE_US 10000000u
 #define TCP_MIN_RTT_S 300u		/* for how long the least RTT counts */
@@ -189,7 +190,8 @@ struct tcb {
 	uint8_t cc : 3;			/* enum npp_tcp_cc */
 	uint8_t up;			/* TCP_UP_* owed to the user */
 	uint8_t n_sent;			/* ranges in flight */
-	uint8_t tries;			/* of the transmit timer in a row */
+	uint8_t tries : 7;		/* of the transmit timer in a row */
+	uint8_t far : 1;		/* TCP_FAR bytes were acknowledged once: iss lies behind every window */
 	uint8_t backoff : 4;		/* doublings of the RTO; until an RTT is measured (Karn) */
 	uint8_t probe_shift : 4;	/* back-off of the window probes */
 	uint8_t snd_ws : 4, rcv_ws : 4;

@@ -94,6 +94,8 @@ void tcp_recovery_loss(struct stack *s, struct tcb *t)
 void tcp_recovery_pmtu(struct stack *s, struct tcb *t)
 {
 	tcp_sent_lose(s, t, t->snd_una, t->snd_nxt);
+	if (t->recovery == TCP_RECOVERY) /* it goes on without rate reduction, but not without the reduction */
+		t->cwnd = u32_min(t->cwnd, t->ssthresh);
 	t->recovery = TCP_LOSS;
 	t->recover = t->snd_nxt;
 	t->flags |= TF_RTX_FIRST;

@@ -28,6 +28,7 @@ EVENTS = {
     "ack_above": "ACK, sequence number beyond the window",
     "ack_of_unsent": "ACK beyond SND.NXT",
     "ack_of_old": "ACK of SND.UNA - 1",
+    "ack_of_iss": "ACK of npp's initial number",
     "ack_of_ancient": "ACK below SND.UNA - MAX.SND.WND",
     "fin": "FIN at RCV.NXT, ACK of SND.NXT",
     "fin_same": "FIN at RCV.NXT, ACK of SND.UNA",
@@ -88,6 +89,7 @@ SYNCHRONIZED = {
     "ack_above": ("ack", "=", "9293 3.10.7.4 (1)"),
     "ack_of_unsent": ("ack", "=", "9293 3.10.7.4 (5)"),
     "ack_of_old": ("none", "=", "5961 5.2"),
+    "ack_of_iss": ("ack", "=", "5961 5.2"),
     "ack_of_ancient": ("ack", "=", "5961 5.2"),
     "fin": ("ack+1", "CLOSE-WAIT", "9293 3.10.7.4 (8)"),
     "fin_same": ("ack+1", "CLOSE-WAIT", "9293 3.10.7.4 (8)"),
@@ -147,6 +149,7 @@ HALF_OPEN = {
     "ack_same": ("rst", "=", "9293 3.10.7.4 (5)"),
     "ack_of_unsent": ("rst", "=", "9293 3.10.7.4 (5)"),
     "ack_of_old": ("rst", "=", "9293 3.10.7.4 (5)"),
+    "ack_of_iss": ("rst", "=", "9293 3.10.7.4 (5)"),
     "ack_of_ancient": ("rst", "=", "9293 3.10.7.4 (5)"),
     "fin_same": ("rst", "=", "9293 3.10.7.4 (5)"),
     "fin_gap": ("ack", "ESTABLISHED", "9293 3.10.7.4 (5)"),
@@ -175,7 +178,7 @@ SYN_SENT = {
     "icmp_admin": ("none", "=/CLOSED", "5927 5.2"),
 }
 SYN_SENT |= {e: ("rst", "=", "9293 3.10.7.3 (1)") for e in
-             ("ack_same", "ack_of_unsent", "ack_of_old", "ack_of_ancient", "fin_same")}
+             ("ack_same", "ack_of_unsent", "ack_of_old", "ack_of_iss", "ack_of_ancient", "fin_same")}
 SYN_SENT |= {e: ("none", "=", "9293 3.10.7.3 (2)") for e in ("rst_in", "rst_below", "rst_edge", "rst_above")}
 SYN_SENT |= {e: ("none", "=", "9293 3.10.7.3 (5)") for e in EVENTS if e not in SYN_SENT and not e.startswith("icmp")}
 
@@ -218,6 +221,7 @@ _TABLES = {
         "data_overlap": ("rst", "CLOSED", "9293 3.6.1; 1122 4.2.2.13"),
         "data_gap": ("rst", "CLOSED", "9293 3.6.1; 1122 4.2.2.13"),
         "fin_gap": ("ack/none", "=", "9293 3.10.7.4"),
+        "ack_of_iss": ("ack/none", "=", "5961 5.2"),
     }),
     "CLOSE-WAIT": _over({}, IGNORES),
     "CLOSING": _over({
@@ -237,6 +241,7 @@ _TABLES = {
         "ack_same": ("ack/none", "=", "9293 3.10.7.4 (5)"),
         "ack_of_unsent": ("ack/none", "=", "9293 3.10.7.4 (5)"),
         "ack_of_old": ("ack/none", "=", "9293 3.10.7.4 (5)"),
+        "ack_of_iss": ("ack/none", "=", "9293 3.10.7.4 (5)"),
         "ack_of_ancient": ("ack/none", "=", "9293 3.10.7.4 (5)"),
         "rst": ("none", "=/CLOSED", "9293 3.10.7.4 (2); 1337 3"),
         "rst_ack": ("none", "=/CLOSED", "9293 3.10.7.4 (2); 1337 3"),

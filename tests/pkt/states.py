@@ -55,6 +55,7 @@ def segment_of(c, state, event):
         "ack_above": ("A", ahead, a, {}),
         "ack_of_unsent": ("A", c.o, c.n + 1000, {}),
         "ack_of_old": ("A", c.o, c.u - 1, {}),
+        "ack_of_iss": ("A", c.o, c.n if c.iss is None else c.iss, {}),
         "ack_of_ancient": ("A", c.o, c.u - 0x50000000, {}),
         "fin": ("FA", c.o, c.n, {}),
         "fin_same": ("FA", c.o, c.u, {}),
@@ -116,6 +117,15 @@ def establish(conns):
     for c in conns:
         c.ack()
     puppet.do("accepted", keys=keys(conns))
+    talked([c for c in conns if c.event == "ack_of_old"])
+
+
+def talked(conns):
+    """npp has sent something, so that there is an old number."""
+    if conns:
+        puppet.do("send", keys=keys(conns), n=100)
+        each(conns, lambda c: lambda s: len(s.data) == 100, "data")
+        acked(conns)
 
 
 def our_fin(conns, **kw):
@@ -164,8 +174,11 @@ def finish_wait_2(conns, op):
 
 
 def nothing(conns):
+    """But it knows our address: no more than a few answers wait for that."""
     for c in conns:
         c.iss = None
+    conns[0].send("A")
+    each(conns[:1], lambda c: lambda s: s.has("R"), "an ACK from nowhere")
 
 
 REACH = {

@@ -66,6 +66,7 @@ static void after(uint32_t bytes)
 
 	for (unsigned i = 0; i < sizeof at / sizeof at[0]; i++)
 		*at[i] += bytes;
+	t->far = 1;
 	th_check(h);
 }
 
@@ -485,6 +486,22 @@ START_TEST(below_the_least_path_mtu_routers_may_fragment)
 }
 END_TEST
 
+/* A router's message says nothing of congestion, but takes nothing back either. */
+START_TEST(a_smaller_path_in_a_recovery_leaves_the_window_reduced)
+{
+	struct npp_flow_key key = { .src = h->peer, .dst = h->addr, .sport = htons(4000), .dport = htons(80), .proto = 6 };
+
+	in_flight(20);
+	FLOW_SACK(&f, 0, { 1, 5 });
+	ck_assert_uint_eq(f.t->recovery, TCP_RECOVERY);
+	ck_assert_uint_gt(f.t->cwnd, f.t->ssthresh); /* rate reduction has only begun */
+	tcp_icmp_error(h->s, &key, f.first, EMSGSIZE, 1300);
+	ck_assert_uint_eq(f.t->recovery, TCP_LOSS);
+	ck_assert_uint_le(f.t->cwnd, f.t->ssthresh);
+	ck_assert_uint_lt(f.t->ssthresh, 20 * FLOW_MSS);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_edge");
@@ -504,6 +521,7 @@ int main(void)
 	tcase_add_test(tc, a_segment_may_overlap_the_window_on_both_sides);
 	tcase_add_test(tc, a_fin_ends_the_stream_whatever_came_from_beyond_it);
 	tcase_add_test(tc, below_the_least_path_mtu_routers_may_fragment);
+	tcase_add_test(tc, a_smaller_path_in_a_recovery_leaves_the_window_reduced);
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(no_sack, setup_no_sack, teardown);
 	tcase_add_test(no_sack, duplicate_acks_of_what_a_timeout_sent_again_are_no_new_loss);

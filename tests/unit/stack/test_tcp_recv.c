@@ -125,9 +125,57 @@ START_TEST(established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropp
 	expect_ack(0);
 	ck_assert_uint_eq(p.k->c->rx_head, 0);
 	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_ACK), 2);
-	p.ack += 70000 - 100; /* a little below: old, but its text counts */
+	p.ack += 70000;
+	th_write(h, p.k, data, 100);
+	stack_flush(h->s);
+	tp_drain(&p);
+	tp_send(&p, TCPF_ACK, NULL, 0);
+	p.ack -= 100; /* a little below: old, but its text counts */
 	put_at(0, 10);
 	ck_assert_uint_eq(p.k->c->rx_head, 10);
+}
+END_TEST
+
+/* A guess below the initial number hits as often as one within the window. */
+START_TEST(established_ack_of_what_was_never_sent_is_challenged_until_more_than_a_window_was)
+{
+	struct tcb *t = tcb_of(p.k->c);
+	uint32_t all = p.ack;
+
+	p.ack = t->iss; /* acknowledges not even the SYN */
+	put_at(0, 10);
+	expect_ack(0);
+	th_advance(h, 600000);
+	p.ack = t->iss - 1000;
+	put_at(0, 10);
+	expect_ack(0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_ACK), 2);
+	ck_assert_uint_eq(p.k->c->rx_head, 0);
+	p.ack = all; /* as if TCP_FAR bytes had been sent and acknowledged since */
+	t->iss -= TCP_FAR;
+	p.k->c->tx_head = p.k->c->tx_tail += TCP_FAR;
+	p.k->tx_head = p.k->tx_tail += TCP_FAR;
+	th_write(h, p.k, data, 100);
+	stack_flush(h->s);
+	tp_drain(&p);
+	tp_send(&p, TCPF_ACK, NULL, 0);
+	t->iss = p.ack + 10; /* numbers have gone round */
+	p.ack -= 50;
+	put_at(0, 10);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_ACK), 2);
+	ck_assert_uint_eq(p.k->c->rx_head, 10);
+	t->iss = p.ack + 50 - 1 - p.k->c->tx_head;
+}
+END_TEST
+
+/* A peer that has forgotten the connection need not want timestamps again. */
+START_TEST(established_syn_without_the_agreed_timestamps_is_challenged)
+{
+	p.opt = 0;
+	tp_send_at(&p, p.seq + 100000000, TCPF_SYN, NULL, 0);
+	expect_ack(0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_CHALLENGE), 1);
+	p.opt = TO_TS;
 }
 END_TEST
 
@@ -759,6 +807,8 @@ int main(void)
 	tcase_add_test(tc, established_syn_is_challenged);
 	tcase_add_test(tc, challenges_are_limited_for_all_connections_together_by_a_number_that_varies);
 	tcase_add_test(tc, established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped);
+	tcase_add_test(tc, established_ack_of_what_was_never_sent_is_challenged_until_more_than_a_window_was);
+	tcase_add_test(tc, established_syn_without_the_agreed_timestamps_is_challenged);
 	tcase_add_test(tc, established_segment_without_ack_is_dropped);
 	tcase_add_test(tc, paws_old_timestamp_is_dropped_with_an_ack);
 	tcase_add_test(tc, paws_answers_empty_segments_and_syns_rarely_and_without_a_timestamp_never);
