@@ -237,7 +237,7 @@ static void npp_input(const struct bench_frame *f, unsigned n, const struct benc
 			stack_tcp_sent(N.s, c, c->tx_head + app->reply);
 		}
 		if (app->close)
-			stack_tcp_close(N.s, c, c->tx_head);
+			stack_tcp_close(N.s, c, c->tx_head, 0);
 	}
 	N.n_ready = 0;
 	stack_flush(N.s);

@@ -551,6 +551,21 @@ enum npp_tcp_state {
 #define NPP_OPT_OOBINLINE 262144u	/* urgent bytes are read where they stand */
 #define NPP_OPT_TFO_NO_COOKIE 524288u	/* Fast Open without cookies, both ways */
 
+/* keep (program): seconds without a segment before the first probe, and between probes */
+#define NPP_KEEP_IDLE(w) ((w) & 0xffffu)
+#define NPP_KEEP_INTVL(w) ((w) >> 16)
+/* tries (program) */
+#define NPP_TRIES_KEEP(w) ((w) & 0xffu)		/* keep-alive probes */
+#define NPP_TRIES_SYN(w) ((w) >> 8 & 0xffu)	/* SYNs after the first one */
+#define NPP_TRIES_LINGER2(w) ((w) >> 16 & 0xffu) /* seconds in FIN_WAIT_2 after close(), or NPP_LINGER2_NONE */
+#define NPP_TRIES_DEFER(w) ((w) >> 24)		/* listener: SYN-ACKs for which the first data is waited for */
+#define NPP_LINGER2_NONE 255u
+/* manner (program) */
+#define NPP_MANNER_TOS(w) ((w) & 0xffu)
+#define NPP_MANNER_TTL(w) ((w) >> 8 & 0xffu)
+#define NPP_MANNER_CC(w) ((w) >> 16 & 0xffu)	/* enum npp_tcp_cc */
+#define NPP_MANNER_PRIO(w) ((w) >> 24)		/* SO_PRIORITY, which nobody looks at */
+
 /* file status flags of the open description (program) */
 #define NPP_FL_NONBLOCK 1u
 #define NPP_FL_SHUT_RD 2u
@@ -632,7 +647,10 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t tx_tail;		/* bytes acknowledged; release */
 	_Atomic uint32_t tcp_state;		/* enum npp_tcp_state */
 	_Atomic int32_t err;			/* positive errno for SO_ERROR; fetched by exchange 0 */
-	_Atomic uint32_t came_us;		/* accepted: when, by the monotonic clock; before the entry in the lane */
+	union {
+		_Atomic uint32_t came_us;	/* accepted: when, by the monotonic clock; before the entry in the lane */
+		_Atomic uint32_t tx_sent;	/* with notsent_lowat, from the first byte written on: bytes that were sent once */
+	};
 	struct npp_ring_desc rx_ring;
 	struct npp_ring_desc tx_ring;
 
@@ -643,11 +661,14 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	_Atomic uint32_t opt_flags;		/* NPP_OPT_* */
 	_Atomic uint32_t rcvbuf, sndbuf;	/* bytes; 0 default */
 	_Atomic uint32_t linger;		/* seconds + 1; 0 off */
-	_Atomic uint32_t keep_idle, keep_intvl, keep_cnt, user_timeout_ms;
-	_Atomic uint32_t tos_ttl;		/* tos in bits 0-7, ttl in 8-15 (0 default) */
+	_Atomic uint32_t keep;			/* NPP_KEEP_*; 0 default */
+	_Atomic uint32_t tries;			/* NPP_TRIES_*; 0 default */
+	_Atomic uint32_t user_timeout_ms;
+	_Atomic uint32_t manner;		/* NPP_MANNER_*; 0 default */
 	_Atomic uint32_t rcvlowat;
 	_Atomic uint32_t rcvtimeo_ms, sndtimeo_ms; /* 0 none */
-	_Atomic uint32_t cc;			/* enum npp_tcp_cc */
+	_Atomic uint32_t notsent_lowat;		/* streams: bytes; 0 none (TCP_NOTSENT_LOWAT) */
+	_Atomic uint32_t win_clamp;		/* streams: bytes of window at most; 0 any (TCP_WINDOW_CLAMP) */
 
 	/* line 3: words that both sides change by atomic operations. */
 	NPP_ALIGNED _Atomic uint32_t pend_in;	/* NPP_IN_*; set by programs, cleared by the ISM before it looks */
@@ -836,6 +857,7 @@ static inline uint64_t npp_abi_layout_hash(void)
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, rx_head));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, pend_in));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, urg));
+	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, win_clamp));
 	h = NPP_ABI_MIX(h, offsetof(struct npp_sock, brief));
 	return h;
 }

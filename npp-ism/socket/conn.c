@@ -143,7 +143,7 @@ static bool publish_wake(struct ism *I, struct ism_sess *s, struct tcp_conn *c, 
 /* Does the program wait for room to write, and is there some? Grows a ring that it fills, if
  * the peer and the network take what it holds: for a slow one a small ring is enough. A size that
  * the program has asked for it gets: it may count on so much being taken of it. */
-static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec)
+static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struct npp_sock *rec, uint32_t lowat)
 {
 	uint32_t size = ism_tx_size(s), used;
 
@@ -151,11 +151,13 @@ static uint32_t room_bits(struct ism *I, struct ism_sess *s, struct tcp_conn *c,
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&rec->tx_want, memory_order_relaxed) == 0)
 		return 0;
-	if (size && !(s->flags & SESS_SHUT) &&
+	used = atomic_load_explicit(&rec->tx_head, memory_order_acquire) - c->tx_tail;
+	if (lowat && 2ull * (c->tx_head - stack_tcp_tx_sent(I->stack, c)) >= lowat)
+		return 0;
+	if (size && !(s->flags & SESS_SHUT) && (!lowat || used > size || size - used < size / 3) &&
 	    (size < stack_tcp_tx_useful(I->stack, c) || atomic_load_explicit(&rec->sndbuf, memory_order_relaxed)) &&
 	    ism_ring_grow_tx(I, s, c, 0))
 		size = ism_tx_size(s);
-	used = atomic_load_explicit(&rec->tx_head, memory_order_acquire) - c->tx_tail;
 	if (size == 0 || used > size || size - used < size / 3)
 		return 0;
 	atomic_store_explicit(&rec->tx_want, 0, memory_order_relaxed);
@@ -166,19 +168,26 @@ struct tcp_options ism_options_of(const struct npp_sock *rec)
 {
 	struct tcp_options o;
 	uint32_t max_seg = atomic_load_explicit(&rec->max_seg, memory_order_relaxed);
-	uint32_t tos_ttl = atomic_load_explicit(&rec->tos_ttl, memory_order_relaxed);
+	uint32_t manner = atomic_load_explicit(&rec->manner, memory_order_relaxed);
+	uint32_t tries = atomic_load_explicit(&rec->tries, memory_order_relaxed);
+	uint32_t keep = atomic_load_explicit(&rec->keep, memory_order_relaxed);
+	uint32_t clamp = atomic_load_explicit(&rec->win_clamp, memory_order_relaxed);
 
 	o.opt_flags = atomic_load_explicit(&rec->opt_flags, memory_order_relaxed);
 	/* As on Linux the program asks for half of what stands there, and that is what the peer may send. */
 	o.rcvbuf = (atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed) + 1) / 2;
+	if (clamp && (!o.rcvbuf || clamp < o.rcvbuf))
+		o.rcvbuf = clamp;
 	o.sndbuf = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
-	o.keep_idle_s = atomic_load_explicit(&rec->keep_idle, memory_order_relaxed);
-	o.keep_intvl_s = atomic_load_explicit(&rec->keep_intvl, memory_order_relaxed);
-	o.keep_cnt = atomic_load_explicit(&rec->keep_cnt, memory_order_relaxed);
+	o.keep_idle_s = NPP_KEEP_IDLE(keep);
+	o.keep_intvl_s = NPP_KEEP_INTVL(keep);
+	o.keep_cnt = NPP_TRIES_KEEP(tries);
+	o.syn_cnt = NPP_TRIES_SYN(tries);
+	o.tell_sent = atomic_load_explicit(&rec->notsent_lowat, memory_order_relaxed) != 0;
 	o.user_timeout_ms = atomic_load_explicit(&rec->user_timeout_ms, memory_order_relaxed);
-	o.tos = (uint8_t)tos_ttl;
-	o.ttl = (uint8_t)(tos_ttl >> 8);
-	o.cc = atomic_load_explicit(&rec->cc, memory_order_relaxed);
+	o.tos = NPP_MANNER_TOS(manner);
+	o.ttl = NPP_MANNER_TTL(manner);
+	o.cc = NPP_MANNER_CC(manner);
 	o.max_pace = atomic_load_explicit(&rec->max_pace, memory_order_relaxed);
 	o.by_port = 0;
 	o.max_seg = max_seg && max_seg < TCP_MAXSEG_LEAST ? TCP_MAXSEG_LEAST : max_seg > UINT16_MAX ? UINT16_MAX : (uint16_t)max_seg;
@@ -259,7 +268,7 @@ static uint32_t publish_state(struct ism_sess *s, struct tcp_conn *c, struct npp
 static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t up)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
-	uint32_t bits = 0;
+	uint32_t bits = 0, lowat = atomic_load_explicit(&rec->notsent_lowat, memory_order_relaxed);
 
 	s->active_us = I->now_us;
 	ism_ring_old_free(I, s);
@@ -275,6 +284,8 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	}
 	if (up & (TCP_UP_TX | TCP_UP_FREED))
 		atomic_store_explicit(&rec->tx_tail, c->tx_tail, memory_order_release);
+	if (lowat && c->tx_head) /* release: pairs with the program's load; before room_bits() looks at tx_want */
+		atomic_store_explicit(&rec->tx_sent, stack_tcp_tx_sent(I->stack, c), memory_order_release);
 	if (up & TCP_UP_PORT)
 		atomic_store_explicit(&rec->ifno, c->port, memory_order_relaxed);
 	if (up & ~(TCP_UP_RX | TCP_UP_TX | TCP_UP_PORT))
@@ -282,7 +293,7 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	if ((up & TCP_UP_CONNECTED) && s->want && !ism_ring_grow_tx(I, s, c, s->want))
 		ism_ring_wait(I, s, s->want);
 	if (up & TCP_UP_TX)
-		bits |= room_bits(I, s, c, rec);
+		bits |= room_bits(I, s, c, rec, lowat);
 	if (bits)
 		ism_notify(I, s, bits, false);
 	if (up & (TCP_UP_FREED | TCP_UP_ERROR))
@@ -394,27 +405,27 @@ static bool record_inherit(struct npp_sock *rec, struct npp_sock *lrec)
 {
 	uint32_t any = 0, v;
 
-#define COPY(f) do { \
-	v = atomic_load_explicit(&lrec->f, memory_order_relaxed); \
+#define COPY(f, bits) do { \
+	v = atomic_load_explicit(&lrec->f, memory_order_relaxed) & (bits); \
 	atomic_store_explicit(&rec->f, v, memory_order_relaxed); \
 	any |= v; \
 } while (0)
-	COPY(opt_flags);
-	COPY(rcvbuf);
-	COPY(sndbuf);
-	COPY(linger);
-	COPY(keep_idle);
-	COPY(keep_intvl);
-	COPY(keep_cnt);
-	COPY(user_timeout_ms);
-	COPY(tos_ttl);
-	COPY(rcvlowat);
-	COPY(rcvtimeo_ms);
-	COPY(sndtimeo_ms);
-	COPY(cc);
-	COPY(max_pace);
-	COPY(mark);
-	COPY(max_seg);
+	COPY(opt_flags, UINT32_MAX);
+	COPY(rcvbuf, UINT32_MAX);
+	COPY(sndbuf, UINT32_MAX);
+	COPY(linger, UINT32_MAX);
+	COPY(keep, UINT32_MAX);
+	COPY(tries, 0xffffffu); /* TCP_DEFER_ACCEPT is the listener's own */
+	COPY(user_timeout_ms, UINT32_MAX);
+	COPY(manner, 0xffffffu); /* but for SO_PRIORITY */
+	COPY(rcvlowat, UINT32_MAX);
+	COPY(rcvtimeo_ms, UINT32_MAX);
+	COPY(sndtimeo_ms, UINT32_MAX);
+	COPY(notsent_lowat, UINT32_MAX);
+	COPY(win_clamp, UINT32_MAX);
+	COPY(max_pace, UINT32_MAX);
+	COPY(mark, UINT32_MAX);
+	COPY(max_seg, UINT32_MAX);
 #undef COPY
 	atomic_store_explicit(&rec->rx_tail, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->tx_head, 0, memory_order_relaxed);
@@ -608,7 +619,7 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 		return;
 	}
 	if (pend & NPP_IN_TX) {
-		bits = room_bits(I, s, c, rec);
+		bits = room_bits(I, s, c, rec, atomic_load_explicit(&rec->notsent_lowat, memory_order_relaxed));
 		if (bits)
 			ism_notify(I, s, bits, false);
 	}
@@ -661,7 +672,8 @@ void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned 
 	if (flags & NPP_CLOSE_ABORT)
 		stack_tcp_abort(I->stack, c);
 	else
-		stack_tcp_close(I->stack, c, s->flags & SESS_SHUT ? c->tx_head : final);
+		stack_tcp_close(I->stack, c, s->flags & SESS_SHUT ? c->tx_head : final,
+				NPP_TRIES_LINGER2(atomic_load_explicit(&ism_sess_rec(I, s)->tries, memory_order_relaxed)));
 	if (s->kind != ISM_STREAM || s->gen != gen)
 		return;
 	s->flags |= SESS_ENDING;

@@ -150,6 +150,8 @@ struct tcp_options {
 	uint32_t max_pace;		/* bytes per second */
 	uint16_t max_seg;		/* payload bytes of a segment, both ways; counts when it opens */
 	uint8_t tos, ttl;
+	uint8_t syn_cnt;		/* SYNs after the first one; counts when it opens */
+	bool tell_sent;			/* TCP_UP_TX also when new data has left */
 	uint8_t by_port;		/* when it opens: network port + 1 that the peer is at, of ways that are as good; 0: any */
 };
 
@@ -287,11 +289,13 @@ uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool
 bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c);
 /* Bytes of transmit ring that C has a use for now: twice what may be in flight. */
 uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c);
+/* How far the stream was sent, once at least. */
+uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c);
 /* No more data after TX_FINAL: FIN follows it. */
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
-/* The user is done with it: shutdown, and what still arrives is answered by RST. The
+/* The user is done with it: shutdown, and what still arrives is answered by RST. LINGER2: see NPP_TRIES_LINGER2. The
  * connection lives on until TX_FINAL and FIN are acknowledged (UP_TX_DONE, UP_FREED). */
-void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
+void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final, uint8_t linger2);
 /* What it wrote and what may be sent leaves now, not at the next flush. */
 void stack_tcp_push(struct stack *s, struct tcp_conn *c);
 /* RST now, TCB freed (UP_FREED comes before this returns); nothing that waits is sent before. */

@@ -581,8 +581,12 @@ static void flush_conn(struct stack *s, struct tcb *t)
 			return;
 	}
 	/* A closed connection waits for the peer's FIN as a small record. */
-	if (t->flags & TF_ORPHAN && t->c.state == TCP_ST_FIN_WAIT_2 && !(t->flags & TF_DEAD))
-		tcp_tw_enter(s, t, TCP_ST_FIN_WAIT_2);
+	if (t->flags & TF_ORPHAN && t->c.state == TCP_ST_FIN_WAIT_2 && !(t->flags & TF_DEAD)) {
+		if (t->linger2 == NPP_LINGER2_NONE)
+			tcp_reset(s, t, 0);
+		else
+			tcp_tw_enter(s, t, TCP_ST_FIN_WAIT_2);
+	}
 	if (t->flags & TF_DEAD) {
 		tcp_bury(s, t);
 		return;

@@ -513,6 +513,10 @@ void tcp_output(struct stack *s, struct tcb *t)
 	sent = send_new(s, t, pipe);
 	if (sent && t->recovery == TCP_RECOVERY && (f = tcp_flight(s, t)))
 		f->prr_out += t->snd_nxt - first;
+	if (sent && t->opt_flags & TCB_TELL_SENT) {
+		t->up |= TCP_UP_TX;
+		tcp_todo(s, t);
+	}
 	timer_after_output(s, t, sent);
 }
 

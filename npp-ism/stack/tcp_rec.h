@@ -77,6 +77,7 @@
 #define TCP_TFO_PEERS 256u		/* whose cookies we keep */
 #define TCP_TFO_WAYS 4u
 #define TCB_NO_COOKIE NPP_OPT_GRO	/* in opt_flags, where that one means nothing: NPP_OPT_TFO_NO_COOKIE */
+#define TCB_TELL_SENT NPP_OPT_PKTINFO	/* likewise: tell_sent of its options */
 #define TCP_TFO_DEFER_US 1000000u	/* how long a SYN waits for the data that it shall carry */
 #define TCP_LISTEN_BUCKETS 256u
 #define TCP_KEEP_IDLE_S 7200u
@@ -222,7 +223,11 @@ struct tcb {
 	uint32_t snd_sml;		/* end of the last segment that was not full (Minshall) */
 	uint32_t max_pace;		/* bytes per second, 0: any */
 	uint8_t tos, ttl;
-	uint8_t keep_cnt, keep_probes;
+	union {
+		uint8_t keep_cnt;
+		uint8_t linger2;	/* with TF_ORPHAN, which needs no probes: seconds in FIN_WAIT_2, NPP_LINGER2_NONE; 0: default */
+	};
+	uint8_t keep_probes;
 
 	/* ---- new data, and what acknowledges it ---- */
 	/* what is in flight: tcp_sent.c */
@@ -265,7 +270,10 @@ struct tcb {
 	uint16_t mtu_hi;		/* and this perhaps, no more */
 	uint16_t mtu_s;			/* when the search for more begins; low bits of seconds */
 	uint16_t n_dsack;
-	uint32_t mtu_end;
+	union {
+		uint32_t mtu_end;	/* with mtu_try */
+		uint8_t syn_cnt;	/* SYN_SENT: TCP_SYNCNT; 0: default */
+	};
 	uint32_t reo_round;		/* one widening per round trip: until this is acknowledged */
 	uint32_t tlp_end;
 	uint32_t dsack;			/* with TF_DSACK: where the duplicate began ... */

@@ -179,12 +179,14 @@ static void back_off(struct tcb *t)
 
 static void syn_fired(struct stack *s, struct tcb *t)
 {
+	unsigned tries = t->c.passive ? TCP_SYNACK_TRIES : t->syn_cnt ? t->syn_cnt : TCP_SYN_TRIES;
+
 	if (tcp_tfo_waits(t)) { /* nothing was written: as any other */
 		tcp_send_first_syn(s, t);
 		return;
 	}
 	back_off(t);
-	if (t->tries > (t->c.passive ? TCP_SYNACK_TRIES : TCP_SYN_TRIES) || !user_time_left(s, t)) {
+	if (t->tries > tries || !user_time_left(s, t)) {
 		tcp_kill(s, t, t->c.soft_error ? t->c.soft_error : ETIMEDOUT);
 		return;
 	}

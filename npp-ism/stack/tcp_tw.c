@@ -3,9 +3,9 @@
  *
  * Everything was acknowledged and the user owns nothing of it any more, so a record of 96
  * bytes is enough: it answers late segments, takes the FIN that is still to come
- * (FIN_WAIT_2) and lets a new connection begin early where that is safe (RFC 6191). All
- * records wait equally long, so they stand in one queue with one timer; when none is
- * left, the oldest is given up.
+ * (FIN_WAIT_2) and lets a new connection begin early where that is safe (RFC 6191). Nearly all
+ * records wait equally long (TCP_LINGER2 makes it shorter), so they stand in one queue with one timer;
+ * when none is left, the oldest is given up.
  */
 #include "config.h"
 
@@ -14,6 +14,7 @@
 #include "npp-ism/stack/tcp.h"
 
 #define TW_OPEN_WND 32768u	/* a few segments, within what any shift can say */
+#define TW_NEAR 32u		/* places to go from the end for TCP_LINGER2 */
 #define TW_WND_MAX (1u << 30)	/* RFC 7323, 2.3 */
 
 /* How long a record waits: the same for all of this stack, so that the queue stays in order. */
@@ -69,6 +70,17 @@ void tcp_tw_arm(struct stack *s)
 
 	if (tcp->tw_head != TCP_NONE && !wheel_armed(&tcp->tw_timer))
 		wheel_arm(&s->wheel, &tcp->tw_timer, tcp->tws[tcp->tw_head].due_us);
+}
+
+/* When a record is due that shall wait for SECS only: as soon as that, if its place in the queue is near the end. */
+static uint64_t tw_short(const struct stack *s, uint32_t secs)
+{
+	uint64_t due_us = s->now_us + u64_min(secs * 1000000ull, tw_us(s));
+	uint32_t i = s->tcp->tw_tail;
+
+	for (unsigned k = 0; k < TW_NEAR && i != TCP_NONE && s->tcp->tws[i].due_us > due_us; k++)
+		i = s->tcp->tws[i].prev;
+	return i != TCP_NONE && s->tcp->tws[i].due_us > due_us ? s->tcp->tws[i].due_us : due_us;
 }
 
 static void tw_restart(struct stack *s, struct tcp_tw *w)
@@ -185,11 +197,13 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 	w->ttl = t->ttl;
 	w->state = (uint8_t)state;
 	w->ack_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
-	w->due_us = s->now_us + tw_us(s);
+	w->due_us = state == TCP_ST_FIN_WAIT_2 && t->linger2 ? tw_short(s, t->linger2) : s->now_us + tw_us(s);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_TW, tw_index(s, w)));
 	tcp_tw_link(s, w);
 	w->in_use = 1;
 	tcp_leave(w);
+	if (s->tcp->tw_head == tw_index(s, w)) /* before the one that the timer is armed for */
+		wheel_cancel(&s->wheel, &s->tcp->tw_timer);
 	tcp_tw_arm(s);
 	tcp_gauges(s);
 	if (state == TCP_ST_FIN_WAIT_2)

@@ -225,22 +225,27 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	if (!alive(t))
 		return;
 	tcp_enter(t);
-	t->opt_flags = (uint16_t)(o->opt_flags & ~(NPP_OPT_RCVBUF | TCB_NO_COOKIE));
+	t->opt_flags = (uint16_t)(o->opt_flags & ~(NPP_OPT_RCVBUF | TCB_NO_COOKIE | TCB_TELL_SENT));
 	if (o->opt_flags & NPP_OPT_TFO_NO_COOKIE)
 		t->opt_flags |= TCB_NO_COOKIE;
+	if (o->tell_sent)
+		t->opt_flags |= TCB_TELL_SENT;
 	if (o->rcvbuf) {
 		t->opt_flags |= NPP_OPT_RCVBUF;
 		t->rcvbuf = npp_tcp_mem_set(tcp_rmem(s), o->rcvbuf);
 	}
 	t->keep_idle_s = (uint16_t)u32_min(o->keep_idle_s, 32767);
 	t->keep_intvl_s = (uint16_t)u32_min(o->keep_intvl_s, 32767);
-	t->keep_cnt = (uint8_t)u32_min(o->keep_cnt, 127);
+	if (!(t->flags & TF_ORPHAN))
+		t->keep_cnt = (uint8_t)u32_min(o->keep_cnt, 127);
 	t->user_timeout_ms = o->user_timeout_ms;
 	t->tos = o->tos & 0xfc; /* the other two bits are ECN's */
 	t->ttl = o->ttl;
 	t->max_pace = o->max_pace;
-	if (t->c.state == TCP_ST_CLOSED) /* being opened */
+	if (t->c.state == TCP_ST_CLOSED) { /* being opened */
 		t->syn_mss = o->max_seg;
+		t->syn_cnt = o->syn_cnt;
+	}
 	tcp_cc_change(t, tcp_cc_choose(s, o->cc));
 	if (keep && t->c.state >= TCP_ST_ESTABLISHED)
 		tcp_arm_keepalive(s, t);
@@ -308,6 +313,15 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	return flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight;
 }
 
+uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c)
+{
+	const struct tcb *t = (const struct tcb *)c;
+	uint32_t off = t->snd_nxt - t->iss - 1;
+
+	(void)s;
+	return seq_gt(off, c->tx_head) ? c->tx_head : off; /* not counting a FIN */
+}
+
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 {
 	struct tcb *t = tcb_of(c);
@@ -326,7 +340,7 @@ void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 	tcp_leave(t);
 }
 
-void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
+void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final, uint8_t linger2)
 {
 	struct tcb *t = tcb_of(c);
 
@@ -345,6 +359,7 @@ void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t tx_final)
 	}
 	s->tcp->orphans += !(t->flags & TF_ORPHAN);
 	t->flags |= TF_ORPHAN;
+	t->linger2 = linger2;
 	t->progress_ms = now_ms(s);
 	tcp_todo(s, t);
 }

@@ -49,7 +49,7 @@ static int renew(struct so *so, int fd)
 	if (!sk)
 		return -ENOBUFS;
 	memcpy((void *)&sk->opt_flags, (void *)&old.sk->opt_flags,
-	       offsetof(struct npp_sock, cc) + sizeof(uint32_t) - offsetof(struct npp_sock, opt_flags));
+	       offsetof(struct npp_sock, win_clamp) + sizeof(uint32_t) - offsetof(struct npp_sock, opt_flags));
 	atomic_store_explicit(&sk->max_pace, atomic_load_explicit(&old.sk->max_pace, memory_order_relaxed),
 			      memory_order_relaxed);
 	atomic_store_explicit(&sk->mark, atomic_load_explicit(&old.sk->mark, memory_order_relaxed), memory_order_relaxed);

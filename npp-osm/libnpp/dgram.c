@@ -549,7 +549,7 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 /* What the socket's options say of it. */
 static void outgoing_options(const struct so *so, struct outgoing *o)
 {
-	uint32_t tt = atomic_load_explicit(&so->sk->tos_ttl, memory_order_relaxed);
+	uint32_t tt = atomic_load_explicit(&so->sk->manner, memory_order_relaxed);
 	uint32_t segment = atomic_load_explicit(&so->sk->udp_segment, memory_order_relaxed), hops;
 
 	o->d.tos = (uint8_t)tt;

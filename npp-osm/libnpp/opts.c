@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "npp-osm/libnpp/priv.h"
 
@@ -30,19 +31,26 @@
 #define SNDBUF_DEFAULT 131072
 #define BUF_MAX (8u << 20)
 #define BUF_MIN 2304u
+#define LINGER2_MAX 120
+#define CLAMP_MIN 1152u
+#define PRIORITY_MAX 6	/* without CAP_NET_ADMIN */
 #define MAXSEG_MIN 88
 #define MAXSEG_MAX 32767
 #define ERRNO_MAX 4095	/* of Linux */
 
 /* One value as the table below sees it: in the record, or noted before there is one. */
-enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_USER_TIMEOUT, P_PACE, P_FASTOPEN, P_LOWAT, P_TOS, P_TTL,
-	     P_FLAG_NOT, P_MC_HOPS, P_SEGMENT, P_MARK, P_MAX_SEG, P_CONST, P_IGNORE, P_REFUSE };
+enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_SYN_CNT, P_LINGER2, P_DEFER, P_USER_TIMEOUT, P_PACE,
+	     P_FASTOPEN, P_LOWAT, P_NOTSENT, P_CLAMP, P_TOS, P_TTL, P_PRIO, P_FLAG_NOT, P_MC_HOPS, P_SEGMENT, P_MARK, P_MAX_SEG,
+	     P_CONST, P_IGNORE, P_REFUSE };
+
+/* Refused also while the socket is the kernel's: who was told that he has it would count on it. */
+#define AT_ONCE 1
 
 static const struct opt {
 	int level, name;
 	enum place place;
 	uint32_t arg;		/* P_FLAG: NPP_OPT_*; P_CONST: what get says */
-	uint32_t dflt;		/* what get says for 0 */
+	uint32_t dflt;		/* what get says for 0; P_REFUSE: AT_ONCE, or not */
 	bool tell;		/* the ISM acts on it */
 } options[] = {
 	{ SOL_SOCKET, SO_REUSEADDR, P_FLAG, NPP_OPT_REUSEADDR, 0, false },
@@ -56,7 +64,7 @@ static const struct opt {
 	{ SOL_SOCKET, SO_RCVLOWAT, P_LOWAT, 0, 1, false },
 	{ SOL_SOCKET, SO_SNDLOWAT, P_CONST, 1, 0, false },
 	{ SOL_SOCKET, SO_OOBINLINE, P_FLAG, NPP_OPT_OOBINLINE, 0, false },
-	{ SOL_SOCKET, SO_PRIORITY, P_IGNORE, 0, 0, false },
+	{ SOL_SOCKET, SO_PRIORITY, P_PRIO, 0, 0, false },
 	{ SOL_SOCKET, SO_DONTROUTE, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_TIMESTAMP, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_TIMESTAMPNS, P_IGNORE, 0, 0, false },
@@ -64,7 +72,7 @@ static const struct opt {
 	{ SOL_SOCKET, SO_BUSY_POLL, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_INCOMING_CPU, P_IGNORE, 0, 0, false },
 	{ SOL_SOCKET, SO_MAX_PACING_RATE, P_PACE, 0, UINT32_MAX, true },
-	{ SOL_SOCKET, SO_ZEROCOPY, P_REFUSE, EOPNOTSUPP, 0, false },
+	{ SOL_SOCKET, SO_ZEROCOPY, P_REFUSE, EOPNOTSUPP, AT_ONCE, false },
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ IPPROTO_TCP, TCP_MAXSEG, P_MAX_SEG, 0, 536, false },
@@ -75,11 +83,11 @@ static const struct opt {
 	{ IPPROTO_TCP, TCP_KEEPINTVL, P_KEEP_INTVL, 0, 75, true },
 	{ IPPROTO_TCP, TCP_KEEPCNT, P_KEEP_CNT, 0, 9, true },
 	{ IPPROTO_TCP, TCP_USER_TIMEOUT, P_USER_TIMEOUT, 0, 0, true },
-	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, P_IGNORE, 0, 0, false },
-	{ IPPROTO_TCP, TCP_SYNCNT, P_IGNORE, 0, 0, false },
-	{ IPPROTO_TCP, TCP_LINGER2, P_IGNORE, 0, 0, false },
-	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, P_IGNORE, 0, 0, false },
-	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, P_DEFER, 0, 0, false },
+	{ IPPROTO_TCP, TCP_SYNCNT, P_SYN_CNT, 0, 7, false },
+	{ IPPROTO_TCP, TCP_LINGER2, P_LINGER2, 0, 60, false },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, P_CLAMP, 0, 0, true },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, P_NOTSENT, 0, 0, true },
 	{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, P_IGNORE, 0, 0, false },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, P_IGNORE, 0, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN, P_FASTOPEN, 0, 0, false },
@@ -87,7 +95,8 @@ static const struct opt {
 	{ IPPROTO_TCP, TCP_FASTOPEN_KEY, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, P_FLAG, NPP_OPT_TFO_NO_COOKIE, 0, false },
 	{ IPPROTO_TCP, TCP_ULP, P_REFUSE, ENOENT, 0, false },
-	{ IPPROTO_TCP, TCP_MD5SIG, P_REFUSE, ENOPROTOOPT, 0, false },
+	{ IPPROTO_TCP, TCP_MD5SIG, P_REFUSE, ENOPROTOOPT, AT_ONCE, false },
+	{ IPPROTO_TCP, TCP_MD5SIG_EXT, P_REFUSE, ENOPROTOOPT, AT_ONCE, false },
 	{ IPPROTO_TCP, TCP_REPAIR, P_REFUSE, EPERM, 0, false },
 	{ IPPROTO_IP, IP_TOS, P_TOS, 0, 0, true },
 	{ IPPROTO_IP, IP_TTL, P_TTL, 0, 64, true },
@@ -147,6 +156,23 @@ static uint32_t load_word(const struct so *so, _Atomic uint32_t *w, uint32_t not
 			(so)->opt.note = (v); \
 	} while (0)
 
+/* Bits SHIFT and up of a word, as many as are set in MASK. */
+static void set_bits(_Atomic uint32_t *w, uint32_t *noted, unsigned shift, uint32_t mask, uint32_t v)
+{
+	uint32_t old;
+
+	if (!w) {
+		*noted = (*noted & ~(mask << shift)) | v << shift;
+		return;
+	}
+	old = atomic_load_explicit(w, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(w, &old, (old & ~(mask << shift)) | v << shift, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
+}
+
+#define SET_BITS(so, field, shift, mask, v) set_bits((so)->sk ? &(so)->sk->field : NULL, &(so)->opt.field, shift, mask, v)
+
 static void set_flags(struct so *so, uint32_t bits, bool on)
 {
 	if (!so->sk)
@@ -191,9 +217,35 @@ static uint32_t buffer_now(const struct so *so, bool send, uint32_t set)
 	return ring > m.dflt ? ring : m.dflt;
 }
 
+/* TCP_DEFER_ACCEPT as Linux keeps it: how many SYN-ACKs take so many seconds, and back. */
+static uint32_t defer_tries(int secs)
+{
+	int period = 1, sum = 1;
+	uint32_t n = secs > 0;
+
+	while (secs > sum && n && n < 255) {
+		period = period < 60 ? period * 2 : 120;
+		sum += period;
+		n++;
+	}
+	return n;
+}
+
+static uint32_t defer_secs(uint32_t tries)
+{
+	uint32_t period = 1, sum = tries > 0;
+
+	while (tries > 1) {
+		period = period < 60 ? period * 2 : 120;
+		sum += period;
+		tries--;
+	}
+	return sum;
+}
+
 static int set_value(struct so *so, const struct opt *o, int v)
 {
-	uint32_t u = (uint32_t)v, tt;
+	uint32_t u = (uint32_t)v;
 
 	switch (o->place) {
 	case P_FLAG:
@@ -233,15 +285,32 @@ static int set_value(struct so *so, const struct opt *o, int v)
 	case P_KEEP_INTVL:
 		if (v < 1 || v > 32767)
 			return -EINVAL;
-		if (o->place == P_KEEP_IDLE)
-			SET_WORD(so, keep_idle, keep_idle, u);
-		else
-			SET_WORD(so, keep_intvl, keep_intvl, u);
+		SET_BITS(so, keep, o->place == P_KEEP_IDLE ? 0 : 16, 0xffff, u);
 		return 0;
 	case P_KEEP_CNT:
+	case P_SYN_CNT:
 		if (v < 1 || v > 127)
 			return -EINVAL;
-		SET_WORD(so, keep_cnt, keep_cnt, u);
+		SET_BITS(so, tries, o->place == P_KEEP_CNT ? 0 : 8, 0xff, u);
+		return 0;
+	case P_LINGER2:
+		SET_BITS(so, tries, 16, 0xff, v < 0 ? NPP_LINGER2_NONE : v > LINGER2_MAX ? LINGER2_MAX : u);
+		return 0;
+	case P_DEFER:
+		SET_BITS(so, tries, 24, 0xff, defer_tries(v));
+		return 0;
+	case P_NOTSENT:
+		SET_WORD(so, notsent_lowat, notsent_lowat, u);
+		return 0;
+	case P_CLAMP:
+		if (v == 0 && so->sk)
+			return -EINVAL;
+		SET_WORD(so, win_clamp, win_clamp, u && u < CLAMP_MIN ? CLAMP_MIN : u);
+		return 0;
+	case P_PRIO: /* the privileged may say more, which would mean as much */
+		if (v < 0 || (v > PRIORITY_MAX && geteuid() != 0))
+			return -EPERM;
+		SET_BITS(so, manner, 24, 0xff, u > 0xff ? 0xff : u);
 		return 0;
 	case P_USER_TIMEOUT:
 		if (v < 0)
@@ -260,14 +329,14 @@ static int set_value(struct so *so, const struct opt *o, int v)
 		SET_WORD(so, rcvlowat, rcvlowat, v < 0 ? INT32_MAX : v ? u : 1);
 		return 0;
 	case P_TOS:
-		tt = WORD(so, tos_ttl, tos_ttl);
-		SET_WORD(so, tos_ttl, tos_ttl, (tt & ~0xffu) | (v < 0 ? 0 : u & 0xff));
+		SET_BITS(so, manner, 0, 0xff, v < 0 ? 0 : u & 0xff);
+		if (o->level == IPPROTO_IP) /* as Linux: by the bits that were the type of service once */
+			SET_BITS(so, manner, 24, 0xff, (v < 0 ? 0u : 0x4620u >> (u >> 3 & 3) * 4) & 15);
 		return 0;
 	case P_TTL:
 		if (v != -1 && (v < 1 || v > 255))
 			return -EINVAL;
-		tt = WORD(so, tos_ttl, tos_ttl);
-		SET_WORD(so, tos_ttl, tos_ttl, (tt & ~0xff00u) | (v < 0 ? 0 : u << 8));
+		SET_BITS(so, manner, 8, 0xff, v < 0 ? 0 : u);
 		return 0;
 	case P_REFUSE:
 		return -(int)o->arg;
@@ -307,13 +376,33 @@ static int get_value(struct so *so, const struct opt *o)
 		v = buffer_now(so, true, WORD(so, sndbuf, sndbuf));
 		break;
 	case P_KEEP_IDLE:
-		v = WORD(so, keep_idle, keep_idle);
+		v = NPP_KEEP_IDLE(WORD(so, keep, keep));
 		break;
 	case P_KEEP_INTVL:
-		v = WORD(so, keep_intvl, keep_intvl);
+		v = NPP_KEEP_INTVL(WORD(so, keep, keep));
 		break;
 	case P_KEEP_CNT:
-		v = WORD(so, keep_cnt, keep_cnt);
+		v = NPP_TRIES_KEEP(WORD(so, tries, tries));
+		break;
+	case P_SYN_CNT:
+		v = NPP_TRIES_SYN(WORD(so, tries, tries));
+		break;
+	case P_LINGER2:
+		v = NPP_TRIES_LINGER2(WORD(so, tries, tries));
+		if (v == NPP_LINGER2_NONE)
+			return -1;
+		break;
+	case P_DEFER:
+		v = defer_secs(NPP_TRIES_DEFER(WORD(so, tries, tries)));
+		break;
+	case P_NOTSENT:
+		v = WORD(so, notsent_lowat, notsent_lowat);
+		break;
+	case P_CLAMP:
+		v = WORD(so, win_clamp, win_clamp);
+		break;
+	case P_PRIO:
+		v = NPP_MANNER_PRIO(WORD(so, manner, manner));
 		break;
 	case P_USER_TIMEOUT:
 		v = WORD(so, user_timeout_ms, user_timeout_ms);
@@ -328,10 +417,10 @@ static int get_value(struct so *so, const struct opt *o)
 		v = WORD(so, rcvlowat, rcvlowat);
 		break;
 	case P_TOS:
-		v = WORD(so, tos_ttl, tos_ttl) & 0xff;
+		v = NPP_MANNER_TOS(WORD(so, manner, manner));
 		break;
 	case P_TTL:
-		v = WORD(so, tos_ttl, tos_ttl) >> 8 & 0xff;
+		v = NPP_MANNER_TTL(WORD(so, manner, manner));
 		break;
 	case P_CONST:
 	case P_IGNORE:
@@ -385,7 +474,7 @@ static int set_congestion(struct so *so, const char *val, socklen_t len)
 
 	for (uint32_t i = NPP_CC_DEFAULT + 1; i < NPP_CC_COUNT; i++) {
 		if (strlen(cc_names[i]) == n && memcmp(val, cc_names[i], n) == 0) {
-			SET_WORD(so, cc, cc, i);
+			SET_BITS(so, manner, 16, 0xff, i);
 			return 0;
 		}
 	}
@@ -396,7 +485,7 @@ static int set_congestion(struct so *so, const char *val, socklen_t len)
 static int get_congestion(struct so *so, void *val, socklen_t *len)
 {
 	char name[16] = { 0 };
-	uint32_t cc = WORD(so, cc, cc);
+	uint32_t cc = NPP_MANNER_CC(WORD(so, manner, manner));
 
 	if (cc == NPP_CC_DEFAULT && so->sk)
 		cc = *(volatile uint8_t *)&so->sk->brief.cc;
@@ -441,6 +530,13 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 	return r;
 }
 
+static bool refused_at_once(int level, int name)
+{
+	const struct opt *o = find(level, name);
+
+	return o && o->place == P_REFUSE && o->dflt == AT_ONCE;
+}
+
 int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	struct so *so = fd_get(fd);
@@ -453,7 +549,7 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 		errno = r < 0 ? -r : saved;
 		return r < 0 ? -1 : 0;
 	}
-	if (so->kind == SO_KERNEL_YET || so->kpart) {
+	if ((so->kind == SO_KERNEL_YET || so->kpart) && !refused_at_once(level, name)) {
 		r = R->setsockopt(fd, level, name, val, len);
 		if (r < 0)
 			return r;
@@ -491,6 +587,18 @@ static const uint8_t linux_state[TCP_ST_COUNT] = {
 	[TCP_ST_CLOSING] = 11, [TCP_ST_LAST_ACK] = 9, [TCP_ST_TIME_WAIT] = 6,
 };
 
+/* Bytes that were written and never sent. The brief may be older than the last ACK. */
+static uint32_t not_sent(const struct so *so)
+{
+	uint32_t written = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
+			   atomic_load_explicit(&so->sk->tx_tail, memory_order_acquire);
+	uint32_t flight = *(const volatile uint32_t *)&so->sk->brief.unacked;
+
+	if (atomic_load_explicit(&so->sk->notsent_lowat, memory_order_relaxed))
+		return stream_unsent(so->sk);
+	return written > flight ? written - flight : 0;
+}
+
 static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 {
 	const volatile struct npp_tcp_brief *b = &so->sk->brief;
@@ -517,7 +625,7 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	ti->tcpi_total_retrans = b->retrans;
 	ti->tcpi_lost = b->lost;
 	ti->tcpi_unacked = b->snd_mss ? (flight + b->snd_mss - 1) / b->snd_mss : 0;
-	ti->tcpi_notsent_bytes = written - flight;
+	ti->tcpi_notsent_bytes = not_sent(so);
 	ti->tcpi_retransmits = b->tries;
 	ti->tcpi_probes = b->probes;
 	ti->tcpi_backoff = b->backoff;
@@ -723,6 +831,10 @@ int npp_ioctl(int fd, unsigned long request, void *arg)
 	case SIOCOUTQ:
 		n = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
 		    atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed);
+		*(int *)arg = (int)in_ring(so, &so->sk->tx_ring, n);
+		return 0;
+	case SIOCOUTQNSD:
+		n = so->dgram || so->sk->type != NPP_SOCK_STREAM ? 0 : not_sent(so);
 		*(int *)arg = (int)in_ring(so, &so->sk->tx_ring, n);
 		return 0;
 	case SIOCATMARK:

@@ -45,9 +45,9 @@ enum so_kind {
 /* Options set before there is a record; copied into it. */
 struct so_opts {
 	uint32_t flags;		/* NPP_OPT_* */
-	uint32_t rcvbuf, sndbuf, linger, keep_idle, keep_intvl, keep_cnt, user_timeout_ms, tos_ttl;
+	uint32_t rcvbuf, sndbuf, linger, keep, tries, user_timeout_ms, manner; /* these as in the record */
 	uint32_t rcvlowat, rcvtimeo_ms, sndtimeo_ms;
-	uint32_t cc, max_pace, fastopen;
+	uint32_t max_pace, fastopen, notsent_lowat, win_clamp;
 	union { uint32_t mc_hops, mark; };	/* these and the next as in the record */
 	union { uint32_t udp_segment, max_seg; };
 };
@@ -353,6 +353,8 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
 ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
+/* Bytes written that were never sent, for TCP_NOTSENT_LOWAT; only with that the ISM says how many. */
+uint32_t stream_unsent(const struct npp_sock *sk);
 int stream_byte(struct so *so, uint32_t off);
 /* Where the ring D, which the ISM of SLOT has made, stands. */
 bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);

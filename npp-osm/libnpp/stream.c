@@ -23,6 +23,7 @@
 #include "shm/lock.h"
 
 #define TX_RING_ASK 4096u	/* what we ask for at least */
+#define UNSENT_STEP 65536u	/* what TCP_NOTSENT_LOWAT lets in at a time, at least */
 #define RING_MIN 64u		/* smaller ones, of which no part is free, no ISM makes */
 #define RING_WAIT_US 20000u
 #define RING_TRIES 10000	/* of a place that is being changed */
@@ -341,6 +342,17 @@ static bool want_room(struct npp_sock *sk)
 	return atomic_exchange_explicit(&sk->tx_want, 1, memory_order_seq_cst) == 0;
 }
 
+/* What was written and not sent yet. An ISM that has not said anything yet has sent nothing. */
+uint32_t stream_unsent(const struct npp_sock *sk)
+{
+	uint32_t head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
+	uint32_t used = head - atomic_load_explicit(&sk->tx_tail, memory_order_relaxed);
+	/* acquire: pairs with the ISM's release */
+	uint32_t unsent = head - atomic_load_explicit(&sk->tx_sent, memory_order_acquire);
+
+	return unsent < used ? unsent : used;
+}
+
 static bool need_ring(struct so *so, size_t bytes)
 {
 	uint32_t ask = bytes < TX_RING_ASK ? TX_RING_ASK : bytes > (1u << 30) ? 1u << 30 : (uint32_t)bytes;
@@ -350,13 +362,39 @@ static bool need_ring(struct so *so, size_t bytes)
 	return *(volatile uint64_t *)&so->sk->tx_ring.off != 0;
 }
 
-static uint32_t tx_room(struct npp_sock *sk, uint32_t size)
+static uint32_t tx_room(const struct npp_sock *sk, uint32_t size)
 {
 	uint32_t used = atomic_load_explicit(&sk->tx_head, memory_order_relaxed) -
 			/* acquire: pairs with the ISM's release; what was acknowledged may be overwritten */
 			atomic_load_explicit(&sk->tx_tail, memory_order_acquire);
 
 	return used > size ? 0 : size - used;
+}
+
+/* How much of ROOM may be filled, by TCP_NOTSENT_LOWAT (LOWAT): none while so much has not been sent yet, else as on
+ * Linux up to a large segment beyond it. */
+static uint32_t unsent_room(const struct npp_sock *sk, uint32_t room, uint32_t lowat)
+{
+	uint32_t unsent = stream_unsent(sk), step;
+
+	if (unsent >= lowat)
+		return 0;
+	step = lowat - unsent > UNSENT_STEP ? lowat - unsent : UNSENT_STEP;
+	return room < step ? room : step;
+}
+
+static uint32_t may_fill(const struct npp_sock *sk, uint32_t size)
+{
+	uint32_t room = tx_room(sk, size), lowat = atomic_load_explicit(&sk->notsent_lowat, memory_order_relaxed);
+
+	return unlikely(lowat) ? unsent_room(sk, room, lowat) : room;
+}
+
+static bool room_for_more(const struct npp_sock *sk, uint32_t size)
+{
+	uint32_t lowat = atomic_load_explicit(&sk->notsent_lowat, memory_order_relaxed);
+
+	return tx_room(sk, size) >= size / 4 && (!lowat || 2ull * stream_unsent(sk) < lowat);
 }
 
 /**
@@ -379,7 +417,7 @@ bool stream_writable(struct so *so)
 				return true;
 			need_ring(so, TX_RING_ASK);
 		} else {
-			if (tx_room(sk, size) >= size / 4)
+			if (room_for_more(sk, size))
 				return true;
 			want_room(sk);
 		}
@@ -414,10 +452,10 @@ static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg, bool urg
 		return need_ring(so, want) ? -ESTALE : -ENOBUFS;
 	}
 	head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
-	room = tx_room(sk, size);
+	room = may_fill(sk, size);
 	if (room < want) {
 		want_room(sk); /* also what makes the ISM think of a larger ring */
-		room = tx_room(sk, size);
+		room = may_fill(sk, size);
 	}
 	if (room == 0) {
 		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);

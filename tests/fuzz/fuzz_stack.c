@@ -326,7 +326,7 @@ static void step_tcp(struct stack *s, const uint8_t *data, uint32_t len)
 		stack_tcp_abort(s, c);
 		break;
 	case 1:
-		stack_tcp_close(s, c, c->tx_head);
+		stack_tcp_close(s, c, c->tx_head, 0);
 		break;
 	case 2:
 		stack_tcp_shutdown(s, c, c->tx_head);

@@ -8,7 +8,9 @@
 # The one that calls decides: by a line on a first connection it says what to listen with, and on which
 # port. Who connects says what it learned of the other by its TCP_INFO.
 import errno
+import fcntl
 import json
+import select
 import socket
 import struct
 import sys
@@ -21,7 +23,9 @@ FLAGS = [
     ("SO_MAX_PACING_RATE", SOL, 47, 1000000), ("SO_SNDBUF", SOL, 7, 30000), ("SO_RCVBUF", SOL, 8, 30000),
     ("TCP_NODELAY", TCP, 1, 1), ("TCP_CORK", TCP, 3, 1), ("TCP_KEEPIDLE", TCP, 4, 100), ("TCP_KEEPINTVL", TCP, 5, 20),
     ("TCP_KEEPCNT", TCP, 6, 4), ("TCP_USER_TIMEOUT", TCP, 18, 9000), ("TCP_FASTOPEN", TCP, 23, 5),
-    ("TCP_FASTOPEN_NO_COOKIE", TCP, 34, 1), ("IP_TOS", IP, 1, 0x48), ("IP_TTL", IP, 2, 33),
+    ("TCP_FASTOPEN_NO_COOKIE", TCP, 34, 1), ("SO_PRIORITY", SOL, 12, 5), ("TCP_SYNCNT", TCP, 7, 3), ("TCP_LINGER2", TCP, 8, 7),
+    ("TCP_DEFER_ACCEPT", TCP, 9, 3), ("TCP_WINDOW_CLAMP", TCP, 10, 20000), ("TCP_NOTSENT_LOWAT", TCP, 25, 16384),
+    ("IP_TOS", IP, 1, 0x48), ("IP_TTL", IP, 2, 33),
 ]
 OTHERS = [
     ("TCP_CONGESTION", TCP, 13, b"reno"), ("SO_LINGER", SOL, 13, struct.pack("ii", 1, 5)),
@@ -101,7 +105,7 @@ class Caller:
         self.f.write(json.dumps(what) + "\n")
         self.f.flush()
 
-    def open(self, listens, own=None):
+    def open(self, listens, own=None, use=None):
         """A connection to one that LISTENS so; what the listener, the accepted socket and both TCP_INFO say."""
         self.word({"options": listens})
         ls = self.heard()
@@ -117,6 +121,8 @@ class Caller:
             time.sleep(0.01)
         ours = info(s)
         mss = s.getsockopt(TCP, 2)
+        if use:
+            use(s)
         self.word(0)
         s.close()
         return ls, a, first, ours, theirs, mss
@@ -137,6 +143,29 @@ def windows(c, say):
         say(size, "the SYN-ACK offers", near, "scales by", first["snd_wscale"], "and the SYN by", theirs["snd_wscale"])
 
 
+    for size in 5000, 30000:
+        _, _, first, _, _, _ = c.open({"TCP_WINDOW_CLAMP": size})
+        say(size, "as clamp, the SYN-ACK offers", "it" if size - 1460 <= first["snd_wnd"] <= size else first["snd_wnd"])
+
+
+def unsent(s):
+    return struct.unpack("i", fcntl.ioctl(s, 0x894B, b"1234"))[0]   # SIOCOUTQNSD
+
+
+def held(c, say):
+    """What is written to one that does not read, with and without TCP_NOTSENT_LOWAT."""
+    def fill(s):
+        sent, p = 0, select.poll()
+        s.setblocking(False)
+        p.register(s, select.POLLOUT)
+        while p.poll(300):
+            sent += s.send(bytes(10000))
+        say("of", "less than 64 KB" if sent < 65536 else "much", "not sent is", "little" if unsent(s) < 1000 + 10000 else "much")
+
+    c.open({"SO_RCVBUF": 10000}, {"SO_SNDBUF": 200000, "TCP_NOTSENT_LOWAT": 1000}, fill)
+    c.open({"SO_RCVBUF": 10000}, {"SO_SNDBUF": 200000}, fill)
+
+
 def segments(c, say):
     for listens, own in ({"TCP_MAXSEG": 900}, {}), ({}, {"TCP_MAXSEG": 800}), ({"TCP_MAXSEG": 1000}, {"TCP_MAXSEG": 700}):
         ls, a, _, ours, theirs, mss = c.open(listens, own)
@@ -150,7 +179,7 @@ def segments(c, say):
             say(bad, errno.errorcode[e.errno])
 
 
-SCENARIOS = [inherited, windows, segments]
+SCENARIOS = [inherited, windows, held, segments]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

@@ -305,7 +305,7 @@ static void app_close(struct app *a, bool abort)
 	if (abort)
 		stack_tcp_abort(a->iop->s, a->c);
 	else
-		stack_tcp_close(a->iop->s, a->c, a->tx_head);
+		stack_tcp_close(a->iop->s, a->c, a->tx_head, 0);
 }
 
 static void app_finish(struct app *a)

@@ -308,15 +308,27 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	return fake_tx_useful;
 }
 
+uint32_t fake_tx_sent;
+
+uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c)
+{
+	(void)s;
+	return fake_tx_sent > c->tx_head ? c->tx_head : fake_tx_sent;
+}
+
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t final)
 {
 	MUST(final == c->tx_head);
 	fc(s, c)->shut = true;
 }
 
-void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t final)
+uint8_t fake_linger2;
+
+void stack_tcp_close(struct stack *s, struct tcp_conn *c, uint32_t final, uint8_t linger2)
 {
 	struct fconn *f = fc(s, c);
+
+	fake_linger2 = linger2;
 
 	MUST(final == c->tx_head && !f->closed);
 	f->closed = f->shut = true;

@@ -192,6 +192,48 @@ START_TEST(transmit_ring_to_a_slow_peer_stays_small)
 }
 END_TEST
 
+/* TCP_NOTSENT_LOWAT */
+START_TEST(what_was_not_sent_holds_a_program_back_that_asked_for_it)
+{
+	uint32_t sock;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+	struct npp_sock *rec = env_sock(e, 0, sock);
+
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	rec->notsent_lowat = 1000;
+	fake_tx_sent = 200;
+	ck_assert_uint_eq(program_write(sock, 1200), 1200);
+	rec->tx_want = 1;
+	rec->pend_out = 0;
+	post(NPP_MSG_LOOK, sock, 0, 0);
+	ck_assert_uint_eq(rec->pend_out & NPP_OUT_TX, 0);
+	ck_assert_uint_eq(rec->tx_ring.size, ISM_RING_FIRST);
+	fake_ack(e->I->stack, c, 100); /* there is room, but all that is unsent was all the time */
+	ism_flush(e->I);
+	ck_assert_uint_eq(rec->tx_sent, 200);
+	ck_assert_uint_eq(rec->pend_out & NPP_OUT_TX, 0);
+	ck_assert_uint_eq(rec->tx_want, 1);
+	fake_tx_sent = 701; /* less than half of it is left */
+	fake_ack(e->I->stack, c, 0);
+	ism_flush(e->I);
+	ck_assert_uint_eq(rec->tx_sent, 701);
+	ck_assert_uint_eq(rec->pend_out, NPP_OUT_TX);
+	ck_assert_uint_eq(rec->tx_want, 0);
+	fake_tx_sent = 0;
+}
+END_TEST
+
+START_TEST(close_hands_on_how_long_to_wait_for_the_fin)
+{
+	uint32_t sock;
+
+	env_accepted(e, 0, lane, &sock);
+	env_sock(e, 0, sock)->tries = 7u << 16 | 9u << 24 | 5;
+	post(NPP_MSG_CLOSE, sock, 0, 0);
+	ck_assert_uint_eq(fake_linger2, 7);
+}
+END_TEST
+
 START_TEST(transmit_ring_grows_when_filled_and_keeps_its_content)
 {
 	uint32_t sock;
@@ -356,6 +398,8 @@ int main(void)
 	tcase_add_test(t, need_ring_makes_a_transmit_ring);
 	tcase_add_test(t, need_ring_waits_for_a_lock_that_a_program_holds);
 	tcase_add_test(t, transmit_ring_to_a_slow_peer_stays_small);
+	tcase_add_test(t, what_was_not_sent_holds_a_program_back_that_asked_for_it);
+	tcase_add_test(t, close_hands_on_how_long_to_wait_for_the_fin);
 	tcase_add_test(t, transmit_ring_grows_when_filled_and_keeps_its_content);
 	tcase_add_test(t, room_is_told_when_a_third_is_free);
 	tcase_add_test(t, memory_runs_out_and_comes_back);

@@ -82,7 +82,11 @@ static const struct { int level, name, set, get; } table[] = {
 	{ IPPROTO_TCP, TCP_CORK, 1, 1 }, { IPPROTO_TCP, TCP_CORK, 0, 0 }, { IPPROTO_TCP, TCP_KEEPIDLE, 30, 30 },
 	{ IPPROTO_TCP, TCP_KEEPINTVL, 5, 5 }, { IPPROTO_TCP, TCP_KEEPCNT, 4, 4 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 500, 500 },
 	{ IPPROTO_TCP, TCP_QUICKACK, 1, 1 }, { IPPROTO_IP, IP_TOS, 0x10, 0x10 }, { IPPROTO_IP, IP_TTL, 33, 33 },
-	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, 5, 0 },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, 5, 7 }, { IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0 }, { IPPROTO_TCP, TCP_DEFER_ACCEPT, 200, 247 },
+	{ IPPROTO_TCP, TCP_SYNCNT, 3, 3 }, { IPPROTO_TCP, TCP_LINGER2, -1, -1 }, { IPPROTO_TCP, TCP_LINGER2, 0, 60 },
+	{ IPPROTO_TCP, TCP_LINGER2, 200, 120 }, { IPPROTO_TCP, TCP_NOTSENT_LOWAT, 16384, 16384 },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, 100, 1152 }, { IPPROTO_IP, IP_TOS, 0x48, 0x48 }, { SOL_SOCKET, SO_PRIORITY, 4, 4 },
+	{ IPPROTO_TCP, TCP_KEEPCNT, 5, 5 }, { IPPROTO_TCP, TCP_SYNCNT, 127, 127 },
 };
 
 static void check_options(int fd)
@@ -96,6 +100,41 @@ static void check_options(int fd)
 		ck_assert_msg(v == table[i].get, "option %d/%d: %d", table[i].level, table[i].name, v);
 	}
 }
+
+/* The kernel would take them, and then the socket is ours: what was promised would not hold. */
+START_TEST(what_others_would_count_on_is_refused_before_the_socket_is_ours)
+{
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "abc" };
+
+	((struct sockaddr_in *)&key.tcpm_addr)->sin_family = AF_INET;
+	ck_fails(npp_setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof one), EOPNOTSUPP);
+	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof key), ENOPROTOOPT);
+	npp_close(fd);
+}
+END_TEST
+
+/* Words that several options share. */
+START_TEST(options_do_not_touch_their_neighbours)
+{
+	static const struct { int name, v; } some[] = { { TCP_KEEPIDLE, 32767 }, { TCP_KEEPINTVL, 11 }, { TCP_KEEPCNT, 127 },
+							{ TCP_SYNCNT, 9 }, { TCP_LINGER2, 13 }, { TCP_DEFER_ACCEPT, 3 } };
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), v;
+	socklen_t n = sizeof v;
+
+	for (int ours = 0; ours < 2; ours++) {
+		for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+			ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, some[i].name, &some[i].v, sizeof v), 0);
+		for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+			ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, some[i].name, &v, &n), 0);
+			ck_assert_int_eq(v, some[i].v);
+		}
+		npp_close(fd);
+		fd = dial(FAKE_ECHO);
+	}
+	npp_close(fd);
+}
+END_TEST
 
 START_TEST(options_read_back_as_on_linux)
 {
@@ -444,6 +483,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_librarys_descriptors_are_protected);
 
 	t = host_case(s, "options");
+	tcase_add_test(t, what_others_would_count_on_is_refused_before_the_socket_is_ours);
+	tcase_add_test(t, options_do_not_touch_their_neighbours);
 	tcase_add_test(t, options_read_back_as_on_linux);
 	tcase_add_test(t, options_set_before_connect_go_into_the_record);
 

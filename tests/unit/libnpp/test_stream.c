@@ -141,6 +141,40 @@ START_TEST(full_ring_says_eagain_and_then_writable)
 }
 END_TEST
 
+/* TCP_NOTSENT_LOWAT: no room for more than a large segment as long as the ISM has not sent what there is. */
+START_TEST(a_sender_is_held_back_by_what_was_not_sent)
+{
+	int fd = dial(FAKE_DISCARD), low = 1000, got = 0;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	static uint8_t data[3000];
+	socklen_t len = sizeof got;
+	struct npp_sock *sk;
+	uint32_t idx;
+
+	sk = fake_sock_of(f, fd, &idx);
+	ck_assert_int_eq(npp_send(fd, data, 1, 0), 1); /* there is a ring then */
+	fake_pause(f, idx, true);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low, sizeof low), 0);
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &got, &len), 0);
+	ck_assert_int_eq(got, 1000);
+	atomic_store(&sk->tx_sent, atomic_load(&sk->tx_head));
+	ck_assert_int_eq(npp_poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(npp_send(fd, data, 1000, 0), 1000);
+	ck_fails((int)npp_send(fd, data, 1, 0), EAGAIN);
+	ck_assert_int_eq(npp_poll(&p, 1, 20), 0);
+	atomic_fetch_add(&sk->tx_sent, 500); /* half is left: it may write, but is not told so */
+	ck_assert_int_eq(npp_poll(&p, 1, 20), 0);
+	atomic_fetch_add(&sk->tx_sent, 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(npp_send(fd, data, 2000, 0), 2000);
+	ck_fails((int)npp_send(fd, data, 1, 0), EAGAIN);
+	atomic_store(&sk->tx_sent, 77777777); /* cannot be: taken for nothing sent */
+	ck_fails((int)npp_send(fd, data, 1, 0), EAGAIN);
+	npp_close(fd);
+}
+END_TEST
+
 /* No larger ring is to be had: the first large write of a connection must not wait for one. */
 START_TEST(refused_ring_does_not_hold_a_sender_up)
 {
@@ -335,6 +369,7 @@ static Suite *suite(void)
 	tcase_add_test(t, peek_leaves_and_waitall_waits);
 	tcase_add_test(t, errno_is_left_alone_on_success);
 	tcase_add_test(t, full_ring_says_eagain_and_then_writable);
+	tcase_add_test(t, a_sender_is_held_back_by_what_was_not_sent);
 	tcase_add_test(t, refused_ring_does_not_hold_a_sender_up);
 	tcase_add_test(t, end_of_file_after_the_last_byte);
 	tcase_add_test(t, reset_gives_data_then_the_error_once);

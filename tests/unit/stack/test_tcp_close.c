@@ -50,7 +50,7 @@ static void app_shutdown(void)
 static void app_close(void)
 {
 	fin = p.ack;
-	stack_tcp_close(h->s, p.k->c, p.k->tx_head);
+	stack_tcp_close(h->s, p.k->c, p.k->tx_head, 0);
 	stack_flush(h->s);
 	expect(TCPF_ACK | TCPF_FIN, fin);
 }
@@ -247,6 +247,68 @@ START_TEST(a_closed_connection_waits_for_fin_as_a_small_record)
 }
 END_TEST
 
+/* TCP_LINGER2: how long that record waits. */
+START_TEST(a_closed_connection_waits_for_fin_as_long_as_it_was_told)
+{
+	struct tp q;
+
+	tp_accept(&q, h, PORT, 4001, ALL_OPTS);
+	app_close();
+	ack_fin();
+	th_advance(h, 1000000);
+	ck_assert_uint_eq(waiting(), 1);
+	stack_tcp_close(h->s, q.k->c, q.k->tx_head, 7); /* comes later and goes earlier */
+	stack_flush(h->s);
+	q.ack++;
+	tp_send(&q, TCPF_ACK, NULL, 0);
+	ck_assert_uint_eq(waiting(), 2);
+	th_advance(h, 6500000);
+	ck_assert_uint_eq(waiting(), 2);
+	th_advance(h, 1000000);
+	ck_assert_uint_eq(waiting(), 1);
+	th_advance(h, 50000000);
+	ck_assert_uint_eq(waiting(), 1);
+	th_advance(h, 3000000);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+START_TEST(a_closed_connection_need_not_wait_for_fin_at_all)
+{
+	fin = p.ack;
+	stack_tcp_close(h->s, p.k->c, p.k->tx_head, NPP_LINGER2_NONE);
+	stack_flush(h->s);
+	expect(TCPF_ACK | TCPF_FIN, fin);
+	ack_fin();
+	expect(TCPF_RST | TCPF_ACK, fin + 1);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+/* A host that asks for a short wait costs no walk over all that wait. */
+START_TEST(a_short_wait_is_looked_for_near_the_end_of_the_queue_only)
+{
+	struct tp q;
+
+	for (uint16_t i = 0; i < 40; i++) {
+		tp_accept(&q, h, PORT, (uint16_t)(5000 + i), ALL_OPTS);
+		stack_tcp_close(h->s, q.k->c, q.k->tx_head, i < 39 ? 0 : 1);
+		stack_flush(h->s);
+		q.ack++;
+		tp_send(&q, TCPF_ACK, NULL, 0);
+		th_advance(h, i < 39 ? 1000000 : 0);
+		th_forget(h);
+	}
+	ck_assert_uint_eq(waiting(), 40);
+	th_advance(h, 26500000); /* 65.5 s: six are over, the short one goes with the seventh at the soonest */
+	ck_assert_uint_eq(waiting(), 34);
+	th_advance(h, 1000000);
+	ck_assert_uint_eq(waiting(), 32);
+	app_shutdown();
+}
+END_TEST
+
 START_TEST(data_after_close_is_reset)
 {
 	app_close();
@@ -271,7 +333,7 @@ START_TEST(closing_in_fin_wait_2_leaves_a_small_record)
 {
 	app_shutdown();
 	ack_fin();
-	stack_tcp_close(h->s, p.k->c, p.k->tx_head);
+	stack_tcp_close(h->s, p.k->c, p.k->tx_head, 0);
 	stack_flush(h->s);
 	ck_assert_ptr_null(p.k->c);
 	ck_assert_int_eq(waiting_state(), TCP_ST_FIN_WAIT_2);
@@ -318,7 +380,7 @@ END_TEST
 START_TEST(a_closed_connection_without_progress_is_given_up)
 {
 	th_write(h, p.k, text, 20);
-	stack_tcp_close(h->s, p.k->c, 20);
+	stack_tcp_close(h->s, p.k->c, 20, 0);
 	th_advance(h, 400000000);
 	ck_assert_ptr_null(p.k->c);
 	while (!th_none(h))
@@ -333,7 +395,7 @@ START_TEST(a_closed_connection_with_a_zero_window_is_given_up)
 	p.wnd = 0;
 	tp_send(&p, TCPF_ACK, NULL, 0);
 	th_write(h, p.k, text, 20);
-	stack_tcp_close(h->s, p.k->c, 20);
+	stack_tcp_close(h->s, p.k->c, 20, 0);
 	for (int i = 0; i < 600 && p.k->c; i++) { /* the peer answers every probe */
 		th_advance(h, 1000000);
 		th_forget(h);
@@ -388,7 +450,7 @@ START_TEST(calls_on_a_dead_connection_are_harmless)
 	stack_tcp_read(h->s, c, 5);
 	stack_tcp_options(h->s, c, &o);
 	stack_tcp_shutdown(h->s, c, 0);
-	stack_tcp_close(h->s, c, 0);
+	stack_tcp_close(h->s, c, 0, 0);
 	stack_tcp_abort(h->s, c);
 	ck_assert_uint_eq(p.k->n_freed, 1);
 	stack_tcp_abort(h->s, c);
@@ -586,7 +648,7 @@ START_TEST(closed_connections_that_send_on_are_bounded)
 
 		tp_accept(&q, g, 80, (uint16_t)(5000 + i), TO_SACK_OK);
 		th_write(g, q.k, data, sizeof data);
-		stack_tcp_close(g->s, q.k->c, q.k->tx_head);
+		stack_tcp_close(g->s, q.k->c, q.k->tx_head, 0);
 		stack_flush(g->s);
 		while (!th_none(g))
 			resets += (th_next(g)->g.flags & TCPF_RST) != 0;
@@ -604,7 +666,7 @@ START_TEST(closed_connections_that_send_on_are_bounded)
 
 		tp_accept(&q, g, 80, 7000, TO_SACK_OK);
 		th_write(g, q.k, data, sizeof data);
-		stack_tcp_close(g->s, q.k->c, q.k->tx_head);
+		stack_tcp_close(g->s, q.k->c, q.k->tx_head, 0);
 		stack_flush(g->s);
 		while (!th_none(g))
 			resets += (th_next(g)->g.flags & TCPF_RST) != 0;
@@ -637,6 +699,9 @@ int main(void)
 	tcase_add_test(tc, fin_wait_rst_ends_it);
 	tcase_add_test(tc, passive_close_through_last_ack);
 	tcase_add_test(tc, close_wait_fin_again_is_acknowledged_again);
+	tcase_add_test(tc, a_closed_connection_waits_for_fin_as_long_as_it_was_told);
+	tcase_add_test(tc, a_closed_connection_need_not_wait_for_fin_at_all);
+	tcase_add_test(tc, a_short_wait_is_looked_for_near_the_end_of_the_queue_only);
 	tcase_add_test(tc, close_wait_rst_is_a_broken_pipe);
 	tcase_add_test(tc, last_ack_rst_is_no_error);
 	tcase_add_test(tc, a_closed_connection_waits_for_fin_as_a_small_record);

@@ -664,6 +664,30 @@ START_TEST(syn_sent_gives_up_after_four_minutes)
 }
 END_TEST
 
+/* TCP_SYNCNT */
+START_TEST(syn_sent_gives_up_after_as_many_syns_as_it_was_told)
+{
+	struct tcp_options o = { .syn_cnt = 2 };
+	struct tcp_conn *c;
+	unsigned n = 0;
+	int err;
+
+	c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, &o, &err);
+	ck_assert_ptr_nonnull(c);
+	c->user_sock = 1;
+	h->sock[0] = (struct th_sock){ .c = c, .used = true };
+	stack_flush(h->s);
+	th_advance(h, 6900000);
+	ck_assert_ptr_nonnull(h->sock[0].c);
+	th_advance(h, 200000);
+	ck_assert_ptr_null(h->sock[0].c);
+	ck_assert_int_eq(h->sock[0].error, ETIMEDOUT);
+	for (; !th_none(h); n++)
+		ck_assert_uint_eq(th_next(h)->g.flags, TCPF_SYN);
+	ck_assert_uint_eq(n, 3);
+}
+END_TEST
+
 START_TEST(syn_sent_icmp_error_ends_it_if_it_quotes_the_syn)
 {
 	struct tcp_conn *c = open_to(443);
@@ -722,7 +746,7 @@ START_TEST(syn_sent_close_is_quiet_and_shutdown_waits)
 	struct tcp_seg g;
 	uint32_t iss;
 
-	stack_tcp_close(h->s, c, 0);
+	stack_tcp_close(h->s, c, 0, 0);
 	stack_flush(h->s);
 	ck_assert_ptr_null(h->sock[0].c);
 	th_forget(h);
@@ -826,6 +850,7 @@ int main(void)
 	tcase_add_test(tc, syn_sent_rst_with_ack_refuses);
 	tcase_add_test(tc, syn_sent_wrong_ack_is_reset);
 	tcase_add_test(tc, syn_sent_gives_up_after_four_minutes);
+	tcase_add_test(tc, syn_sent_gives_up_after_as_many_syns_as_it_was_told);
 	tcase_add_test(tc, syn_sent_icmp_error_ends_it_if_it_quotes_the_syn);
 	tcase_add_test(tc, syn_sent_simultaneous_open);
 	tcase_add_test(tc, syn_received_of_an_active_open_repeats_and_is_refused_by_rst);

@@ -172,7 +172,7 @@ static void program(struct link *l, int end, struct th_sock *k, uint32_t total, 
 		k->shut = true;
 	}
 	if (k->shut && k->got == peer_total && k->events & TCP_UP_FIN && k->c) {
-		stack_tcp_close(h->s, k->c, k->tx_head);
+		stack_tcp_close(h->s, k->c, k->tx_head, 0);
 		k->closed = true;
 	}
 }

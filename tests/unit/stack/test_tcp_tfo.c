@@ -109,7 +109,7 @@ START_TEST(data_in_the_syn_is_read_and_answered_before_the_handshake)
 	ck_assert(th_none(h));
 	ck_assert_uint_eq(th_stat(h, NPP_IS_TFO_IN), 1);
 	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_open, 0);
-	stack_tcp_close(h->s, k->c, 5);
+	stack_tcp_close(h->s, k->c, 5, 0);
 	stack_flush(h->s);
 	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_FIN | TCPF_ACK);
 	stack_tcp_abort(h->s, k->c);

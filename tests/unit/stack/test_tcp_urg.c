@@ -145,7 +145,7 @@ END_TEST
 
 START_TEST(a_program_that_has_closed_is_told_nothing)
 {
-	stack_tcp_close(h->s, p.k->c, 0);
+	stack_tcp_close(h->s, p.k->c, 0, 0);
 	stack_flush(h->s);
 	urgent(0, 0, 1);
 	ck_assert_uint_eq(p.k->n_urg, 0);
