@@ -24,6 +24,8 @@
 #define CALL_MAX_US 300000000u	/* a call that takes longer never comes back */
 #define NAPS_MAX 1000000
 #define WAITS_MAX 100
+#define YIELDS_SHORT 16
+#define YIELDS_LONG 8	/* 64 ms */
 
 enum area { A_HOST, A_GLOBAL, A_IN, AREAS = A_IN + MH_IOPS };
 
@@ -71,11 +73,13 @@ int nanosleep(const struct timespec *t, struct timespec *left)
 	return 0;
 }
 
+/* Of who waits for a lock: the first times are short, so that the ISMs have their turns; then it takes long, or
+ * all time would go into spinning. */
 int sched_yield(void)
 {
 	if (!inside)
 		return (int)syscall(SYS_sched_yield);
-	nap(250);
+	nap(250u << (naps < YIELDS_SHORT ? 0 : YIELDS_LONG));
 	return 0;
 }
 
