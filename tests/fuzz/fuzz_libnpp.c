@@ -2,7 +2,7 @@
  * fuzz_libnpp.c - a program on a host whose ISMs and nppd have gone mad
  * options: -max_len=1024 -len_control=0
  * links with: tests/fuzz/madhost.c npp-osm/libnpp/[a-z]*.c shm/i2oq.c shm/lock.c net/hash.c
- * compiled with: -fsanitize-coverage=trace-loads
+ * compiled with: -fsanitize-coverage=trace-loads -fno-sanitize-coverage=trace-cmp
  *
  * Input: operations of eight bytes. Those of the ISMs write into the memory of the host, by the rules or
  * wildly, or see to it that a word changes before a certain load of the next call, that is between a

@@ -2,7 +2,7 @@
  * fuzz_osm.c - the OSM of a host whose ISMs and whose NPPs' nppds have gone mad
  * options: -max_len=1024 -len_control=0
  * links with: tests/unit/osm/fake.c npp-osm/daemon/[a-z]*.c shm/i2oq.c shm/lock.c
- * compiled with: -fsanitize-coverage=trace-loads
+ * compiled with: -fsanitize-coverage=trace-loads -fno-sanitize-coverage=trace-cmp
  *
  * Input: operations of eight bytes: messages of ISMs, right and wrong, words that they spoil anywhere in
  * the memory of the host or in an inbound region, also between a check and the use (before a certain

@@ -12,7 +12,7 @@
 
 /* Of what is called by a load: its own loads are not told, and may be of memory that nobody may touch. */
 #define UNSEEN __attribute__((no_sanitize("coverage", "address")))
-UNSEEN static void loaded(const void *at, unsigned len);
+UNSEEN static inline __attribute__((always_inline)) void loaded(const void *at, unsigned len);
 
 #define SEEN(bits, type) \
 	void __sanitizer_cov_load##bits(type *at); \
