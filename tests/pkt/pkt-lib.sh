@@ -10,18 +10,21 @@ python=/usr/bin/python3
 
 pkt_begin()
 {
-  local name=$1
+  local name=$1 core
   shift
   lab_begin "$name"
   need jq
   $python -c 'import scapy' 2>/dev/null || skip_all 'needs python3-scapy'
-  cat >"$work/pkt.yaml" <<'Y'
+  # On one core, for frames that a process sends from two cores may overtake each other on their way to the bridge,
+  # and then the answer to a fence is here before what was sent first.
+  core=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
+  cat >"$work/pkt.yaml" <<Y
 ipv6: yes
 networks:
   lan: {subnet: 10.1.0.0/24}
 nodes:
   client1: {kind: client, networks: {lan: 10.1.0.10}}
-  acc1:    {kind: npp, iops: 1, networks: {lan: 10.1.0.11}, options: {autoconf: no}}
+  acc1:    {kind: npp, iops: 1, networks: {lan: 10.1.0.11}, options: {autoconf: no, placement: [$core]}}
   web1:    {kind: host, stack: npp, npps: [acc1]}
 Y
   lab_up "$work/pkt.yaml" "$@"
