@@ -18,6 +18,8 @@ import sys
 import termios
 import time
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
+LONG = 1 if SLOW == 1 else 3     # seconds of waiting that are not taken for none on a machine that is busy
 LINGER = socket.SO_LINGER
 
 
@@ -68,7 +70,7 @@ def do(s, q):
     if op == "send":
         return outcome(lambda: s.send(b"y" * q["n"], socket.MSG_NOSIGNAL))
     if op == "error":
-        end = time.monotonic() + 10
+        end = time.monotonic() + 10 * SLOW
         while not (e := s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) and time.monotonic() < end:
             time.sleep(0.01)
         return errno.errorcode.get(e, e)
@@ -112,7 +114,7 @@ def serve(port):
 class Caller:
     def __init__(self, address, port):
         self.to = (address, port)
-        self.control = socket.create_connection(self.to, 20)
+        self.control = socket.create_connection(self.to, 20 * SLOW)
         self.f = self.control.makefile("rw")
         self.heard()    # nothing else is there yet that could be taken for it
 
@@ -129,7 +131,7 @@ class Caller:
 
     def open(self):
         self.tell("accept")
-        s = socket.create_connection(self.to, 20)
+        s = socket.create_connection(self.to, 20 * SLOW)
         s.settimeout(None)
         self.heard()
         return s
@@ -144,7 +146,7 @@ def timed_close(s, least, most):
     t = time.monotonic()
     s.close()
     t = time.monotonic() - t
-    return "at once" if t < 0.2 else "waited" if least <= t <= most else f"{t:.2f} s"
+    return "at once" if t < LONG / 2 else "waited" if least <= t <= most else f"{t:.2f} s"
 
 
 def ordinary(c, say):
@@ -184,10 +186,10 @@ def linger_for_a_reader(c, say):
     """close() waits until all is acknowledged, no longer."""
     s = c.open()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
-    linger(s, 1, 15)
+    linger(s, 1, 15 * LONG)
     s.sendall(b"x" * 350000)
-    c.tell("read_after", s=1)
-    say("close", timed_close(s, 0.4, 8))
+    c.tell("read_after", s=LONG)
+    say("close", timed_close(s, LONG / 2, 12 * LONG))
     say("peer", c.heard())
 
 
@@ -195,10 +197,10 @@ def linger_in_vain(c, say):
     """... and no longer than that; then it goes on by itself."""
     s = c.open()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
-    linger(s, 1, 1)
+    linger(s, 1, LONG)
     s.sendall(b"x" * 350000)
     s.setblocking(False)    # which does not matter to close()
-    say("close", timed_close(s, 0.9, 4))
+    say("close", timed_close(s, 0.9 * LONG, 4 * LONG))
     say("peer", c.ask("read"))
 
 
@@ -218,7 +220,7 @@ def accept_queue(c, say):
     for n in 1, 8:
         several = []
         for i in range(n):
-            s = socket.create_connection(c.to, 20)
+            s = socket.create_connection(c.to, 20 * SLOW)
             s.send(b"%d" % i)
             while struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)))[0]:
                 time.sleep(0.001)   # what is acknowledged has come after the handshake
@@ -302,10 +304,10 @@ def after_the_end(c, say):
     s.shutdown(socket.SHUT_WR)
     say("peer", c.ask("read"))
     c.tell("accept")    # closes its end
-    other = socket.create_connection(c.to, 20)
+    other = socket.create_connection(c.to, 20 * SLOW)
     c.heard()
     say("end", s2.recv(1))
-    end = time.monotonic() + 10
+    end = time.monotonic() + 10 * SLOW
     while (r := outcome(lambda: s2.shutdown(socket.SHUT_RDWR))) is None and time.monotonic() < end:
         time.sleep(0.01)
     say("shutdown", r)

@@ -7,8 +7,9 @@
 #   greedy.py never            on the host: port 9001 takes no connection, however many come
 #   greedy.py sink             on a client: port 9000 takes connections and never reads
 #   greedy.py stuff ADDR N     on a client: N connections to ADDR:9001, each filled until it takes no more
-import errno, json, resource, select, socket, sys, threading, time
+import errno, json, os, resource, select, socket, sys, threading, time
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
@@ -50,7 +51,7 @@ def take(peer):
 
     def conn(i):
         s = socket.socket()
-        s.settimeout(3)
+        s.settimeout(10 * SLOW)
         s.connect((peer, 9000))
         s.setblocking(False)
         try:
@@ -80,7 +81,7 @@ def stuff(addr, n):
     conns = []
     for i in range(n):
         try:
-            c = socket.create_connection((addr, 9001), 2)
+            c = socket.create_connection((addr, 9001), 2 * SLOW)
             c.setblocking(False)
             conns.append(c)
         except OSError:

@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pkt"))
 from puppet import ask, serve_exchange  # noqa: E402
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 IFACE, CONTROL, BYTES = sys.argv[1], sys.argv[2], int(sys.argv[3])
 NPP, US = {4: "10.1.0.11", 6: "fd00:0:0:1::b"}, {4: "10.1.0.10", 6: "fd00:0:0:1::a"}
 PORT, OUR_PORT = 7012, 7013
@@ -85,7 +86,7 @@ class Talks:
 
     def kernel_asks(self, family, tfo):
         s = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6)
-        s.settimeout(20)
+        s.settimeout(20 * SLOW)
         if tfo:
             s.setsockopt(socket.IPPROTO_TCP, FASTOPEN_CONNECT, 1)
         s.connect((NPP[family], PORT))
@@ -97,7 +98,7 @@ class Talks:
     def npp_asks(self, family, tfo):
         r = self.control.do("ask", host=US[family], port=OUR_PORT, seed=self.seed, n=BYTES,
                             options=[[socket.IPPROTO_TCP, FASTOPEN_CONNECT, 1]] if tfo else [])
-        if not self.server.done.acquire(timeout=20):
+        if not self.server.done.acquire(timeout=20 * SLOW):
             return "the server did not end", (0, 0)
         return r, self.server.seen
 

@@ -10,7 +10,9 @@
 # A lab's name holds the test's pid. Labs, background programs and files go away at the
 # end, however it comes; what they leave to look at is kept in $evidence if a case failed
 # (not if the test was interrupted).
-# $bulk is the size of bulk transfers: less in builds with sanitizers.
+# $bulk is the size of bulk transfers: less in builds with sanitizers. $patience is how many seconds an answer
+# may take before a test says that there is none, on a machine that has other things to do; helper programs find
+# $NPP_SLOW in their environment, by which they multiply their own limits.
 
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,6 +30,8 @@ if $sanitized; then
   # Sanitized programs of ours run on npp hosts, where the preload library comes first.
   export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 fi
+patience=$((10 * slow))
+export NPP_SLOW=$slow
 
 tap_n=0 tap_failed=0
 todo=	# a reason: cases that fail are known to, and do not count
@@ -264,6 +268,7 @@ start()
 {
   local name=$1 node=$2
   shift 2
+  : >"$evidence/$name.log" # now: nobody shall take the words of one that had the name before for its own
   "$npplab" exec --lab "$lab" "$node" -- "$@" >"$evidence/$name.log" 2>&1 </dev/null &
   started=$!
   background+=("$started")

@@ -10,12 +10,14 @@
 import errno
 import fcntl
 import json
+import os
 import select
 import socket
 import struct
 import sys
 import time
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 SOL, TCP, IP = socket.SOL_SOCKET, socket.IPPROTO_TCP, socket.IPPROTO_IP
 FLAGS = [
     ("SO_KEEPALIVE", SOL, 9, 1), ("SO_OOBINLINE", SOL, 10, 1), ("SO_REUSEADDR", SOL, 2, 1),
@@ -77,7 +79,7 @@ def serve(port):
         f.flush()
         s, _ = ls.accept()
         a = read(s, q["options"])
-        s.settimeout(20)
+        s.settimeout(20 * SLOW)
         s.setsockopt(SOL, socket.SO_RCVLOWAT, 1)
         if s.recv(1) != b"x":
             a = "nothing came"
@@ -94,7 +96,7 @@ def serve(port):
 class Caller:
     def __init__(self, address, port):
         self.to = (address, port + 1)
-        self.control = socket.create_connection((address, port), 20)
+        self.control = socket.create_connection((address, port), 20 * SLOW)
         self.f = self.control.makefile("rw")
         self.f.readline()
 
@@ -116,7 +118,7 @@ class Caller:
         s.send(b"x")
         s.recv(1)
         a, theirs = self.heard()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 10 * SLOW
         while info(s)["snd_mss"] == 0 and time.monotonic() < end:
             time.sleep(0.01)
         ours = info(s)

@@ -5,12 +5,14 @@
 #   takes and checks it; on UDP it sends back to whoever it was, from one socket without a peer.
 # ask N ADDR PORT [SCOPE]: N datagrams, one after the other; prints how many came back, and whence.
 # reach ADDR PORT SCOPE: connects to a link-local address, speaks one line; prints "good" and the scope of both ends.
-# bulk FILE SECONDS down|up ADDR: one connection to ADDR:7001 or 7002; then JSON: bytes, longest time in ms in
-#   which none moved, error.
+# bulk FILE SECONDS down|up ADDR: one connection to ADDR:7001 or 7002, until then or SIGTERM; then JSON: bytes,
+#   longest time in ms in which none moved, error.
 # talk FILE SECONDS ADDR...: keeps a TCP connection to each ADDR:7000, sends a line every 20 ms and
-#   waits for its echo; then writes JSON: per ADDR lines, longest wait in ms, error (null: none), own address.
-import json, os, socket, sys, threading, time
+#   waits for its echo, as long; then writes JSON: per ADDR lines, longest wait in ms, error (null: none), own address.
+import json, os, signal, socket, sys, threading, time
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
+over = threading.Event()
 
 def serve(conn):
     with conn:
@@ -53,11 +55,11 @@ def sink(conn):
 def bulk(addr, seconds, way):
     r = {"bytes": 0, "longest_ms": 0, "error": None}
     try:
-        s = socket.create_connection((addr, 7001 if way == "down" else 7002), 10)
-        s.settimeout(30)
+        s = socket.create_connection((addr, 7001 if way == "down" else 7002), 10 * SLOW)
+        s.settimeout(30 * SLOW)
         last = time.monotonic()
         end = last + seconds
-        while last < end:
+        while last < end and not over.is_set():
             if way == "down":
                 data = s.recv(1 << 18)
                 if not data or not right(data, r["bytes"]):
@@ -105,7 +107,7 @@ def answer(s):
 def ask(n, addr, port, scope=0):
     to = (addr, port, 0, scope) if ":" in addr else (addr, port)
     s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, socket.SOCK_DGRAM)
-    s.settimeout(1)
+    s.settimeout(SLOW)
     good = 0
     for i in range(n):
         s.sendto(b"%d" % i, to)
@@ -123,7 +125,7 @@ def ask(n, addr, port, scope=0):
 
 def reach(addr, port, scope):
     s = socket.socket(socket.AF_INET6)
-    s.settimeout(5)
+    s.settimeout(10 * SLOW)
     s.connect((addr, port, 0, scope))
     s.sendall(b"hello\n")
     print("good" if s.recv(100) == b"hello\n" else "bad", s.getsockname()[3], s.getpeername()[3])
@@ -141,11 +143,11 @@ def talk(addr, seconds, out):
     r = {"lines": 0, "longest_ms": 0, "error": None, "from": None}
     out[addr] = r
     try:
-        s = socket.create_connection((addr, 7000), 10)
-        s.settimeout(30)
+        s = socket.create_connection((addr, 7000), 10 * SLOW)
+        s.settimeout(30 * SLOW)
         r["from"] = s.getsockname()[0]
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not over.is_set():
             line = b"%d %s\n" % (r["lines"], os.urandom(20).hex().encode())
             begin = time.monotonic()
             s.sendall(line)
@@ -159,11 +161,13 @@ def talk(addr, seconds, out):
                 raise OSError("wrong bytes")
             r["lines"] += 1
             r["longest_ms"] = max(r["longest_ms"], round((time.monotonic() - begin) * 1000))
-            time.sleep(0.02)
+            over.wait(0.02)
     except OSError as e:
         r["error"] = str(e)
 
 
+if sys.argv[1] in ("bulk", "talk"):
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
 if sys.argv[1] == "echo":
     echo(int(sys.argv[2]))
 elif sys.argv[1] == "bulk":

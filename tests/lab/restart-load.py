@@ -13,6 +13,7 @@
 import errno, json, os, random, select, signal, socket, struct, sys, time
 
 stop = False
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 FAMILY = socket.AF_INET6 if os.environ.get("FAMILY") == "6" else socket.AF_INET
 ANY = "::" if FAMILY == socket.AF_INET6 else "0.0.0.0"
 
@@ -108,7 +109,7 @@ def doors_serve(port, count):
         s.listen(5)
         c, _ = s.accept()
         s.close()
-        c.settimeout(60)
+        c.settimeout(60 * SLOW)
         try:
             c.sendall(b"door %d\n" % (n % count) + c.recv(100))
             c.close()
@@ -119,7 +120,7 @@ def doors_serve(port, count):
 
 def connection(host, port):
     s = socket.socket(FAMILY, socket.SOCK_STREAM)
-    s.settimeout(60)
+    s.settimeout(60 * SLOW)
     try:
         s.connect((host, port))
     except OSError:
@@ -154,7 +155,7 @@ def doors(host, port, count, seed):
     rnd, rep, n = random.Random(seed), Report(), 0
     while not stop:
         words = b"%x\n" % rnd.getrandbits(64)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 * SLOW
         while True:                     # it may not be open yet
             try:
                 s = connection(host, port + n % count)

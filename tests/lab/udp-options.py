@@ -4,12 +4,14 @@
 #   ask HOST PORT     asks that
 #   segments HOST PORT SIZE COUNT   one send of COUNT datagrams by UDP_SEGMENT, counts the echoes
 #   refused HOST PORT errors of a connected socket, and from the error queue
+import os
 import select
 import socket
 import struct
 import sys
 
 IP_PKTINFO, IP_RECVERR, UDP_SEGMENT, UDP_GRO, SOL_UDP = 8, 11, 103, 104, 17
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 
 
 def serve(port):
@@ -46,7 +48,7 @@ def serve(port):
 def ask(host, port):
     info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
     s = socket.socket(info[0], socket.SOCK_DGRAM)
-    s.settimeout(3)
+    s.settimeout(10 * SLOW)
     if info[0] == socket.AF_INET:
         s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x48)
         s.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
@@ -59,7 +61,7 @@ def ask(host, port):
 def segments(host, port, size, count):
     info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
     s = socket.socket(info[0], socket.SOCK_DGRAM)
-    s.settimeout(3)
+    s.settimeout(10 * SLOW)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     size, count = int(size), int(count)
     want = [bytes([i]) * size for i in range(count - 1)] + [b"last"]
@@ -79,7 +81,7 @@ def refused(host, port):
     info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
     s = socket.socket(info[0], socket.SOCK_DGRAM)
     v6 = info[0] == socket.AF_INET6
-    s.settimeout(3)
+    s.settimeout(10 * SLOW)
     s.connect(info[4])
     s.send(b"x")
     try:
@@ -92,7 +94,7 @@ def refused(host, port):
     s.send(b"x")
     p = select.poll()
     p.register(s, 0)
-    p.poll(3000)
+    p.poll(10000 * SLOW)
     _, control, flags, _ = s.recvmsg(100, 512, socket.MSG_ERRQUEUE)
     err = struct.unpack("=I", control[0][2][:4])[0]
     print("refused", "good" if err == 111 and flags & socket.MSG_ERRQUEUE else (err, flags))

@@ -18,6 +18,7 @@ import sys
 import termios
 import time
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 SIOCATMARK = 0x8905
 F_GETOWN_EX = 16
 SCENARIOS = []
@@ -70,7 +71,7 @@ class Reader:
 
     def wait(self, events, queue=None):
         """Until all EVENTS hold and QUEUE bytes are there before the mark."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 20 * SLOW
         p = select.poll()
         p.register(self.s, events)
         while True:
@@ -84,7 +85,7 @@ class Reader:
                 return
 
     def wait_signal(self, n):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 20 * SLOW
         while signals < n and time.monotonic() < end:
             time.sleep(0.005)
         self.say(f"signals {'enough' if signals >= n else signals}")
@@ -314,7 +315,7 @@ def epoll(r, w):
     e.register(r.s, select.EPOLLPRI)
     r.say(f"epoll {[m for _, m in e.poll(0)]}")
     r.ask()
-    r.say(f"epoll {[m for _, m in e.poll(20)]}")
+    r.say(f"epoll {[m for _, m in e.poll(20 * SLOW)]}")
     r.recv(1, socket.MSG_OOB)
     r.say(f"epoll {[m for _, m in e.poll(0)]}")
     r.ask()
@@ -322,7 +323,7 @@ def epoll(r, w):
     r.say(f"epoll {[m for _, m in e.poll(0)]}")
     r.recv()
     r.ask()
-    r.say(f"epoll {[m for _, m in e.poll(20)]}")
+    r.say(f"epoll {[m for _, m in e.poll(20 * SLOW)]}")
     r.recv()
     r.say(f"epoll {[m for _, m in e.poll(0)]}")
 
@@ -373,7 +374,7 @@ def main():
             s.close()
     else:
         for f in SCENARIOS:
-            s = socket.create_connection((sys.argv[2], int(sys.argv[3])), 20)
+            s = socket.create_connection((sys.argv[2], int(sys.argv[3])), 20 * SLOW)
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             f(None, Writer(s))
             try:

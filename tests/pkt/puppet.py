@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 
+SLOW = int(os.environ.get("NPP_SLOW", "1"))
 sockets, listeners, lock = {}, {}, threading.Lock()
 
 
@@ -29,7 +30,7 @@ def keep(key, s):
         sockets[key] = s
 
 
-def of(key, seconds=10):
+def of(key, seconds=10 * SLOW):
     """The socket KEY; an accepted one may still be on its way."""
     end = time.monotonic() + seconds
     while True:
@@ -172,7 +173,7 @@ def send_some(s, data, flags):
         try:
             return s.send(data, flags)
         except BlockingIOError:
-            select.select([], [s], [], 10)
+            select.select([], [s], [], 10 * SLOW)
 
 
 def op_send(q):
@@ -198,7 +199,7 @@ def op_send(q):
 def op_recv(q):
     """Up to N bytes within TIMEOUT, as hexadecimal; null: nothing came. An error by its number."""
     s = of(q["keys"][0])
-    s.settimeout(q.get("timeout", 5))
+    s.settimeout(q.get("timeout", 5 * SLOW))
     got = b""
     try:
         while len(got) < q["n"]:
@@ -243,7 +244,7 @@ def op_datagram_socket(q):
 def op_datagrams(q):
     """What comes to KEY until N are there or TIMEOUT has passed with none: [[hexadecimal, from whom]]."""
     s, got = of(q["key"]), []
-    s.settimeout(q.get("timeout", 5))
+    s.settimeout(q.get("timeout", 5 * SLOW))
     try:
         while len(got) < q["n"]:
             b, peer = s.recvfrom(65536)
