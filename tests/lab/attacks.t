@@ -57,7 +57,7 @@ num() { jq -r "$1 // 0" <<<"$2" | cut -d. -f1; }
 
 legit() # NAME
 {
-  on client1 "$load" -q -j -c 16 -k -r 200 -d "$seconds" -t 5000 http://10.1.0.11/index.html >"$evidence/legit-$1" 2>&1
+  on client1 "$load" -q -j -c 16 -k -r 200 -d "$seconds" -t $((5000 * slow)) http://10.1.0.11/index.html >"$evidence/legit-$1" 2>&1
 }
 
 # Frames that the dispatcher has read from the queue of strangers, where eBPF is permitted.
@@ -102,7 +102,8 @@ attack()
   else
     is "$name: no request fails" "$errors" 0
   fi
-  $sanitized || cmp_num "$name: at most ${ns:-20000} ns of CPU for a packet" "$cost" -le "${ns:-20000}"
+  # Fewer do not pay for what it costs that time passes.
+  $sanitized || [ "$packets" -lt 1000 ] || cmp_num "$name: at most ${ns:-20000} ns of CPU for a packet" "$cost" -le "${ns:-20000}"
 }
 grew() { echo $(($(num ".\"$1\"" "$after") - $(num ".\"$1\"" "$before"))); }
 gauge() { num ".\"$1\"" "$after"; }

@@ -37,7 +37,7 @@ prefix="ip netns exec $ns"
 does 'a host in the namespace' nppd_start web1 || done_testing
 prefix=
 ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
-ok 'the NPP answers ping' ip netns exec "$ns" ping -c2 -i0.2 -W2 10.77.0.11
+ok 'the NPP answers ping' ip netns exec "$ns" ping -c2 -i0.2 -W$patience 10.77.0.11
 
 # ---- run ---------------------------------------------------------------------------------------
 is 'run joins the namespace of the host' "$("$npp" run -- readlink /proc/self/ns/net)" \
@@ -59,7 +59,7 @@ mkdir "$work/www"; head -c 100000 /dev/zero >"$work/www/file"
 background+=($!)
 listening() { "$npp" listeners "$1" | grep -q ':8000 '; }
 ok 'a server' wait_for 15 listening acc1
-is 'it serves' "$(ip netns exec "$ns" curl -s --max-time 5 http://10.77.0.11:8000/file | wc -c)" 100000
+is 'it serves' "$(ip netns exec "$ns" curl -s --max-time $patience http://10.77.0.11:8000/file | wc -c)" 100000
 
 # ---- what one sees --------------------------------------------------------------------------------
 out=$("$npp" listeners web1)
@@ -124,9 +124,9 @@ s.bind(("tacc1", 0))
 s.send(b"\xff" * 6 + b"\x02\0\0\0\0\1" + b"\x88\xb5" + bytes(46))'
 drops() { "$npp" stat acc1 | grep -Eq 'dropped by dispatch +[0-9]+  [a-z_0-9]+: '; }
 ok 'stat names drops' wait_for 5 drops
-out=$(timeout 3 "$npp" stat --watch 0.2 --json acc1 | head -c 2000000 | jq -s length)
+out=$(timeout $patience "$npp" stat --watch 0.2 --json acc1 | jq --unbuffered -c 1 | head -n 3 | wc -l)
 cmp_num 'stat --watch goes on' "$out" -ge 3
-like 'stat --watch 0.2: rates' "$(timeout 1 "$npp" stat --watch 0.2 acc1)" 'per second'
+like 'stat --watch 0.2: rates' "$(timeout $patience "$npp" stat --watch 0.2 acc1 | grep -m 1 'per second')" 'per second'
 "$npp" stat --watch=never acc1 2>/dev/null; is 'stat --watch=never' $? 2
 like 'not a tty: no escape sequences' "$("$npp" stat | grep -c "$(printf '\033')")" '^0$'
 

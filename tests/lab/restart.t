@@ -101,8 +101,6 @@ load_end()
   local c name max
   errors=0 wrong=0 gap=0 gap_of=
   for c in "${clients[@]}"; do kill -TERM "${c#*:}" 2>/dev/null; done
-  sleep 0.3
-  stop "$doors_server"
   for c in "${clients[@]}"; do
     name=${c%%:*}
     wait "${c#*:}"
@@ -124,6 +122,7 @@ load_end()
       (if .errors_total > 0 then " \(.errors | with_entries(select(.value > 0)))" else "" end)')"
     [ "$(report "$name" | jq '.done // .requests')" -gt 0 ] || { errors=$((errors + 1)); diag "$name has done nothing"; }
   done
+  stop "$doors_server" # not before its client has heard the answer that it waits for
 }
 
 pause() { sleep "$(printf '0.%03d' $((RANDOM % 500 + 20)))"; }

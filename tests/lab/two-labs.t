@@ -73,5 +73,7 @@ kill "$up" 2>/dev/null
 wait "$up" 2>/dev/null
 [ ! -e "/run/npp/$a" ] || lab_down "$a"
 is 'nothing is left after SIGTERM' "$(leftovers "$a")" ''
-is 'all hugepages were given back' "$(owed)" ''
+# Those of other tests that were killed just now are given back by the next who comes.
+none_owed() { [ -z "$(owed)" ]; }
+ok 'all hugepages were given back' wait_for 20 none_owed || diag "$(owed)"
 done_testing

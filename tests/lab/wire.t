@@ -19,12 +19,13 @@ ip -n $n2 addr add 10.9.0.2/24 dev right
 in1() { ip netns exec $n1 "$@"; }
 in2() { ip netns exec $n2 "$@"; }
 counter() { ctl get | jq ".$1.counters.$2"; }
-ok 'frames pass' in1 ping -c3 -i0.05 -W2 10.9.0.2
+ok 'frames pass' in1 ping -c3 -i0.05 -W$patience 10.9.0.2
 
 # Delay. How late frames go is what the wire itself saw.
 ok 'settings change while it runs' ctl set delay=20ms
 ctl zero
-rtt=$(in1 ping -q -c40 -i0.02 10.9.0.2 | sed -n 's|^rtt.*= [^/]*/\([0-9]*\).*|\1|p')
+# The quickest of them, for the machine may have other things to do.
+rtt=$(in1 ping -q -c40 -i0.02 10.9.0.2 | sed -n 's|^rtt.*= \([0-9]*\).*|\1|p')
 cmp_num 'a round trip takes twice the delay' "$rtt" -ge 40
 cmp_num 'and not much more' "$rtt" -le 60
 late=$(ctl get | jq '[.up.late_us.p99, .down.late_us.p99] | max | floor')
@@ -69,7 +70,7 @@ ctl clear
 ctl set blackout=yes
 not_ok 'nothing passes in a blackout' in1 ping -c1 -W1 10.9.0.2
 ctl set blackout=no
-ok 'and again after it' in1 ping -c3 -i0.1 -W2 10.9.0.2
+ok 'and again after it' in1 ping -c3 -i0.1 -W$patience 10.9.0.2
 # Carriers.
 carrier_is() { [ "$(ip netns exec "$1" cat /sys/class/net/$2/carrier 2>/dev/null)" = "$3" ]; }
 is 'both ends have a carrier' "$(ctl get | jq -c .carrier)" '{"a":true,"b":true}'
@@ -88,11 +89,13 @@ like 'what is wrong with a request is said' "$(ctl set dely=1ms 2>&1)" "did you 
 in2 iperf3 -s -1 >/dev/null 2>&1 &
 background+=($!)
 wait_for 10 in2 sh -c 'ss -Hltn "sport = :5201" | grep -q .'
-c0=$(awk '{print $14 + $15}' /proc/$pid/stat)
-gbit=$(in1 iperf3 -c 10.9.0.2 -t 3 -J | jq '.end.sum_received.bits_per_second / 1e6 | floor')
-c1=$(awk '{print $14 + $15}' /proc/$pid/stat)
-diag "clean: $gbit Mbit/s, $(((c1 - c0) / 3)) % of a core for the wire"
-$sanitized || cmp_num 'a clean wire carries 3 Gbit/s on one core' "$gbit" -ge 3000
+cpu_us() { awk '{print int($1 / 1000)}' /proc/$pid/schedstat; }
+c0=$(cpu_us)
+mbit=$(in1 iperf3 -c 10.9.0.2 -t 2 -J | jq '.end.sum_received.bytes * 8 / 1e6 | floor')
+c1=$(cpu_us)
+diag "clean: $((mbit / 2)) Mbit/s, $(((c1 - c0) / 20000)) % of a core for the wire"
+# By the time that the wire itself had, whatever else has run.
+$sanitized || cmp_num 'a clean wire carries 3 Gbit/s on one core' $((mbit * 1000 / ((c1 - c0) / 1000 + 1))) -ge 3000
 stop "$pid"
 not_ok 'its ends go with it' in1 ip link show left
 is 'its socket too' "$(ls "$sock" 2>/dev/null)" ''
