@@ -12,7 +12,7 @@ dump=$!
 background+=("$dump")
 wait_for 5 grep -q 'listening on' "$evidence/tcpdump.log"
 
-ok 'it answers ping' on client1 ping -c3 -i0.2 -W2 web1
+ok 'it answers ping' on client1 ping -c3 -i0.2 -W$patience web1
 is 'under its MAC address' "$(ip netns exec "$lab-client1" ip neigh show 10.1.0.11 | grep -o 'lladdr [^ ]*')" "lladdr $mac"
 wait_for 3 sh -c "tcpdump -n -r '$evidence/arp.pcap' 2>/dev/null | grep -q 'Reply 10.1.0.11'"
 stop $dump
@@ -21,10 +21,10 @@ is 'one question, one answer' \
   "$(tcpdump -n -r "$evidence/arp.pcap" 2>/dev/null | grep -c 'Request who-has 10.1.0.11 .*tell 10.1.0.10')"
 
 for size in 0 56 1472 1473 8000 40000; do
-  out=$(on client1 ping -c4 -i0.1 -W2 -s $size web1 2>&1)
+  out=$(on client1 ping -c4 -i0.1 -W$patience -s $size web1 2>&1)
   like "ping of $size bytes, each answered once" "$out" '4 packets transmitted, 4 received, 0% packet loss'
 done
-out=$(on client1 ping -f -c 500 -W2 web1 2>&1)
+out=$(on client1 ping -f -c 500 -W$patience web1 2>&1)
 like 'a flood of 500' "$out" '500 packets transmitted, (499|500) received'
 is 'no answer came twice' "$(grep -c duplicates <<<"$out")" 0
 

@@ -29,13 +29,13 @@ try()
   for r in r1 r2 r3; do sets+=(--set "nodes.$r.protocol=$p"); done
   lab_up "$topologies/ring.yaml" --set ipv6=yes --set 'nodes.r1.routes=[{to: 10.77.0.0/16, via: 10.9.1.20}]' "${sets[@]}"
   is "$p: up waits for the routes" "$(hop r1 10.9.2.11)" 10.9.12.2
-  ok "$p: the client reaches the host" on client1 ping -c1 -W3 web1
-  ok "$p: by IPv6, too" on client1 ping -c1 -W5 fd00:0:0:2::b
+  ok "$p: the client reaches the host" on client1 ping -c1 -W$patience web1
+  ok "$p: by IPv6, too" on client1 ping -c1 -W$patience fd00:0:0:2::b
   [ "$p" != ospf ] || small_mtu
   ok "$p: a given route is told to the others" wait_for 10 hop_is r2 10.77.1.1 10.9.12.1
   start "serve-$p" web1 python3 -m http.server -d "$topologies" 80
   wait_for 10 listening web1 80
-  on client1 curl -s -m 10 http://web1/ring.yaml >"$work/got"
+  on client1 curl -s -m $patience http://web1/ring.yaml >"$work/got"
   ok "$p: and asks it" cmp "$work/got" "$topologies/ring.yaml"
   "$npplab" fault --lab "$lab" link r1.direct down >/dev/null
   t=$(ms)

@@ -69,7 +69,7 @@ is "$labs_n labs come up at once" "$bad" ''
 is 'all are listed as up' "$("$npplab" list --json | jq '[.[] | select(.state == "up")] | length')" $labs_n
 pids=()
 for i in $(seq $labs_n); do
-  "$npplab" exec --lab "$lab-$i" client1 -- ping -c1 -W5 web1 >"$evidence/ping-$i" 2>&1 </dev/null &
+  "$npplab" exec --lab "$lab-$i" client1 -- ping -c1 -W$patience web1 >"$evidence/ping-$i" 2>&1 </dev/null &
   pids+=($!)
 done
 bad=

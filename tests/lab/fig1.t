@@ -6,11 +6,11 @@ lab_begin fig1
 need nft nginx redis-server redis-cli curl ping jq
 lab_up "$topologies/fig1.yaml"
 for c in client1 client2 client3; do
-  is "$c is served by the accelerated server" "$(on $c curl -s -m 10 http://server1/ | head -n1)" 'This is server1.'
+  is "$c is served by the accelerated server" "$(on $c curl -s -m $patience http://server1/ | head -n1)" 'This is server1.'
 done
 is 'a client reaches storage' "$(on client1 timeout 10 redis-cli -h storage ping)" PONG
 is 'so does the accelerated server' "$(on server1 timeout 10 redis-cli -h storage ping)" PONG
-ok 'a client gets out' on client1 ping -c1 -W5 outside
+ok 'a client gets out' on client1 ping -c1 -W$patience outside
 not_ok 'nobody gets in' on outside ping -c1 -W1 client1
 "$npplab" graph "$lab" --json >"$work/g.json"
 is 'the graph as JSON has all nodes and networks' "$(jq '.nodes | length' "$work/g.json")" 10

@@ -10,12 +10,12 @@ failover=$here/failover.py
 
 cat >"$work/ask.py" <<'P'
 # ask.py KIND ADDR...: one word for each address: who answers
-import socket, sys
+import os, socket, sys
 for a in sys.argv[2:]:
     w = "-"
     for attempt in range(3):
         s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM)
-        s.settimeout(1)
+        s.settimeout(2 * int(os.environ["NPP_SLOW"]))
         try:
             s.connect((a, 7000)); s.send(b"x\n"); w = s.recv(99).split()[0].decode(); break
         except OSError:
@@ -26,12 +26,12 @@ for a in sys.argv[2:]:
 P
 cat >"$work/talk.py" <<'P'
 # talk.py ADDR...: connects to each, and sends a datagram to each from one socket; prints where from
-import socket, sys
+import os, socket, sys
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-u.settimeout(2)
+u.settimeout(2 * int(os.environ["NPP_SLOW"]))
 for a in sys.argv[1:]:
     try:
-        s = socket.create_connection((a, 7000), 3)
+        s = socket.create_connection((a, 7000), 10 * int(os.environ["NPP_SLOW"]))
         print(s.getsockname()[0], end=" ")
     except OSError as e:
         print(e.strerror, end=" ")
@@ -55,7 +55,7 @@ for k in tcp udp; do
     "$(on client1 $python "$work/ask.py" $k 10.6.15.11 10.6.16.11 10.6.15.12 10.6.16.12)" 'web1 web1 web2 web2 '
 done
 is 'what a host opens takes the NPP that leads there, datagrams of one socket, too' \
-  "$(on web1 timeout 20 $python "$work/talk.py" 10.6.15.21 10.6.16.21)" '10.6.15.11 client2 10.6.16.11 client2 '
+  "$(on web1 timeout $((5 * patience)) $python "$work/talk.py" 10.6.15.21 10.6.16.21)" '10.6.15.11 client2 10.6.16.11 client2 '
 is 'one listener has replicas on all IOPs of both' \
   "$(npp_do listeners web1 --json | jq -c '[.listeners[] | select(.proto == "tcp").replicas | length] | add')" 4
 
@@ -66,7 +66,7 @@ probing=$started
 sleep $slow
 t=$(date +%s.%N)
 ok 'network 615 fails' links down
-down=$(on web1 timeout 20 $python "$work/talk.py" 10.6.16.21)
+down=$(on web1 timeout $((5 * patience)) $python "$work/talk.py" 10.6.16.21)
 sleep 1
 t2=$(date +%s.%N)
 ok 'and is back' links up

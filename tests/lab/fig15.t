@@ -15,14 +15,14 @@ nginx_start web2
 for w in web1 web2; do
   ok "nginx listens on $w" wait_for 15 listening $w 80
   for c in client1 client2; do
-    is "$c gets the page of $w" "$(on $c curl -s --max-time 5 "http://$w/" | head -n1)" "This is $w."
+    is "$c gets the page of $w" "$(on $c curl -s --max-time $patience "http://$w/" | head -n1)" "This is $w."
   done
 done
-ok 'nginx answers on the loopback of web1 too' on web1 curl -sf -o /dev/null --max-time 5 http://127.0.0.1/
+ok 'nginx answers on the loopback of web1 too' on web1 curl -sf -o /dev/null --max-time $patience http://127.0.0.1/
 
 run_wrk() # CLIENT HOST CONNECTIONS ARGS...: output to $evidence
 {
-  on "$1" timeout 60 wrk -c "$3" -t 2 -d 3 --latency "${@:4}" "http://$2/" >"$evidence/wrk-$1-$2" 2>&1
+  on "$1" timeout $((60 + patience)) wrk -c "$3" -t 2 -d 3 --timeout ${patience}s --latency "${@:4}" "http://$2/" >"$evidence/wrk-$1-$2" 2>&1
 }
 run_wrk client1 web1 64 &
 first=$!

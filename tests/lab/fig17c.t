@@ -9,7 +9,7 @@ nginx_start web1
 nginx_start web2
 for w in web1 web2; do ok "$w serves" wait_for 10 listening $w 80; done
 
-get() { on "$1" curl -s -m 5 "http://$2/" | head -n1; }
+get() { on "$1" curl -s -m "${3:-$patience}" "http://$2/" | head -n1; }
 for c in client1 client2; do
   for w in web1 web2; do
     is "$c gets the page of $w" "$(get $c $w)" "This is $w."
@@ -26,7 +26,7 @@ cmp_num 'acc2 by its second' "$(jq -n "$(by_port acc2) as \$n | $b as \$o | (\$n
 for port in lan1 lan2; do
   ok "the ports to $port fail" eval "for n in acc1 acc2; do '$npplab' fault --lab '$lab' link \$n.$port down || exit 1; done"
   for w in web1 web2; do
-    ok "$w is there without $port" wait_for 10 eval "[ \"\$(get client2 $w)\" = 'This is $w.' ]"
+    ok "$w is there without $port" wait_for 10 eval "[ \"\$(get client2 $w 3)\" = 'This is $w.' ]"
   done
   ok "they are back" eval "for n in acc1 acc2; do '$npplab' fault --lab '$lab' link \$n.$port up || exit 1; done"
   ok "and seen to be" wait_for 10 eval "[ \"\$(npp_do stat acc1 --json | jq -c '[.ports[].up]')\" = '[true,true]' ]"

@@ -5,7 +5,7 @@
 lab_begin fig3
 need nft haproxy nginx redis-server redis-cli curl
 lab_up "$topologies/fig3.yaml"
-answers() { for _ in 1 2 3 4 5 6; do on client curl -s -m 10 http://lb/ | head -n1; done | sort -u; }
+answers() { for _ in 1 2 3 4 5 6; do on client curl -s -m $patience http://lb/ | head -n1; done | sort -u; }
 both() { [ "$(answers | tr '\n' ' ')" = 'This is web1. This is web2. ' ]; }
 ok 'the client gets answers of both web servers through the load balancer' wait_for 20 both
 not_ok 'it does not get at a web server itself' on client curl -s -m 1 -o /dev/null http://web1/

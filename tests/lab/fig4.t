@@ -15,12 +15,12 @@ is 'status knows addresses' "$(jq -r '.nodes[] | select(.name == "web1").network
 like 'list has the lab' "$("$npplab" list)" "^$lab +up"
 
 for c in client1 client2; do
-  ok "$c reaches web1 by its name" on "$c" ping -c1 -W2 web1
-  ok "$c reaches web2 by its name" on "$c" ping -c1 -W2 web2
+  ok "$c reaches web1 by its name" on "$c" ping -c1 -W$patience web1
+  ok "$c reaches web2 by its name" on "$c" ping -c1 -W$patience web2
 done
-ok 'clients of two ISPs reach each other' on client1 ping -c1 -W2 client2
-ok 'packets of full size pass' on client1 ping -c1 -W2 -s 1472 -M "do" web1
-is 'the way to a client goes over both routers' "$(on web1 ping -c1 -W2 -t2 client1 | grep -c 'Time to live')" 1
+ok 'clients of two ISPs reach each other' on client1 ping -c1 -W$patience client2
+ok 'packets of full size pass' on client1 ping -c1 -W$patience -s 1472 -M "do" web1
+is 'the way to a client goes over both routers' "$(on web1 ping -c1 -W$patience -t2 client1 | grep -c 'Time to live')" 1
 
 is "a node has its own /sys/class/net" "$(on client1 sh -c 'cd /sys/class/net && echo *')" 'isp1 lo'
 is "the machine's own hosts file is untouched" "$(grep -c web1 /etc/hosts)" 0
@@ -30,7 +30,7 @@ nginx_start web2
 for c in client1 client2; do
   for w in web1 web2; do
     ok "$w answers" wait_for 10 on "$c" curl -sf -o /dev/null --max-time 2 "http://$w/"
-    is "$c gets the page of $w" "$(on "$c" curl -s --max-time 5 "http://$w/" | head -n1)" "This is $w."
+    is "$c gets the page of $w" "$(on "$c" curl -s --max-time $patience "http://$w/" | head -n1)" "This is $w."
   done
 done
 

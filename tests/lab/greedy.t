@@ -14,7 +14,7 @@ start serve web1 "$load" serve -p 80 http
 start sink client2 $python -u "$here/greedy.py" sink
 start echo client2 "$load" serve -p 7001 echo
 ok 'the modest host serves' wait_for 10 listening web1 80
-measure() { on client1 "$load" -q -j -c 16 -k -d $((3 * slow)) -r 300 -t 5000 http://10.1.0.11/; }
+measure() { on client1 "$load" -q -j -c 16 -k -d $((3 * slow)) -r 300 -t $((5000 * slow)) http://10.1.0.11/; }
 before=$(measure)
 
 start take web2 $python -u "$here/greedy.py" take 10.1.0.21
@@ -30,7 +30,7 @@ diag "before: $(show "$before")"
 diag "beside it: $(show "$after")"
 is 'no request to the modest host fails' "$(jq .errors_total <<<"$after")" 0
 cmp_num 'as many are served' "$(jq .requests <<<"$after")" -ge $(($(jq .requests <<<"$before") * 8 / 10))
-is 'it gets new listeners, datagram sockets and connections' "$(on web1 timeout 20 $python -c '
+is 'it gets new listeners, datagram sockets and connections' "$(on web1 timeout $((3 * patience)) $python -c '
 import socket
 l, u = [], []
 for i in range(100):
@@ -38,9 +38,9 @@ for i in range(100):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("0.0.0.0", 30000 + i)); u.append(s)
 n = 0
 for i in range(50):
-    c = socket.create_connection(("10.1.0.21", 7001), 5); c.settimeout(5); c.sendall(b"hello"); n += c.recv(9) == b"hello"
+    c = socket.create_connection(("10.1.0.21", 7001), 20); c.settimeout(20); c.sendall(b"hello"); n += c.recv(9) == b"hello"
 print(len(l), len(u), n)' 2>&1 | tail -n 1)" '100 100 50'
-is 'memory: it sends and gets 64 MB' "$(on web1 timeout $((60 * slow)) "$load" -q -j -c 4 -n 64 -k -b 1000000 -t 20000 echo 10.1.0.21 7001 | jq -c '[.requests, .errors_total]')" '[64,0]'
+is 'memory: it sends and gets 64 MB' "$(on web1 timeout $((60 * slow)) "$load" -q -j -c 4 -n 64 -k -b 1000000 -t $((20000 * slow)) echo 10.1.0.21 7001 | jq -c '[.requests, .errors_total]')" '[64,0]'
 is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
 ok 'the greedy one is killed' "$npplab" fault --lab "$lab" kill host.web2.python3
 # Its peers, too: what it has sent and they do not read is owed to them.

@@ -68,12 +68,13 @@ print("spoilt", bells, flush=True)
 signal.pause()
 P
 cat >"$work/client.py" <<'P'
-import socket
-waiting = [socket.create_connection(("10.1.0.11", 7000), 5) for _ in range(16)]
+import os, socket
+patience = 10 * int(os.environ["NPP_SLOW"])
+waiting = [socket.create_connection(("10.1.0.11", 7000), patience) for _ in range(16)]
 good = 0
 for _ in range(200):
-    c = socket.create_connection(("10.1.0.11", 80), 5)
-    c.settimeout(5)
+    c = socket.create_connection(("10.1.0.11", 80), patience)
+    c.settimeout(patience)
     c.sendall(b"GET / HTTP/1.0\r\n\r\n")
     good += c.recv(15) == b"HTTP/1.0 200 OK"
     c.close()
@@ -103,7 +104,7 @@ before=$(children) errors=$(iop_sum acc1 host.protocol_errors)
 start echo web2 "$load" serve -p 7001 echo
 wait_for 15 listening web2 7001
 mad=$(sed -n 's/^  \(mad[0-9]\):.*/\1/p' "$work/two.yaml") turns=0
-start load client1 "$load" -q -j -c 8 -d 600 -b 2000 -t 5000 echo 10.1.0.11 7001
+start load client1 "$load" -q -j -c 8 -d 600 -b 2000 -t $((5000 * slow)) echo 10.1.0.11 7001
 steady=$started
 for host in $mad; do
   turns=$((turns + 1)) port=$((7200 + turns))
@@ -121,7 +122,7 @@ for host in $mad; do
   stop "$victim" KILL
   is "$host: no process of the NPP has died" "$(children)" "$before"
   ok "$host: new connections to the one that behaves" \
-    on client1 timeout $((20 * slow)) "$load" -q -j -c 8 -n 200 -k -t 5000 http://10.1.0.11/
+    on client1 timeout $((20 * slow)) "$load" -q -j -c 8 -n 200 -k -t $((5000 * slow)) http://10.1.0.11/
 done
 stop "$steady" INT
 is 'the other host lost no byte meanwhile' "$(jq .errors_total "$evidence/load.log")" 0

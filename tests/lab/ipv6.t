@@ -15,15 +15,15 @@ is 'the lab gives the NPP an address' \
 is 'and its name both' "$(grep -c '	web1$' /etc/netns/"$lab"-client1/hosts)" 2
 
 # ---- neighbour discovery, echo ---------------------------------------------------------
-ok 'it answers ping' on client1 ping -6 -c3 -i0.2 -W2 web1
+ok 'it answers ping' on client1 ping -6 -c3 -i0.2 -W$patience web1
 is 'under its MAC address' "$(ip netns exec "$lab-client1" ip -6 neigh show $npp6 | grep -o 'lladdr [^ ]*')" "lladdr $mac"
 for size in 0 1452 1453 8000 40000; do
-  out=$(on client1 ping -6 -c4 -i0.1 -W2 -s $size web1 2>&1)
+  out=$(on client1 ping -6 -c4 -i0.1 -W$patience -s $size web1 2>&1)
   like "ping of $size bytes, each answered once" "$out" '4 packets transmitted, 4 received, 0% packet loss'
 done
 IFS=: read -r a b c d e f <<<"$mac"
 local6=fe80::$(printf '%x' $((0x$a ^ 2)))$b:${c}ff:fe$d:$e$f
-ok 'at its link-local address, too' on client1 ping -6 -c1 -W2 "$local6%lan"
+ok 'at its link-local address, too' on client1 ping -6 -c1 -W$patience "$local6%lan"
 ok 'an address that nobody has does not answer' sh -c "! '$npplab' exec --lab '$lab' client1 -- ping -6 -c1 -W1 fd00:0:0:1::99"
 
 # ---- nginx, as Debian configures it: one socket for each family ----------------------------
@@ -38,13 +38,13 @@ ok 'listen 80 and listen [::]:80 are two listeners' wait_for 15 both
 replicas() { npp_do listeners acc1 --json | jq -r '[.listeners[] | select(.port == 80) | .replicas | length] | join(" ")'; }
 is 'each with a replica on every IOP' "$(replicas)" '4 4'
 for f in 4 6; do
-  is "curl -$f" "$(on client1 curl -$f -s -m 10 -o /dev/null -w '%{http_code} %{size_download}' http://web1/)" '200 612'
-  is "curl -$f, 3 MB, every byte" "$(on client1 curl -$f -s -m 30 http://web1/big | md5sum)" "$(md5sum <"$work/nginx-web1/www/big")"
+  is "curl -$f" "$(on client1 curl -$f -s -m $patience -o /dev/null -w '%{http_code} %{size_download}' http://web1/)" '200 612'
+  is "curl -$f, 3 MB, every byte" "$(on client1 curl -$f -s -m $((3 * patience)) http://web1/big | md5sum)" "$(md5sum <"$work/nginx-web1/www/big")"
 done
 before=$(iop_sum acc1 tcp.accepted)
 out=$(for f in 4 6; do
   on client1 sh -c "for i in \$(seq 100); do echo url=http://web1/; echo output=/dev/null; done |
-    curl -$f -s -m 30 --no-keepalive -H 'Connection: close' -w '%{http_code}\n' -K -" &
+    curl -$f -s -m $((3 * patience)) --no-keepalive -H 'Connection: close' -w '%{http_code}\n' -K -" &
 done | sort | uniq -c | tr -s ' '; wait)
 is '100 connections of each family at once' "$out" ' 200 200'
 cmp_num 'are all accepted on npp' "$(($(iop_sum acc1 tcp.accepted) - before))" -ge 200
@@ -53,10 +53,10 @@ cmp_num 'by every IOP' "$(iop_min acc1 tcp.accepted)" -ge 1
 # ---- programs that connect ------------------------------------------------------------------
 start peer client1 python3 -m http.server --bind :: --directory "$work/nginx-web1/www" 8000
 wait_for 10 on client1 curl -s -o /dev/null "http://[::1]:8000/"
-is 'curl on npp reaches a server of the kernel' "$(on web1 curl -s -m 30 "http://[$us]:8000/big" | md5sum)" \
+is 'curl on npp reaches a server of the kernel' "$(on web1 curl -s -m $((3 * patience)) "http://[$us]:8000/big" | md5sum)" \
   "$(md5sum <"$work/nginx-web1/www/big")"
-is 'from the right address' "$(on web1 curl -s -m 30 -o /dev/null -w '%{local_ip}' "http://[$us]:8000/")" "$npp6"
-is 'and itself' "$(on web1 curl -s -m 10 -o /dev/null -w '%{http_code}' "http://[$npp6]/")" 200
+is 'from the right address' "$(on web1 curl -s -m $((3 * patience)) -o /dev/null -w '%{local_ip}' "http://[$us]:8000/")" "$npp6"
+is 'and itself' "$(on web1 curl -s -m $patience -o /dev/null -w '%{http_code}' "http://[$npp6]/")" 200
 is 'a closed port refuses' "$(on client1 curl -s -m 5 -o /dev/null "http://[$npp6]:9/"; echo $?)" 7
 is 'and from npp' "$(on web1 curl -s -m 5 -o /dev/null "http://[$us]:9/"; echo $?)" 7
 

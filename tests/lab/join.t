@@ -6,16 +6,16 @@ lab_begin join
 need ping curl jq python3
 lab_up "$topologies/campus.yaml" --set ipv6=yes --set 'nodes.sw1.networks={hall: , desks: , lab1: {wire: {delay: 1ms}}}'
 rtt() { on "$1" ping -q -c3 -i0.05 "$2" | sed -n 's|^rtt[^=]*= \([0-9]*\).*|\1|p'; }
-ok 'a switch joins networks' on client1 ping -c1 -W3 client2
-ok 'a wire joins networks' on client1 ping -c1 -W3 client3
-ok 'IPv6 goes the same way' on client1 ping -c1 -W3 fd00:0:0:1::16
+ok 'a switch joins networks' on client1 ping -c1 -W$patience client2
+ok 'a wire joins networks' on client1 ping -c1 -W$patience client3
+ok 'IPv6 goes the same way' on client1 ping -c1 -W$patience fd00:0:0:1::16
 cmp_num 'the wire delays in both directions' "$(rtt client1 client3)" -ge 10
 cmp_num 'a link of a switch may have a wire of its own' "$(rtt client1 client2)" -ge 2
 is 'nodes of one segment have one subnet' \
   "$("$npplab" status "$lab" --json | jq -r '[.nodes[].networks[].address | select(. != "") | split("/")[1]] | unique | join(" ")')" 24
 start serve web1 python3 -m http.server -d "$topologies" 80
 ok 'an NPP behind them listens' wait_for 10 listening web1 80
-on client1 curl -s -m 10 http://web1/campus.yaml >"$work/got"
+on client1 curl -s -m $patience http://web1/campus.yaml >"$work/got"
 ok 'and serves' cmp "$work/got" "$topologies/campus.yaml"
 
 # What a wire and a switch are for the other verbs.

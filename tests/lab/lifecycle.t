@@ -15,12 +15,12 @@ ok 'a first lab' "$npplab" up "$topologies/fig4.yaml" --name "$a"
 ok 'a second one of the same file' "$npplab" up "$topologies/fig4.yaml" --name "$b"
 "$npplab" exec --lab "$a" web1 -- sh -c 'ip link set lan down'
 not_ok 'the link is cut in the first' "$npplab" exec --lab "$a" client1 -- ping -c1 -W1 web1
-ok 'and works in the second' "$npplab" exec --lab "$b" client1 -- ping -c1 -W2 web1
+ok 'and works in the second' "$npplab" exec --lab "$b" client1 -- ping -c1 -W$patience web1
 like 'exec without a lab asks which' "$("$npplab" exec client1 -- true 2>&1)" 'several labs|no node|lab'
 not_ok 'a name in use is refused' "$npplab" up "$topologies/fig4.yaml" --name "$a"
 ok 'down of the first' lab_down "$a"
 is 'nothing of the first is left' "$(leftovers "$a" | grep -v -- "$b")" ''
-ok 'the second still works' "$npplab" exec --lab "$b" client1 -- ping -c1 -W2 web1
+ok 'the second still works' "$npplab" exec --lab "$b" client1 -- ping -c1 -W$patience web1
 
 # Names: a namespace of somebody else stays.
 at_end() { ip netns del "$a-web1" 2>/dev/null; }
@@ -49,7 +49,7 @@ like 'list calls a half-made lab dead' "$("$npplab" list)" "^$a +dead"
 not_ok 'exec in it is refused' "$npplab" exec --lab "$a" web1 -- true
 ok 'clean removes it' "$npplab" clean
 is 'nothing of it is left' "$(leftovers "$a" | grep -v -- "$b")" ''
-ok 'clean leaves living labs alone' "$npplab" exec --lab "$b" client1 -- ping -c1 -W2 web1
+ok 'clean leaves living labs alone' "$npplab" exec --lab "$b" client1 -- ping -c1 -W$patience web1
 
 # A lab.json of another version of npp-lab: more keys, and fewer.
 "$npplab" up "$topologies/fig4.yaml" --name "$a" >/dev/null

@@ -29,7 +29,7 @@ for n in 1 3 4; do
   is "N=$n: once for each IOP, as UDP" "$(npp_do listeners web1 --json |
     jq -r '[.listeners[] | select(.port == 4003)] | "\(length) \(.[0].proto) \(.[0].replicas | length)"')" "1 udp $n"
   stop $u KILL
-  ok "N=$n: it can be reached" on client1 nc -z -w2 web1 4001
+  ok "N=$n: it can be reached" on client1 nc -z -w$patience web1 4001
   # (nc would share it: it sets SO_REUSEPORT.)
   like "N=$n: the port is taken" "$(on web1 timeout $((10 * slow)) $python -c '
 import socket

@@ -38,12 +38,12 @@ nodes:
 Y
 lab_up "$work/t.yaml"
 rtt() { on c1 ping -q -c3 -i0.05 "$1" | sed -n 's|^rtt[^=]*= \([0-9]*\).*|\1|p'; }
-ok 'the way is open' on c1 ping -c1 -W3 web2
+ok 'the way is open' on c1 ping -c1 -W$patience web2
 cmp_num 'a wire on the link of a client delays' "$(rtt web2)" -ge 20
-ok 'the NPP behind a wire answers' on c2 ping -c1 -W3 web1
-on c1 curl -s -m 10 http://web1:8080/t.yaml >"$work/got"
+ok 'the NPP behind a wire answers' on c2 ping -c1 -W$patience web1
+on c1 curl -s -m $patience http://web1:8080/t.yaml >"$work/got"
 ok 'a program on an npp host was started and serves' cmp "$work/got" "$work/t.yaml"
-ok 'one on the kernel too' on c2 curl -s -m 10 -o /dev/null http://web2:8080/
+ok 'one on the kernel too' on c2 curl -s -m $patience -o /dev/null http://web2:8080/
 not_ok 'the firewall lets nothing else through' on c2 curl -s -m 1 -o /dev/null http://web2:8081/
 wait_for 5 test -s "$rundir/$lab/web2.echo.log"
 is 'output goes to a log, the name comes from the command' "$(cat "$rundir/$lab/web2.echo.log")" 'hello web2'

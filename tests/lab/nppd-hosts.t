@@ -17,7 +17,7 @@ ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
 echo good >"$work/index.html"
 ip netns exec "$ns" "$npp" run -- python3 -m http.server 8000 --directory "$work" >"$work/http.log" 2>&1 &
 background+=($!)
-served() { [ "$(ip netns exec "$ns" curl -s --max-time 3 http://10.77.0.11:8000/)" = good ]; }
+served() { [ "$(ip netns exec "$ns" curl -s --max-time $patience http://10.77.0.11:8000/)" = good ]; }
 ok 'it serves' wait_for 15 served
 
 # Numbers of messages are read from the header that nppd was built with.

@@ -35,7 +35,7 @@ does 'a host comes up' nppd_start web1 || done_testing
 is 'attached to it' "$("$npp" status acc1 --json | jq -r '.[0].hosts | join(" ")')" web1
 is 'its programs may be anybody' "$(stat -c %a "$NPP_RUNDIR/web1.osm.sock")" 666
 ip -n "$ns" addr add 10.77.0.1/24 dev tacc1
-ok 'it answers ping' ip netns exec "$ns" ping -c2 -i0.2 -W2 10.77.0.11
+ok 'it answers ping' ip netns exec "$ns" ping -c2 -i0.2 -W$patience 10.77.0.11
 
 # ---- what children may do --------------------------------------------------------------
 seccomp=2
@@ -132,7 +132,7 @@ host: {name: web3, npps: [hasty], memory: 16M, sockets: 4096, hugepages: never}
 Y
 does 'an NPP with little grace comes up' nppd_start hasty
 does 'and a host of it' nppd_start web3
-end=$((SECONDS + 30))
+end=$((SECONDS + 30 * slow))
 until grep -q '5 deaths in a row; the next try in 400 ms' "$work/web3.log" || [ $SECONDS -gt $end ]; do
   victim=$(child web3 osm 0)
   if [ "${victim:-0}" -gt 0 ]; then kill -KILL "$victim" 2>/dev/null; else sleep 0.02; fi
@@ -187,7 +187,7 @@ does 'it ends' nppd_stop other
 # It dies again and again, as soon as it works: the link role moves, in the end it is given up.
 murder()
 {
-  local p end=$((SECONDS + 60))
+  local p end=$((SECONDS + 60 * slow))
   until state_is acc1 ism 0 'given up' || [ $SECONDS -gt $end ]; do
     p=$(child acc1 ism 0)
     if [ "${p:-0}" -gt 0 ]; then kill -KILL "$p" 2>/dev/null; else sleep 0.02; fi

@@ -163,14 +163,14 @@ CONF
   start nginx web1 nginx -e "$evidence/nginx-error.log" -c "$work/nginx.conf"
   wait_for 10 listening web1 81
   wait_for 10 listening client1 8000
-  is 'nginx: proxy_pass to the kernel' "$(on client1 curl -s --max-time 20 http://web1/proxy/file | sha256sum)" "$want"
-  is 'nginx: a listener with reuseport' "$(on client1 curl -s --max-time 20 http://web1:81/file | sha256sum)" "$want"
+  is 'nginx: proxy_pass to the kernel' "$(on client1 curl -s --max-time $((3 * patience)) http://web1/proxy/file | sha256sum)" "$want"
+  is 'nginx: a listener with reuseport' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:81/file | sha256sum)" "$want"
   for p in 80 81; do
     on client1 $python - $p >"$work/load$p" 2>&1 <<'P' &
 import sys, time, urllib.request
 good, end = 0, time.time() + 3
 while time.time() < end:
-    assert urllib.request.urlopen("http://web1:%s/" % sys.argv[1], timeout=5).read() == b"hello\n"
+    assert urllib.request.urlopen("http://web1:%s/" % sys.argv[1], timeout=60).read() == b"hello\n"
     good += 1
 print("served", good)
 P
@@ -187,15 +187,15 @@ if have redis-benchmark 'redis' && have redis-server 'redis'; then
   start redis web1 redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --save '' --dir "$work/tmp"
   wait_for 10 listening web1 6379
   like 'redis: 50 connections, pipelined' \
-    "$(on client1 timeout 30 redis-benchmark -h 10.1.0.11 -n 20000 -P 8 -c 50 -q -t set,get 2>&1 | tr '\r' '\n')" 'GET: [0-9.]+ requests per second'
+    "$(on client1 timeout $((3 * patience)) redis-benchmark -h 10.1.0.11 -n 20000 -P 8 -c 50 -q -t set,get 2>&1 | tr '\r' '\n')" 'GET: [0-9.]+ requests per second'
   kill "$started"
 fi
 if have haproxy 'haproxy'; then
-  printf '%s\n' global ' nbthread 2' defaults ' mode http' ' timeout connect 5s' ' timeout client 9s' ' timeout server 9s' \
+  printf '%s\n' global ' nbthread 2' defaults ' mode http' ' timeout connect 50s' ' timeout client 90s' ' timeout server 90s' \
     'frontend f' ' bind :8088' ' default_backend b' 'backend b' ' server s 10.1.0.10:8000' >"$work/haproxy.cfg"
   start haproxy web1 haproxy -db -f "$work/haproxy.cfg"
   wait_for 10 listening web1 8088
-  is 'haproxy between two clients' "$(on client1 curl -s --max-time 20 http://web1:8088/file | sha256sum)" "$want"
+  is 'haproxy between two clients' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:8088/file | sha256sum)" "$want"
   kill "$started"
 fi
 
@@ -215,8 +215,8 @@ P
     start "dns-$node" $node $python "$work/dns.py"
     wait_for 10 grep -q ready "$evidence/dns-$node.log"
   done
-  is 'dig on npp asks the kernel' "$(on web1 dig +short +tries=2 +time=2 @10.1.0.10 a.example)" 10.1.0.99
-  is 'dig on the kernel asks npp' "$(on client1 dig +short +tries=2 +time=2 @10.1.0.11 a.example)" 10.1.0.99
+  is 'dig on npp asks the kernel' "$(on web1 dig +short +tries=2 +time=$patience @10.1.0.10 a.example)" 10.1.0.99
+  is 'dig on the kernel asks npp' "$(on client1 dig +short +tries=2 +time=$patience @10.1.0.11 a.example)" 10.1.0.99
 fi
 
 # ---- what programs learn when it does not work ------------------------------------------------
@@ -231,13 +231,13 @@ def attempt(f):
 def refused():
     s = socket.socket(); s.setblocking(False)
     assert s.connect_ex((net + "10", 9)) == errno.EINPROGRESS
-    assert select.select([], [s], [], 5)[1]
+    assert select.select([], [s], [], 20)[1]
     return errno.errorcode[s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)]
 def silent():
     s = socket.socket(); s.settimeout(20)
     return attempt(lambda: s.connect((net + "99", 80)))
 def udp_refused():
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20)
     s.connect((net + "10", 9)); s.send(b"x")
     return attempt(lambda: s.recv(1))
 def timed():

@@ -52,5 +52,5 @@ cmp_num 'some stand in TIME_WAIT' "$(iop_sum acc1 tcp.time_wait)" -gt 0
 ok 'TIME_WAIT ends when the settings say' wait_for $((time_wait + 15)) sum_is acc1 tcp.conns 0
 is 'accepted + connected = closed' "$(iop_sum acc1 tcp.closed)" \
   "$(($(iop_sum acc1 tcp.accepted) + $(iop_sum acc1 tcp.connected)))"
-ok 'after that nginx still answers' on client1 curl -sf -o /dev/null --max-time 5 http://web1/
+ok 'after that nginx still answers' on client1 curl -sf -o /dev/null --max-time $patience http://web1/
 done_testing

@@ -30,7 +30,7 @@ for a in 10.80.0.100 fd00:0:0:1::100; do
   ok "$a answers" wait_for 10 answers $a
   is "$a is at the first port, and only there" "$(mac $a)" $one
 done
-ok 'the address of the second port is there' is_at 10.80.0.12 $two
+ok 'the address of the second port is there' wait_for 10 is_at 10.80.0.12 $two
 
 start talk client $python "$here/ports.py" talk "$work/talk" $((6 * slow)) 10.80.0.100 fd00:0:0:1::100 10.80.0.11
 talk=$started

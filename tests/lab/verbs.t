@@ -30,7 +30,7 @@ for words in 'status nolab' "links --lab nolab" "logs --lab $lab nobody" "impair
   is "$(cut -d' ' -f1 <<<"$words"): an error is JSON" "$("$npplab" $words --json 2>/dev/null | jq -c '[.ok, (.errors | length > 0)]')" '[false,true]'
 done
 do_() { local v=$1; shift; "$npplab" "$v" --lab "$lab" "$@"; }
-get() { on "$1" curl -4 -s -m 5 -o /dev/null http://web1/README; }
+get() { on "$1" curl -4 -s -m $patience -o /dev/null http://web1/README; }
 ok 'it serves' get client1
 
 is 'links: one for each' "$(do_ links --json | jq 'length')" 5
@@ -55,7 +55,7 @@ like 'no such link' "$(do_ impair client9 loss=1% 2>&1)" "has no link 'client9'"
 like 'kill an ISM' "$(do_ fault kill npp.acc1.ism1)" '^killed npp.acc1.ism1: 1 process$'
 ok 'it comes back and serves' wait_for 10 get client2
 like 'stop an OSM' "$(do_ fault stop host.web1.osm --json)" '"done": "stopped host.web1.osm: 1 process"'
-ok 'its NPP does not need it' on client2 ping -c1 -W3 acc1
+ok 'its NPP does not need it' on client2 ping -c1 -W$patience acc1
 ok 'and let it go on' do_ fault cont host.web1.osm
 like 'a program by its name in the topology' "$(do_ fault kill host.web1.py)" ': 1 process'
 not_ok 'it is gone' get client2
@@ -85,7 +85,7 @@ ok 'a link of an NPP flaps' do_ fault link acc1 flap 200ms
 ok 'and it is back' wait_for 5 reach acc1
 ok 'partition' do_ fault partition isp client2
 not_ok 'one side does not reach the other' reach client1
-ok 'within a side all is well' on client1 ping -c1 -W2 router
+ok 'within a side all is well' on client1 ping -c1 -W$patience router
 ok 'heal' do_ fault heal isp
 ok 'the network is whole' wait_for 5 reach client1
 like 'a node that is not there' "$(do_ fault partition isp acc1 2>&1)" "'acc1' is no node on network 'isp'"
@@ -156,7 +156,7 @@ is 'of a node that is not there' "$(do_ exec --json client9 -- true 2>/dev/null 
 cap=$!
 background+=("$cap")
 wait_for 10 grep -q capturing "$work/c.err"
-on client2 ping -4 -c 2 -W 2 router >/dev/null
+on client2 ping -4 -c 2 -W$patience router >/dev/null
 ok 'a capture on standard output' wait_for 10 grep -q 'ICMP echo reply' "$work/c.txt"
 stop "$cap"
 on client2 ping -q -c 20 -i 0.1 router >/dev/null &
@@ -177,9 +177,9 @@ like 'also for people' "$("$npplab" status "$lab")" 'fault: memory of web1: '
 ok 'who serves, serves on' get client1
 # A program that ended just before gives its memory back a moment later.
 no_room() { [ "$(shortage web1 try client2 2>/dev/null)" = 'ENOBUFS ENOBUFS ENOBUFS' ]; }
-all_gone() { do_ fault memory web1 gone >/dev/null && no_room && [ "$(shortage client2 ask web1 7070 1 10)" = 'ENOMEM 1' ]; }
+all_gone() { do_ fault memory web1 gone >/dev/null && no_room && [ "$(shortage client2 ask web1 7070 1 $patience)" = 'ENOMEM 1' ]; }
 ok 'a new program hears that there is no buffer space, and fork says that there is no memory' wait_for 20 all_gone
-shortage client2 ask web1 7072 300 60 >"$work/asked" 2>&1 &
+shortage client2 ask web1 7072 300 $((6 * patience)) >"$work/asked" 2>&1 &
 asker=$!
 background+=("$asker")
 ok 'accept says that no more files can be open' wait_for 10 grep -q ENFILE "$evidence/keeper.log"
@@ -189,7 +189,7 @@ like 'half of it back' "$(do_ fault memory web1 gone 50%)" ': [1-9][0-9]* KB and
 is 'does for a program' "$(shortage web1 try client2)" 'ECONNREFUSED ok ok'
 like 'memory back' "$(do_ fault memory web1 back --json)" '"done": "memory of web1: all is back, '
 is 'which ends the fault' "$(faults)" '[]'
-is 'fork works again' "$(shortage client2 ask web1 7070 1 10)" 'child 1'
+is 'fork works again' "$(shortage client2 ask web1 7070 1 $patience)" 'child 1'
 wait "$asker"
 is 'who had to wait has been served' "$(cat "$work/asked")" 'here 300'
 like 'no such host' "$(do_ fault memory web9 gone 2>&1)" "has no node 'web9'"
@@ -223,7 +223,7 @@ for role in npp.acc1.ism0 npp.acc1.dispatch host.web1.osm; do
 done
 is 'a program opens what it likes' "$(shortage web1 try client2)" 'ECONNREFUSED ok ok'
 # Others that come up at the same moment may have just borrowed what it then finds.
-says() { host_up "$1" 2 >"$work/said"; grep -Eq "$2" "$work/said"; }
+says() { host_up "$1" $((1 + slow)) >"$work/said"; grep -Eq "$2" "$work/said"; }
 ok 'a host that must have hugepages says how many are missing' wait_for 20 says always \
   "late.yaml:1: key 'host.hugepages': there are not enough for npp-host: [0-9]+ of 16 pages of 2 MB are missing: .*vm.nr_hugepages=[0-9]+"
 ok 'one that need not says so, too' wait_for 20 says auto 'ordinary pages for npp-host.* [0-9]+ of 16 pages of 2 MB are missing'
