@@ -243,6 +243,8 @@ static int why_empty(struct so *so)
 	rxf = atomic_load_explicit(&sk->rx_flags, memory_order_acquire);
 	if (stream_readable(so) && sock_alive(so))
 		return -EAGAIN; /* came after the look; the flags come after the bytes */
+	if (rxf & NPP_RXF_FIN && sock_alive(so))
+		return 0; /* whatever became of it since: that is for whoever writes, or asks, to hear (as on Linux) */
 	err = sock_error(so);
 	if (err)
 		return -err;

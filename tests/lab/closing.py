@@ -74,6 +74,12 @@ def do(s, q):
         while not (e := s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) and time.monotonic() < end:
             time.sleep(0.01)
         return errno.errorcode.get(e, e)
+    if op == "when_reset":
+        p = select.poll()
+        p.register(s, 0)
+        p.poll(10000)
+        said = [read_to_end(s), read_to_end(s)]
+        return said + [outcome(lambda: s.send(b"y", socket.MSG_NOSIGNAL)) for _ in range(2)] + [read_to_end(s)]
     if op == "small":
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         return 0
@@ -180,6 +186,17 @@ def reset_at_once(c, say):
         s.sendall(b"x" * n)
         s.close()
         say(n, "with unread data", c.ask("read"))
+
+
+def reset_after_the_end(c, say):
+    """All was said before, and stays so; who writes hears of the reset."""
+    for n in 0, 1000:
+        s = c.open()
+        s.sendall(b"x" * n)
+        s.shutdown(socket.SHUT_WR)
+        linger(s, 1, 0)
+        s.close()
+        say(n, c.ask("when_reset"))
 
 
 def linger_for_a_reader(c, say):
@@ -316,8 +333,8 @@ def after_the_end(c, say):
     other.close()
 
 
-SCENARIOS = [ordinary, linger_zero, reset_at_once, linger_for_a_reader, linger_in_vain, unread, accept_queue, closed_in_haste,
-             half_closed, shut_for_reading, a_child_that_dies, after_the_end]
+SCENARIOS = [ordinary, linger_zero, reset_at_once, reset_after_the_end, linger_for_a_reader, linger_in_vain, unread,
+             accept_queue, closed_in_haste, half_closed, shut_for_reading, a_child_that_dies, after_the_end]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

@@ -239,6 +239,31 @@ START_TEST(reset_gives_data_then_the_error_once)
 }
 END_TEST
 
+/* A peer that has said all and then resets, as many clients do, has not cut off what it said. */
+START_TEST(reset_after_the_end_of_file_is_for_the_writer)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd, err;
+	uint32_t idx = fake_peer_connect(f, port, 0, 5000);
+	socklen_t n = sizeof err;
+	char buf[8];
+
+	fake_peer_send(f, idx, "xy", 2);
+	fd = npp_accept4(l, NULL, NULL, 0);
+	fake_peer_fin(f, idx);
+	fake_peer_reset(f, idx, EPIPE);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, MSG_WAITALL), 2);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 0);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 0);
+	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n), 0);
+	ck_assert_int_eq(err, EPIPE);
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 0);
+	ck_fails((int)npp_send(fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	npp_close(fd);
+	npp_close(l);
+}
+END_TEST
+
 /* What an ISM keeps half done is waited for in case it was killed, but not by each socket anew. */
 START_TEST(an_ism_that_keeps_others_waiting_is_not_waited_for_long)
 {
@@ -373,6 +398,7 @@ static Suite *suite(void)
 	tcase_add_test(t, refused_ring_does_not_hold_a_sender_up);
 	tcase_add_test(t, end_of_file_after_the_last_byte);
 	tcase_add_test(t, reset_gives_data_then_the_error_once);
+	tcase_add_test(t, reset_after_the_end_of_file_is_for_the_writer);
 	tcase_add_test(t, broken_pipe_raises_sigpipe_unless_told_not_to);
 	tcase_add_test(t, unread_data_makes_close_an_abort);
 	tcase_add_test(t, linger_zero_aborts);
