@@ -493,7 +493,7 @@ static int wait_ms(const struct worker *w)
 
 	if (w->asleep && w->next_wake_ns <= now + 2000000ull)
 		return w->next_wake_ns <= now ? 0 : 1;
-	if (w->interval_ns <= 0 || !w->idle)
+	if (w->interval_ns <= 0 || !(w->idle || (w->closed && mode_counts_connections(w->o))))
 		return w->asleep && w->next_wake_ns < now + 20000000ull ? (int)((w->next_wake_ns - now) / 1000000) : 20;
 	if (w->next_due_ns <= (double)now)
 		return 0;
