@@ -127,6 +127,11 @@ uint64_t stack_next_timer(const struct stack *s)
 	return tcp_pending(s) ? s->now_us : wheel_next(&s->wheel);
 }
 
+bool stack_timer_due(struct stack *s, uint64_t now_us)
+{
+	return tcp_pending(s) || wheel_due(&s->wheel, now_us);
+}
+
 void stack_input(struct stack *s, const struct npp_frame_rec *rec, const void *data, uint32_t len)
 {
 	if (rec->kind == NPP_REC_FRAME)

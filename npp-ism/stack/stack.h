@@ -239,6 +239,8 @@ void stack_set_now(struct stack *s, uint64_t now_us);
 unsigned stack_run_timers(struct stack *s, unsigned budget);
 /* When the next timer is due; UINT64_MAX: none. May be early, never late. */
 uint64_t stack_next_timer(const struct stack *s);
+/* Is there anything for stack_run_timers() at NOW_US? Cheap: for every round. */
+bool stack_timer_due(struct stack *s, uint64_t now_us);
 
 /* ---- frames ------------------------------------------------------------------------- */
 

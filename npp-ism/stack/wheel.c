@@ -61,6 +61,9 @@ static void wheel_put(struct wheel *w, struct wheel_timer *t)
 		level++;
 	}
 	slot = (due >> (SLOT_BITS * level)) & SLOT_MASK;
+	/* this is where wheel_ahead() would stop for it */
+	if (due >> (SLOT_BITS * level) << (SLOT_BITS * level) < w->quiet)
+		w->quiet = due >> (SLOT_BITS * level) << (SLOT_BITS * level);
 	t->level = level & 3;
 	t->slot = slot & SLOT_MASK;
 	/* Each slot is a ring with a tail pointer. */
@@ -92,7 +95,7 @@ static void wheel_take(struct wheel *w, struct wheel_timer *t)
 
 void wheel_init(struct wheel *w, uint64_t now_us)
 {
-	*w = (struct wheel){ .tick = now_us / WHEEL_TICK_US };
+	*w = (struct wheel){ .tick = now_us / WHEEL_TICK_US, .quiet = UINT64_MAX };
 }
 
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t due_us)
@@ -223,4 +226,14 @@ struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us)
 uint64_t wheel_next(const struct wheel *w)
 {
 	return w->armed ? wheel_ahead(w) * WHEEL_TICK_US : UINT64_MAX;
+}
+
+bool wheel_due(struct wheel *w, uint64_t now_us)
+{
+	uint64_t now = now_us / WHEEL_TICK_US;
+
+	if (now < w->quiet)
+		return false;
+	w->quiet = w->armed ? wheel_ahead(w) : UINT64_MAX;
+	return now >= w->quiet;
 }

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct wheel_timer) == 16, "a timer must stay small");
 
 struct wheel {
 	uint64_t tick;		/* last tick that was run */
+	uint64_t quiet;		/* no slot that is not empty is entered before this tick */
 	uint32_t armed;
 	uint64_t occupied[WHEEL_LEVELS][WHEEL_SLOTS / 64];
 	struct wheel_timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
@@ -43,5 +44,7 @@ static inline uint64_t wheel_due_us(const struct wheel_timer *t) { return (uint6
 struct wheel_timer *wheel_expire(struct wheel *w, uint64_t now_us);
 /* Earliest possible due time; may be early, never late; UINT64_MAX: nothing armed. */
 uint64_t wheel_next(const struct wheel *w);
+/* wheel_next(W) <= NOW_US, for who asks often: mostly one comparison. */
+bool wheel_due(struct wheel *w, uint64_t now_us);
 
 #endif

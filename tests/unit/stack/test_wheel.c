@@ -103,6 +103,12 @@ START_TEST(many_timers_agree_with_a_plain_list)
 				earliest = wheel_due_us(&t[k]);
 		if (earliest != UINT64_MAX)
 			ck_assert_uint_le(wheel_next(&w), (earliest > now ? earliest : now) + T);
+		/* who only asks whether something is due hears the same */
+		ck_assert_uint_eq(wheel_due(&w, now), wheel_next(&w) <= now);
+		if (random() % 8 == 0 && wheel_next(&w) != UINT64_MAX) {
+			ck_assert(!wheel_due(&w, wheel_next(&w) - 1));
+			ck_assert(wheel_due(&w, wheel_next(&w)));
+		}
 	}
 	free(t);
 }
