@@ -259,7 +259,6 @@ bool nk_serve(struct nk *nk, unsigned level)
 {
 	bool ran;
 
-	nk->now_us = nk_clock_us();
 	if (nk->hooks.set_now)
 		nk->hooks.set_now(nk->hooks.arg, nk->now_us);
 	if (nk->now_us - nk->fd_looked_us >= FD_LOOK_US)
@@ -275,7 +274,8 @@ bool nk_serve(struct nk *nk, unsigned level)
 	return ran;
 }
 
-bool nk_round(struct nk *nk)
+/* One round at the time that nk->now_us says. */
+static bool round_now(struct nk *nk)
 {
 	bool ran = nk_serve(nk, NK_LEVEL_SCHED);
 
@@ -287,6 +287,12 @@ bool nk_round(struct nk *nk)
 	return ran;
 }
 
+bool nk_round(struct nk *nk)
+{
+	nk->now_us = nk_clock_us();
+	return round_now(nk);
+}
+
 static void announce(struct nk *nk, bool asleep)
 {
 	for (unsigned i = 0; i < nk->n_sources; i++)
@@ -296,7 +302,7 @@ static void announce(struct nk *nk, bool asleep)
 
 static bool work(struct nk *nk)
 {
-	return nk_poll(nk) != 0 || nk_threads_ready(nk);
+	return nk_poll(nk) != 0 || nk->ready != 0;
 }
 
 /* Spins a little where there are cores to spare and work usually comes soon. */
@@ -339,13 +345,12 @@ static void nap(struct nk *nk)
 	nk->now_us = nk->awake_us = nk->fd_looked_us = nk_clock_us();
 }
 
-void nk_sleep(struct nk *nk)
+/* From nk->now_us, when there was no work, to that of the next round. */
+static void sleep_now(struct nk *nk)
 {
 	uint64_t idle;
 
-	nk->now_us = nk->idle_us = nk_clock_us();
-	if (work(nk))
-		return;
+	nk->idle_us = nk->now_us;
 	if (!spin(nk)) {
 		announce(nk, true);
 		/* pairs with npp_bell_claim(): either the producer sees the announcement, or
@@ -361,11 +366,23 @@ void nk_sleep(struct nk *nk)
 	nk->gap_us = (uint32_t)((7 * (uint64_t)nk->gap_us + idle) / 8);
 }
 
+void nk_sleep(struct nk *nk)
+{
+	nk->now_us = nk_clock_us();
+	sleep_now(nk);
+}
+
+/* The clock is read once in each round that did something and twice in a sleep; who is woken for one
+ * thing each time pays for everything that is looked at here. */
 void nk_run(struct nk *nk)
 {
-	while (!nk->stop)
-		if (!nk_round(nk) && !nk->stop)
-			nk_sleep(nk);
+	nk->now_us = nk_clock_us();
+	while (!nk->stop) {
+		if (round_now(nk))
+			nk->now_us = nk_clock_us();
+		else if (!nk->stop)
+			sleep_now(nk);
+	}
 	nk->now_us = nk_clock_us();
 	count_busy(nk);
 }

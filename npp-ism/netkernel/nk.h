@@ -89,6 +89,8 @@ struct nk {		/* process-local */
 	uint64_t now_us;
 	unsigned level;		/* who runs: 0 interrupt, else enum nk_prio, NK_LOW + 1 the scheduler */
 	bool stop;
+	uint32_t ready;		/* threads in NK_T_READY, a bit each; derived */
+	uint32_t of_prio[NK_LOW + 1];	/* threads of each priority */
 	unsigned n_sources, n_threads, n_fds;
 	struct nk_source source[NK_MAX_SOURCES];
 	struct { const char *name; enum nk_prio prio; nk_thread_fn *fn; void *arg; } thread[NK_MAX_THREADS];
@@ -136,7 +138,7 @@ void nk_preempt_point(struct nk *nk);
 
 /* One round; true if anything was done. */
 bool nk_round(struct nk *nk);
-/* Announces, looks once more, waits. Returns at once if there is work. */
+/* Announces, looks, and waits unless there is work. */
 void nk_sleep(struct nk *nk);
 /* Rounds and sleeps until nk_stop(). */
 void nk_run(struct nk *nk);

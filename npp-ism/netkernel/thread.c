@@ -23,12 +23,15 @@ int nk_thread_add(struct nk *nk, enum nk_prio prio, const char *name, nk_thread_
 	nk->thread[i].prio = prio;
 	nk->thread[i].fn = fn;
 	nk->thread[i].arg = arg;
+	nk->of_prio[prio] |= 1u << i;
 	nk->n_threads++;
 	t = &nk->st->thread[i];
 	if (t->state == NK_T_NONE)
 		t->state = NK_T_BLOCKED;
 	else if (t->state == NK_T_RUNNING) /* a predecessor died in it */
 		t->state = NK_T_READY;
+	if (t->state == NK_T_READY)
+		nk->ready |= 1u << i;
 	if (t->due_us && t->due_us < nk->next_alarm)
 		nk->next_alarm = t->due_us;
 	return (int)i;
@@ -38,10 +41,12 @@ void nk_thread_raise(struct nk *nk, int thread)
 {
 	struct nk_tstate *t = &nk->st->thread[thread];
 
-	if (t->state == NK_T_RUNNING)
+	if (t->state == NK_T_RUNNING) {
 		t->again = 1;
-	else
-		t->state = NK_T_READY;
+		return;
+	}
+	t->state = NK_T_READY;
+	nk->ready |= 1u << thread;
 }
 
 static void alarms_recompute(struct nk *nk)
@@ -94,21 +99,25 @@ static void enter(struct nk *nk, unsigned i)
 	unsigned level = nk->level;
 
 	t->state = NK_T_RUNNING;
+	nk->ready &= ~(1u << i);
 	t->runs++;
 	nk->level = nk->thread[i].prio;
 	nk->thread[i].fn(nk, nk->thread[i].arg);
 	nk->level = level;
 	t->state = t->again ? NK_T_READY : NK_T_BLOCKED;
+	nk->ready |= (uint32_t)t->again << i;
 	t->again = 0;
 }
 
 bool nk_threads_run(struct nk *nk, enum nk_prio prio)
 {
+	uint32_t todo, passed = 0;
 	bool ran = false;
 
-	for (unsigned i = 0; i < nk->n_threads; i++) {
-		if (nk->thread[i].prio != prio || nk->st->thread[i].state != NK_T_READY)
-			continue;
+	while ((todo = nk->ready & nk->of_prio[prio] & ~passed)) {
+		unsigned i = (unsigned)__builtin_ctz(todo);
+
+		passed |= (2u << i) - 1;
 		enter(nk, i);
 		ran = true;
 		if (prio != NK_HIGH) /* interrupts are looked at again before the next one */
@@ -117,18 +126,12 @@ bool nk_threads_run(struct nk *nk, enum nk_prio prio)
 	return ran;
 }
 
-bool nk_threads_ready(const struct nk *nk)
-{
-	for (unsigned i = 0; i < nk->n_threads; i++)
-		if (nk->st->thread[i].state == NK_T_READY)
-			return true;
-	return false;
-}
-
 void nk_preempt_point(struct nk *nk)
 {
 	/* Interrupt level and high threads run to their end: nothing goes before them that
 	 * the round does not bring anyway. */
-	if (nk->level == NK_NORMAL || nk->level == NK_LOW)
-		nk_serve(nk, nk->level);
+	if (nk->level != NK_NORMAL && nk->level != NK_LOW)
+		return;
+	nk->now_us = nk_clock_us();
+	nk_serve(nk, nk->level);
 }

@@ -611,7 +611,7 @@ static void spinner(uint32_t spin_us, uint32_t gap_us, unsigned comes)
 }
 
 #define SECOND 1000000u
-#define ASKED_ASLEEP 3u /* before the announcement, behind it, and one to spare */
+#define ASKED_ASLEEP 1u /* behind the announcement */
 
 START_TEST(work_that_comes_soon_is_found_without_a_sleep)
 {
