@@ -60,7 +60,7 @@ int ism_post(struct ism *I, unsigned h, unsigned ctx, struct npp_msg *m)
 	m->ctx = (uint16_t)ctx;
 	err = npp_i2oq_post(p, m);
 	hm->bell_due[ctx / 64] |= 1ull << (ctx % 64);
-	hm->bell_any = true;
+	hm->bell_words |= 1u << ctx / 64;
 	npp_stat_inc(I->stats, NPP_IS_MSG_OUT);
 	return err;
 }
@@ -73,13 +73,12 @@ void ism_ctx_forget(struct ism *I, unsigned h, unsigned ctx)
 
 void ism_bells(struct ism *I)
 {
-	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+	for (unsigned h = 0; h < I->host_end; h++) {
 		struct ism_host_map *hm = I->host[h];
 
-		if (!hm || !hm->bell_any)
-			continue;
-		hm->bell_any = false;
-		for (unsigned w = 0; w < NPP_MAX_CTX / 64; w++) {
+		for (; hm && hm->bell_words; hm->bell_words &= hm->bell_words - 1) {
+			unsigned w = (unsigned)__builtin_ctz(hm->bell_words);
+
 			while (hm->bell_due[w]) {
 				unsigned ctx = w * 64 + (unsigned)__builtin_ctzll(hm->bell_due[w]);
 

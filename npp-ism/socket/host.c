@@ -150,6 +150,14 @@ static void lent_rebuild(struct ism *I, unsigned h)
 	}
 }
 
+static void host_set(struct ism *I, unsigned h, struct ism_host_map *hm)
+{
+	I->host[h] = hm;
+	I->host_end = NPP_MAX_HOSTS;
+	while (I->host_end && !I->host[I->host_end - 1])
+		I->host_end--;
+}
+
 /* Puts PLAN into effect: the host that was there comes again (its OSM or we were started anew),
  * or another one. */
 static void host_install(struct ism *I, unsigned h, struct ism_host_map *hm, const struct ism_host *plan)
@@ -158,11 +166,11 @@ static void host_install(struct ism *I, unsigned h, struct ism_host_map *hm, con
 
 	if (!same_host(hs, plan)) {
 		ism_host_detach(I, h); /* unmapped: nothing is written to what is mapped now */
-		I->host[h] = hm;
+		host_set(I, h, hm);
 		host_fresh(I, h, plan);
 		return;
 	}
-	I->host[h] = hm;
+	host_set(I, h, hm);
 	hs->attach = plan->attach;
 	hs->state = ISM_HOST_MAPPED;
 	hs->fresh = 0;
@@ -172,7 +180,7 @@ static void host_install(struct ism *I, unsigned h, struct ism_host_map *hm, con
 	/* What was said while nobody listened, or to a predecessor who died over it: look at all
 	 * lanes and all sessions. Doorbells are rung as they come, see ism_host_bell(). */
 	memset(hm->carry, 0xff, sizeof hm->carry);
-	hm->carry_any = true;
+	hm->carry_words = (1u << NPP_MAX_CTX / 64) - 1;
 	hm->scan_due = true;
 	nk_thread_raise(&I->nk, I->th_scan);
 }
@@ -221,7 +229,7 @@ void ism_host_bell(struct ism *I, unsigned h, unsigned ctx, int fd)
 	/* We may have posted before we had it. A predecessor may have, too, and even have taken the
 	 * sleep word and died before it rang. */
 	hm->bell_due[ctx / 64] |= 1ull << (ctx % 64);
-	hm->bell_any = true;
+	hm->bell_words |= 1u << ctx / 64;
 	if (!I->r->host[h].fresh && ism_ctx_open(I, h, ctx))
 		npp_ringer_add(&I->ringer, fd);
 }
@@ -237,7 +245,7 @@ void ism_host_unmap(struct ism *I, unsigned h)
 	nk_bell_set(&I->nk, I->host_watch[h], -1);
 	if (I->host[h])
 		map_free(I->host[h]);
-	I->host[h] = NULL;
+	host_set(I, h, NULL);
 }
 
 void ism_host_detach(struct ism *I, unsigned h)

@@ -146,7 +146,8 @@ struct ism_host_map {	/* process-local half of a host */
 	uint32_t prod_off64[NPP_MAX_CTX];	/* the lane that prod is attached to; 0 none */
 	uint64_t carry[NPP_MAX_CTX / 64];	/* inbound lanes with messages left */
 	uint64_t bell_due[NPP_MAX_CTX / 64];	/* posted to in this round */
-	bool carry_any, bell_any, scan_due;
+	uint32_t carry_words, bell_words;	/* words of them that may not be 0, a bit each */
+	bool scan_due;
 	unsigned turn;				/* lane that comes next */
 	int bell[NPP_MAX_CTX];
 	int in_bell;				/* rung by programs of this host for us */
@@ -197,6 +198,7 @@ struct ism {	/* the process */
 	unsigned host_turn;		/* host that is served first */
 	unsigned msg_cost;		/* of a message that is more work than most, beside itself */
 	struct ism_host_map *host[NPP_MAX_HOSTS];
+	unsigned host_end;		/* places of it from here on are empty */
 	/* around it; unused in unit tests */
 	struct npp_fring_cons rx;
 	bool have_rx;

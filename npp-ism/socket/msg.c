@@ -195,10 +195,10 @@ static void take_msg(struct ism *I, unsigned h, unsigned ctx, const struct npp_m
 
 bool ism_host_pending(const struct ism *I)
 {
-	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+	for (unsigned h = 0; h < I->host_end; h++) {
 		const struct ism_host_map *hm = I->host[h];
 
-		if (hm && (hm->carry_any ||
+		if (hm && (hm->carry_words ||
 			   atomic_load_explicit(&hm->inbound->summary, memory_order_relaxed) != 0))
 			return true;
 	}
@@ -219,7 +219,7 @@ static void marks_take(struct ism_host_map *hm)
 		unsigned w = (unsigned)__builtin_ctzll(sum);
 
 		hm->carry[w] |= atomic_exchange_explicit(&hm->inbound->work[w], 0, memory_order_acquire);
-		hm->carry_any = true;
+		hm->carry_words |= 1u << w;
 	}
 }
 
@@ -268,13 +268,17 @@ static unsigned lane_run(struct ism *I, unsigned h, unsigned ctx, unsigned budge
 static unsigned host_run(struct ism *I, unsigned h, unsigned budget)
 {
 	struct ism_host_map *hm = I->host[h];
-	unsigned n = 0, at = hm->turn, w;
+	unsigned n = 0, at = hm->turn;
 
 	/* All words, and the first one's beginning at the end. */
 	for (unsigned i = 0; i <= NPP_MAX_CTX / 64 && n < budget; i++) {
+		unsigned w = at / 64 % (NPP_MAX_CTX / 64);
 		uint64_t todo;
 
-		w = at / 64 % (NPP_MAX_CTX / 64);
+		if (!(hm->carry_words & 1u << w)) {
+			at = (w + 1) * 64;
+			continue;
+		}
 		for (todo = hm->carry[w] & ~0ull << at % 64; todo && n < budget; todo &= todo - 1) {
 			unsigned bit = (unsigned)__builtin_ctzll(todo);
 			bool more;
@@ -286,11 +290,10 @@ static unsigned host_run(struct ism *I, unsigned h, unsigned budget)
 		}
 		if (!todo)
 			at = (w + 1) * 64;
+		if (!hm->carry[w])
+			hm->carry_words &= ~(1u << w);
 	}
 	hm->turn = at % NPP_MAX_CTX;
-	hm->carry_any = false;
-	for (w = 0; w < NPP_MAX_CTX / 64; w++)
-		hm->carry_any |= hm->carry[w] != 0;
 	return n;
 }
 
@@ -299,16 +302,16 @@ unsigned ism_host_run(struct ism *I, unsigned budget)
 {
 	unsigned n = 0, busy = 0, first = I->host_turn++;
 
-	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++) {
+	for (unsigned h = 0; h < I->host_end; h++) {
 		if (!I->host[h])
 			continue;
 		marks_take(I->host[h]);
-		busy += I->host[h]->carry_any;
+		busy += I->host[h]->carry_words != 0;
 	}
-	for (unsigned k = 0; k < NPP_MAX_HOSTS && busy; k++) {
-		unsigned h = (first + k) % NPP_MAX_HOSTS;
+	for (unsigned k = 0; k < I->host_end && busy; k++) {
+		unsigned h = (first + k) % I->host_end;
 
-		if (I->host[h] && I->host[h]->carry_any)
+		if (I->host[h] && I->host[h]->carry_words)
 			n += host_run(I, h, (budget + busy - 1) / busy);
 	}
 	return n;

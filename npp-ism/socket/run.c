@@ -112,7 +112,7 @@ static void host_announce(void *arg, bool asleep)
 {
 	struct ism *I = arg;
 
-	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+	for (unsigned h = 0; h < I->host_end; h++)
 		if (I->host[h])
 			atomic_store_explicit(&I->host[h]->inbound->sleeping, asleep, memory_order_relaxed);
 }
@@ -123,7 +123,7 @@ static bool timer_pending(void *arg)
 {
 	struct ism *I = arg;
 
-	return stack_next_timer(I->stack) <= I->nk.now_us;
+	return stack_timer_due(I->stack, I->nk.now_us);
 }
 
 static unsigned timer_run(void *arg, unsigned budget)
