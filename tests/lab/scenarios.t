@@ -20,7 +20,7 @@ run_quiet()
   local i
   for i in 1 2 3; do
     run "$1" && return 0
-    [ "$(jq '.late_ms | floor' "$work/report/report.json" 2>/dev/null || echo 0)" -ge 200 ] || return 1
+    [ "$(jq '.late_ms | floor' "$work/report/report.json" 2>/dev/null || echo 0)" -ge 50 ] || return 1
   done
   return 1
 }

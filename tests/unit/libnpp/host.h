@@ -48,7 +48,7 @@ static inline struct sockaddr_in addr_of(const char *ip, uint16_t port)
 #define SA(a) (struct sockaddr *)&(a), sizeof(a)
 #define EVENTUALLY(cond) \
 	do { \
-		uint64_t end_ = now_ms() + 5000; \
+		uint64_t end_ = now_ms() + 20000; \
 		while (!(cond) && now_ms() < end_) \
 			usleep(200); \
 		ck_assert_msg(cond, "in time: " #cond); \

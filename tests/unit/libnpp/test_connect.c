@@ -30,7 +30,7 @@ START_TEST(connect_without_blocking)
 	socklen_t n = sizeof err;
 
 	ck_fails(npp_connect(fd, SA(a)), EINPROGRESS);
-	ck_assert_int_eq(npp_poll(&p, 1, 2000), 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 20000), 1);
 	ck_assert_int_eq(p.revents, POLLOUT);
 	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n), 0);
 	ck_assert_int_eq(err, 0);
@@ -68,7 +68,7 @@ START_TEST(refused_connection)
 	npp_close(fd);
 	fd = p.fd = npp_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	ck_fails(npp_connect(fd, SA(a)), EINPROGRESS);
-	ck_assert_int_eq(npp_poll(&p, 1, 2000), 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 20000), 1);
 	ck_assert_int_eq(p.revents, POLLIN | POLLOUT | POLLERR | POLLHUP);
 	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n), 0);
 	ck_assert_int_eq(err, ECONNREFUSED);

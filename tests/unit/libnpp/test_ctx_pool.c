@@ -286,7 +286,7 @@ START_TEST(an_epoll_instance_may_have_a_spare_one)
 	ep = npp_epoll_create1(0);
 	ck_assert_int_eq(npp_epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
 	npp_send(fd, "x", 1, 0);
-	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 2000, NULL), 1);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 20000, NULL), 1);
 	fake_hold(f, false);
 	npp_close(ep);
 	npp_close(fd);

@@ -89,7 +89,7 @@ START_TEST(datagram_lanes_are_merged_by_arrival)
 	fake_datagram(f, port, 1, 99, 10, "1", 1);
 	fake_datagram(f, port, 0, 99, 40, "4", 1);
 	fake_datagram(f, port, 1, 99, 20, "2", 1);
-	ck_assert_int_eq(npp_poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 20000), 1);
 	npp_ioctl(fd, FIONREAD, &n);
 	ck_assert_int_eq(n, 1);
 	for (char want = '1'; want <= '4'; want++) {
@@ -98,7 +98,7 @@ START_TEST(datagram_lanes_are_merged_by_arrival)
 	}
 	lo = addr_of("127.0.0.1", port); /* the kernel's part of a wildcard socket */
 	ck_assert_int_eq(sendto(k, "5", 1, 0, SA(lo)), 1);
-	ck_assert_int_eq(npp_poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 20000), 1);
 	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
 	ck_assert_int_eq(buf[0], '5');
 	ck_fails((int)npp_recv(fd, buf, 8, MSG_DONTWAIT), EAGAIN);

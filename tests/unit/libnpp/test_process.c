@@ -386,7 +386,7 @@ static int confined(int fd)
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &f2) < 0)
 		return 2;
 	for (int i = 0; i < 3; i++)
-		if (npp_poll(&p, 1, 10) != 0 || npp_write(fd, "x", 1) != 1 || npp_poll(&p, 1, 5000) != 1 ||
+		if (npp_poll(&p, 1, 10) != 0 || npp_write(fd, "x", 1) != 1 || npp_poll(&p, 1, 20000) != 1 ||
 		    npp_read(fd, &c, 1) != 1 || c != 'x' || npp_poll(&p, 1, 0) != 0)
 			return 3;
 	return npp_write(fd, "y", 1) == 1 && npp_read(fd, &c, 1) == 1 ? 0 : 4;
