@@ -177,18 +177,24 @@ static bool is(int fd, int opt, int want)
 	return R->getsockopt(fd, SOL_SOCKET, opt, &v, &len) == 0 && v == want;
 }
 
-/* Is FD a ticket of this host? Then what it says, and the kernel's socket or -1. */
+/* Is FD a ticket of this host? Then what it says, and the kernel's socket or -1. If not, it is a socket of
+ * the program's own, in which may be nothing, or anything. */
 static bool ticket_read(int fd, struct ticket *t, int *kernel)
 {
 	struct iovec iov = { t, sizeof *t };
 	union room u;
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
+			     .msg_controllen = CMSG_LEN(sizeof *kernel) }; /* CMSG_SPACE() has room for two */
 	struct cmsghdr *c;
+	ssize_t n;
 
 	*kernel = -1;
 	if (!is(fd, SO_TYPE, SOCK_SEQPACKET) || !is(fd, SO_DOMAIN, AF_UNIX))
 		return false;
-	if (R->recvmsg(fd, &mh, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof *t || mh.msg_flags & MSG_TRUNC)
+	n = R->recvmsg(fd, &mh, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0) /* then what it would have said of its length is as it was */
+		return false;
+	if (n != sizeof *t || mh.msg_flags & MSG_TRUNC)
 		t->magic = 0;
 	c = CMSG_FIRSTHDR(&mh);
 	if (c && rights(c))

@@ -240,6 +240,57 @@ START_TEST(a_forged_ticket_is_what_it_is)
 }
 END_TEST
 
+/* How many of the first descriptors are in use. */
+static unsigned in_use(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* A SEQPACKET socket of the program's own may have anything in it. */
+START_TEST(what_is_no_ticket_neither_costs_nor_closes_descriptors)
+{
+	union { struct cmsghdr h; char b[CMSG_SPACE(FDS * sizeof(int))]; } u = { .b = { 0 } };
+	struct iovec iov = { "x", 1 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u };
+	int sv[2], pair[2], got[FDS], fds[FDS] = { 0, 1, 2 }, own[8];
+	uint16_t port;
+	int l = serve(&port, 0);
+	unsigned before;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	send_fds(sv[0], &l, 1); /* a ticket with a kernel's socket, before */
+	ck_assert_uint_eq(recv_fds(sv[1], got, 0), 1);
+	for (unsigned i = 0; i < 8; i++)
+		own[i] = open("/dev/null", O_RDONLY); /* on the number that it had for a moment */
+	send_fds(sv[0], &pair[1], 1);
+	before = in_use();
+	ck_assert_uint_eq(recv_fds(sv[1], got + 1, 0), 1);
+	ck_assert_uint_eq(in_use(), before + 1);
+	u.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fds), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&u.h), fds, sizeof fds);
+	ck_assert_int_eq(sendmsg(pair[0], &mh, 0), 1);
+	send_fds(sv[0], &pair[1], 1);
+	before = in_use();
+	ck_assert_uint_eq(recv_fds(sv[1], got + 2, 0), 1);
+	ck_assert_uint_eq(in_use(), before + 1);
+	for (unsigned i = 0; i < 8; i++)
+		ck_assert_int_eq(close(own[i]), 0);
+	close(pair[0]);
+	close(pair[1]);
+	close(got[1]);
+	close(got[2]);
+	npp_close(got[0]);
+	npp_close(l);
+	close(sv[0]);
+	close(sv[1]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("libnpp_pass");
@@ -253,6 +304,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_listener_keeps_both_of_its_sides);
 	tcase_add_test(t, a_bound_socket_listens_where_it_has_come_to);
 	tcase_add_test(t, a_forged_ticket_is_what_it_is);
+	tcase_add_test(t, what_is_no_ticket_neither_costs_nor_closes_descriptors);
 	return s;
 }
 
