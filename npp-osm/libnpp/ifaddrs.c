@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netdb.h>
@@ -24,7 +25,8 @@ struct list { size_t size; unsigned n; struct entry e[]; };	/* of ours; `e` is w
 
 static const char ours;		/* ifa_data of our entries points here */
 
-static void set(union any *a, const union npp_addr *addr)
+/* PORT: where a link-local address is, as addr_out() says it of sockets. */
+static void set(union any *a, const union npp_addr *addr, unsigned port)
 {
 	if (npp_addr_is_v4(addr)) {
 		a->in.sin_family = AF_INET;
@@ -33,12 +35,12 @@ static void set(union any *a, const union npp_addr *addr)
 		a->in6.sin6_family = AF_INET6;
 		memcpy(&a->in6.sin6_addr, addr->b, 16);
 		if (addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80)
-			a->in6.sin6_scope_id = 1; /* one port: one link */
+			a->in6.sin6_scope_id = 1 + (port < NPP_MAX_PORTS ? port : 0);
 	}
 }
 
 /* PREFIX counts from the start of an IPv6 address, in which an IPv4 one is mapped. */
-static void add(struct list *l, unsigned npp, const union npp_addr *addr, unsigned prefix)
+static void add(struct list *l, unsigned npp, const union npp_addr *addr, unsigned port, unsigned prefix)
 {
 	struct entry *e = &l->e[l->n++];
 	union npp_addr mask = { .q = { 0, 0 } }, broad = *addr;
@@ -51,8 +53,8 @@ static void add(struct list *l, unsigned npp, const union npp_addr *addr, unsign
 			broad.b[i / 8] |= (uint8_t)(0x80 >> i % 8);
 	}
 	snprintf(e->name, sizeof e->name, "npp%u", npp);
-	set(&e->addr, addr);
-	set(&e->broad, &broad);
+	set(&e->addr, addr, port);
+	set(&e->broad, &broad, port);
 	if (v4) {
 		e->mask.in.sin_family = AF_INET;
 		memcpy(&e->mask.in.sin_addr, mask.b + 12, 4);
@@ -79,7 +81,7 @@ static void add_npp(struct list *l, unsigned npp, const struct npp_global *g)
 		for (uint32_t i = 0; i < n && i < NPP_MAX_IF_ADDRS; i++)
 			if (g->addr[i].prefix_len <= 128)
 				add(l, npp, &(union npp_addr){ .q = { g->addr[i].addr.q[0], g->addr[i].addr.q[1] } },
-				    g->addr[i].prefix_len);
+				    g->addr[i].port, g->addr[i].prefix_len);
 		atomic_thread_fence(memory_order_acquire);
 		if (!(seq & 1) && atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq)
 			return;
@@ -154,8 +156,17 @@ static unsigned families(void)
 	return f;
 }
 
+/* Is it an address in digits? That has its family, whatever the machine has. */
+static bool in_digits(const char *node)
+{
+	uint8_t a[16];
+
+	return strchr(node, ':') || inet_pton(AF_INET, node, a) == 1;
+}
+
 /* The C library asks the kernel which families the machine has, and a host has no more than its
- * loopback there: with AI_ADDRCONFIG it would find no address at all for a family that is asked for. */
+ * loopback there: with AI_ADDRCONFIG it would find no address at all for a family that is asked for,
+ * and of a name for any family those that no NPP has. */
 int npp_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
 {
 	struct addrinfo h;
@@ -165,7 +176,7 @@ int npp_getaddrinfo(const char *node, const char *service, const struct addrinfo
 		return R->getaddrinfo(node, service, hints, res);
 	h = *hints;
 	f = families();
-	if (h.ai_family == AF_UNSPEC && (f == 1 || f == 2))
+	if (h.ai_family == AF_UNSPEC && (f == 1 || f == 2) && node && !in_digits(node))
 		h.ai_family = f == 1 ? AF_INET : AF_INET6;
 	if ((h.ai_family == AF_INET && f & 1) || (h.ai_family == AF_INET6 && f & 2))
 		h.ai_flags &= ~AI_ADDRCONFIG;

@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -338,6 +339,52 @@ START_TEST(addresses_of_npps_are_those_of_the_machine)
 }
 END_TEST
 
+/* As sk->ifno does for sockets: an address of the NPP as a whole is at the first port. */
+START_TEST(a_link_local_address_names_its_network_port)
+{
+	struct npp_global *g = f->global.base;
+	struct ifaddrs *all;
+	unsigned seen = 0;
+	unsigned plen;
+
+	for (unsigned i = 1; i <= 2; i++) {
+		ck_assert_int_eq(npp_addr_parse_prefix(i == 1 ? "fe80::1/64" : "fe80::2/64", &g->addr[i].addr, &plen), 0);
+		g->addr[i].prefix_len = (uint8_t)plen;
+		g->addr[i].port = i == 1 ? NPP_PORT_ANY : 1;
+	}
+	g->n_addrs = 3;
+	ck_assert_int_eq(npp_getifaddrs(&all), 0);
+	for (struct ifaddrs *a = all; a; a = a->ifa_next) {
+		struct sockaddr_in6 *in6 = (void *)a->ifa_addr;
+
+		if (!in6 || in6->sin6_family != AF_INET6 || strcmp(a->ifa_name, "npp0") != 0)
+			continue;
+		seen++;
+		ck_assert_uint_eq(in6->sin6_scope_id, in6->sin6_addr.s6_addr[15]);
+	}
+	ck_assert_uint_eq(seen, 2);
+	npp_freeifaddrs(all);
+	g->n_addrs = 1;
+}
+END_TEST
+
+/* This NPP has an address of IPv4 only. */
+START_TEST(addresses_written_in_digits_are_of_their_own_family)
+{
+	struct addrinfo *ai, h = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+
+	ck_assert_int_eq(npp_getaddrinfo("::1", "80", &h, &ai), 0);
+	ck_assert_int_eq(ai->ai_family, AF_INET6);
+	freeaddrinfo(ai);
+	ck_assert_int_eq(npp_getaddrinfo("fe80::7%1", "80", &h, &ai), 0);
+	ck_assert_int_eq(ai->ai_family, AF_INET6);
+	freeaddrinfo(ai);
+	ck_assert_int_eq(npp_getaddrinfo(FAKE_ADDR, "80", &h, &ai), 0);
+	ck_assert_int_eq(ai->ai_family, AF_INET);
+	freeaddrinfo(ai);
+}
+END_TEST
+
 /* This program says that it is in Go. */
 __asm__(".pushsection .note.go.test, \"a\", @note\n.long 4, 4, 4\n.asciz \"Go\\0\"\n.long 0\n.popsection");
 void foreign_say(void);
@@ -494,6 +541,8 @@ static Suite *suite(void)
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
 	tcase_add_test(t, addresses_of_npps_are_those_of_the_machine);
+	tcase_add_test(t, a_link_local_address_names_its_network_port);
+	tcase_add_test(t, addresses_written_in_digits_are_of_their_own_family);
 	tcase_add_test(t, a_program_in_go_hears_that_it_is_out_of_reach);
 	tcase_add_test(t, sockets_go_on_behind_a_filter_of_calls);
 	tcase_add_test(t, posix_spawn_passes_sockets_on_as_told);
