@@ -606,8 +606,9 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	uint32_t now = (uint32_t)(lib_now_us() / 1000), tail = atomic_load_explicit(&so->sk->tx_tail, memory_order_acquire);
 	uint32_t written = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) - tail;
 	/* The brief may be older than the last ACK. */
-	uint32_t flight = b->unacked < written ? b->unacked : written;
+	uint32_t unacked = b->unacked, flight = unacked < written ? unacked : written;
 	uint32_t pace = atomic_load_explicit(&so->sk->max_pace, memory_order_relaxed);
+	uint32_t mss = b->snd_mss, cwnd = b->cwnd, ssthresh = b->ssthresh; /* once: its ISM may clear them meanwhile */
 
 	memset(ti, 0, sizeof *ti);
 	ti->tcpi_state = st < TCP_ST_COUNT ? linux_state[st] : 7;
@@ -616,15 +617,15 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	ti->tcpi_rto = b->rto_us;
 	ti->tcpi_rtt = b->rtt_us;
 	ti->tcpi_rttvar = b->rttvar_us;
-	ti->tcpi_snd_mss = b->snd_mss;
+	ti->tcpi_snd_mss = mss;
 	ti->tcpi_rcv_mss = b->rcv_mss;
 	ti->tcpi_advmss = b->adv_mss;
-	ti->tcpi_snd_cwnd = b->snd_mss && b->cwnd >= b->snd_mss ? b->cwnd / b->snd_mss : b->cwnd;
-	ti->tcpi_snd_ssthresh = b->snd_mss && b->ssthresh < 1u << 30 ? b->ssthresh / b->snd_mss : INT32_MAX;
+	ti->tcpi_snd_cwnd = mss && cwnd >= mss ? cwnd / mss : cwnd;
+	ti->tcpi_snd_ssthresh = mss && ssthresh < 1u << 30 ? ssthresh / mss : INT32_MAX;
 	ti->tcpi_rcv_space = b->rcv_wnd;
 	ti->tcpi_total_retrans = b->retrans;
 	ti->tcpi_lost = b->lost;
-	ti->tcpi_unacked = b->snd_mss ? (flight + b->snd_mss - 1) / b->snd_mss : 0;
+	ti->tcpi_unacked = mss ? (flight + mss - 1) / mss : 0;
 	ti->tcpi_notsent_bytes = not_sent(so);
 	ti->tcpi_retransmits = b->tries;
 	ti->tcpi_probes = b->probes;
@@ -634,7 +635,7 @@ static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 	ti->tcpi_rcv_ssthresh = b->rcv_wnd;
 	ti->tcpi_max_pacing_rate = pace ? pace : UINT64_MAX;
 	ti->tcpi_pmtu = b->pmtu;
-	if (b->snd_mss) { /* else the ISM has told nothing yet */
+	if (mss) { /* else the ISM has told nothing yet */
 		ti->tcpi_last_data_recv = ti->tcpi_last_ack_recv = now - b->last_rx_ms;
 		ti->tcpi_last_data_sent = now - b->last_tx_ms;
 	}

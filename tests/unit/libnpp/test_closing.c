@@ -155,6 +155,42 @@ START_TEST(tcp_info_is_of_now)
 }
 END_TEST
 
+struct flicker { volatile uint32_t *mss; _Atomic bool end; };
+
+static void *flickers(void *arg)
+{
+	struct flicker *k = arg;
+
+	for (uint32_t i = 0; !atomic_load(&k->end); i++) {
+		*k->mss = i & 1 ? 1000 : 0;
+		for (volatile uint32_t w = i % 61; w; w--)
+			;
+	}
+	return NULL;
+}
+
+/* The record may be given back under the feet of who asks, and its ISM is trusted with nothing. */
+START_TEST(tcp_info_survives_what_changes_meanwhile)
+{
+	int fd = dial(FAKE_ECHO);
+	struct npp_sock *sk = fake_sock_of(f, fd, &(uint32_t){ 0 });
+	struct flicker k = { .mss = &sk->brief.snd_mss };
+	struct tcp_info ti;
+	pthread_t t;
+
+	sk->brief.cwnd = 10000;
+	ck_assert_int_eq(pthread_create(&t, NULL, flickers, &k), 0);
+	for (uint64_t end = now_ms() + 1000; now_ms() < end;) {
+		socklen_t n = sizeof ti;
+
+		ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &n), 0);
+	}
+	atomic_store(&k.end, true);
+	pthread_join(t, NULL);
+	npp_close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("libnpp_closing");
@@ -167,6 +203,7 @@ int main(void)
 	tcase_add_test(tc, there_is_nothing_to_shut_once_it_is_over);
 	tcase_add_test(tc, buffers_keep_to_the_bounds_of_the_npp);
 	tcase_add_test(tc, tcp_info_is_of_now);
+	tcase_add_test(tc, tcp_info_survives_what_changes_meanwhile);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
