@@ -120,14 +120,6 @@ uint64_t npp_csum_add(const void *data, size_t len, uint64_t sum)
 	return sum + npp_csum_portable(data, len);
 }
 
-uint16_t npp_csum_fold(uint64_t sum)
-{
-	sum = fold32(fold32(sum));
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
 uint64_t npp_csum_pseudo(const union npp_addr *src, const union npp_addr *dst, uint8_t proto,
 			 uint32_t len)
 {

@@ -9,14 +9,33 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "net/addr.h"
 
 /* Sum of LEN bytes at DATA (any alignment, any length) added to SUM. */
 uint64_t npp_csum_add(const void *data, size_t len, uint64_t sum);
 
+/* Sum of the LEN bytes of an IPv4 header, which mostly has no options. */
+static inline uint64_t npp_csum_ip4(const void *hdr, size_t len)
+{
+	uint32_t w[5];
+
+	if (len != sizeof w)
+		return npp_csum_add(hdr, len, 0);
+	memcpy(w, hdr, sizeof w);
+	return (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
+}
+
 /* Fold to 16 bits, not inverted: what a partial-checksum field holds. */
-uint16_t npp_csum_fold(uint64_t sum);
+static inline uint16_t npp_csum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
 
 /* Fold and invert: ready for the header (memory order, no byte swap needed). */
 static inline uint16_t npp_csum_finish(uint64_t sum)

@@ -46,7 +46,7 @@ unsigned dispatch_parse_ip4(struct dispatch_packet *p, uint32_t limit, bool quot
 	total = ntohs(ip->len);
 	if (hlen < IP4_HDR_MIN || hlen > room || total < hlen || (total > room && !quoted))
 		return NPP_DS_DROP_IP_HEADER;
-	if (!quoted && npp_csum_fold(npp_csum_add(ip, hlen, 0)) != 0xffff)
+	if (!quoted && npp_csum_fold(npp_csum_ip4(ip, hlen)) != 0xffff)
 		return NPP_DS_DROP_IP_CSUM;
 	p->end = p->ip_off + (total < room ? total : room);
 	p->l4_off = p->ip_off + hlen;

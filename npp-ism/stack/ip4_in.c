@@ -58,7 +58,7 @@ static int ip4_check(const struct ip_in *in, struct ip4_meta *m)
 	m->total = ntohs(h->len);
 	if (m->hlen < IP4_HDR_MIN || m->total < m->hlen || m->total > room)
 		return NPP_IS_DROP_FRAME;
-	if (npp_csum_finish(npp_csum_add(h, m->hlen, 0)) != 0)
+	if (npp_csum_finish(npp_csum_ip4(h, m->hlen)) != 0)
 		return NPP_IS_DROP_IP_CSUM;
 	if (m->hlen > IP4_HDR_MIN &&
 	    !options_ok((const uint8_t *)(h + 1), m->hlen - IP4_HDR_MIN))

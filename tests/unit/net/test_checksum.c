@@ -68,6 +68,20 @@ START_TEST(every_length_and_alignment)
 }
 END_TEST
 
+START_TEST(headers_of_every_length_add_up_as_data_do)
+{
+	static uint8_t buf[64];
+
+	for (uint32_t seed = 0; seed < 1000; seed++) {
+		fill(buf, sizeof buf, seed);
+		if (seed % 10 == 0)
+			memset(buf, 0xff, sizeof buf);
+		for (size_t len = 20; len <= 60; len += 4)
+			ck_assert(same(npp_csum_fold(npp_csum_ip4(buf + seed % 4, len)), plain(buf + seed % 4, len)));
+	}
+}
+END_TEST
+
 START_TEST(all_ones_lose_no_carry)
 {
 	static uint8_t buf[65536 + 3];
@@ -134,6 +148,7 @@ int main(void)
 	tcase_add_test(t, rfc1071_example);
 	tcase_add_test(t, nothing_adds_nothing);
 	tcase_add_test(t, every_length_and_alignment);
+	tcase_add_test(t, headers_of_every_length_add_up_as_data_do);
 	tcase_add_test(t, all_ones_lose_no_carry);
 	tcase_add_test(t, pieces_add_up);
 	tcase_add_test(t, fold_of_extreme_sums);
