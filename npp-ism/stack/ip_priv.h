@@ -55,7 +55,9 @@ struct ip_net {		/* derived from npp_global; longest prefix first, then metric *
 	uint32_t seq;	/* net_seq it was copied at; odd: never */
 	uint32_t n_addrs, n_routes, n_ports;
 	uint32_t up;	/* bitmap of the ports that have a carrier */
+	uint32_t n_bcasts;
 	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
+	uint32_t bcast[NPP_MAX_IF_ADDRS];	/* directed broadcast addresses of their networks */
 	struct npp_route route[IP_NET_ROUTES];
 };
 
@@ -329,7 +331,15 @@ int ip_local_out(struct stack *s, const struct ip_path *p, uint8_t proto, const 
 void ip_hand_on(struct stack *s, unsigned iop, const struct ip_in *in, uint32_t len);
 
 /* ---- route.c */
-void route_sync(struct stack *s);	/* renews the copy when the global tables changed */
+void route_renew(struct stack *s);
+
+/* Renews the copy when the global tables changed; is asked several times for each frame. */
+static inline void route_sync(struct stack *s)
+{
+	if (s->ip->net.seq != atomic_load_explicit(&s->env->global->net_seq, memory_order_acquire))
+		route_renew(s);
+}
+
 enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a);
 /* Is A reached directly on PORT? */
 bool route_on_link(struct stack *s, const union npp_addr *a, uint8_t port);

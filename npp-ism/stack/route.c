@@ -62,6 +62,18 @@ static void net_add_route(struct ip_net *n, struct npp_route r)
 	n->n_routes++;
 }
 
+/* Directed broadcasts of the networks of our addresses. */
+static void net_add_bcasts(struct ip_net *n)
+{
+	n->n_bcasts = 0;
+	for (uint32_t i = 0; i < n->n_addrs; i++) {
+		unsigned bits = n->addr[i].prefix_len;
+
+		if (npp_addr_is_v4(&n->addr[i].addr) && bits >= 97 && bits <= 126)
+			n->bcast[n->n_bcasts++] = npp_addr_get_v4(&n->addr[i].addr) | htonl(0xffffffffu >> (bits - 96));
+	}
+}
+
 /* One try at a consistent copy; false: nppd was writing. */
 static bool net_copy(struct ip_net *n, const struct npp_global *g)
 {
@@ -79,6 +91,7 @@ static bool net_copy(struct ip_net *n, const struct npp_global *g)
 	n->up = ports_up(g, n->n_ports);
 	n->n_routes = 0;
 	memcpy(n->addr, g->addr, n->n_addrs * sizeof n->addr[0]);
+	net_add_bcasts(n);
 	for (uint32_t i = 0; i < n_routes && i < NPP_MAX_ROUTES; i++) {
 		raw = g->route[i];
 		net_add_route(n, raw);
@@ -95,13 +108,11 @@ static bool net_copy(struct ip_net *n, const struct npp_global *g)
 	return atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq;
 }
 
-void route_sync(struct stack *s)
+void route_renew(struct stack *s)
 {
 	struct ip_net *n = &s->ip->net;
 	const struct npp_global *g = s->env->global;
 
-	if (n->seq == atomic_load_explicit(&g->net_seq, memory_order_acquire))
-		return;
 	/* A writer that takes its time or died: what was copied so far is tried again next time. */
 	for (unsigned tries = 0; tries < 100; tries++)
 		if (net_copy(n, g))
@@ -109,35 +120,32 @@ void route_sync(struct stack *s)
 	n->seq = 1;
 }
 
-bool ip_is_local(struct stack *s, const union npp_addr *a)
+static inline bool is_ours(const struct ip_net *n, const union npp_addr *a)
 {
-	const struct ip_net *n = &s->ip->net;
-
-	route_sync(s);
 	for (uint32_t i = 0; i < n->n_addrs; i++)
 		if (npp_addr_eq(&n->addr[i].addr, a))
 			return true;
 	return false;
 }
 
-static bool is_directed_broadcast(const struct ip_net *n, const union npp_addr *a)
+bool ip_is_local(struct stack *s, const union npp_addr *a)
 {
-	for (uint32_t i = 0; i < n->n_addrs; i++) {
-		unsigned bits = n->addr[i].prefix_len;
-		uint32_t host;
+	route_sync(s);
+	return is_ours(&s->ip->net, a);
+}
 
-		if (!npp_addr_is_v4(&n->addr[i].addr) || bits < 97 || bits > 126)
-			continue;
-		host = htonl(0xffffffffu >> (bits - 96));
-		if ((npp_addr_get_v4(&n->addr[i].addr) | host) == npp_addr_get_v4(a))
+static inline bool is_directed_broadcast(const struct ip_net *n, const union npp_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_bcasts; i++)
+		if (n->bcast[i] == a->w[3])
 			return true;
-	}
 	return false;
 }
 
 enum ip_dst_kind route_dst_kind(struct stack *s, const union npp_addr *a)
 {
-	if (ip_is_local(s, a))
+	route_sync(s);
+	if (is_ours(&s->ip->net, a))
 		return IP_DST_LOCAL;
 	if (!npp_addr_is_v4(a))
 		return a->b[0] == 0xff ? IP_DST_MULTICAST : IP_DST_OTHER;

@@ -86,6 +86,21 @@ START_TEST(broadcast_and_multicast_have_their_own_ethernet_addresses)
 }
 END_TEST
 
+START_TEST(a_network_of_another_size_has_another_broadcast_address)
+{
+	atomic_fetch_add(&r->g->net_seq, 1);
+	r->g->addr[0].prefix_len = r->g->addr[1].prefix_len = 96 + 16;
+	atomic_fetch_add(&r->g->net_seq, 1);
+	ck_assert_int_eq(path_to(0x0a00ffff).valid, IP_PATH_GROUP);
+	ck_assert_int_ne(path_to(0x0a0000ff).valid, IP_PATH_GROUP);
+	atomic_fetch_add(&r->g->net_seq, 1);
+	r->g->addr[0].prefix_len = r->g->addr[1].prefix_len = 96 + 31; /* of two hosts: it has none */
+	atomic_fetch_add(&r->g->net_seq, 1);
+	ck_assert_int_ne(path_to(0x0a000001).valid, IP_PATH_GROUP);
+	ck_assert_int_ne(path_to(0x0a00ffff).valid, IP_PATH_GROUP);
+}
+END_TEST
+
 static int send_on(struct ip_path *p)
 {
 	struct stack_tx tx = { .l4_len = 8, .csum_off = 6 };
@@ -255,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, the_source_is_ours_and_near_the_next_hop);
 	tcase_add_test(tc, our_own_address_is_local_and_any_size);
 	tcase_add_test(tc, broadcast_and_multicast_have_their_own_ethernet_addresses);
+	tcase_add_test(tc, a_network_of_another_size_has_another_broadcast_address);
 	tcase_add_test(tc, nobody_connects_to_a_group);
 	tcase_add_test(tc, a_path_follows_the_routes);
 	tcase_add_test(tc, a_router_that_does_not_answer_is_passed_over);
