@@ -75,15 +75,23 @@ int load_check_sources(const struct load_opts *o);
 #define LOAD_ERROR_ENUM(id, name) LOAD_ERR_##id,
 enum load_error { LOAD_ERRORS(LOAD_ERROR_ENUM) LOAD_ERROR_COUNT };
 extern const char *const load_error_names[LOAD_ERROR_COUNT];
-#define LOAD_NO_PORT 0x10000u	/* all source ports are in use */
+/* Reasons that are no errno, and what the report says of them. */
+#define LOAD_REASONS(X) X(NO_PORT, "no source port is left; -S gives more addresses") \
+	X(NO_LENGTH, "an answer without Content-Length") X(NO_HTTP, "an answer that is no HTTP/1, or has a header over 4 KB") \
+	X(EARLY, "answered before it had all of the upload") X(WRONG_SUM, "another SHA-256") \
+	X(WRONG_SIZE, "another size") X(OTHER_BYTES, "other bytes than those of the file")
+#define LOAD_REASON_ENUM(id, text) LOAD_##id,
+enum load_reason { LOAD_REASON_FIRST = 0xffff, LOAD_REASONS(LOAD_REASON_ENUM) LOAD_REASON_END };
+#define LOAD_HTTP_STATUS 0x20000u	/* and the status */
 
 /* One worker's figures; only it writes, the parent reads while it runs. */
 struct load_stats {
 	_Atomic uint64_t requests, connects, closes, bytes_in, bytes_out, open;
 	_Atomic uint64_t connect_calls, connect_cpu_ns;	/* connect(2), and the processor time that it took */
+	_Atomic uint64_t unfinished;	/* begun, or due in an open loop, when the time was over */
 	_Atomic uint64_t lost, late;	/* UDP: not answered in time; answered twice, or after that */
 	_Atomic uint64_t errors[LOAD_ERROR_COUNT];
-	_Atomic uint32_t why[LOAD_ERROR_COUNT]; /* errno of the last one, or LOAD_NO_PORT; 0: none */
+	_Atomic uint32_t why[LOAD_ERROR_COUNT]; /* errno of the last one, or enum load_reason; 0: none */
 	struct load_hist latency;	/* of requests, from the time they were due */
 	struct load_hist connect;	/* of connects */
 	_Atomic uint32_t phase;		/* idle: 1 all open, 2 held, 3 used */

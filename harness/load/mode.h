@@ -67,7 +67,7 @@ void worker_done(struct worker *w, struct conn *c);	/* the request succeeded */
 void worker_idle(struct worker *w, struct conn *c);	/* ready for the next one */
 void worker_close(struct worker *w, struct conn *c);
 void worker_fail(struct worker *w, struct conn *c, enum load_error err);
-void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint32_t why); /* errno, LOAD_NO_PORT, 0 */
+void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint32_t why); /* errno, enum load_reason, 0 */
 /* A send() or recv() has failed: the same with errno, unless that only says the same again. */
 void worker_failed_io(struct worker *w, struct conn *c, enum load_error err);
 

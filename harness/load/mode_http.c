@@ -68,18 +68,25 @@ static const char *http_header(const char *head, const char *name)
 }
 
 /* The header in c->head is complete (NUL-terminated): what will follow? */
-static enum load_error http_parse(const struct worker *w, struct conn *c)
+static enum load_error http_parse(const struct worker *w, struct conn *c, uint32_t *why)
 {
 	const char *len = http_header(c->head, "Content-Length");
 	const char *conn = http_header(c->head, "Connection");
+	unsigned long status = strncmp(c->head, "HTTP/1.", 7) == 0 && c->head[7] ? strtoul(c->head + 8, NULL, 10) : 0;
 
-	if (strncmp(c->head, "HTTP/1.", 7) != 0 || !len)
+	*why = LOAD_NO_HTTP;
+	if (status < 100 || status > 999)
 		return LOAD_ERR_PROTOCOL;
-	if (strncmp(c->head + 8, " 200", 4) != 0 && (!w->o->upload || strncmp(c->head + 8, " 20", 3) != 0))
+	*why = LOAD_HTTP_STATUS | (uint32_t)status;
+	if (status != 200 && (!w->o->upload || status / 10 != 20))
 		return LOAD_ERR_STATUS;
+	*why = LOAD_NO_LENGTH;
+	if (!len)
+		return LOAD_ERR_PROTOCOL;
 	c->body_len = strtoull(len, NULL, 10);
 	c->server_closes = conn && strncasecmp(conn, "close", 5) == 0;
 	c->in_body = true;
+	*why = LOAD_WRONG_SIZE;
 	if (w->o->body && c->body_len != w->o->body_len)
 		return LOAD_ERR_CONTENT;
 	return LOAD_ERROR_COUNT;
@@ -108,12 +115,12 @@ static void http_complete(struct worker *w, struct conn *c)
 	if (w->o->check_sha) {
 		load_sha256_end(&c->sha, sum);
 		if (memcmp(sum, w->o->sha, sizeof sum) != 0) {
-			worker_fail(w, c, LOAD_ERR_CONTENT);
+			worker_fail_why(w, c, LOAD_ERR_CONTENT, LOAD_WRONG_SUM);
 			return;
 		}
 	}
 	if (c->tx_off < w->o->upload_bytes) {	/* it does not want to know the rest */
-		worker_fail(w, c, LOAD_ERR_PROTOCOL);
+		worker_fail_why(w, c, LOAD_ERR_PROTOCOL, LOAD_EARLY);
 		return;
 	}
 	worker_done(w, c);
@@ -137,23 +144,24 @@ static bool http_feed(struct worker *w, struct conn *c, const uint8_t *data, siz
 	if (!c->in_body) {
 		size_t used = http_take_head(c, data, len);
 		enum load_error err;
+		uint32_t why;
 
 		data += used;
 		len -= used;
 		if (!c->in_body) {
 			if (c->head_len >= HTTP_HEAD_MAX - 1)
-				worker_fail(w, c, LOAD_ERR_PROTOCOL);
+				worker_fail_why(w, c, LOAD_ERR_PROTOCOL, LOAD_NO_HTTP);
 			return c->fd >= 0;
 		}
-		err = http_parse(w, c);
+		err = http_parse(w, c, &why);
 		if (err != LOAD_ERROR_COUNT) {
-			worker_fail(w, c, err);
+			worker_fail_why(w, c, err, why);
 			return false;
 		}
 	}
 	if (len > c->body_len - c->rx_off ||
 	    (w->o->body && memcmp(w->o->body + c->rx_off, data, len) != 0)) {
-		worker_fail(w, c, LOAD_ERR_CONTENT);
+		worker_fail_why(w, c, LOAD_ERR_CONTENT, len > c->body_len - c->rx_off ? LOAD_WRONG_SIZE : LOAD_OTHER_BYTES);
 		return false;
 	}
 	if (w->o->check_sha)

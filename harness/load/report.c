@@ -11,13 +11,14 @@
 #include "harness/load/load.h"
 
 #define LOAD_ERROR_NAME(id, name) name,
+#define LOAD_REASON_TEXT(id, text) text,
 const char *const load_error_names[LOAD_ERROR_COUNT] = { LOAD_ERRORS(LOAD_ERROR_NAME) };
 
 #define SLOW_CONNECT_US 1000.0	/* of a processor in connect(2): it looks for a port, and finds few */
 
 struct totals {
 	uint64_t requests, connects, bytes_in, bytes_out, open, lost, late, errors[LOAD_ERROR_COUNT], all_errors;
-	uint64_t connect_calls, connect_cpu_ns;
+	uint64_t connect_calls, connect_cpu_ns, unfinished;
 	uint32_t why[LOAD_ERROR_COUNT];
 };
 
@@ -37,6 +38,7 @@ static struct totals sum(const struct load_stats *st, unsigned n)
 		t.bytes_out += get(&st[i].bytes_out);
 		t.open += get(&st[i].open);
 		t.lost += get(&st[i].lost);
+		t.unfinished += get(&st[i].unfinished);
 		t.late += get(&st[i].late);
 		t.connect_calls += get(&st[i].connect_calls);
 		t.connect_cpu_ns += get(&st[i].connect_cpu_ns);
@@ -76,9 +78,16 @@ bool load_incomplete(const struct load_profile *p)
 	return p->o.count && t.requests + t.lost + t.all_errors < p->o.count;
 }
 
-static const char *why_text(uint32_t why)
+static const char *why_text(uint32_t why, char text[16])
 {
-	return why == LOAD_NO_PORT ? "no source port is left; -S gives more addresses" : strerror((int)why);
+	static const char *const reasons[] = { LOAD_REASONS(LOAD_REASON_TEXT) };
+
+	if (why > LOAD_REASON_FIRST && why < LOAD_REASON_END)
+		return reasons[why - LOAD_REASON_FIRST - 1];
+	if (!(why & LOAD_HTTP_STATUS))
+		return strerror((int)why);
+	snprintf(text, 16, "%u", why & ~LOAD_HTTP_STATUS);
+	return text;
 }
 
 /* What P's profile counted: together over all its workers. */
@@ -157,10 +166,13 @@ static double connect_cpu_us(const struct totals *t)
 static void report_json(const struct load_opts *o, const struct totals *t, const struct load_hist *lat,
 			const struct load_hist *con, double seconds)
 {
+	char why[16];
+
 	printf("{\n  \"name\": \"%s\", \"mode\": \"%s\", \"loop\": \"%s\", \"connections\": %u, \"workers\": %u,\n",
 	       o->name, mode_name(o->mode), o->rate > 0 ? "open" : "closed", o->conns, o->workers);
 	printf("  \"seconds\": %.3f, \"requests\": %llu, \"requests_per_s\": %.1f,\n", seconds,
 	       (unsigned long long)t->requests, (double)t->requests / seconds);
+	printf("  \"unfinished\": %llu,\n", (unsigned long long)t->unfinished);
 	printf("  \"connects\": %llu, \"connects_per_s\": %.1f,\n", (unsigned long long)t->connects,
 	       (double)t->connects / seconds);
 	printf("  \"bytes_in\": %llu, \"bytes_out\": %llu, \"gbit_in_per_s\": %.4f, \"gbit_out_per_s\": %.4f,\n",
@@ -178,7 +190,7 @@ static void report_json(const struct load_opts *o, const struct totals *t, const
 	fputs("},\n  \"reasons\": {", stdout);
 	for (unsigned e = 0, n = 0; e < LOAD_ERROR_COUNT; e++)
 		if (t->why[e])
-			printf("%s\"%s\": \"%s\"", n++ ? ", " : "", load_error_names[e], why_text(t->why[e]));
+			printf("%s\"%s\": \"%s\"", n++ ? ", " : "", load_error_names[e], why_text(t->why[e], why));
 	printf("}\n}");
 }
 
@@ -195,11 +207,16 @@ static void text_hist(const char *name, const struct load_hist *h)
 static void report_text(const struct load_opts *o, const struct totals *t, const struct load_hist *lat,
 			const struct load_hist *con, double seconds)
 {
+	char why[16];
+
 	printf("%s%s%s, %u connection%s, %u worker%s, %s loop, %.2f s\n", o->name, *o->name ? ": " : "", mode_name(o->mode), o->conns,
 	       o->conns == 1 ? "" : "s", o->workers, o->workers == 1 ? "" : "s", o->rate > 0 ? "open" : "closed", seconds);
-	printf("  requests  %llu (%.1f /s)   connections opened %llu (%.1f /s)\n",
+	printf("  requests  %llu (%.1f /s)   connections opened %llu (%.1f /s)",
 	       (unsigned long long)t->requests, (double)t->requests / seconds,
 	       (unsigned long long)t->connects, (double)t->connects / seconds);
+	if (t->unfinished && (o->rate > 0 || !t->requests))	/* a closed loop has always some under way */
+		printf("   unfinished %llu", (unsigned long long)t->unfinished);
+	putchar('\n');
 	printf("  bytes     in %llu (%.3f Gbit/s)   out %llu (%.3f Gbit/s)\n", (unsigned long long)t->bytes_in,
 	       (double)t->bytes_in * 8 / seconds / 1e9, (unsigned long long)t->bytes_out,
 	       (double)t->bytes_out * 8 / seconds / 1e9);
@@ -212,7 +229,7 @@ static void report_text(const struct load_opts *o, const struct totals *t, const
 	for (unsigned e = 0; e < LOAD_ERROR_COUNT; e++)
 		if (t->errors[e])
 			printf("   %s %llu%s%s%s", load_error_names[e], (unsigned long long)t->errors[e],
-			       t->why[e] ? " (" : "", t->why[e] ? why_text(t->why[e]) : "", t->why[e] ? ")" : "");
+			       t->why[e] ? " (" : "", t->why[e] ? why_text(t->why[e], why) : "", t->why[e] ? ")" : "");
 	printf("\n");
 	if (connect_cpu_us(t) >= SLOW_CONNECT_US)
 		printf("  note      connect() took %.1f ms of the client's processor each: its kernel looks long for a source port, "

@@ -544,6 +544,22 @@ static uint64_t share(uint64_t total, unsigned n, unsigned i)
 	return total / n + (i < total % n ? 1 : 0);
 }
 
+/* What had begun, and of an open loop what was due, when the time was over. A stream without an end is neither. */
+static void count_unfinished(struct worker *w)
+{
+	const struct load_opts *o = w->o;
+	double late = (double)load_now_ns() - w->next_due_ns;
+	uint64_t n = 0;
+
+	if ((o->mode == LOAD_SEND || o->mode == LOAD_RECV) && !o->bytes)
+		return;
+	for (unsigned i = 0; i < w->n_conns; i++)
+		n += w->conn[i].in_request;
+	if (w->interval_ns > 0 && late > 0 && !w->quota)
+		n += 1 + (uint64_t)(late / w->interval_ns);
+	load_count(&w->st->unfinished, n);
+}
+
 int load_worker(const struct load_opts *opts, unsigned index, struct load_stats *st,
 		const _Atomic uint32_t *stop)
 {
@@ -572,6 +588,7 @@ int load_worker(const struct load_opts *opts, unsigned index, struct load_stats 
 		w.closed = &w.conn[i];
 	}
 	run(&w, stop, opts->duration_s > 0 ? start + (uint64_t)(opts->duration_s * 1e9) : 0);
+	count_unfinished(&w);
 	for (unsigned i = 0; i < w.n_conns; i++)
 		if (w.conn[i].fd >= 0)
 			close(w.conn[i].fd);

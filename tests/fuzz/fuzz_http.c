@@ -37,6 +37,12 @@ void worker_fail(struct worker *w, struct conn *c, enum load_error err)
 	over(c);
 }
 
+void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint32_t why)
+{
+	MUST(why);
+	worker_fail(w, c, err);
+}
+
 void worker_failed_io(struct worker *w, struct conn *c, enum load_error err)
 {
 	worker_fail(w, c, err);

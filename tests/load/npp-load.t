@@ -38,7 +38,7 @@ serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	echo "Bail out! npp-load serve $* ends with $rc"; exit 1
 }
 
-echo 1..42
+echo 1..45
 serve http
 "$load" serve -b 127.0.0.1 -p "$port" http 2>"$dir/err"; [ $? = 1 ] && grep -q "127.0.0.1:$port: Address already in use" "$dir/err"
 ok $? "a server takes a port that is free, and none that is not"
@@ -86,7 +86,7 @@ ok $rc "the source's bytes are right"
 # Servers that lie, each for one connection after the other.
 cat >"$dir/liar.py" <<'PY'
 import socket, sys
-kind = sys.argv[1]
+kind, held = sys.argv[1], []
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(16)
 print(s.getsockname()[1], flush=True)
 while True:
@@ -98,6 +98,11 @@ while True:
         c.sendall(b"\xff\xff\xff\xff")
     elif kind == "status":
         c.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+    elif kind == "chunked":
+        c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    elif kind == "silent":
+        held.append(c)
+        continue
     c.close()
 PY
 liar() { "${with_us[@]}" python3 "$dir/liar.py" "$1" >"$dir/port.$1" & pids="$pids $!"
@@ -108,6 +113,11 @@ liar flip; "$load" -q -j -d 0.2 -c 1 -b 4 echo 127.0.0.1 "$port" >"$dir/out"
 [ "$(field '["errors"]["wrong_content"]')" -gt 0 ]; ok $? "an echo that differs is an error"
 liar status; "$load" -q -j -d 0.2 -c 1 "http://127.0.0.1:$port/" >"$dir/out"
 [ "$(field '["errors"]["http_status"]')" -gt 0 ]; ok $? "a status other than 200 is an error"
+[ "$(field '["reasons"]["http_status"]')" = 503 ]; ok $? "and is named"
+liar chunked; "$load" -q -d 0.2 -c 1 "http://127.0.0.1:$port/" >"$dir/out"
+grep -q "protocol [0-9]* (an answer without Content-Length)" "$dir/out"; ok $? "so is an answer that has no length"
+liar silent; "$load" -q -d 0.5 -r 100 -c 2 "http://127.0.0.1:$port/" >"$dir/out"
+grep -Eq "requests  0 .*unfinished [1-9][0-9]+$" "$dir/out"; ok $? "what was due and never answered is counted in an open loop"
 "$load" -q -c nonsense http://127.0.0.1/ 2>"$dir/err"; rc=$?
 [ $rc = 2 ] && grep -q nonsense "$dir/err"; ok $? "bad arguments are named"
 
