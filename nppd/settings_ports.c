@@ -40,7 +40,8 @@ static bool name_taken(const struct npp_settings *s, uint32_t i)
 	for (uint32_t k = 0; k < i; k++) {
 		const struct port_settings *o = &s->port[k];
 
-		if (strcmp(o->name, p->name) == 0 && (!o->netns == !p->netns) && (!o->netns || strcmp(o->netns, p->netns) == 0))
+		/* NULL: it could have no name, which was told */
+		if (o->name && strcmp(o->name, p->name) == 0 && (!o->netns == !p->netns) && (!o->netns || strcmp(o->netns, p->netns) == 0))
 			return true;
 	}
 	return false;

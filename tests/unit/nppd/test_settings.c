@@ -247,6 +247,8 @@ static const struct { const char *text, *want; } bad[] = {
 	{ "npp: {name: a, addresses: [224.0.0.1/8]}", ":1: key 'npp.addresses[0]': 224.0.0.1/8 cannot be the address of a machine" },
 	{ "npp: {name: a-name-that-is-long, addresses: [10.1.0.11/24]}",
 	  ":1: key 'npp.name': 'a-name-that-is-long' is too long to name the port as well (at most 15): give 'port.name'" },
+	{ "npp: {name: a-name-that-is-long, ports: [{}, {name: b}], addresses: [10.1.0.11/24]}",
+	  ":1: key 'npp.name': 'a-name-that-is-long' is too long to name the port as well (at most 15): give 'port.name'" },
 	{ "npp: {name: ../x, addresses: [10.1.0.11/24]}",
 	  ":1: key 'npp.name': '../x' is not a name (letters, digits, '-', '_', '.')" },
 	{ PORTS "  port: {name: x}\n", ":6: key 'npp.port': stands beside 'ports': it is the form for a single one" },
