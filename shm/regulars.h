@@ -41,9 +41,12 @@ static inline uint32_t npp_regular_slot(const struct npp_regulars *r, const unio
 	return (uint32_t)(npp_regular_key(a) * r->mul >> (64 - NPP_REGULAR_BITS));
 }
 
+/* Never 0, which means none: the unit that would be so, once in 52 days, is marked as the one before. */
 static inline uint16_t npp_regular_unit(uint64_t now_us)
 {
-	return (uint16_t)((now_us * 1000 >> NPP_REGULAR_UNIT_SHIFT) + 1);
+	uint16_t unit = (uint16_t)((now_us * 1000 >> NPP_REGULAR_UNIT_SHIFT) + 1);
+
+	return unit ? unit : UINT16_MAX;
 }
 
 /* A connection with A is established, or lives. */

@@ -345,6 +345,17 @@ START_TEST(who_had_a_connection_lately_is_not_put_aside)
 }
 END_TEST
 
+START_TEST(no_unit_is_the_mark_of_none)
+{
+	for (uint64_t u = 0; u < 3 * 65536; u++) {
+		uint64_t us = ((u << NPP_REGULAR_UNIT_SHIFT) + 999) / 1000;
+
+		ck_assert_uint_ne(npp_regular_unit(us), 0);
+		ck_assert_uint_le((uint16_t)((uint16_t)(u + 1) - npp_regular_unit(us)), 1); /* as old as the program takes it for */
+	}
+}
+END_TEST
+
 START_TEST(another_address_is_another_slot_mostly)
 {
 	unsigned same = 0;
@@ -413,6 +424,7 @@ int main(void)
 	tcase_add_test(tc, fragments_of_an_unequal_mask_are_left_in_the_symmetric_form);
 	tcase_add_test(tc, what_belongs_to_an_iop_that_is_down_is_left_to_the_dispatcher);
 	tcase_add_test(tc, who_had_a_connection_lately_is_not_put_aside);
+	tcase_add_test(tc, no_unit_is_the_mark_of_none);
 	tcase_add_test(tc, another_address_is_another_slot_mostly);
 	tcase_add_test(tc, what_a_link_needs_is_never_put_aside);
 	suite_add_tcase(suite, tc);
