@@ -185,11 +185,11 @@ static void syn_fired(struct stack *s, struct tcb *t)
 		tcp_send_first_syn(s, t);
 		return;
 	}
-	back_off(t);
-	if (t->tries > tries || !user_time_left(s, t)) {
+	if (t->tries >= tries || !user_time_left(s, t)) {
 		tcp_kill(s, t, t->c.soft_error ? t->c.soft_error : ETIMEDOUT);
 		return;
 	}
+	back_off(t);
 	STAT_INC(s, IS_TCP_RETRANS);
 	tcp_send_syn(s, t);
 	tcp_arm_rto(s, t);

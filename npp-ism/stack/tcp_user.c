@@ -244,7 +244,7 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	t->max_pace = o->max_pace;
 	if (t->c.state == TCP_ST_CLOSED) { /* being opened */
 		t->syn_mss = o->max_seg;
-		t->syn_cnt = o->syn_cnt;
+		t->syn_cnt = (uint8_t)u32_min(o->syn_cnt, 127);
 	}
 	tcp_cc_change(t, tcp_cc_choose(s, o->cc));
 	if (keep && t->c.state >= TCP_ST_ESTABLISHED)

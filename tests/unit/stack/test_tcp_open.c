@@ -688,6 +688,30 @@ START_TEST(syn_sent_gives_up_after_as_many_syns_as_it_was_told)
 }
 END_TEST
 
+/* As many as can be asked for (127); a host may write more into the word. */
+START_TEST(syn_sent_gives_up_after_the_most_syns_too)
+{
+	struct tcp_options o = { .syn_cnt = _i };
+	struct tcp_conn *c;
+	unsigned n = 0;
+	int err;
+
+	c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, &o, &err);
+	ck_assert_ptr_nonnull(c);
+	c->user_sock = 1;
+	h->sock[0] = (struct th_sock){ .c = c, .used = true };
+	stack_flush(h->s);
+	for (unsigned k = 0; k < 150 && h->sock[0].c; k++) {
+		th_advance(h, TCP_RTO_MAX_US);
+		for (; !th_none(h); n++)
+			ck_assert_uint_eq(th_next(h)->g.flags, TCPF_SYN);
+	}
+	ck_assert_ptr_null(h->sock[0].c);
+	ck_assert_int_eq(h->sock[0].error, ETIMEDOUT);
+	ck_assert_uint_eq(n, 128);
+}
+END_TEST
+
 START_TEST(syn_sent_icmp_error_ends_it_if_it_quotes_the_syn)
 {
 	struct tcp_conn *c = open_to(443);
@@ -851,6 +875,7 @@ int main(void)
 	tcase_add_test(tc, syn_sent_wrong_ack_is_reset);
 	tcase_add_test(tc, syn_sent_gives_up_after_four_minutes);
 	tcase_add_test(tc, syn_sent_gives_up_after_as_many_syns_as_it_was_told);
+	tcase_add_loop_test(tc, syn_sent_gives_up_after_the_most_syns_too, 127, 130);
 	tcase_add_test(tc, syn_sent_icmp_error_ends_it_if_it_quotes_the_syn);
 	tcase_add_test(tc, syn_sent_simultaneous_open);
 	tcase_add_test(tc, syn_received_of_an_active_open_repeats_and_is_refused_by_rst);
