@@ -28,6 +28,7 @@
  * without any context, so there must be one. */
 struct lib npp_lib = {
 	.rpc = -1,
+	.lock_held_us = 5000000,
 	.placeholder = -1,
 	.start_lock = PTHREAD_MUTEX_INITIALIZER,
 	.rpc_lock = PTHREAD_MUTEX_INITIALIZER,

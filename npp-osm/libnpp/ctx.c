@@ -11,7 +11,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,9 +23,10 @@
 #include "shm/lock.h"
 
 #define LOCK_SLICE_US 1000
-#define LOCK_HELD_US 5000000	/* no program has a lock for so long */
 #define LOCK_LIED_US 100000	/* ... after such a one was met */
 #define LOCK_ANEW_US 60000000
+#define LOCK_BUSY_US 10000	/* so long a copy may take: then it is waited for asleep */
+#define LOCK_NAP_US 10000
 #define ISM_HOLDERS 0x8000u	/* + IOP + 1: how ISMs call themselves in locks */
 
 /* ---- messages to an ISM -------------------------------------------------------- */
@@ -416,12 +420,49 @@ int sock_nap(struct so *so, _Atomic uint32_t *want, uint64_t deadline)
 	return r;
 }
 
-struct lock_wait { uint64_t since; uint32_t holder; uint64_t held_since; };
+struct lock_wait { uint64_t since; uint32_t holder; uint64_t held_since; bool stopped; };
+
+/* A file of /proc into BUF. By bare system calls: these are no points of cancellation. */
+static bool proc_file(uint32_t pid, const char *name, char *buf, size_t size)
+{
+	char path[48];
+	ssize_t n = -1;
+	long fd;
+
+	snprintf(path, sizeof path, "/proc/%u/%s", pid, name);
+	fd = R->syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = R->syscall(SYS_read, fd, buf, size - 1);
+		R->syscall(SYS_close, fd);
+	}
+	buf[n > 0 ? n : 0] = 0;
+	return n > 0;
+}
+
+/* Is the process of context CTX kept from running: stopped, traced, frozen, or waiting for a disk? Then it may have a
+ * lock for as long as that, and goes on with it. */
+static bool held_up(uint32_t ctx)
+{
+	uint32_t proc, pid;
+	char text[256];
+	const char *p;
+
+	if (ctx >= NPP_MAX_CTX || atomic_load_explicit(&npp_lib.confined, memory_order_relaxed))
+		return false;
+	proc = *(volatile uint32_t *)&npp_lib.ctx[ctx].proc;
+	pid = proc < NPP_MAX_PROCS ? atomic_load_explicit(&npp_lib.procs[proc].pid, memory_order_relaxed) : 0;
+	if (!pid || !proc_file(pid, "stat", text, sizeof text))
+		return false;
+	p = strrchr(text, ')'); /* the name before it may be anything */
+	if (p && p[1] && strchr("TtD", p[2]) && p[2])
+		return true;
+	return proc_file(pid, "wchan", text, sizeof text) && strcmp(text, "do_freezer_trap") == 0;
+}
 
 /* Is a lock that HOLDER has still worth waiting for? A dead program's is broken by the OSM, that of an ISM by
  * its successor; an ISM that keeps it is not waited for. A context of a program has a lock for a copy: if
- * it is the same one all the time, an ISM has written its name there. Then others may be so, too,
- * and for a minute they are waited for shortly. */
+ * it is the same one all the time, its process is stopped, and is waited for, or an ISM has written its name
+ * there. Then others may be so, too, and for a minute they are waited for shortly. */
 static bool lock_patience(uint32_t holder, struct lock_wait *w)
 {
 	uint64_t now, most;
@@ -432,10 +473,19 @@ static bool lock_patience(uint32_t holder, struct lock_wait *w)
 	if (holder != w->holder || holder == 0) {
 		w->holder = holder;
 		w->held_since = now;
+		w->stopped = false;
 	}
-	most = now < atomic_load_explicit(&npp_lib.lied_until_us, memory_order_relaxed) ? LOCK_LIED_US : LOCK_HELD_US;
-	if (now - w->held_since < most)
+	most = now < atomic_load_explicit(&npp_lib.lied_until_us, memory_order_relaxed) ? LOCK_LIED_US : npp_lib.lock_held_us;
+	if (now - w->held_since < most) {
+		if (w->stopped || now - w->held_since > LOCK_BUSY_US)
+			usleep(w->stopped ? LOCK_NAP_US : 1000);
 		return true;
+	}
+	w->stopped = held_up(holder - 1);
+	if (w->stopped) {
+		w->held_since = now;
+		return true;
+	}
 	atomic_store_explicit(&npp_lib.lied_until_us, now + LOCK_ANEW_US, memory_order_relaxed);
 	return false;
 }

@@ -327,6 +327,7 @@ void npp_confined_soon(void)
 {
 	int saved = errno;
 
+	atomic_store_explicit(&npp_lib.confined, true, memory_order_relaxed);
 	if (lib_on() && lib_refresh())
 		ctx_self();
 	errno = saved;

@@ -170,6 +170,8 @@ struct lib {
 	struct vfork_fd vfork[64];	/* notes of children; pid 0: free */
 	bool vforked;			/* there may be some */
 	_Atomic uint64_t lied_until_us;	/* locks may be held by nobody who is named there (ctx.c) */
+	uint32_t lock_held_us;		/* no program that runs has a lock for so long */
+	_Atomic bool confined;		/* system calls may be forbidden to this process */
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
 	_Atomic bool hears;		/* there may be something in `heard` */

@@ -6,10 +6,15 @@
 #include "config.h"
 
 #include <linux/sockios.h>
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "host.h"
+#include "npp-osm/libnpp/priv.h"
 
 START_TEST(a_number_that_is_no_error_is_not_taken_for_bytes)
 {
@@ -32,6 +37,50 @@ START_TEST(a_number_that_is_no_error_is_not_taken_for_bytes)
 	}
 	atomic_store(&s->err, ENETDOWN);
 	ck_fails((int)npp_recv(fd, buf, sizeof buf, MSG_DONTWAIT), ENETDOWN);
+	npp_close(fd);
+}
+END_TEST
+
+static void *send_byte(void *arg)
+{
+	return (void *)(npp_send(*(int *)arg, "x", 1, MSG_NOSIGNAL) < 0 ? (intptr_t)errno : 0);
+}
+
+/* A program that is stopped while it has a lock goes on with it later: the others wait, as long as it takes. One that
+ * could run and does not let go is none that has it. */
+START_TEST(a_lock_is_waited_for_while_its_holder_is_stopped)
+{
+	int fd = dial(FAKE_DISCARD), status;
+	struct npp_sock *s = fake_sock_of(f, fd, NULL);
+	pid_t child = fork();
+	void *err = NULL;
+	pthread_t t;
+
+	if (child == 0)
+		for (;;)
+			pause();
+	npp_lib.lock_held_us = 50000;
+	f->ctx[NPP_MAX_CTX - 1].proc = NPP_MAX_PROCS - 1;
+	atomic_store(&f->proc[NPP_MAX_PROCS - 1].pid, (uint32_t)child);
+	kill(child, SIGSTOP);
+	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+	atomic_store(&s->tx_lock, NPP_MAX_CTX);
+	pthread_create(&t, NULL, send_byte, &fd);
+	usleep(300000); /* six times as long as a program that runs is waited for */
+	ck_assert_int_eq(pthread_tryjoin_np(t, &err), EBUSY);
+	atomic_store(&s->tx_lock, 0);
+	pthread_join(t, &err);
+	ck_assert_int_eq((int)(intptr_t)err, 0);
+
+	atomic_store(&s->tx_lock, NPP_MAX_CTX);
+	pthread_create(&t, NULL, send_byte, &fd);
+	usleep(200000);
+	kill(child, SIGCONT);
+	pthread_join(t, &err);
+	ck_assert_int_eq((int)(intptr_t)err, EIO);
+	atomic_store(&s->tx_lock, 0);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
 	npp_close(fd);
 }
 END_TEST
@@ -152,6 +201,7 @@ static Suite *suite(void)
 	TCase *t = host_case(s, "lies");
 
 	tcase_add_test(t, a_number_that_is_no_error_is_not_taken_for_bytes);
+	tcase_add_test(t, a_lock_is_waited_for_while_its_holder_is_stopped);
 	tcase_add_test(t, more_bytes_than_the_ring_holds_are_not_spoken_of);
 	tcase_add_test(t, a_ring_of_a_byte_is_none);
 	tcase_add_test(t, datagram_that_waits_for_room_sleeps_and_hears_of_an_error);
