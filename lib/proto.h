@@ -208,7 +208,12 @@ struct npp_ctl_attach {
 	uint32_t grace_ms;	/* how long to wait for it at most; the NPP's own host_grace_ms counts if that is less */
 	uint32_t zero;
 };
-struct npp_ctl_attached { uint32_t attach, host_no, n_iops, iop_up; char name[NPP_NAME_MAX]; };
+struct npp_ctl_attached {
+	uint32_t attach, host_no, n_iops, iop_up;
+	char name[NPP_NAME_MAX];
+	uint32_t epoch;		/* to programs: as in host memory, where ISMs can spoil it; else 0 */
+	uint32_t zero;
+};
 struct npp_ctl_iop { uint32_t attach, iop, up; uint32_t lost; /* down for good: its sessions are gone */ };
 struct npp_ctl_port {
 	union npp_addr addr;	/* any: all addresses of the NPP */

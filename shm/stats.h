@@ -226,7 +226,8 @@
 	X(OS_EXTENTS_REFUSED, "heap.extents_refused", "requests of ISMs for memory that were refused") \
 	X(OS_SOCKS_LOST, "socks_lost", "sessions whose ISM has forgotten them") \
 	X(OS_BINDS, "binds", "gauge: bound sockets, listening ones included") \
-	X(OS_HEAP_HELD, "heap.held", "gauge: bytes of host memory that a fault holds back")
+	X(OS_HEAP_HELD, "heap.held", "gauge: bytes of host memory that a fault holds back") \
+	X(OS_CTXS_OVERDUE, "ctxs_overdue", "contexts used again though an ISM had not read of their end")
 
 #define NPP_STAT_ENUM(id, name, help) NPP_##id,
 enum npp_dispatch_counter { NPP_DISPATCH_COUNTERS(NPP_STAT_ENUM) NPP_DS_COUNT };

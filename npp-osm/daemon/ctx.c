@@ -71,6 +71,22 @@ static void set_state(struct npp_osm *o, unsigned c, uint32_t state)
 	atomic_store_explicit(&o->ctx_shm[c].state, state, memory_order_release);
 }
 
+/* The context that has been closing for longest, and too long: an ISM that reads nothing, or says so, must not use them
+ * up. Lanes that it may still write to stay where they are, and it goes on with them when it has read of
+ * the end. NPP_MAX_CTX: none. */
+static unsigned take_overdue(struct npp_osm *o)
+{
+	unsigned found = NPP_MAX_CTX;
+
+	for (unsigned c = 1; c < NPP_MAX_CTX && o->ctx_closing; c++)
+		if (o->ctx[c].state == NPP_CTX_CLOSING && o->now - o->ctx[c].since >= OSM_OVERDUE_US &&
+		    (found == NPP_MAX_CTX || o->ctx[c].since < o->ctx[found].since))
+			found = c;
+	if (found < NPP_MAX_CTX)
+		npp_stat_inc(o->stat, NPP_OS_CTXS_OVERDUE);
+	return found;
+}
+
 /* A context for process PROC. 0, -EMFILE (all in use) or -ENOMEM. */
 int osm_ctx_open(struct npp_osm *o, unsigned proc, unsigned kind, unsigned *c)
 {
@@ -80,12 +96,15 @@ int osm_ctx_open(struct npp_osm *o, unsigned proc, unsigned kind, unsigned *c)
 	for (i = 1; i < NPP_MAX_CTX && o->ctx[i].state != NPP_CTX_FREE; i++)
 		;
 	if (i == NPP_MAX_CTX)
+		i = take_overdue(o);
+	if (i == NPP_MAX_CTX)
 		return -EMFILE;
 	for (unsigned s = 0; s < o->n_slots && !err; s++)
 		if (o->slot[s].mapped)
 			err = osm_ctx_lane(o, i, s);
 	if (err) {
-		free_lanes(o, i);
+		if (o->ctx[i].state == NPP_CTX_FREE) /* else as before: it goes on closing */
+			free_lanes(o, i);
 		return err;
 	}
 	npp_bell_drain(o->bell[i]);
@@ -107,6 +126,7 @@ void osm_ctx_close(struct npp_osm *o, unsigned c)
 		return;
 	x->proc = o->ctx_shm[c].proc = OSM_NO_PROC;
 	x->wait = (struct osm_bits){ { 0 } };
+	x->since = o->now;
 	set_state(o, c, NPP_CTX_CLOSING);
 	for (unsigned s = 0; s < o->n_slots; s++) {
 		if (!o->slot[s].mapped)

@@ -194,7 +194,7 @@ static void nudge_shared(struct npp_osm *o, uint32_t i)
 {
 	struct npp_sock *s = &o->sock[i];
 	struct npp_msg m = { .type = NPP_MSG_LOOK, .sock = i };
-	unsigned slot = s->slot;
+	unsigned slot = osm_sock_slot(s);
 
 	osm_sock_wake(o, i, NPP_OUT_RX | NPP_OUT_TX);
 	m.ism_handle = atomic_load_explicit(&s->ism_handle, memory_order_acquire);

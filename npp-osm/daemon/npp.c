@@ -318,7 +318,10 @@ static void on_attached(struct npp_osm *o, unsigned a, struct npp_ctl_msg *m)
 		return;
 	}
 	n->attached = true;
-	atomic_fetch_add_explicit(&o->host->attach[a].epoch, 1, memory_order_relaxed);
+	if (!n->epoch) /* goes on where a predecessor was */
+		n->epoch = atomic_load_explicit(&o->host->attach[a].epoch, memory_order_relaxed);
+	n->epoch += n->epoch == UINT32_MAX ? 2 : 1;
+	atomic_store_explicit(&o->host->attach[a].epoch, n->epoch, memory_order_release);
 	osm_grants_replay(o, a);
 	/* After a restart of ours alone the ISMs are still there and need not say HELLO. */
 	go_on(o, a, atomic_load_explicit(&o->host->attach[a].iop_up, memory_order_relaxed) & r.iop_up);

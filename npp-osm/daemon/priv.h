@@ -40,6 +40,7 @@
 #define OSM_REBUILD_US 2000000u	/* after a restart the ISMs are attached again by then */
 #define OSM_GRACE_US 1000000u	/* an NPP whose connection broke may come back with the same regions */
 #define OSM_SWEEP_US 1000000u
+#define OSM_OVERDUE_US 10000000u	/* a context that closes is used again even if an ISM does not say that it knows */
 #define OSM_PASS_LOST_US 10000000u	/* after a restart, what is on its way in SCM_RIGHTS has arrived by then */
 #define OSM_SLOW_US 1000000u
 #define OSM_PROG_MAX 32768u	/* records for programs, of a large host */
@@ -109,6 +110,7 @@ struct osm_ctx {
 	uint32_t lane[NPP_MAX_SLOTS];	/* off64 */
 	uint32_t barrier[NPP_MAX_SLOTS]; /* CLOSING: slot->queued when CTX_GONE was queued */
 	struct osm_bits wait;		/* CLOSING: slots that have not come past it */
+	uint64_t since;			/* CLOSING: when it began */
 };
 
 struct osm_proc {
@@ -146,6 +148,7 @@ struct osm_npp {	/* an attachment */
 	uint32_t was_up;		/* iop_up when it broke */
 	char name[NPP_NAME_MAX];
 	uint32_t host_no, n_iops;
+	uint32_t epoch;			/* attach[].epoch, as we have written it; 0: not yet */
 	struct npp_region global;
 	int global_fd;
 	int bell_fd[NPP_MAX_IOPS], inbound_fd[NPP_MAX_IOPS];
@@ -348,6 +351,8 @@ void osm_ctx_orphans_tick(struct npp_osm *o);
 void osm_ctx_withdraw_lane(struct npp_osm *o, unsigned s);
 
 /* sock.c */
+/* The slot that a record names, which its ISM can change at any time: read once. */
+static inline unsigned osm_sock_slot(const struct npp_sock *s) { return *(const volatile uint8_t *)&s->slot; }
 void osm_sock_wake(struct npp_osm *o, uint32_t i, uint32_t bits);
 void osm_sock_free(struct npp_osm *o, uint32_t i, uint32_t gen);
 bool osm_ref_up(struct npp_sock *s);

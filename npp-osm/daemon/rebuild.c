@@ -24,7 +24,7 @@ static void rebuild_contexts(struct npp_osm *o)
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++) {
 		struct npp_ctx *shm = &o->ctx_shm[c];
 		struct osm_ctx *x = &o->ctx[c];
-		uint32_t state = atomic_load_explicit(&shm->state, memory_order_acquire);
+		uint32_t state = atomic_load_explicit(&shm->state, memory_order_acquire), proc;
 
 		for (unsigned s = 0; s < NPP_MAX_SLOTS; s++) {
 			uint32_t off64 = __atomic_load_n(&shm->lane_off64[s], __ATOMIC_RELAXED);
@@ -41,7 +41,8 @@ static void rebuild_contexts(struct npp_osm *o)
 		}
 		x->state = NPP_CTX_OPEN;
 		x->kind = shm->kind;
-		x->proc = state == NPP_CTX_OPEN && shm->proc < NPP_MAX_PROCS ? shm->proc : OSM_NO_PROC;
+		proc = *(volatile uint32_t *)&shm->proc;
+		x->proc = state == NPP_CTX_OPEN && proc < NPP_MAX_PROCS ? proc : OSM_NO_PROC;
 		npp_stat_inc(o->stat, NPP_OS_CTXS);
 	}
 }
@@ -51,7 +52,7 @@ static void rebuild_procs(struct npp_osm *o)
 	for (unsigned p = 0; p < NPP_MAX_PROCS; p++) {
 		struct npp_proc *shm = &o->proc_shm[p];
 		struct osm_proc *x = &o->proc[p];
-		uint32_t state = atomic_load_explicit(&shm->state, memory_order_acquire);
+		uint32_t state = atomic_load_explicit(&shm->state, memory_order_acquire), parent;
 
 		x->serial = ++o->serial;
 		x->parent = OSM_NO_PROC;
@@ -68,8 +69,9 @@ static void rebuild_procs(struct npp_osm *o)
 		x->state = state;
 		x->pid = (int32_t)atomic_load_explicit(&shm->pid, memory_order_relaxed);
 		x->start = state == NPP_PROC_OPEN ? shm->start_time : 0;
-		if (state == NPP_PROC_EMBRYO && shm->parent < NPP_MAX_PROCS)
-			x->parent = shm->parent;
+		parent = *(volatile uint32_t *)&shm->parent;
+		if (state == NPP_PROC_EMBRYO && parent < NPP_MAX_PROCS)
+			x->parent = parent;
 		npp_stat_inc(o->stat, NPP_OS_PROCS);
 	}
 }

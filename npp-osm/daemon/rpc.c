@@ -102,6 +102,9 @@ static int on_get_attach(struct npp_osm *o, unsigned i, uint32_t seq, const void
 	r.n_iops = n->n_iops;
 	r.iop_up = atomic_load_explicit(&o->host->attach[q->attach].iop_up, memory_order_relaxed);
 	memcpy(r.name, n->name, sizeof r.name);
+	r.epoch = n->epoch;
+	/* An ISM may have written there: all programs would ask. */
+	atomic_store_explicit(&o->host->attach[q->attach].epoch, n->epoch, memory_order_release);
 	fds[0] = n->global_fd;
 	memcpy(fds + 1, n->bell_fd, n->n_iops * sizeof *fds);
 	memcpy(fds + 1 + n->n_iops, n->inbound_fd, n->n_iops * sizeof *fds);

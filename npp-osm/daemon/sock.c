@@ -33,8 +33,10 @@ static void wake_ctx(struct npp_osm *o, unsigned c, unsigned slot)
 void osm_sock_wake(struct npp_osm *o, uint32_t i, uint32_t bits)
 {
 	struct npp_sock *s = &o->sock[i];
-	unsigned slot = s->slot < NPP_MAX_SLOTS ? s->slot : 0;
+	unsigned slot = osm_sock_slot(s);
 
+	if (slot >= NPP_MAX_SLOTS)
+		slot = 0;
 	atomic_fetch_or_explicit(&s->pend_out, bits, memory_order_acq_rel);
 	for (unsigned k = 0; k < NPP_SOCK_SUBS; k++) {
 		uint32_t w = NPP_SUB_CTX(atomic_load_explicit(&s->sub[k], memory_order_acquire));
@@ -66,7 +68,7 @@ void osm_sock_free(struct npp_osm *o, uint32_t i, uint32_t gen)
 
 	if (!s || atomic_load_explicit(&s->gen, memory_order_acquire) != gen)
 		return;
-	slot = s->slot;
+	slot = osm_sock_slot(s);
 	if (o->orphan[i]) {
 		o->orphan[i] = 0;
 		o->n_orphans--;
@@ -129,7 +131,7 @@ void osm_sock_close(struct npp_osm *o, uint32_t i, uint32_t gen, unsigned flags,
 {
 	struct npp_sock *s = &o->sock[i];
 	struct npp_msg m = { .type = NPP_MSG_CLOSE, .flags = (uint8_t)flags, .sock = i, .sock_gen = gen };
-	unsigned slot = s->slot;
+	unsigned slot = osm_sock_slot(s);
 	int as = osm_assoc_find(o, i, gen);
 	uint32_t state = as < 0 ? OSM_AS_FREE : o->books->assoc[as].state;
 

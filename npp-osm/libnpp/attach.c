@@ -26,6 +26,8 @@
 
 /* The root of everything: a library between a program and its C library is called
  * without any context, so there must be one. */
+#define SURE_US 1000000	/* an epoch that the OSM has confirmed is not asked for again */
+
 struct lib npp_lib = {
 	.rpc = -1,
 	.lock_held_us = 5000000,
@@ -546,6 +548,14 @@ static int map_attach(uint32_t att)
 	npp_thr.inside++;
 	memset(&a, 0, sizeof a);
 	memcpy(&a, buf, m.hdr.len < sizeof a ? m.hdr.len : sizeof a);
+	if (a.epoch && a.epoch == npp_lib.att[att].epoch &&
+	    atomic_load_explicit(&npp_lib.att[att].mapped, memory_order_relaxed)) {
+		/* An ISM has written there what is not so, and may do it all the time. */
+		atomic_store_explicit(&npp_lib.att[att].sure_until_us, lib_now_us() + SURE_US, memory_order_relaxed);
+		npp_ctl_close_fds(&m);
+		npp_thr.inside--;
+		return 0;
+	}
 	fd = npp_ctl_take_fd(&m, 0);
 	r = fd < 0 || a.n_iops == 0 || a.n_iops > NPP_MAX_IOPS ? -EPROTO
 							       : npp_region_map(&global, fd, false, 0, NPP_REGION_GLOBAL,
@@ -560,7 +570,7 @@ static int map_attach(uint32_t att)
 		npp_region_unmap(&global);
 		return r;
 	}
-	npp_lib.att[att].epoch = epoch;
+	npp_lib.att[att].epoch = a.epoch ? a.epoch : epoch;
 	npp_lib.att[att].n_iops = a.n_iops;
 	npp_lib.att[att].global = global.base;
 	/* release: pairs with the acquire loads of `mapped` */
@@ -568,11 +578,12 @@ static int map_attach(uint32_t att)
 	return 0;
 }
 
-/* Is attachment A mapped as it is now, not as it was before the NPP came back? */
-static bool current(uint32_t a)
+bool lib_current(uint32_t a)
 {
-	return atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire) &&
-	       npp_lib.att[a].epoch == atomic_load_explicit(&npp_lib.host->attach[a].epoch, memory_order_acquire);
+	if (!atomic_load_explicit(&npp_lib.att[a].mapped, memory_order_acquire))
+		return false;
+	return npp_lib.att[a].epoch == atomic_load_explicit(&npp_lib.host->attach[a].epoch, memory_order_acquire) ||
+	       lib_now_us() < atomic_load_explicit(&npp_lib.att[a].sure_until_us, memory_order_relaxed);
 }
 
 /**
@@ -589,9 +600,9 @@ bool lib_refresh(void)
 	for (uint32_t a = 0; a < n && a < NPP_MAX_ATTACH; a++) {
 		struct attachment *at = &npp_lib.att[a];
 
-		if (atomic_load_explicit(&npp_lib.host->attach[a].state, memory_order_acquire) == 2 && !current(a)) {
+		if (atomic_load_explicit(&npp_lib.host->attach[a].state, memory_order_acquire) == 2 && !lib_current(a)) {
 			fd_lock();
-			if (!current(a) && map_attach(a) < 0)
+			if (!lib_current(a) && map_attach(a) < 0)
 				lib_say(ONCE_RPC, "cannot map an NPP of this host");
 			fd_unlock();
 		}
@@ -604,7 +615,7 @@ bool lib_slot(uint32_t slot)
 {
 	if (slot >= NPP_MAX_SLOTS)
 		return false;
-	if (!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) || !current(slot / NPP_MAX_IOPS))
+	if (!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) || !lib_current(slot / NPP_MAX_IOPS))
 		lib_refresh();
 	return atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) != NULL;
 }

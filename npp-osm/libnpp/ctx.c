@@ -60,10 +60,7 @@ static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 /* Is what we have mapped of SLOT its NPP as it is now? Who only serves asks at no other place. */
 static inline bool slot_current(uint32_t slot)
 {
-	uint32_t a = slot / NPP_MAX_IOPS;
-
-	return atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_relaxed) &&
-	       npp_lib.att[a].epoch == atomic_load_explicit(&npp_lib.host->attach[a].epoch, memory_order_relaxed);
+	return atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_relaxed) && lib_current(slot / NPP_MAX_IOPS);
 }
 
 /**

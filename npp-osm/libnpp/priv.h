@@ -123,6 +123,7 @@ struct attachment {	/* one NPP */
 	_Atomic uint32_t mapped;
 	uint32_t n_iops;
 	uint32_t epoch;		/* of the attachment that is mapped */
+	_Atomic uint64_t sure_until_us; /* until then it is that, whatever host memory says */
 	const struct npp_global *global;
 };
 
@@ -204,6 +205,7 @@ static inline struct so *fd_ours(int fd)
 
 /* ---- attach.c: the way in ---------------------------------------------------------------------- */
 bool lib_on(void);			/* joined, or joins now; false: kernel only */
+bool lib_current(uint32_t a);		/* attachment A is mapped as it is now, not as it was before the NPP came back */
 bool lib_slot(uint32_t slot);		/* the ISM can be spoken to; maps its NPP if need be */
 bool lib_refresh(void);			/* maps NPPs that have come up since; true if any is there */
 int lib_rpc(uint16_t type, const void *body, size_t len, void *answer, size_t cap, int *fd);

@@ -575,7 +575,7 @@ static void on_ctx_open(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 
 static void on_get_attach(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 {
-	struct npp_ctl_attached a = { .n_iops = FAKE_IOPS, .iop_up = 3 };
+	struct npp_ctl_attached a = { .n_iops = FAKE_IOPS, .iop_up = 3, .epoch = f->epoch };
 	int fds[1 + 2 * FAKE_IOPS];
 
 	fds[0] = f->global.fd;
@@ -583,6 +583,7 @@ static void on_get_attach(struct fake *f, unsigned c, const struct npp_ctl_msg *
 		fds[1 + i] = f->ism_bell[i];
 		fds[1 + FAKE_IOPS + i] = f->inbound[i].fd;
 	}
+	f->attaches++;
 	answer(f, c, m->hdr.seq, 0, &a, sizeof a, fds, 1 + 2 * FAKE_IOPS);
 }
 
@@ -828,7 +829,7 @@ static void make_host(struct fake *f)
 	h->n_attach = 1;
 	h->attach[0].n_iops = FAKE_IOPS;
 	atomic_store(&h->attach[0].iop_up, 3);
-	atomic_store(&h->attach[0].epoch, 1);
+	atomic_store(&h->attach[0].epoch, f->epoch = 1);
 	atomic_store(&h->attach[0].state, 2);
 	f->ctx[0].state = NPP_CTX_OPEN;
 }

@@ -85,6 +85,32 @@ START_TEST(a_lock_is_waited_for_while_its_holder_is_stopped)
 }
 END_TEST
 
+/* An ISM can write the epoch of all attachments: what it says is asked for, but not for each message anew. */
+START_TEST(an_epoch_that_is_spoilt_all_the_time_does_not_stop_anything)
+{
+	int fd = dial(FAKE_ECHO);
+	uint32_t asked = f->attaches;
+	uint64_t start = now_ms();
+	char c;
+
+	for (uint32_t i = 0; i < 300; i++) {
+		atomic_store(&f->host->attach[0].epoch, 1000 + i);
+		ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+		ck_assert_int_eq(npp_recv(fd, &c, 1, 0), 1);
+	}
+	ck_assert_uint_ge(f->attaches, asked + 1);
+	ck_assert_uint_le(f->attaches, asked + 1 + (uint32_t)(now_ms() - start) / 1000);
+	f->epoch = 1300; /* and now it is true */
+	atomic_store(&f->host->attach[0].epoch, 1300);
+	asked = f->attaches;
+	EVENTUALLY(npp_send(fd, "x", 1, 0) == 1 && npp_recv(fd, &c, 1, 0) == 1 && f->attaches != asked);
+	asked = f->attaches;
+	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+	ck_assert_uint_eq(f->attaches, asked);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(more_bytes_than_the_ring_holds_are_not_spoken_of)
 {
 	uint16_t port;
@@ -202,6 +228,7 @@ static Suite *suite(void)
 
 	tcase_add_test(t, a_number_that_is_no_error_is_not_taken_for_bytes);
 	tcase_add_test(t, a_lock_is_waited_for_while_its_holder_is_stopped);
+	tcase_add_test(t, an_epoch_that_is_spoilt_all_the_time_does_not_stop_anything);
 	tcase_add_test(t, more_bytes_than_the_ring_holds_are_not_spoken_of);
 	tcase_add_test(t, a_ring_of_a_byte_is_none);
 	tcase_add_test(t, datagram_that_waits_for_room_sleeps_and_hears_of_an_error);

@@ -52,6 +52,45 @@ START_TEST(every_ism_gets_records_of_its_own_and_memory)
 }
 END_TEST
 
+/* It reads nothing, or never says so: contexts that close would all wait for it. */
+START_TEST(an_ism_that_does_not_read_cannot_use_up_the_contexts)
+{
+	struct fake *f = fake_new(1);
+	const struct npp_stats_page *p = f->stats.base;
+	uint32_t ctx[NPP_MAX_CTX], n = 0;
+	struct npp_ctl_ctx c = { 0 };
+	int s;
+
+	fake_attach(f, 0, 1);
+	s = fake_prog(f, NULL);
+	while (n < NPP_MAX_CTX - 1)
+		ctx[n++] = fake_ctx_open(f, s);
+	ck_assert_int_eq(fake_call(f, s, NPP_CTL_CTX_OPEN, &c, sizeof c, &c, sizeof c), -EMFILE);
+	f->npp[0].ism[0].live = false;
+	for (unsigned i = 0; i < 2; i++) {
+		c.ctx = ctx[i];
+		ck_assert_int_eq(fake_call(f, s, NPP_CTL_CTX_CLOSE, &c, sizeof c, NULL, 0), 0);
+	}
+	fake_step(f, OSM_OVERDUE_US / 2);
+	c = (struct npp_ctl_ctx){ 0 };
+	ck_assert_int_eq(fake_call(f, s, NPP_CTL_CTX_OPEN, &c, sizeof c, &c, sizeof c), -EMFILE);
+	fake_step(f, OSM_OVERDUE_US / 2);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(fake_ctx_open(f, s), ctx[i]);
+	ck_assert_int_eq(fake_call(f, s, NPP_CTL_CTX_OPEN, &c, sizeof c, &c, sizeof c), -EMFILE);
+	ck_assert_uint_eq(atomic_load(&p->counter[NPP_OS_CTXS_OVERDUE]), 2);
+	f->npp[0].ism[0].live = true; /* it was only late, and nothing is lost */
+	fake_settle(f);
+	for (unsigned i = 0; i < n; i++) {
+		c.ctx = ctx[i];
+		ck_assert_int_eq(fake_call(f, s, NPP_CTL_CTX_CLOSE, &c, sizeof c, NULL, 0), 0);
+	}
+	ck_assert_uint_eq(fake_settle(f).ctxs, 0);
+	close(s);
+	fake_free(f);
+}
+END_TEST
+
 START_TEST(program_gets_the_descriptors_of_an_npp)
 {
 	struct fake *f = fake_new(1);
@@ -402,6 +441,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, every_ism_gets_records_of_its_own_and_memory, 0, 3);
+	tcase_add_test(t, an_ism_that_does_not_read_cannot_use_up_the_contexts);
 	tcase_add_test(t, program_gets_the_descriptors_of_an_npp);
 	tcase_add_test(t, contexts_get_lanes_of_isms_before_and_after);
 	tcase_add_test(t, closed_context_is_used_again_only_after_all_isms_know);
