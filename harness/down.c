@@ -310,7 +310,7 @@ int lab_down(const char *name, bool json)
 	int r;
 
 	if (geteuid() != 0)
-		return answer(name ? name : "", "down needs to be root", json);
+		return answer(name ? name : "", "down needs to be root, or to be run in npp-lab-user", json);
 	r = lab_pick_own(name, pick, sizeof pick, &e);
 	if (r == 0)
 		r = lab_lock(&l, pick, true, &e);

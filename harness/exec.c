@@ -70,7 +70,7 @@ static int open_picked(struct lab *l, const char *name, bool own, struct npp_err
 	int r;
 
 	if (geteuid() != 0)
-		return npp_err_set(e, -EPERM, "this needs to be root");
+		return npp_err_set(e, -EPERM, "this needs to be root, or to be run in npp-lab-user");
 	r = own ? lab_pick_own(name, pick, sizeof pick, e) : lab_pick(name, pick, sizeof pick, e);
 	if (r == 0)
 		r = lab_load(l, pick, e);

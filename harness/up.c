@@ -569,7 +569,7 @@ static int run_up(struct up *u, const char *file)
 
 static int up(const char *file, const char *name, char *const *sets, unsigned n_sets, enum up_says says, const char *ok)
 {
-	static const char no_root[] = "up needs to be root: it makes network namespaces";
+	static const char no_root[] = "up needs to be root: it makes network namespaces (npp-lab-user makes a place where every user may)";
 	struct up u = { .lab = { .lock = -1 }, .says = says, .ok = ok, .began_ms = now_ms() };
 	mode_t mask;
 	unsigned i;

@@ -24,7 +24,7 @@ static const struct verb verbs[] = {
 	{ "restart", "[--json] dispatch|ism N|osm [NAME]", "replace a process while its connections live", verb_restart },
 	{ "hosts", "[--json] [NAME...] | NPP HOST down|up|weight N", "hosts of an NPP and what they share; take one out",
 	  verb_hosts },
-	{ "stop", "NAME...", "stop an NPP or a host", verb_stop },
+	{ "stop", "[--json] NAME...", "stop an NPP or a host", verb_stop },
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

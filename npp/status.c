@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -222,42 +223,68 @@ static int await_end(int pid, int ms)
 	return n > 0 ? 0 : -ETIMEDOUT;
 }
 
-static int stop_one(const char *name)
+/* Stops NAME; its label into LABEL. Its pid, or 0, said. */
+static int stop_one(const char *name, char *label, size_t cap)
 {
 	struct npp_err e = { .text = "" };
 	struct npp_ctl_msg m;
 	struct target t;
 	uint8_t buf[64];
-	int r = target_open(&t, name, &e);
+	int r = target_open(&t, name, &e), pid;
 
 	if (r < 0) {
 		if (target_is_lab(name))
 			out_failed("stop: '%s' is a lab: 'npp-lab down %s' takes it down, %s/NAME is one in it", name, name, name);
 		else
 			out_failed("%s", e.text);
-		return 1;
+		return 0;
 	}
+	pid = t.st.pid;
+	snprintf(label, cap, "%s", t.label);
 	r = npp_ctl_call(t.sock, NPP_CTL_TOOL_STOP, NULL, 0, NULL, 0, &m, buf, sizeof buf, 5000);
 	if (r == 0) {
 		npp_ctl_close_fds(&m);
-		r = await_end(t.st.pid, 10000);
+		r = await_end(pid, 10000);
 	}
 	if (r < 0)
-		out_failed("%s (pid %d) does not stop: %s", t.label, t.st.pid, strerror(-r));
+		out_failed("%s (pid %d) does not stop: %s", label, pid, strerror(-r));
 	target_close(&t);
-	return r < 0;
+	return r < 0 ? 0 : pid;
 }
 
 int verb_stop(int argc, char **argv)
 {
-	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	int opt, bad = 0;
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
+	};
+	char label[160] = "", *list = NULL;
+	size_t len = 0;
+	bool json = false;
+	int opt, pid, bad = 0;
+	FILE *f;
 
-	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
-		return opt == 'h' ? verb_help(argv[0]) : verb_usage(argv[0], NULL);
+	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (opt) {
+		case 'j': json = out_json(); break;
+		case 'h': return verb_help(argv[0]);
+		default: return verb_usage(argv[0], NULL);
+		}
+	}
 	if (optind == argc)
 		return verb_usage(argv[0], "which one?");
-	for (; optind < argc; optind++)
-		bad |= stop_one(argv[optind]);
+	f = open_memstream(&list, &len);	/* if one fails, that is the answer */
+	if (!f)
+		npp_fatalx("no memory");
+	for (int i = optind; i < argc; i++) {
+		pid = stop_one(argv[i], label, sizeof label);
+		bad |= !pid;
+		fputs(i > optind ? ", {\"name\": " : "{\"name\": ", f);
+		npp_json_string(f, label);
+		fprintf(f, ", \"pid\": %d}", pid);
+	}
+	fclose(f);
+	if (json && !bad)
+		printf("{\"ok\": true, \"stopped\": [%s]}\n", list);
+	free(list);
 	return bad;
 }

@@ -145,8 +145,11 @@ like 'stat shows it as working' "$("$npp" stat acc1)" '^  ism 1 +[0-9]+ '
 # counters go on from the dead one's, and so does the time that they are of
 is 'and takes the time that was counted, not that of the new one alone' "$("$npp" stat acc1 --json | jq -c '.processes[] |
   select(.role == "ism" and .index == 1) | [.counted_us > .uptime_us, .counters.busy_us < .counted_us]')" '[true,true]'
-ok 'stop' "$npp" stop web1 acc1
+was=$("$npp" status web1 acc1 --json | jq -c 'map({name, pid})')
+"$npp" stop web1 acc1 --json >"$work/stopped"; is 'stop' $? 0
+is 'and its answer as JSON' "$(jq -c '[.ok, .stopped]' "$work/stopped")" "[true,$was]"
 nppd_wait web1; is 'the host ended well' $? 0
 nppd_wait acc1; is 'so did the NPP' $? 0
-"$npp" stop acc1 2>/dev/null; is 'stop of one that is gone' $? 1
+"$npp" stop acc1 --json >"$work/stopped" 2>/dev/null; is 'stop of one that is gone' $? 1
+is 'as JSON, too' "$(jq -c '[.ok, (.errors | length)]' "$work/stopped")" '[false,1]'
 done_testing
