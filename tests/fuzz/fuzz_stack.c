@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * fuzz_stack.c - anything the network, another IOP or time can do to live stacks
  * options: -max_len=4096 -len_control=0
- * links with: tests/unit/stack/ip_rig.c
+ * links with: tests/fuzz/scene.c tests/unit/stack/ip_rig.c
  *
  * Two stacks of one NPP with a TCP listener, UDP endpoints, an established connection of each
  * family, pending fragments. Input: a list of steps, each two bytes of kind and flags, two bytes of length,
@@ -17,6 +17,7 @@
 
 #include "npp-ism/stack/udp_priv.h"
 #include "tests/fuzz/replay.h"
+#include "tests/fuzz/scene.h"
 #include "tests/unit/stack/ip_rig.h"
 
 enum { STEP_FRAME, STEP_IPC, STEP_TIME, STEP_ATTACH, STEP_ROLE, STEP_TCP, STEP_UDP, STEP_NET, STEP_KINDS };
@@ -190,23 +191,8 @@ static void scene(void)
 
 static void pools_add_up(struct stack *s)
 {
-	const struct ip_state *ip = s->ip;
-	uint32_t frames = ip->n_frames_free, ents = 0, chunks = ip->reass.n_chunks_free, eps = 0;
-
-	for (unsigned i = 0; i < NEIGH_WAITS; i++)
-		frames += ip->wait[i].used ? ip->wait[i].n : 0;
-	MUST(frames == NEIGH_FRAMES);
-	for (uint32_t i = 0; i < ip->reass.n_ents; i++)
-		chunks += ip->reass.ent[i].state == REASS_FREE ? 0 : ip->reass.ent[i].chunks;
-	MUST(chunks == ip->reass.n_chunks);
-	for (uint16_t i = ip->reass.oldest; i != REASS_NONE; i = ip->reass.ent[i].newer)
-		ents++;
-	for (uint16_t i = ip->reass.ent_free; i != REASS_NONE; i = ip->reass.ent[i].hash_next)
-		ents++;
-	MUST(ents == ip->reass.n_ents);
-	for (uint32_t i = s->udp->free; i != UDP_NONE; i = s->udp->ep[i].next)
-		eps++;
-	MUST(eps + s->udp->used == s->udp->n_ep && s->udp->n_connected == 1 && s->udp->n_addr == 0);
+	scene_pools_add_up(s);
+	MUST(s->udp->n_connected == 1 && s->udp->n_addr == 0);
 }
 
 static void all_is_over(void)

@@ -3,6 +3,8 @@
  */
 #include "config.h"
 
+#include "npp-ism/stack/udp_priv.h"
+#include "tests/fuzz/replay.h"
 #include "tests/fuzz/scene.h"
 
 static struct rig_pkt p;
@@ -58,4 +60,25 @@ struct rig *scene_new(void)
 	rig_echo(&p, RIG_PEER + 1, RIG_US, 100); /* its answer waits for a neighbour */
 	rig_in(r, 0, &p);
 	return r;
+}
+
+void scene_pools_add_up(struct stack *s)
+{
+	const struct ip_state *ip = s->ip;
+	uint32_t frames = ip->n_frames_free, ents = 0, chunks = ip->reass.n_chunks_free, eps = 0;
+
+	for (unsigned i = 0; i < NEIGH_WAITS; i++)
+		frames += ip->wait[i].used ? ip->wait[i].n : 0;
+	MUST(frames == NEIGH_FRAMES);
+	for (uint32_t i = 0; i < ip->reass.n_ents; i++)
+		chunks += ip->reass.ent[i].state == REASS_FREE ? 0 : ip->reass.ent[i].chunks;
+	MUST(chunks == ip->reass.n_chunks);
+	for (uint16_t i = ip->reass.oldest; i != REASS_NONE; i = ip->reass.ent[i].newer)
+		ents++;
+	for (uint16_t i = ip->reass.ent_free; i != REASS_NONE; i = ip->reass.ent[i].hash_next)
+		ents++;
+	MUST(ents == ip->reass.n_ents);
+	for (uint32_t i = s->udp->free; i != UDP_NONE; i = s->udp->ep[i].next)
+		eps++;
+	MUST(eps + s->udp->used == s->udp->n_ep);
 }

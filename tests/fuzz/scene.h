@@ -8,5 +8,7 @@
 
 /* Listeners, connections, half-open ones, bytes out of order, fragments, a frame that waits for its neighbour. */
 struct rig *scene_new(void);
+/* What S has of frames that wait, of fragments, of endpoints, in use and not, is all that it began with. */
+void scene_pools_add_up(struct stack *s);
 
 #endif
