@@ -23,24 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/replay.h"
 #include "harness/verbs.h"
-#include "harness/wire/wire.h"
-#include "net/checksum.h"
-
-#define LINK_MTU 1500u
-
-struct replay {
-	struct wire_frame *in, *cut;
-	int fd;				/* AF_PACKET on the node's link */
-	uint8_t src_mac[6], dst_mac[6];
-	union npp_addr server;		/* as captured; any: not yet known */
-	union npp_addr src[2], dst[2];	/* IPv4, IPv6; any: there is none */
-	bool have_dst, json;
-	double speed;
-	const volatile sig_atomic_t *stop;
-	const char *node, *file, *to, *link;	/* what the user has named */
-	uint64_t sent, other, skipped, bytes;
-};
 
 /* ---- the lab's side ---------------------------------------------------------------------------- */
 
@@ -127,199 +111,9 @@ static int open_link(struct replay *r, const char *ns, const char *ifname, struc
 
 /* ---- the capture's side --------------------------------------------------------------------------- */
 
-/* A packet in a frame. */
-struct packet {
-	bool v6;
-	uint8_t proto;
-	uint32_t head;		/* bytes of the IP header, and of a fragment header behind it */
-	bool fragment, first;	/* first: it has the transport's header */
-	union npp_addr src, dst;
-};
-
-static union npp_addr get_addr(const uint8_t *p, bool v6)
+static bool send_frame(struct replay *r, const struct wire_frame *f)
 {
-	union npp_addr a;
-	uint32_t v4;
-
-	if (v6) {
-		memcpy(&a, p, 16);
-		return a;
-	}
-	memcpy(&v4, p, 4);
-	return npp_addr_v4(v4);
-}
-
-static void put_addr(uint8_t *p, const union npp_addr *a, bool v6)
-{
-	uint32_t v4 = v6 ? 0 : npp_addr_get_v4(a);
-
-	memcpy(p, v6 ? (const void *)a : (const void *)&v4, v6 ? 16 : 4);
-}
-
-/* Where the checksum stands that covers the addresses; 0: nowhere. */
-static uint32_t sum_at(const struct packet *k)
-{
-	return k->proto == IPPROTO_TCP ? 16 : k->proto == IPPROTO_UDP ? 6 : k->v6 && k->proto == IPPROTO_ICMPV6 ? 2 : 0;
-}
-
-/* Of a fragment the sum covers more than is here: it follows the addresses (RFC 1624). */
-static void adjust_sum(uint8_t *at, const struct packet *k, const uint8_t *addrs)
-{
-	const uint8_t *old[2] = { k->src.b + (k->v6 ? 0 : 12), k->dst.b + (k->v6 ? 0 : 12) };
-	uint32_t n = k->v6 ? 16 : 4, sum = (uint32_t)(~((uint32_t)at[0] << 8 | at[1]) & 0xffff);
-
-	for (uint32_t i = 0; i < n; i += 2)
-		for (uint32_t j = 0; j < 2; j++) {
-			const uint8_t *was = old[j] + i, *is = addrs + j * n + i;
-
-			sum += ~((uint32_t)was[0] << 8 | was[1]) & 0xffff;
-			sum += (uint32_t)is[0] << 8 | is[1];
-		}
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-	at[0] = (uint8_t)(sum >> 8);
-	at[1] = (uint8_t)sum;
-}
-
-/* Makes checksums of the packet that F holds, addresses changed. */
-static void fix_sums(struct wire_frame *f, const struct packet *k)
-{
-	uint8_t *ip = f->data + 14, *l4 = ip + k->head;
-	uint32_t len = f->len - 14 - k->head, at = sum_at(k);
-	uint16_t sum;
-
-	if (!k->v6) {
-		memset(ip + 10, 0, 2);
-		sum = npp_csum_finish(npp_csum_add(ip, k->head, 0));
-		memcpy(ip + 10, &sum, 2);
-	}
-	if (!at || len < at + 2 || (k->fragment && !k->first))
-		return;
-	if (k->fragment) {
-		if (k->proto != IPPROTO_UDP || l4[at] || l4[at + 1])	/* 0: it has none */
-			adjust_sum(l4 + at, k, ip + (k->v6 ? 8 : 12));
-		return;
-	}
-	memset(l4 + at, 0, 2);
-	sum = npp_csum_finish(npp_csum_add(l4, len, npp_csum_add(ip + (k->v6 ? 8 : 12), k->v6 ? 32 : 8, 0) + htons(k->proto) +
-						    (uint64_t)htons((uint16_t)len)));
-	if (k->proto == IPPROTO_UDP && !sum)
-		sum = 0xffff;
-	memcpy(l4 + at, &sum, 2);
-}
-
-static void put_out(struct replay *r, const struct wire_frame *f)
-{
-	if (send(r->fd, f->data, f->len, 0) == (ssize_t)f->len) {
-		r->sent++;
-		r->bytes += f->len;
-	} else {
-		r->skipped++;
-	}
-}
-
-static void put_cut(struct replay *r, const struct packet *k)
-{
-	struct wire_frame *f = r->in;
-	struct wire_shape s;
-
-	memset(&f->vh, 0, sizeof f->vh);
-	f->vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	f->vh.gso_type = k->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
-	f->vh.csum_start = (uint16_t)(14 + k->head);
-	f->vh.csum_offset = 16;
-	f->vh.gso_size = 1;
-	if (k->proto != IPPROTO_TCP || wire_frame_shape(f, &s) < 0 || LINK_MTU + 14 <= s.head) {
-		r->skipped++;
-		return;
-	}
-	f->vh.gso_size = (uint16_t)(LINK_MTU + 14 - s.head);
-	wire_frame_shape(f, &s);
-	for (uint32_t i = 0; i < s.frames; i++)
-		if (wire_frame_cut(f, &s, i, r->cut) == 0)
-			put_out(r, r->cut);
-}
-
-/* What F holds, with its length from the IP header; false: no whole packet. */
-static bool dissect(struct wire_frame *f, struct packet *k)
-{
-	uint8_t *ip = f->data + 14;
-	uint32_t len;
-
-	*k = (struct packet){ .v6 = f->len >= 54 && f->data[12] == 0x86 && f->data[13] == 0xdd && ip[0] >> 4 == 6 };
-	if (k->v6) {
-		k->head = 40;
-		k->proto = ip[6];
-		len = 40 + ((uint32_t)ip[4] << 8 | ip[5]);
-		if (k->proto == IPPROTO_FRAGMENT && f->len >= 62) {
-			k->head = 48;
-			k->proto = ip[40];
-			k->fragment = true;
-			k->first = !ip[42] && !(ip[43] & 0xf8);
-		}
-	} else {
-		if (f->len < 34 || f->data[12] != 8 || f->data[13] || ip[0] >> 4 != 4)
-			return false;
-		k->head = (ip[0] & 15) * 4u;
-		k->proto = ip[9];
-		k->first = !(ip[6] & 0x1f) && !ip[7];
-		k->fragment = !k->first || (ip[6] & 0x20);
-		len = (uint32_t)ip[2] << 8 | ip[3];
-	}
-	if (k->head < 20 || len < k->head || len + 14 > f->len)
-		return false;	/* not all of it was captured */
-	f->len = len + 14;
-	k->src = get_addr(ip + (k->v6 ? 8 : 12), k->v6);
-	k->dst = get_addr(ip + (k->v6 ? 24 : 16), k->v6);
-	return true;
-}
-
-/* Is it a packet for the server, whom it may make known? */
-static bool to_server(struct replay *r, struct packet *k)
-{
-	const uint8_t *l4;
-	bool group, reply;
-
-	if (!dissect(r->in, k))
-		return false;
-	l4 = r->in->data + 14 + k->head;
-	group = k->v6 ? k->dst.b[0] == 0xff : (k->dst.b[12] & 0xf0) == 0xe0;
-	if (npp_addr_is_any(&r->server) && !group && sum_at(k) != 2) {	/* ICMPv6 is for neighbours */
-		reply = k->proto == IPPROTO_TCP && r->in->len >= 14 + k->head + 20 && (l4[13] & 0x12) == 0x12;
-		r->server = reply ? k->src : k->dst;
-	}
-	return npp_addr_eq(&k->dst, &r->server);
-}
-
-static void one(struct replay *r, const struct pcap_pkthdr *h, const u_char *data)
-{
-	struct wire_frame *f = r->in;
-	struct packet k;
-
-	if (h->caplen < 14 || h->caplen > f->cap) {
-		r->skipped++;
-		return;
-	}
-	f->len = h->caplen;
-	memcpy(f->data, data, f->len);
-	if (!to_server(r, &k)) {
-		r->other++;
-		return;
-	}
-	if (npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
-		r->skipped++;	/* not a family of both */
-		return;
-	}
-	memcpy(f->data, r->dst_mac, 6);
-	memcpy(f->data + 6, r->src_mac, 6);
-	put_addr(f->data + 14 + (k.v6 ? 8 : 12), &r->src[k.v6], k.v6);
-	put_addr(f->data + 14 + (k.v6 ? 24 : 16), &r->dst[k.v6], k.v6);
-	if (f->len > LINK_MTU + 14) {
-		put_cut(r, &k);
-		return;
-	}
-	fix_sums(f, &k);
-	put_out(r, f);
+	return send(r->fd, f->data, f->len, 0) == (ssize_t)f->len;
 }
 
 static void wait_until(const struct replay *r, const struct pcap_pkthdr *h, const struct timeval *first, int64_t start_ns)
@@ -352,11 +146,9 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 		}
 		if (!r->have_dst) {	/* the captured server, if it is one of the lab */
 			struct lab_if *to;
-			struct packet k;
+			struct replay_packet k;
 
-			r->in->len = h->caplen < r->in->cap ? h->caplen : r->in->cap;
-			memcpy(r->in->data, data, r->in->len);
-			to_server(r, &k);
+			replay_look(r, &k, data, h->caplen);
 			if (npp_addr_is_any(&r->server)) {
 				r->other++;
 				continue;
@@ -367,7 +159,7 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 			bad = set_target(r, l, from, to, e);
 		}
 		if (!bad)
-			one(r, h, data);
+			replay_one(r, data, h->caplen);
 	}
 	return bad;
 }
@@ -424,7 +216,7 @@ static pcap_t *open_file(const struct replay *r, struct npp_err *e)
 }
 
 /* The captured client and server, as the first packet to the server has them. */
-static int captured_ends(struct replay *r, struct packet *k, struct npp_err *e)
+static int captured_ends(struct replay *r, struct replay_packet *k, struct npp_err *e)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
@@ -433,14 +225,11 @@ static int captured_ends(struct replay *r, struct packet *k, struct npp_err *e)
 
 	if (!p)
 		return -EINVAL;
-	while (!found && pcap_next_ex(p, &h, &data) == 1) {
-		r->in->len = h->caplen < r->in->cap ? h->caplen : r->in->cap;
-		memcpy(r->in->data, data, r->in->len);
-		found = to_server(r, k);
-	}
+	while (!found && pcap_next_ex(p, &h, &data) == 1)
+		found = replay_look(r, k, data, h->caplen);
 	pcap_close(p);
 	if (!found)
-		*k = (struct packet){ .v6 = false };
+		*k = (struct replay_packet){ .v6 = false };
 	return 0;
 }
 
@@ -450,7 +239,7 @@ static struct lab_if *fitting_link(struct replay *r, struct lab *l, const struct
 				   struct npp_err *e)
 {
 	struct lab_if *f;
-	struct packet k;
+	struct replay_packet k;
 
 	if (n->n_ifs == 1)
 		return &n->ifs[0];
@@ -513,17 +302,17 @@ static int replay(struct lab *l, void *arg, struct npp_err *e)
 
 static struct wire_frame *buffer(void)
 {
-	struct wire_frame *f = calloc(1, 262144 + sizeof *f);
+	struct wire_frame *f = calloc(1, REPLAY_FRAME_MAX + sizeof *f);
 
 	if (!f)
 		npp_fatalx("out of memory");
-	f->cap = 262144;
+	f->cap = REPLAY_FRAME_MAX;
 	return f;
 }
 
 int lab_replay(const char *lab, const char *node, const char *link, const char *file, const char *to, double speed, bool json)
 {
-	struct replay r = { .fd = -1, .speed = speed, .in = buffer(), .cut = buffer(), .json = json, .node = node,
+	struct replay r = { .fd = -1, .out = send_frame, .speed = speed, .in = buffer(), .cut = buffer(), .json = json, .node = node,
 			    .link = link, .file = file, .to = to, .stop = stop_on_signals() };
 	int rc = lab_with(lab, true, "replay", json, replay, &r);
 

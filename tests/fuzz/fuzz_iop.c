@@ -156,34 +156,6 @@ static struct npp_fring_map *map_of(enum ring k)
 	return k == R_RX ? &I.rx.m : k == R_IN ? &I.ipc[1].in.m : &I.ipc[1].out.m;
 }
 
-#ifdef NPP_FUZZING
-UNSEEN static bool part_of(const void *at, const void *what, size_t size)
-{
-	return what && (const uint8_t *)at >= (const uint8_t *)what && (const uint8_t *)at < (const uint8_t *)what + size;
-}
-
-/* The IOP may not write to the data of the rings that it reads; the others have them elsewhere. */
-UNSEEN static void loaded(const void *at, unsigned len)
-{
-	void *w = NULL;
-
-	if (!loads_left || !inside)
-		return;
-	for (unsigned k = 0; k < RINGS && !w; k++) {
-		const struct npp_fring_map *m = map_of(k);
-
-		if (part_of(at, m->ctl, sizeof *m->ctl) || (k == R_OUT && part_of(at, m->data, 2 * RING)))
-			w = (void *)(uintptr_t)at;
-		else if (k != R_OUT && part_of(at, m->data, 2 * RING))
-			w = to[k].m.data + ((size_t)((const uint8_t *)at - m->data) & (RING - 1));
-	}
-	if (!w && (part_of(at, r->t, sizeof *r->t) || part_of(at, &locks, sizeof locks)))
-		w = (void *)(uintptr_t)at;
-	if (w && --loads_left == 0)
-		memcpy(w, &load_value, len < sizeof load_value ? len : sizeof load_value);
-}
-#endif
-
 /* The IOP may read what was published and not yet released, and no other part of the data. */
 static void close_ring(enum ring k)
 {
@@ -217,6 +189,47 @@ static void permit(enum ring k)
 	if (map_of(k)->data)
 		ASAN_UNPOISON_MEMORY_REGION(map_of(k)->data, 2 * RING);
 }
+
+/* There is no telling any more what stands in the rings, and how far. */
+static void go_wild(void)
+{
+	wild = true;
+	permit(R_RX);
+	permit(R_IN);
+}
+
+#ifdef NPP_FUZZING
+UNSEEN static bool part_of(const void *at, const void *what, size_t size)
+{
+	return what && (const uint8_t *)at >= (const uint8_t *)what && (const uint8_t *)at < (const uint8_t *)what + size;
+}
+
+/* The IOP may not write to the data of the rings that it reads; the others have them elsewhere. */
+UNSEEN static void loaded(const void *at, unsigned len)
+{
+	bool ctl = false;
+	void *w = NULL;
+
+	if (!loads_left || !inside)
+		return;
+	for (unsigned k = 0; k < RINGS && !w; k++) {
+		const struct npp_fring_map *m = map_of(k);
+
+		ctl = part_of(at, m->ctl, sizeof *m->ctl);
+		if (ctl || (k == R_OUT && part_of(at, m->data, 2 * RING)))
+			w = (void *)(uintptr_t)at;
+		else if (k != R_OUT && part_of(at, m->data, 2 * RING))
+			w = to[k].m.data + ((size_t)((const uint8_t *)at - m->data) & (RING - 1));
+	}
+	if (!w && (part_of(at, r->t, sizeof *r->t) || part_of(at, &locks, sizeof locks)))
+		w = (void *)(uintptr_t)at;
+	if (!w || --loads_left)
+		return;
+	memcpy(w, &load_value, len < sizeof load_value ? len : sizeof load_value);
+	if (ctl)
+		go_wild();
+}
+#endif
 
 static void attach_rings(void)
 {
@@ -452,7 +465,7 @@ static void spoil_ctl(const struct op *o)
 	enum ring k = o->a % RINGS;
 	struct npp_fring *ctl = k == R_OUT ? from.m.ctl : to[k].m.ctl;
 
-	wild = true; /* there is no telling any more what stands in the rings, and how far */
+	go_wild();
 	spoil(&words, o, &ctl->hdr + 1, sizeof *ctl - sizeof ctl->hdr);
 	look();
 }
