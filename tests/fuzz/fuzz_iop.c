@@ -54,7 +54,7 @@ static int ring_fd[RINGS][2];
 static struct npp_fring_prod to[2];		/* of R_RX and R_IN: the others' side */
 static struct npp_fring_cons from;		/* of R_OUT */
 static struct npp_fring pristine_ctl;
-static struct { uint8_t *at; uint32_t n; } open_part[2];	/* of the data of R_RX and R_IN that the IOP may read */
+static struct { uint32_t off, n; } open_part[2];	/* of the data of R_RX and R_IN that the IOP may read */
 static struct npp_locks locks;
 static struct { uint8_t *arena; struct npp_neigh_table *t; uint64_t now, rnd; struct npp_neigh *used[8]; unsigned n_used; } pristine;
 static uint8_t conn_mem[CONNS][2][CONN_RING];
@@ -156,25 +156,33 @@ static struct npp_fring_map *map_of(enum ring k)
 	return k == R_RX ? &I.rx.m : k == R_IN ? &I.ipc[1].in.m : &I.ipc[1].out.m;
 }
 
-/* The IOP may read what was published and not yet released, and no other part of the data. */
-static void close_ring(enum ring k)
+/* OPEN or not: the N bytes from OFF on, which it reads where they begin, or from the start of the data. */
+static void mark_part(uint8_t *data, uint32_t off, uint32_t n, bool open)
 {
-	if (open_part[k].n)
-		ASAN_POISON_MEMORY_REGION(open_part[k].at, open_part[k].n);
-	open_part[k].n = 0;
+	uint32_t round = off + n > RING ? off + n - RING : 0;
+
+	if (open) {
+		ASAN_UNPOISON_MEMORY_REGION(data + off, n);
+		ASAN_UNPOISON_MEMORY_REGION(data, round);
+	} else {
+		ASAN_POISON_MEMORY_REGION(data + off, n);
+		ASAN_POISON_MEMORY_REGION(data, round);
+	}
+	(void)data, (void)round;
 }
 
+/* The IOP may read what was published and not yet released, and no other part of the data. */
 static void open_ring(enum ring k)
 {
 	const struct npp_fring_map *m = map_of(k);
 	uint32_t tail = m->ctl ? atomic_load(&m->ctl->tail) : 0;
 
-	close_ring(k);
-	if (!m->data)
+	if (!m->data || wild)
 		return;
-	open_part[k].at = wild ? m->data : m->data + (tail & (RING - 1));
-	open_part[k].n = wild ? 2 * RING : to[k].head - tail;
-	ASAN_UNPOISON_MEMORY_REGION(open_part[k].at, open_part[k].n);
+	mark_part(m->data, open_part[k].off, open_part[k].n, false);
+	open_part[k].off = tail & (RING - 1);
+	open_part[k].n = to[k].head - tail;
+	mark_part(m->data, open_part[k].off, open_part[k].n, true);
 }
 
 static void forbid(enum ring k)
@@ -239,9 +247,9 @@ static void attach_rings(void)
 	permit(R_IN);
 	npp_fring_detach(&I.rx.m);
 	I.have_rx = npp_fring_attach_cons(&I.rx, ring_fd[R_RX][0], ring_fd[R_RX][1], NPP_REGION_RX) == 0;
-	if (ism_ipc_attach(&I, 1, fds) == 0)
+	if (ism_ipc_attach(&I, 1, fds) == 0 && !wild)
 		forbid(R_IN);
-	if (I.have_rx)
+	if (I.have_rx && !wild)
 		forbid(R_RX);
 }
 
