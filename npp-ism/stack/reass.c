@@ -159,27 +159,59 @@ void reass_free(struct stack *s, struct reass_ent *e)
 	e->state = REASS_FREE;
 }
 
+static uint32_t units_present(const struct reass_ent *e, uint32_t first, uint32_t n)
+{
+	uint32_t count = 0;
+
+	while (n) {
+		uint32_t bit = first % 64, take = 64 - bit < n ? 64 - bit : n;
+		uint64_t mask = (take == 64 ? ~0ull : (1ull << take) - 1) << bit;
+
+		count += (uint32_t)__builtin_popcountll(e->bits[first / 64] & mask);
+		first += take;
+		n -= take;
+	}
+	return count;
+}
+
+/* Do all bytes that E counts stand in chunks, and none but them? */
+static bool bytes_sane(const struct reass_ent *e)
+{
+	uint32_t first = (e->first_len + 7) / 8;
+
+	if (e->end > 65535 || e->first_len > e->end || (e->total && e->total != e->end))
+		return false;
+	for (uint32_t k = 0; k < REASS_CHUNKS_PER; k++)
+		if (e->chunk[k] == REASS_NONE && units_present(e, k * (REASS_CHUNK / 8), REASS_CHUNK / 8))
+			return false;
+	return units_present(e, 0, first) == first && units_present(e, 0, (e->end + 7) / 8) == e->units &&
+	       units_present(e, 0, 65536 / 8) == e->units;
+}
+
 /* Are E's chunks real and nobody else's? Notes them in TAKEN. */
 static bool ent_sane(struct reass *r, struct reass_ent *e, uint8_t *taken)
 {
-	uint32_t n = 0;
+	unsigned k;
 
-	if (e->state != REASS_LIVE && e->state != REASS_POISONED)
+	if (e->state != REASS_POISONED && !(e->state == REASS_LIVE && bytes_sane(e)))
 		return false;
-	for (unsigned k = 0; k < REASS_CHUNKS_PER; k++) {
+	e->chunks = 0;
+	for (k = 0; k < REASS_CHUNKS_PER; k++) {
 		uint16_t c = e->chunk[k];
 
 		if (c == REASS_NONE)
 			continue;
 		if (c >= r->n_chunks || taken[c / 8] >> c % 8 & 1)
-			return false;
-		n++;
+			break;
+		taken[c / 8] |= (uint8_t)(1 << c % 8);
+		e->chunks++;
 	}
-	for (unsigned k = 0; k < REASS_CHUNKS_PER; k++)
+	if (k == REASS_CHUNKS_PER)
+		return true;
+	while (k-- > 0)
 		if (e->chunk[k] != REASS_NONE)
-			taken[e->chunk[k] / 8] |= (uint8_t)(1 << e->chunk[k] % 8);
-	e->chunks = n;
-	return true;
+			taken[e->chunk[k] / 8] &= (uint8_t)~(1 << e->chunk[k] % 8);
+	return false;
 }
 
 /* The live entry with the smallest birth time after AFTER (ties by index); rebuild only. */
@@ -316,21 +348,6 @@ static bool chunk_want(struct stack *s, struct reass_ent *e, uint32_t k)
 }
 
 /* ---- bytes and units ------------------------------------------------------------------------ */
-
-static uint32_t units_present(const struct reass_ent *e, uint32_t first, uint32_t n)
-{
-	uint32_t count = 0;
-
-	while (n) {
-		uint32_t bit = first % 64, take = 64 - bit < n ? 64 - bit : n;
-		uint64_t mask = (take == 64 ? ~0ull : (1ull << take) - 1) << bit;
-
-		count += (uint32_t)__builtin_popcountll(e->bits[first / 64] & mask);
-		first += take;
-		n -= take;
-	}
-	return count;
-}
 
 static void units_set(struct reass_ent *e, uint32_t first, uint32_t n)
 {

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "npp-ism/stack/ip_priv.h"
 #include "tests/unit/stack/ip_rig.h"
 #include "tests/unit/suite.h"
 
@@ -377,6 +378,38 @@ START_TEST(a_successor_keeps_what_is_held)
 }
 END_TEST
 
+/* One field of a datagram that is held says what cannot be. */
+static void spoil(struct reass_ent *e, int which)
+{
+	switch (which) {
+	case 0: e->chunk[1] = e->chunk[0]; break;		/* it would be given back twice */
+	case 1: e->chunk[1] = REASS_NONE; break;
+	case 2: e->chunk[1] = 32767; break;
+	case 3: e->bits[100] = 1; break;
+	case 4: e->units++; break;
+	case 5: e->end = 1u << 31; break;
+	case 6: e->first_len = e->end; break;
+	case 7: e->total = 1u << 31; break;
+	}
+}
+
+START_TEST(a_successor_drops_what_cannot_be)
+{
+	struct reass *h = &r->node[0].s->ip->reass;
+
+	rig_udp(&p, RIG_PEER, 1024, RIG_US, PORT, 6000);
+	send_cut(0, 1400, (unsigned[]){ 0, 1, 3 }, 3);
+	ck_assert_uint_eq(h->n_chunks_free, h->n_chunks - 3);
+	spoil(&h->ent[h->oldest], _i);
+	rig_attach(r, 0);
+	h = &r->node[0].s->ip->reass;
+	ck_assert_uint_eq(h->oldest, REASS_NONE);
+	ck_assert_uint_eq(h->n_chunks_free, h->n_chunks);
+	send_cut(0, 1400, (unsigned[]){ 0, 1, 2, 3, 4 }, 5);
+	check_delivered(0, 6000);
+}
+END_TEST
+
 START_TEST(the_owner_gets_the_datagram_once)
 {
 	unsigned got[3] = { 0 };
@@ -428,6 +461,7 @@ int main(void)
 	tcase_add_test(tc, random_fragments_never_deliver_wrong_bytes);
 	tcase_add_test(tc, congestion_marks_survive);
 	tcase_add_test(tc, a_successor_keeps_what_is_held);
+	tcase_add_loop_test(tc, a_successor_drops_what_cannot_be, 0, 8);
 	tcase_add_test(tc, the_owner_gets_the_datagram_once);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
