@@ -528,7 +528,7 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 
 	if (!to) {
 		if (so->kind != SO_OURS || !(sock_fl(so) & NPP_FL_CONNECTED))
-			return 1;
+			return so->kind == SO_OURS && !so->kpart ? -EDESTADDRREQ : 1;
 		o->d.addr = so->sk->raddr;
 		o->d.port = so->sk->rport;
 		o->scope = so->sk->scope & 7;
@@ -543,6 +543,8 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 	att = sock_route(&o->d.addr, &src);
 	if (att < 0)
 		return so->kind == SO_OURS && !so->kpart ? -ENETUNREACH : 1;
+	if (!o->d.port)
+		return -EINVAL;
 	return ensure_ours(so, fd);
 }
 

@@ -47,6 +47,22 @@ START_TEST(datagrams_go_and_come_back)
 }
 END_TEST
 
+START_TEST(a_datagram_needs_somewhere_to_go)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO), nowhere = addr_of(FAKE_PEER, 0), me = addr_of(FAKE_ADDR, 0);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	char buf[8];
+
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(nowhere)), EINVAL);
+	ck_assert_int_eq(npp_bind(fd, SA(me)), 0);
+	ck_fails((int)npp_send(fd, "x", 1, 0), EDESTADDRREQ);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(nowhere)), EINVAL);
+	ck_assert_int_eq(npp_sendto(fd, "a", 1, 0, SA(to)), 1); /* nothing of that was left behind */
+	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
+	npp_close(fd);
+}
+END_TEST
+
 /* Where the peer of a socket is now, of an NPP with several network ports. */
 START_TEST(an_answer_takes_the_port_by_which_its_peer_was_heard)
 {
@@ -159,6 +175,7 @@ static Suite *suite(void)
 
 	t = host_case(s, "datagram");
 	tcase_add_test(t, datagrams_go_and_come_back);
+	tcase_add_test(t, a_datagram_needs_somewhere_to_go);
 	tcase_add_test(t, an_answer_takes_the_port_by_which_its_peer_was_heard);
 	tcase_add_test(t, datagram_lanes_are_merged_by_arrival);
 	tcase_add_test(t, datagram_socket_is_writable_when_all_its_ways_have_room);
