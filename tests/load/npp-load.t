@@ -49,11 +49,16 @@ ok $rc "keep-alive requests succeed"
 "$load" -q -j -k -n 500 -c 8 "http://127.0.0.1:$port/x" >"$dir/out"
 [ "$(field '["requests"]') $(field '["errors_total"]')" = "500 0" ]; ok $? "a connection for each request"
 head -c 612 /dev/zero >"$dir/zero"
-"$load" -q -j -d 0.2 -c 2 -B "$dir/zero" "http://127.0.0.1:$port/x" >"$dir/out"; rc=$?
+"$load" -q -j -d 1 -c 2 -B "$dir/zero" "http://127.0.0.1:$port/x" >"$dir/out"; rc=$?
 [ $rc = 1 ] && [ "$(field '["requests"]')" = 0 ] && [ "$(field '["errors"]["wrong_content"]')" -gt 0 ]
 ok $? "a body that differs from the file is an error each time"
-"$load" -q -j -d 1 -r 500 -c 4 "http://127.0.0.1:$port/x" >"$dir/out"
-[ "$(field '["requests"]')" -ge 400 ] && [ "$(field '["requests"]')" -le 502 ]; ok $? "an open loop keeps its rate"
+# A machine with other work may stand still at the end of a second: one of ten will do, but none may be too quick.
+for _ in $(seq 10); do
+	"$load" -q -j -d 1 -r 500 -c 4 "http://127.0.0.1:$port/x" >"$dir/out"
+	r=$(field '["requests"]')
+	[ "$r" -lt 400 ] || break
+done
+[ "$r" -ge 400 ] && [ "$r" -le 502 ]; ok $? "an open loop keeps its rate"
 # On a machine with other work one run of many will do; if connections were opened every 20 ms only, none would.
 for _ in $(seq 40); do
 	"$load" -q -j -k -d 0.5 -r 200 -c 4 "http://127.0.0.1:$port/x" >"$dir/out"
@@ -127,7 +132,7 @@ sum=$(curl -s "http://127.0.0.1:$port/" | sha256sum | cut -d' ' -f1)
 [ $rc = 0 ] && [ "$(field '["requests"]')" = 20 ]; ok $? "downloads have the SHA-256 that curl and sha256sum see"
 "$load" -q -j -n 20 -c 2 -d 0.2 -x "${sum/[0-9]/x}" "http://127.0.0.1:$port/" 2>"$dir/err"; [ $? = 2 ]
 ok $? "a sum that is none is refused"
-"$load" -q -j -d 0.2 -c 2 -x "$(printf '%064d' 1)" "http://127.0.0.1:$port/" >"$dir/out"
+"$load" -q -j -d 1 -c 2 -x "$(printf '%064d' 1)" "http://127.0.0.1:$port/" >"$dir/out"
 [ "$(field '["requests"]')" = 0 ] && [ "$(field '["errors"]["wrong_content"]')" -gt 0 ]; ok $? "another sum is an error"
 "$load" -q -j -n 20 -c 2 -u 3000000 "http://127.0.0.1:$port/" >"$dir/out"; rc=$?
 [ $rc = 0 ] && [ "$(field '["requests"]')" = 20 ] && [ "$(field '["bytes_out"]')" -gt 60000000 ]
@@ -173,9 +178,11 @@ while True:
 PY
 "${with_us[@]}" python3 "$dir/lossy.py" >"$dir/port.lossy" & pids="$pids $!"
 for _ in $(seq 1000); do [ -s "$dir/port.lossy" ] && break; sleep 0.01; done
-"$load" -q -j -n 100 -c 1 -t 200 udp 127.0.0.1 "$(cat "$dir/port.lossy")" >"$dir/out"; rc=$?
-[ "$rc $(field '["lost"]') $(field '["requests"]')" = '0 10 90' ] && [ "$(field '["late"]')" -ge 9 ]
-ok $? "lost and doubled datagrams are counted, and no error"
+# Each run is of ten times ten; in one of them nothing else may take the 200 ms after which a datagram is lost.
+for _ in $(seq 5); do
+	"$load" -q -j -n 100 -c 1 -t 200 udp 127.0.0.1 "$(cat "$dir/port.lossy")" >"$dir/out"; rc=$?
+	[ "$rc $(field '["lost"]') $(field '["requests"]')" = '0 10 90' ] && [ "$(field '["late"]')" -ge 9 ] && break
+done; ok $? "lost and doubled datagrams are counted, and no error"
 
 # IPv6 and names
 if [ -e /proc/sys/net/ipv6/conf/lo/disable_ipv6 ] && [ "$(cat /proc/sys/net/ipv6/conf/lo/disable_ipv6)" = 0 ]; then
