@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "nppd/npp_side.h"
@@ -253,14 +252,6 @@ static void once(void)
 	d.child[1].p.ctl = 0;
 	side.d = &d;
 	side.n_iops = 1;
-}
-
-static long fds_open(void)
-{
-	struct stat st;
-
-	MUST(stat("/proc/self/fd", &st) == 0);
-	return (long)st.st_size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -492,14 +491,6 @@ static void all_is_well(void)
 			clock_us = d.loop.timers->due_ms * 1000;
 		settle();
 	}
-}
-
-static long fds_open(void)
-{
-	struct stat st;
-
-	MUST(stat("/proc/self/fd", &st) == 0);
-	return (long)st.st_size;
 }
 
 static void once(void)

@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -521,15 +520,6 @@ static void turn(void)
 		return;
 	taken();
 	ism(&o);
-}
-
-/* How many descriptors there are: what Linux says from 6.2 on, else always 0. */
-static long fds_open(void)
-{
-	struct stat st;
-
-	MUST(stat("/proc/self/fd", &st) == 0);
-	return (long)st.st_size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -21,7 +21,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
@@ -617,15 +616,6 @@ static void end(void)
 	MUST(f->osm->assoc_hi == 0 && !f->osm->deaths && f->osm->backlog == 0);
 	checked = lives++ % 64 != 0;
 	check();
-}
-
-/* How many descriptors there are: what Linux says from 6.2 on, else always 0. */
-static long fds_open(void)
-{
-	struct stat st;
-
-	MUST(stat("/proc/self/fd", &st) == 0);
-	return (long)st.st_size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
