@@ -257,6 +257,23 @@ static union npp_addr addr6(uint8_t first, uint8_t last)
 	return (union npp_addr){ .b = { first, first == 0xfe ? 0x80 : 0, [15] = last } };
 }
 
+/* One thing in A that may not be so. */
+static void claims(struct npp_autoconf *a, unsigned what, uint32_t v)
+{
+	unsigned i = what % 4;
+
+	switch (what / 4) {
+	case 1: a->addr[i].port = (uint8_t)v; break;
+	case 2: a->addr[i].prefix_len = (uint8_t)v; break;
+	case 3: a->addr[i].addr = i & 1 ? addr6(0xff, 1) : npp_addr_v4(i & 2 ? v : 0); break;
+	case 4: a->on_link[i].port = (uint8_t)v; break;
+	case 5: a->on_link[i].prefix_len = (uint8_t)v; break;
+	case 6: a->router_port[i] = (uint8_t)v; break;
+	case 7: *(i == 0 ? &a->n_addrs : i == 1 ? &a->n_on_link : i == 2 ? &a->n_routers : &a->zero) = v; break;
+	default: break;
+	}
+}
+
 static void says_autoconf(struct proc *p, const struct op *o)
 {
 	struct npp_autoconf a = { .n_addrs = o->c % 4, .n_on_link = o->c >> 2 & 3, .n_routers = o->c >> 4 & 3 };
@@ -267,6 +284,7 @@ static void says_autoconf(struct proc *p, const struct op *o)
 		a.router[i] = addr6(0xfe, i + 1);
 	}
 	a.link[0].mtu = o->c & 128 ? 1400 : 0;
+	claims(&a, o->b & 31, o->v);
 	says_about(p, o, NPP_CTL_AUTOCONF, &a, sizeof a);
 }
 
@@ -546,7 +564,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static const struct op seeds[][16] = {
 	{ /* what the link role says, and somebody else */
 		{ S_AUTOCONF, 1, 0, 0x95, 0 }, { S_GROUPS, 1, 0, 3, 0 }, { S_CONFLICT, 1, 0, 1, 2 }, { S_CONFLICT, 1, 0, 1, 9 }, { S_GROUPS, 2, 0, 5, 0 },
-		{ S_AUTOCONF, 2, 0, 0x3f, 0 }, { S_AUTOCONF, 1, 64, 0x15, 4 }, { S_GROUPS, 1, 64, 0, 70 }, { S_GROUPS, 1, 0, 0, 0 }, { S_IPC, 1, 0, 1, 7 },
+		{ S_AUTOCONF, 2, 4, 0x3f, 1 }, { S_AUTOCONF, 1, 16, 0x15, 0 }, { S_GROUPS, 1, 64, 0, 70 }, { S_GROUPS, 1, 0, 0, 0 }, { S_IPC, 1, 0, 1, 7 },
 		{ S_IPC, 2, 0, 2, 7 }, { S_SERVING, 1, 0, 0, 0 }, { S_ANY, 1, 0, 9, 60 }, { T_STATUS, 0, 0, 0, 0 }, { S_AUTOCONF, 1, 0, 0, 0 },
 		{ S_AUTOCONF, 1, 128, 0x95, 20 },
 	},
