@@ -134,7 +134,7 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 	struct timespec t;
 	const u_char *data;
 	int64_t start = 0;
-	int rc, bad = 0;
+	int rc = 0, bad = 0;
 
 	while (!*r->stop && !bad && (rc = pcap_next_ex(p, &h, &data)) == 1) {
 		if (!start) {
@@ -161,6 +161,9 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 		if (!bad)
 			replay_one(r, data, h->caplen);
 	}
+	if (rc == PCAP_ERROR)
+		return npp_err_set(e, -EINVAL, "%s: %s; %llu frames were sent before", r->file, pcap_geterr(p),
+				   (unsigned long long)r->sent);
 	return bad;
 }
 

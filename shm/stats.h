@@ -147,7 +147,7 @@
 	X(IS_DROP_TCP_RANGES, "drop.tcp_ranges", "too many gaps in the data received") \
 	X(IS_DROP_TCP_DST, "drop.tcp_dst", "segment to or from an address that TCP does not speak to") \
 	X(IS_DROP_SYN_FULL, "drop.syn_full", "SYN cache full") \
-	X(IS_DROP_ACCEPT_FULL, "drop.accept_full", "accept queue full") \
+	X(IS_DROP_ACCEPT_FULL, "drop.accept_full", "accept queue full, or no socket record left") \
 	X(IS_DROP_UDP_NO_PORT, "drop.udp_no_port", "datagram for no socket (answered by ICMP)") \
 	X(IS_DROP_UDP_FULL, "drop.udp_full", "receive ring of the socket full") \
 	X(IS_DROP_UDP_HEADER, "drop.udp_header", "UDP length lies") \
@@ -207,7 +207,8 @@
 	X(IS_DROP_ECHO_RATE, "drop.echo_rate", "echo requests not answered: rate limit") \
 	X(IS_DROP_RST_RATE, "drop.rst_rate", "segments for no connection not answered by a reset: rate limit") \
 	X(IS_BACKLOG_BYTES, "mem.backlog", "gauge: bytes of it in rings of connections that no program has accepted") \
-	X(IS_BACKLOG_REFUSED, "mem.backlog_refused", "rings of such connections that were refused: their listener has its budget")
+	X(IS_BACKLOG_REFUSED, "mem.backlog_refused", "rings of such connections that were refused: their listener has its budget") \
+	X(IS_SOCKS_OUT, "host.socks_out", "times that no socket record of a host was left for a connection (`sockets`)")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

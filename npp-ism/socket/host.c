@@ -367,15 +367,30 @@ void ism_host_lend(struct ism *I, unsigned h, uint32_t first, uint32_t count)
 		hs->state = ISM_HOST_UP;
 }
 
+/* Said once, until an eighth of them is free again. */
+static void none_left(struct ism *I, unsigned h)
+{
+	npp_stat_inc(I->stats, NPP_IS_SOCKS_OUT);
+	if (!I->host[h]->none_said)
+		npp_warnx("host %u: all %u socket records that this IOP has of it are in use: new connections wait or are refused "
+			  "('sockets' in the host's configuration)", h, ism_hst(I, h)->n_known);
+	I->host[h]->none_said = true;
+}
+
 uint32_t ism_lent_get(struct ism *I, unsigned h)
 {
 	struct ism_host *hs = ism_hst(I, h);
 
-	return hs->n_lent ? lent_stack(I, h)[--hs->n_lent] : ISM_NONE;
+	if (hs->n_lent)
+		return lent_stack(I, h)[--hs->n_lent];
+	none_left(I, h);
+	return ISM_NONE;
 }
 
-bool ism_lent_any(const struct ism *I, unsigned h)
+bool ism_lent_any(struct ism *I, unsigned h)
 {
+	if (I->r->host[h].n_lent == 0)
+		none_left(I, h);
 	return I->r->host[h].n_lent > 0;
 }
 
@@ -409,9 +424,14 @@ void ism_record_free(struct ism *I, struct ism_sess *s)
 	atomic_store_explicit(&rec->gen, s->sock_gen + 1, memory_order_release);
 	/* release: pairs with the compare-and-swap of who takes it next */
 	atomic_store_explicit(&rec->owner, 0, memory_order_release);
-	if (lent)
-		lent_stack(I, h)[I->r->host[h].n_lent++] = s->sock;
-	else
+	if (lent) {
+		struct ism_host *hs = ism_hst(I, h);
+
+		lent_stack(I, h)[hs->n_lent++] = s->sock;
+		if (hs->n_lent >= hs->n_known / 8)
+			I->host[h]->none_said = false;
+	} else {
 		ism_post_osm(I, h, &m);
+	}
 	ism_sess_free(I, s);
 }

@@ -146,6 +146,7 @@ struct ism_host_map {	/* process-local half of a host */
 	uint32_t prod_off64[NPP_MAX_CTX];	/* the lane that prod is attached to; 0 none */
 	uint64_t carry[NPP_MAX_CTX / 64];	/* inbound lanes with messages left */
 	uint64_t bell_due[NPP_MAX_CTX / 64];	/* posted to in this round */
+	bool none_said;			/* that all records are in use */
 	uint32_t carry_words, bell_words;	/* words of them that may not be 0, a bit each */
 	bool scan_due;
 	unsigned turn;				/* lane that comes next */
@@ -283,7 +284,7 @@ void ism_hosts_mend(struct ism *I);
 bool ism_host_greet(struct ism *I, unsigned h);	/* true: done */
 void ism_host_lend(struct ism *I, unsigned h, uint32_t first, uint32_t count);
 uint32_t ism_lent_get(struct ism *I, unsigned h);	/* a record index, or ISM_NONE */
-bool ism_lent_any(const struct ism *I, unsigned h);
+bool ism_lent_any(struct ism *I, unsigned h);	/* counts and says it if there is none */
 void ism_proto_error(struct ism *I, unsigned h);
 /* Frees the record of S (and posts FREED if it was a program's), then S. No ring is left. */
 void ism_record_free(struct ism *I, struct ism_sess *s);

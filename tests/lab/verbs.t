@@ -127,6 +127,8 @@ is 'nothing of it is left out' "$(jq .skipped <<<"$out")" 0
 received() { [ "$(iop_sum acc1 udp.in)" -gt "$before" ]; }
 ok 'and is received with right checksums' wait_for 5 received
 like 'an NPP makes no frames' "$(do_ replay acc1 "$evidence/c.pcap" 2>&1)" 'no node with a link of the kernel'
+head -c $(($(stat -c %s "$evidence/c.pcap") - 7)) "$evidence/c.pcap" >"$work/cut.pcap"
+like 'a capture that was cut off is not taken for whole' "$(do_ replay client1 "$work/cut.pcap" 2>&1; echo "status $?")" '[1-9][0-9]* frames were sent before'
 like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 'replay: '
 ok 'the lab still serves' get client1
 

@@ -103,6 +103,23 @@ START_TEST(accept_stops_at_the_backlog)
 }
 END_TEST
 
+START_TEST(accept_stops_without_a_record_and_counts_it)
+{
+	struct tcp_listener *l = env_listener(e, 80);
+	struct ism_host *hs = &e->I->r->host[0];
+	uint32_t n = hs->n_lent;
+
+	ck_assert(fake_syn(e->I->stack, l));
+	ck_assert_uint_eq(atomic_load(&e->I->stats[NPP_IS_SOCKS_OUT]), 0);
+	hs->n_lent = 0;
+	ck_assert(!fake_syn(e->I->stack, l));
+	ck_assert_ptr_null(fake_accept(e->I->stack, l, 5000));
+	ck_assert_uint_eq(atomic_load(&e->I->stats[NPP_IS_SOCKS_OUT]), 2);
+	hs->n_lent = n;
+	ck_assert_ptr_nonnull(fake_accept(e->I->stack, l, 5000));
+}
+END_TEST
+
 START_TEST(accept_stops_when_the_lane_is_full)
 {
 	struct npp_accept_lane *small = env_listen(e, 0, 2, 81, 4, 1000);
@@ -269,6 +286,7 @@ int main(void)
 	tcase_add_test(t, listener_event_goes_once_until_the_bit_is_cleared);
 	tcase_add_test(t, a_listener_hears_though_the_bit_was_set_by_another);
 	tcase_add_test(t, accept_stops_at_the_backlog);
+	tcase_add_test(t, accept_stops_without_a_record_and_counts_it);
 	tcase_add_test(t, accept_stops_when_the_lane_is_full);
 	tcase_add_test(t, accept_inherits_options_of_the_listener);
 	tcase_add_test(t, exclusive_subscribers_hear_one_at_a_time);
