@@ -43,6 +43,7 @@ int osm_pass(struct npp_osm *o, uint32_t i, uint32_t gen, int fd)
 	o->pass[k] = (struct osm_pass){ .fd = fd, .serial = ++o->serial };
 	err = osm_poll_add(o, fd, OSM_EV_PASS, k, o->serial);
 	if (err) {
+		o->pass[k].fd = -1;
 		osm_ref_drop(o, i, gen, NULL);
 		return err;
 	}
@@ -56,8 +57,10 @@ void osm_pass_end(struct npp_osm *o, unsigned k)
 {
 	struct osm_ref r = o->books->pass[k];
 
-	if (o->pass[k].fd >= 0)
+	if (o->pass[k].fd >= 0) {
+		osm_poll_del(o, o->pass[k].fd); /* the program may have it too, or a child of it: then this is not its end */
 		close(o->pass[k].fd);
+	}
 	o->pass[k] = (struct osm_pass){ .fd = -1 };
 	o->books->pass[k] = (struct osm_ref){ 0 };
 	save(o, k);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
@@ -29,23 +31,31 @@ static struct base start(void)
 	return b;
 }
 
-/* PASS of generation GEN of the connection; the answer, and in *TICKET the end that travels (-1: fd withheld). */
-static int pass(struct base *b, uint32_t gen, int *ticket)
+/* PASS of generation GEN of the connection with FD, if not -1; the answer. */
+static int pass_fd(struct base *b, uint32_t gen, int fd)
 {
 	struct npp_ctl_bind q = { .sock = b->s, .gen = gen };
 	struct npp_ctl_msg m = { .hdr = { .error = -EIO } };
 	uint8_t buf[256];
-	int pair[2];
+
+	ck_assert_int_eq(npp_ctl_send(b->sock, NPP_CTL_PASS, 7, 0, &q, sizeof q, &fd, fd >= 0), 0);
+	FAKE_UNTIL(b->f, npp_ctl_recv(b->sock, &m, buf, sizeof buf, 0) == 1);
+	return m.hdr.error;
+}
+
+/* The same; in *TICKET the end that travels (NULL: fd withheld). */
+static int pass(struct base *b, uint32_t gen, int *ticket)
+{
+	int pair[2], error;
 
 	ck_assert_int_eq(npp_ctl_pair(pair), 0);
-	ck_assert_int_eq(npp_ctl_send(b->sock, NPP_CTL_PASS, 7, 0, &q, sizeof q, pair, ticket != NULL), 0);
-	FAKE_UNTIL(b->f, npp_ctl_recv(b->sock, &m, buf, sizeof buf, 0) == 1);
+	error = pass_fd(b, gen, ticket ? pair[0] : -1);
 	close(pair[0]);
-	if (ticket && m.hdr.error == 0)
+	if (ticket && error == 0)
 		*ticket = pair[1];
 	else
 		close(pair[1]);
-	return m.hdr.error;
+	return error;
 }
 
 static void let_go(struct base *b)
@@ -145,6 +155,44 @@ START_TEST(a_new_osm_waits_a_while)
 }
 END_TEST
 
+/* A child that was forked in that moment has it, or the program keeps it. */
+START_TEST(an_end_that_others_have_as_well_is_heard_of_once)
+{
+	struct base b = start();
+	struct epoll_event ev;
+	int pair[2];
+
+	ck_assert_int_eq(npp_ctl_pair(pair), 0);
+	ck_assert_int_eq(pass_fd(&b, b.rec->gen, pair[0]), 0);
+	let_go(&b);
+	close(pair[1]);
+	FAKE_UNTIL(b.f, atomic_load(&b.rec->refs) == 0);
+	fake_settle(b.f);
+	ck_assert_int_eq(epoll_wait(b.f->osm->epfd, &ev, 1, 0), 0);
+	close(pair[0]);
+	finish(&b);
+}
+END_TEST
+
+/* No end that can be watched. */
+START_TEST(a_file_is_no_ticket)
+{
+	struct base b = start();
+	int fd = memfd_create("ticket", MFD_CLOEXEC), t;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pass_fd(&b, b.rec->gen, fd), -EPERM);
+	ck_assert_uint_eq(atomic_load(&b.rec->refs), 1);
+	for (unsigned k = 0; k < OSM_MAX_PASS; k++)
+		ck_assert_int_eq(b.f->osm->pass[k].fd, -1);
+	close(fd);
+	ck_assert_int_eq(pass(&b, b.rec->gen, &t), 0);
+	let_go(&b);
+	close(t);
+	finish(&b);
+}
+END_TEST
+
 START_TEST(nonsense_is_refused)
 {
 	struct base b = start();
@@ -175,6 +223,8 @@ static Suite *suite(void)
 	tcase_add_test(t, who_takes_it_has_it_alone);
 	tcase_add_test(t, the_sender_may_die);
 	tcase_add_test(t, a_new_osm_waits_a_while);
+	tcase_add_test(t, an_end_that_others_have_as_well_is_heard_of_once);
+	tcase_add_test(t, a_file_is_no_ticket);
 	tcase_add_test(t, nonsense_is_refused);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
