@@ -76,6 +76,9 @@ struct addrinfo;
 int npp_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res);
 int npp_getifaddrs(struct ifaddrs **to);
 void npp_freeifaddrs(struct ifaddrs *ifa);
+/* Around a call that changes the user of all threads: ours is not there meanwhile, and then is what the caller is. */
+bool npp_creds_begin(void);
+void npp_creds_end(bool alone);
 void npp_confined_soon(void);	/* before a seccomp filter, or a limit of no descriptors */
 pid_t npp_fork(void);
 int npp_daemon(int nochdir, int noclose);

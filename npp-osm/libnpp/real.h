@@ -72,6 +72,16 @@ struct addrinfo;
 	X(FILE *, fdopen, (int, const char *)) \
 	X(int, fileno, (FILE *)) \
 	X(int, prctl, (int, ...)) \
+	X(int, setuid, (uid_t)) \
+	X(int, seteuid, (uid_t)) \
+	X(int, setreuid, (uid_t, uid_t)) \
+	X(int, setresuid, (uid_t, uid_t, uid_t)) \
+	X(int, setgid, (gid_t)) \
+	X(int, setegid, (gid_t)) \
+	X(int, setregid, (gid_t, gid_t)) \
+	X(int, setresgid, (gid_t, gid_t, gid_t)) \
+	X(int, setgroups, (size_t, const gid_t *)) \
+	X(int, initgroups, (const char *, gid_t)) \
 	X(int, getifaddrs, (struct ifaddrs **)) \
 	X(int, getaddrinfo, (const char *, const char *, const struct addrinfo *, struct addrinfo **)) \
 	X(void, freeifaddrs, (struct ifaddrs *)) \

@@ -205,18 +205,53 @@ void urg_forked(void)
 	memset(&npp_lib.urg, 0, sizeof npp_lib.urg);
 }
 
-void urg_stop(void)
+/* Ends the thread. False: there was none, or another thread is ending it. */
+static bool end_thread(void)
 {
-	pthread_t t = npp_lib.urg.thread;
+	pthread_t t;
 	bool on;
 
 	fd_lock();
-	on = npp_lib.urg.on;
-	npp_lib.urg.end = true;
-	if (npp_lib.urg.ctx)
+	t = npp_lib.urg.thread;
+	on = npp_lib.urg.on && !npp_lib.urg.end;
+	if (on)
+		npp_lib.urg.end = true;
+	if (on && npp_lib.urg.ctx)
 		ctx_wake(npp_lib.urg.ctx);
 	fd_unlock();
 	if (on)
 		pthread_join(t, NULL);
+	return on;
+}
+
+void urg_stop(void)
+{
+	end_thread();
 	memset(&npp_lib.urg, 0, sizeof npp_lib.urg);
+}
+
+bool npp_creds_begin(void)
+{
+	int saved = errno;
+	bool was = false;
+
+	/* not in a child of vfork(), which has our memory and not our threads */
+	if (*(volatile bool *)&npp_lib.urg.on && npp_lib.pid == getpid())
+		was = end_thread();
+	errno = saved;
+	return was;
+}
+
+void npp_creds_end(bool alone)
+{
+	int saved = errno;
+
+	if (!alone)
+		return;
+	fd_lock();
+	npp_lib.urg.on = npp_lib.urg.end = false;
+	if (npp_lib.urg.list)
+		start(); /* it looks at all of them first */
+	fd_unlock();
+	errno = saved;
 }

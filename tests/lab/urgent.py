@@ -7,6 +7,7 @@
 #
 # The reader asks for each step by a byte; it waits for what it expects to see, not for a time. What it
 # prints depends on the socket calls alone: the same on the kernel and on npp.
+import ctypes
 import errno
 import fcntl
 import os
@@ -33,6 +34,20 @@ def scenario(f):
 def on_urg(_sig, _frame):
     global signals
     signals += 1
+
+
+def without_setuid():
+    """The C library ends a process whose threads differ in whether they may change the user."""
+    libc, head, caps = ctypes.CDLL(None), struct.pack("Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    assert libc.capget(head, caps) == 0
+    words = list(struct.unpack("6I", caps.raw))
+    has, words[0] = words[0], words[0] & ~(1 << 7)
+    assert libc.capset(head, struct.pack("6I", *words)) == 0
+    try:
+        os.setresuid(-1, 12345, -1)
+    finally:
+        words[0] = has
+        assert libc.capset(head, struct.pack("6I", *words)) == 0
 
 
 class Reader:
@@ -292,6 +307,7 @@ def sigurg(r, w):
     r.say(f"owner {'me' if fcntl.fcntl(r.s, fcntl.F_GETOWN) == os.getpid() else 'other'}")
     kind, pid = struct.unpack("ii", fcntl.fcntl(r.s, F_GETOWN_EX, bytes(8)))
     r.say(f"owner {kind} {'me' if pid == os.getpid() else 'other'}")
+    r.call("another user, without the capability of it in this thread", without_setuid)
     r.call("no such owner", lambda: fcntl.fcntl(r.s, fcntl.F_SETOWN, 0x3ffffff0))
     r.ask()
     r.wait_signal(1)

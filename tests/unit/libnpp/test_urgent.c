@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -348,6 +349,41 @@ START_TEST(the_owner_gets_a_signal_for_each_announcement)
 }
 END_TEST
 
+static unsigned threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* setresuid() of the C library ends a process whose threads differ in whether they may (tests/lab/urgent.py). */
+START_TEST(the_thread_that_signals_is_not_there_when_the_user_changes)
+{
+	unsigned before = threads();
+	bool alone;
+
+	urgs = 0;
+	signal(SIGURG, on_urg);
+	ck_assert(!npp_creds_begin());
+	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
+	fake_peer_urgent(f, idx, 5, false);
+	EVENTUALLY(urgs == 1);
+	alone = npp_creds_begin();
+	ck_assert(alone);
+	EVENTUALLY(threads() == before); /* the kernel takes a moment after the join */
+	ck_assert(!npp_creds_begin());
+	fake_peer_urgent(f, idx, 9, false);
+	npp_creds_end(alone);
+	EVENTUALLY(urgs == 2);
+	fake_peer_urgent(f, idx, 10, false);
+	EVENTUALLY(urgs == 3);
+}
+END_TEST
+
 START_TEST(owners_are_processes_groups_and_threads)
 {
 	struct f_owner_ex ex = { F_OWNER_TID, 0 }, got;
@@ -413,6 +449,7 @@ int main(void)
 	tcase_add_test(tc, select_and_epoll_tell_it);
 	tcase_add_test(tc, what_is_sent_as_urgent_is_marked_at_its_end);
 	tcase_add_test(tc, the_owner_gets_a_signal_for_each_announcement);
+	tcase_add_test(tc, the_thread_that_signals_is_not_there_when_the_user_changes);
 	tcase_add_test(tc, owners_are_processes_groups_and_threads);
 	tcase_add_test(tc, an_owner_from_before_connect_counts);
 	suite_add_tcase(suite, tc);
