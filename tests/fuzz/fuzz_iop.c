@@ -660,6 +660,7 @@ static void make_stack(void)
 
 	n->env.ops = &ops;
 	n->env.load = locks.load;
+	free(n->arena);
 	n->arena_size = stack_size(&cfg);
 	n->arena = aligned_alloc(64, n->arena_size);
 	MUST(n->arena);
