@@ -94,7 +94,7 @@ struct load_stats {
 	_Atomic uint32_t why[LOAD_ERROR_COUNT]; /* errno of the last one, or enum load_reason; 0: none */
 	struct load_hist latency;	/* of requests, from the time they were due */
 	struct load_hist connect;	/* of connects */
-	_Atomic uint32_t phase;		/* idle: 1 all open, 2 held, 3 used */
+	_Atomic uint32_t phase;		/* idle: 1 its share is open, 2 all are and are held, 3 used */
 };
 
 static inline void load_count(_Atomic uint64_t *c, uint64_t n)

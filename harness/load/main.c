@@ -71,6 +71,8 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
+static _Atomic uint32_t *stop_word;
+
 /* Waits for the workers with a line of figures per second; returns how many failed. */
 static int supervise(struct load *l)
 {
@@ -91,7 +93,10 @@ static int supervise(struct load *l)
 		now = load_now_ns();
 		if (pid > 0) {
 			left--;
-			failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+				failed++;
+				atomic_store_explicit(stop_word, 1, memory_order_relaxed);	/* others may wait for it */
+			}
 			continue;
 		}
 		if (pid < 0 && errno != EINTR)
@@ -109,8 +114,6 @@ static int supervise(struct load *l)
 	free(p);
 	return failed;
 }
-
-static _Atomic uint32_t *stop_word;
 
 static void on_signal(int sig)
 {

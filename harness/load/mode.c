@@ -259,6 +259,15 @@ void mode_event(struct worker *w, struct conn *c, uint32_t events)
 	}
 }
 
+/* Idle mode: have all workers of the profile opened what they could? */
+static bool all_open(const struct worker *w)
+{
+	for (unsigned i = 0; i < w->o->workers; i++)
+		if (atomic_load_explicit(&w->all[i].phase, memory_order_relaxed) == 0)
+			return false;
+	return true;
+}
+
 /* Idle mode: when all connections stand (or have failed), hold them, then use each. */
 void mode_tick(struct worker *w, uint64_t now_ns)
 {
@@ -267,9 +276,11 @@ void mode_tick(struct worker *w, uint64_t now_ns)
 	if (w->o->mode != LOAD_IDLE)
 		return;
 	if (phase == 0 && w->open + w->finished >= w->n_conns && !w->connecting) {
-		w->held_since_ns = now_ns;
 		atomic_store_explicit(&w->st->phase, 1, memory_order_relaxed);
-	} else if (phase == 1 && now_ns - w->held_since_ns >= w->o->hold_s * 1000000000ull) {
+	} else if (phase == 1 && all_open(w)) {
+		w->held_since_ns = now_ns;
+		atomic_store_explicit(&w->st->phase, 2, memory_order_relaxed);
+	} else if (phase == 2 && now_ns - w->held_since_ns >= w->o->hold_s * 1000000000ull) {
 		atomic_store_explicit(&w->st->phase, 3, memory_order_relaxed);
 		for (unsigned i = 0; i < w->n_conns; i++) {
 			struct conn *c = &w->conn[i];

@@ -40,6 +40,7 @@ struct conn {
 struct worker {
 	const struct load_opts *o;
 	struct load_stats *st;
+	const struct load_stats *all;	/* of all workers of the profile */
 	int epfd;
 	struct conn *conn;
 	unsigned n_conns, connecting;

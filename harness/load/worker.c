@@ -563,13 +563,15 @@ static void count_unfinished(struct worker *w)
 int load_worker(const struct load_opts *opts, unsigned index, struct load_stats *st,
 		const _Atomic uint32_t *stop)
 {
-	struct worker w = { .o = opts, .st = st };
+	struct worker w = { .o = opts, .st = st, .all = st - index };
 	uint64_t start = load_now_ns();
 
 	w.n_conns = (unsigned)share(opts->conns, opts->workers, index);
 	w.quota = share(opts->count, opts->workers, index);
-	if (opts->count && !w.quota)
+	if (opts->count && !w.quota) {
+		atomic_store_explicit(&st->phase, 3, memory_order_relaxed);
 		return 0;
+	}
 	if (opts->rate > 0)
 		w.interval_ns = 1e9 * opts->workers / opts->rate;
 	w.next_due_ns = (double)start;
@@ -588,6 +590,7 @@ int load_worker(const struct load_opts *opts, unsigned index, struct load_stats 
 		w.closed = &w.conn[i];
 	}
 	run(&w, stop, opts->duration_s > 0 ? start + (uint64_t)(opts->duration_s * 1e9) : 0);
+	atomic_store_explicit(&st->phase, 3, memory_order_relaxed);	/* nobody waits for us */
 	count_unfinished(&w);
 	for (unsigned i = 0; i < w.n_conns; i++)
 		if (w.conn[i].fd >= 0)

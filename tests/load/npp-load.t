@@ -38,7 +38,7 @@ serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	echo "Bail out! npp-load serve $* ends with $rc"; exit 1
 }
 
-echo 1..45
+echo 1..46
 serve http
 "$load" serve -b 127.0.0.1 -p "$port" http 2>"$dir/err"; [ $? = 1 ] && grep -q "127.0.0.1:$port: Address already in use" "$dir/err"
 ok $? "a server takes a port that is free, and none that is not"
@@ -70,6 +70,10 @@ serve echo
 [ $rc = 0 ] && [ "$(field '["bytes_in"]')" = 5000000 ]; ok $? "echo returns every byte"
 "$load" -q -j -c 300 -H 0 idle 127.0.0.1 "$port" >"$dir/out"; rc=$?
 [ $rc = 0 ] && [ "$(field '["requests"]')" = 300 ]; ok $? "idle connections are held, then used"
+# One of two workers has a second connection, due after two seconds; the other must not use its own before.
+"$load" -q -w 2 -c 3 -r 1 -H 1 -I "$dir/series" idle 127.0.0.1 "$port" >/dev/null; rc=$?
+[ $rc = 0 ] && [ "$(sed -n 's/.*"open": \([0-9]*\).*/\1/p' "$dir/series" | sort -n | tail -n1)" = 3 ]
+ok $? "and all at the same time, whichever process has them"
 # A server without a descriptor for the next peer waits until one goes; it does not try all the time.
 nofile=$(ulimit -Sn)
 ulimit -Sn 24
