@@ -81,7 +81,6 @@ void tcp_cc_acked(struct stack *s, struct tcb *t, const struct tcp_news *n)
 	if (bytes && t->flags & TF_CWND_LIMITED)
 		tcp_cc(t)->acked(s, t, bytes);
 	t->cwnd = u32_min(t->cwnd, TCP_CWND_MAX);
-	t->flags &= ~TF_CWND_LIMITED;
 }
 
 /* ---- pacing -------------------------------------------------------------------------------- */

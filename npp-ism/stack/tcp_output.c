@@ -402,6 +402,8 @@ static bool send_new(struct stack *s, struct tcb *t, uint32_t pipe)
 	bool sent = false;
 	int retry = 0;
 
+	/* What follows says so anew; until the next time it counts for each ACK, of which a batch may bring many. */
+	t->flags &= ~TF_CWND_LIMITED;
 	for (;;) {
 		uint32_t avail = tcp_unsent(t), len;
 		bool fin = fin_due(t);

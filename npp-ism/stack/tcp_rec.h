@@ -144,7 +144,7 @@ enum tcp_tx_mode { TXM_RTO = 0, TXM_TLP, TXM_PERSIST, TXM_REORDER };
 #define TF_FIN_SENT 0x40u	/* snd_nxt counts our FIN */
 #define TF_ORPHAN 0x80u		/* the user has closed it */
 #define TF_RCV_FIN 0x100u	/* the peer's FIN has come, perhaps not in sequence: rcv_fin */
-#define TF_CWND_LIMITED 0x200u	/* the congestion window held something back */
+#define TF_CWND_LIMITED 0x200u	/* the congestion window held something back at the last output */
 #define TF_REORDERS 0x400u	/* the path was seen to reorder (RACK.reordering_seen) */
 #define TF_RTX_FIRST 0x800u	/* send the first lost segment whatever the window says */
 #define TF_TLP_OUT 0x1000u	/* a loss probe is in flight: it ends at tlp_end */

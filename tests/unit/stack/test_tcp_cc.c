@@ -495,6 +495,60 @@ START_TEST(cubic_gives_way_faster_when_the_window_shrinks)
 }
 END_TEST
 
+/* ---- what counts ------------------------------------------------------------------------------------- */
+
+/* ACKs of segments up to SEG, each by itself, that are read at once. */
+static void ack_in_a_batch(unsigned from, unsigned seg)
+{
+	while (from++ < seg) {
+		struct tcp_seg g;
+
+		f.p.ack = f.first + from * f.t->mss;
+		g = tp_seg(&f.p, TCPF_ACK, 0);
+		th_input_noflush(f.h, &g, NULL, 0);
+	}
+	stack_flush(f.h->s);
+	th_forget(f.h);
+}
+
+START_TEST(every_ack_of_a_batch_makes_the_window_grow)
+{
+	struct tcp_options o = { .cc = NPP_CC_RENO };
+
+	stack_tcp_options(f.h->s, f.p.k->c, &o);
+	f.t->cwnd = f.t->ssthresh = 10 * f.t->mss;
+	flow_write(&f, 40);
+	th_forget(f.h);
+	for (unsigned round = 0; round < 2; round++) { /* one segment for each window */
+		flow_pass(&f, FLOW_RTT_US);
+		ck_assert_uint_eq(f.t->cwnd, (10 + round) * f.t->mss);
+		ack_in_a_batch(10 * round, 10 + 11 * round);
+	}
+	ck_assert_uint_eq(f.t->cwnd, 12 * f.t->mss);
+}
+END_TEST
+
+START_TEST(a_window_that_is_not_filled_does_not_grow)
+{
+	uint32_t cwnd = f.t->cwnd;
+
+	flow_write(&f, 3);
+	flow_pass(&f, FLOW_RTT_US);
+	ack_in_a_batch(0, 3);
+	ck_assert_uint_eq(f.t->cwnd, cwnd);
+	f.t->ssthresh = cwnd; /* nor beyond slow start, where it was filled before */
+	flow_write(&f, cwnd / f.t->mss + 2);
+	ck_assert(f.t->flags & TF_CWND_LIMITED);
+	th_forget(f.h);
+	flow_pass(&f, FLOW_RTT_US);
+	ack_in_a_batch(3, 3 + cwnd / f.t->mss);
+	cwnd = f.t->cwnd;
+	flow_pass(&f, FLOW_RTT_US);
+	ack_in_a_batch(3 + cwnd / f.t->mss, 5 + cwnd / f.t->mss);
+	ck_assert_uint_eq(f.t->cwnd, cwnd);
+}
+END_TEST
+
 /* ---- choosing, pacing, telling -------------------------------------------------------------------------- */
 
 START_TEST(the_socket_chooses_and_the_npp_has_a_default)
@@ -599,6 +653,8 @@ int main(void)
 	tcase_add_test(tc, cubic_follows_the_formula);
 	tcase_add_test(tc, cubic_is_not_slower_than_reno_on_a_short_path);
 	tcase_add_test(tc, cubic_gives_way_faster_when_the_window_shrinks);
+	tcase_add_test(tc, every_ack_of_a_batch_makes_the_window_grow);
+	tcase_add_test(tc, a_window_that_is_not_filled_does_not_grow);
 	tcase_add_test(tc, the_socket_chooses_and_the_npp_has_a_default);
 	tcase_add_test(tc, a_paced_socket_keeps_its_rate);
 	tcase_add_test(tc, the_brief_tells_the_state);
