@@ -243,8 +243,14 @@ static bool lane_next(struct npp_accept_lane *lane, uint32_t mask, uint32_t *pos
 	uint32_t head = atomic_load_explicit(&lane->head, memory_order_acquire);
 	uint32_t at = atomic_load_explicit(&lane->tail, memory_order_acquire);
 
-	if (head - at > mask + 1)
-		return false;
+	/* What was taken out of turn leaves the tail behind until somebody looks, and an ISM fills the whole lane
+	 * meanwhile: it stores over 0 only, so what is further behind than the lane is long is done with. */
+	if (head - at > mask + 1) {
+		uint32_t behind = at;
+
+		at = head - (mask + 1);
+		atomic_compare_exchange_strong_explicit(&lane->tail, &behind, at, memory_order_release, memory_order_relaxed);
+	}
 	for (; at != head; at++) {
 		uint64_t e = atomic_load_explicit(&lane->entry[at & mask], memory_order_acquire);
 		uint32_t expect = at;

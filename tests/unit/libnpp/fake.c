@@ -390,11 +390,17 @@ static uint32_t came_after(uint32_t last)
 	return now;
 }
 
+struct npp_accept_lane *fake_accept_lane(struct fake *f, uint32_t listener, unsigned iop)
+{
+	struct npp_listener *nl = at(f, (uint64_t)f->sock[listener].ext_off64 * 64);
+
+	return at(f, (uint64_t)nl->lane_off64[iop] * 64);
+}
+
 uint32_t fake_peer_connect(struct fake *f, uint16_t port, unsigned iop, uint16_t rport)
 {
 	uint32_t l, idx;
 	struct npp_sock *s;
-	struct npp_listener *nl;
 	struct npp_accept_lane *lane;
 
 	pthread_mutex_lock(&f->lock);
@@ -417,8 +423,7 @@ uint32_t fake_peer_connect(struct fake *f, uint16_t port, unsigned iop, uint16_t
 	s->came_us = f->came_us = came_after(f->came_us);
 	f->sess[idx] = (struct fake_sess){ .used = true, .paused = true, .gen = s->gen, .slot = (uint8_t)iop };
 	atomic_store(&s->owner, 0x10000 + iop);
-	nl = at(f, (uint64_t)f->sock[l].ext_off64 * 64);
-	lane = at(f, (uint64_t)nl->lane_off64[iop] * 64);
+	lane = fake_accept_lane(f, l, iop);
 	must(lane->entry[lane->head & lane->mask] == 0, "accept lane full");
 	atomic_store(&lane->entry[lane->head & lane->mask], NPP_ACCEPT_ENTRY(idx, s->gen, NPP_ACCEPT_READY));
 	atomic_store(&lane->head, lane->head + 1);

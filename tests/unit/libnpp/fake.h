@@ -66,6 +66,7 @@ struct npp_sock *fake_sock_of(struct fake *f, int fd, uint32_t *idx);	/* record 
 
 /* A peer connects to the listener on PORT from FAKE_PEER:RPORT at IOP; index of the record. */
 uint32_t fake_peer_connect(struct fake *f, uint16_t port, unsigned iop, uint16_t rport);
+struct npp_accept_lane *fake_accept_lane(struct fake *f, uint32_t listener, unsigned iop); /* LISTENER: its record */
 void fake_peer_send(struct fake *f, uint32_t sock, const void *data, uint32_t n);
 void fake_peer_urgent(struct fake *f, uint32_t sock, uint32_t off, bool here); /* byte OFF of the stream is; HERE: as NPP_URG_HERE */
 void fake_peer_fin(struct fake *f, uint32_t sock);

@@ -240,6 +240,43 @@ START_TEST(who_came_first_is_accepted_first)
 }
 END_TEST
 
+/* Of two programs that accept at the same time the second may be done first: it leaves the tail where it is, and the
+ * first moves it by one. Until somebody looks again the lane may be filled to the last. */
+START_TEST(full_lane_is_emptied_wherever_its_tail_is)
+{
+	struct npp_accept_lane *lane;
+	uint16_t port;
+	int l = serve(&port, O_NONBLOCK);
+	uint32_t idx, size;
+
+	fake_sock_of(f, l, &idx);
+	lane = fake_accept_lane(f, idx, 0);
+	size = lane->mask + 1;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 2 + size; i++) {
+			fake_peer_connect(f, port, 0, (uint16_t)(5000 + i));
+			if (i < 2) /* behind the back of the lane's tail, as somebody else */
+				npp_close(npp_accept4(l, NULL, NULL, 0));
+			if (i == 1)
+				atomic_fetch_sub(&lane->tail, 1 + round % 2);
+		}
+		ck_assert_uint_gt(lane->head - lane->tail, size);
+		for (unsigned i = 0; i < size; i++) {
+			struct sockaddr_in a;
+			socklen_t len = sizeof a;
+			int fd = npp_accept4(l, (struct sockaddr *)&a, &len, 0);
+
+			ck_assert_int_ge(fd, 0);
+			ck_assert_uint_eq(ntohs(a.sin_port), 5002 + i);
+			npp_close(fd);
+		}
+		ck_fails(npp_accept4(l, NULL, NULL, 0), EAGAIN);
+		ck_assert_uint_eq(lane->head, lane->tail);
+	}
+	npp_close(l);
+}
+END_TEST
+
 /* An ISM that says of all its connections that they came long ago has no more than its share. */
 START_TEST(age_counts_for_so_long_only)
 {
@@ -304,6 +341,7 @@ static Suite *suite(void)
 	tcase_add_test(t, dual_stack_listener_shows_mapped_addresses);
 	tcase_add_test(t, accept_blocks_until_a_peer_comes);
 	tcase_add_test(t, who_came_first_is_accepted_first);
+	tcase_add_test(t, full_lane_is_emptied_wherever_its_tail_is);
 	tcase_add_test(t, age_counts_for_so_long_only);
 	return s;
 }
