@@ -413,3 +413,19 @@ void fd_adopt_table(void)
 	}
 	fd_unlock();
 }
+
+/* ---- fstat ------------------------------------------------------------------------- */
+
+#define INODE 0x6e70ull	/* in the upper bits */
+
+/* The place-holders of a process are one inode; each socket is one, and the same in all processes, to who passes
+ * it on and says which it is (Dovecot). */
+int npp_fstat(int fd, struct stat *st)
+{
+	int r = R->fstat(fd, st);
+	struct so *so = r == 0 ? fd_ours(fd) : NULL;
+
+	if (so && !so->kpart)
+		st->st_ino = INODE << 48 | (uint64_t)(so->gen & 0xffff) << 32 | so->idx;
+	return r;
+}

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -76,6 +77,7 @@ struct addrinfo;
 int npp_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res);
 int npp_getifaddrs(struct ifaddrs **to);
 void npp_freeifaddrs(struct ifaddrs *ifa);
+int npp_fstat(int fd, struct stat *st);
 /* Around a call that changes the user of all threads: ours is not there meanwhile, and then is what the caller is. */
 bool npp_creds_begin(void);
 void npp_creds_end(bool alone);

@@ -16,6 +16,7 @@
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -71,6 +72,7 @@ struct addrinfo;
 	X(int, posix_spawnp, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[])) \
 	X(FILE *, fdopen, (int, const char *)) \
 	X(int, fileno, (FILE *)) \
+	X(int, fstat, (int, struct stat *)) \
 	X(int, prctl, (int, ...)) \
 	X(int, setuid, (uid_t)) \
 	X(int, seteuid, (uid_t)) \

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Socket addresses are a transparent union in C: take the plain pointer out of it. */
@@ -31,5 +32,7 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t size);
 int __select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout);
 pid_t __fork(void);
+int __fxstat(int version, int fd, struct stat *st);
+int __fxstat64(int version, int fd, struct stat64 *st);
 
 #endif

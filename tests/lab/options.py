@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import os
 import select
 import socket
 import struct
@@ -181,7 +182,16 @@ def segments(c, say):
             say(bad, errno.errorcode[e.errno])
 
 
-SCENARIOS = [inherited, windows, held, segments]
+def inodes(c, say):
+    def use(s):
+        copy = s.dup()
+        numbers = [os.fstat(f.fileno()).st_ino for f in (s, c.control, copy)]
+        say("one's own", numbers[0] != numbers[1], "and that of a copy", numbers[0] == numbers[2])
+
+    c.open({}, {}, use)
+
+
+SCENARIOS = [inherited, windows, held, segments, inodes]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

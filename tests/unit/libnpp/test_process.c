@@ -102,6 +102,34 @@ static void check_options(int fd)
 	}
 }
 
+START_TEST(each_socket_is_an_inode_of_its_own)
+{
+	int a = dial(FAKE_ECHO), b = dial(FAKE_ECHO), c = npp_dup(a), p[2];
+	struct stat sa, sb, sc, file, real;
+
+	ck_assert_int_eq(npp_fstat(a, &sa), 0);
+	ck_assert_int_eq(npp_fstat(b, &sb), 0);
+	ck_assert_int_eq(npp_fstat(c, &sc), 0);
+	ck_assert(S_ISSOCK(sa.st_mode));
+	ck_assert_uint_ne(sa.st_ino, sb.st_ino);
+	ck_assert_uint_eq(sa.st_ino, sc.st_ino);
+	if (fork() == 0)
+		_exit(npp_fstat(a, &sc) || sc.st_ino != sa.st_ino);
+	ck_assert_int_gt(wait(&p[0]), 0);
+	ck_assert_int_eq(p[0], 0);
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(npp_fstat(p[0], &file), 0);
+	ck_assert_int_eq(fstat(p[0], &real), 0);
+	ck_assert_uint_eq(file.st_ino, real.st_ino);
+	close(p[0]);
+	close(p[1]);
+	ck_fails(npp_fstat(p[0], &file), EBADF);
+	npp_close(a);
+	npp_close(b);
+	npp_close(c);
+}
+END_TEST
+
 /* The kernel would take them, and then the socket is ours: what was promised would not hold. */
 START_TEST(what_others_would_count_on_is_refused_before_the_socket_is_ours)
 {
@@ -530,6 +558,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_librarys_descriptors_are_protected);
 
 	t = host_case(s, "options");
+	tcase_add_test(t, each_socket_is_an_inode_of_its_own);
 	tcase_add_test(t, what_others_would_count_on_is_refused_before_the_socket_is_ours);
 	tcase_add_test(t, options_do_not_touch_their_neighbours);
 	tcase_add_test(t, options_read_back_as_on_linux);
