@@ -103,6 +103,19 @@ START_TEST(d_sacks_of_what_was_never_sent_or_long_ago_do_not_count)
 }
 END_TEST
 
+/* RFC 2883, 4.2: inside the second block, it tells of what has come twice behind a hole. */
+START_TEST(a_d_sack_may_lie_above_the_ack)
+{
+	in_flight(10);
+	FLOW_SACK(&f, 0, { 4, 8 });
+	ck_assert_uint_eq(f.t->n_dsack, 0);
+	FLOW_SACK(&f, 0, { 5, 6 }, { 4, 8 });
+	ck_assert_uint_eq(f.t->n_dsack, 1);
+	FLOW_SACK(&f, 0, { 2, 3 }, { 4, 8 });
+	ck_assert_uint_eq(f.t->n_dsack, 1);
+}
+END_TEST
+
 START_TEST(d_sacks_widen_again_after_two_gigabytes)
 {
 	in_flight(4);
@@ -512,6 +525,7 @@ int main(void)
 	tcase_add_test(tc, d_sacks_count_after_two_gigabytes);
 	tcase_add_test(tc, d_sacks_of_what_was_never_sent_or_long_ago_do_not_count);
 	tcase_add_test(tc, d_sacks_widen_again_after_two_gigabytes);
+	tcase_add_test(tc, a_d_sack_may_lie_above_the_ack);
 	tcase_add_test(tc, slow_start_looks_at_the_delay_after_two_gigabytes);
 	tcase_add_test(tc, a_peer_whose_timestamps_have_wrapped_is_heard_after_any_idle_time);
 	tcase_add_test(tc, an_old_timestamp_is_refused_within_24_days);

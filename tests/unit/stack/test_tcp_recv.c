@@ -206,6 +206,23 @@ START_TEST(paws_old_timestamp_is_dropped_with_an_ack)
 }
 END_TEST
 
+/* RFC 7323, 4.2 (B): the peer's RTT counts from the first of what one ACK acknowledges. */
+START_TEST(a_delayed_ack_echoes_the_timestamp_of_what_came_first)
+{
+	uint32_t first = p.tsval += 100;
+
+	put_at(0, 10);
+	p.tsval += 30;
+	put_at(10, 10);
+	ck_assert(th_none(h));
+	th_advance(h, TCP_DELACK_US + 10000);
+	ck_assert_uint_eq(expect_ack(20)->tsecr, first);
+	put_at(20, 10);
+	th_advance(h, TCP_DELACK_US + 10000);
+	ck_assert_uint_eq(expect_ack(30)->tsecr, first + 30);
+}
+END_TEST
+
 START_TEST(paws_answers_empty_segments_and_syns_rarely_and_without_a_timestamp_never)
 {
 	p.tsval += 100;
@@ -811,6 +828,7 @@ int main(void)
 	tcase_add_test(tc, established_syn_without_the_agreed_timestamps_is_challenged);
 	tcase_add_test(tc, established_segment_without_ack_is_dropped);
 	tcase_add_test(tc, paws_old_timestamp_is_dropped_with_an_ack);
+	tcase_add_test(tc, a_delayed_ack_echoes_the_timestamp_of_what_came_first);
 	tcase_add_test(tc, paws_answers_empty_segments_and_syns_rarely_and_without_a_timestamp_never);
 	tcase_add_test(tc, paws_forgets_after_24_days);
 	tcase_add_test(tc, data_in_order_is_delivered);
