@@ -36,6 +36,15 @@ static void search_in(const struct stack *s, struct tcb *t, uint32_t secs)
 	t->mtu_s = (uint16_t)(now_s(s) + secs);
 }
 
+/* The bits of mtu_s come again every 18 hours. But nobody waits for longer than for the next search: what is further
+ * ahead is long past. */
+static bool search_due(const struct stack *s, const struct tcb *t)
+{
+	uint16_t left = (uint16_t)(t->mtu_s - now_s(s));
+
+	return left == 0 || left > TCP_MTU_RAISE_S;
+}
+
 /* Is it the size, perhaps, that this timeout tells of? */
 static bool suspicious(const struct tcb *t)
 {
@@ -80,7 +89,7 @@ uint32_t tcp_mtu_probe(const struct stack *s, const struct tcb *t, uint32_t avai
 {
 	uint32_t size, len;
 
-	if (t->mtu_try || t->recovery != TCP_OPEN || !(t->flags & TF_SACK) || (int16_t)(now_s(s) - t->mtu_s) < 0)
+	if (t->mtu_try || t->recovery != TCP_OPEN || !(t->flags & TF_SACK) || !search_due(s, t))
 		return 0;
 	size = next_size(t);
 	len = size > overhead(t) ? size - overhead(t) : 0;

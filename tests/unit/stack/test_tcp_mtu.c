@@ -179,6 +179,18 @@ START_TEST(probes_find_the_largest_size_that_gets_through)
 }
 END_TEST
 
+/* The time of the search is kept in 16 bits of seconds. */
+START_TEST(after_half_a_day_without_data_it_is_searched_at_once)
+{
+	fall_into_the_hole();
+	until_all_is_acknowledged();
+	for (int h12 = 0; h12 < 12; h12++)
+		th_advance(h, 3600000000ull);
+	ck_assert_uint_eq(probe(), 1390 - 40);
+	until_all_is_acknowledged();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_mtu");
@@ -190,6 +202,7 @@ int main(void)
 	tcase_add_test(tc, less_than_a_full_segment_may_be_too_large_as_well);
 	tcase_add_test(tc, if_that_does_not_help_ipv4_goes_down_to_576);
 	tcase_add_test(tc, probes_find_the_largest_size_that_gets_through);
+	tcase_add_test(tc, after_half_a_day_without_data_it_is_searched_at_once);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
