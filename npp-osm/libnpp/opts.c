@@ -249,10 +249,8 @@ static int set_value(struct so *so, const struct opt *o, int v)
 
 	switch (o->place) {
 	case P_FLAG:
-		set_flags(so, o->arg, v != 0);
-		return 0;
 	case P_FLAG_NOT:
-		set_flags(so, o->arg, v == 0);
+		set_flags(so, o->arg, (v != 0) == (o->place == P_FLAG));
 		return 0;
 	case P_MC_HOPS:
 		if (v < -1 || v > 255)
