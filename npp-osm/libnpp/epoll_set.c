@@ -385,6 +385,27 @@ void ep_fd_changed(int fd, struct so *so)
 	}
 }
 
+/* SO's record goes, and it is the kernel's alone again. */
+void ep_so_lost(struct so *so)
+{
+	if (!atomic_load_explicit(&so->items, memory_order_relaxed))
+		return;
+	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
+		pthread_mutex_lock(&ep->lock);
+		for (int fd = 0; ep->used && fd < FD_MAX; fd++) {
+			struct item *it = ep->by_fd[fd];
+
+			if (!it || it->so != so || !it->idx)
+				continue;
+			ep_ready_del(ep, it);
+			unhash(ep, it);
+			ep->n_ours--;
+			it->idx = 0;
+		}
+		pthread_mutex_unlock(&ep->lock);
+	}
+}
+
 /* ---- create, destroy --------------------------------------------------------------------------- */
 
 static struct ep *ep_alloc(void)

@@ -45,9 +45,11 @@ void sock_unmake(struct so *so, int fd, bool bound)
 	uint32_t left = so->nfds;
 	struct npp_sock *sk = so->sk;
 	struct so gone = { .idx = so->idx, .gen = so->gen, .sk = sk, .dgram = so->dgram };
+	bool known = so->dgram || sk->type == NPP_SOCK_LISTENER; /* to ISMs: the OSM frees the record */
 
-	if (bound && !so->dgram)
+	if (bound && !known)
 		sock_bind_rpc(so, NPP_CTL_UNBIND, 0);
+	ep_so_lost(so);
 	so->sk = NULL;
 	atomic_store_explicit(&so->kind, SO_KERNEL_YET, memory_order_relaxed);
 	for (int i = left == 1 ? fd : 0; i < FD_MAX && left; i++)
@@ -55,8 +57,8 @@ void sock_unmake(struct so *so, int fd, bool bound)
 			fd_word_clear(i, sk);
 			left--;
 		}
-	if (bound && so->dgram)
-		sock_close_rpc(&gone); /* its ISMs know it: the OSM frees the record */
+	if (bound && known)
+		sock_close_rpc(&gone);
 	else
 		sock_unclaim(sk);
 }
@@ -169,15 +171,28 @@ static int late_bind(struct so *so, int fd)
 	return 0;
 }
 
+/* It is made non-blocking for good, since accept() must be able to look there without being caught;
+ * the program's own flag stands in the record. */
+static int kernel_listen(int fd, int backlog)
+{
+	int fl;
+
+	if (R->listen(fd, backlog) < 0)
+		return -errno;
+	fl = R->fcntl(fd, F_GETFL);
+	if (fl >= 0)
+		R->fcntl(fd, F_SETFL, fl | O_NONBLOCK);
+	return 0;
+}
+
 /**
  * sock_do_listen() - as sock_do_bind()
  *
- * The kernel's socket is made non-blocking for good, since accept() must be able to look
- * there without being caught; the program's own flag stands in the record.
+ * The kernel last: who sees the port in its tables (ss, a lab that waits for it) may connect by either way.
  */
 int sock_do_listen(struct so *so, int fd, int backlog)
 {
-	int r, fl;
+	int r;
 
 	if (so->dgram)
 		return -EOPNOTSUPP;
@@ -192,22 +207,20 @@ int sock_do_listen(struct so *so, int fd, int backlog)
 		return -EINVAL;
 	if (!(sock_fl(so) & NPP_FL_BOUND))
 		return 1;
-	if (so->kpart) {
-		if (R->listen(fd, backlog) < 0)
-			return -errno;
-		fl = R->fcntl(fd, F_GETFL);
-		if (fl >= 0)
-			R->fcntl(fd, F_SETFL, fl | O_NONBLOCK);
-	}
-	if (backlog < 1)
-		backlog = 1;
 	so->sk->type = NPP_SOCK_LISTENER;
 	atomic_store_explicit(&so->sk->tcp_state, TCP_ST_LISTEN, memory_order_release);
-	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog > 4096 ? 4096 : (uint32_t)backlog);
+	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog < 1 ? 1 : backlog > 4096 ? 4096 : (uint32_t)backlog);
 	if (r < 0) {
 		so->sk->type = NPP_SOCK_STREAM;
 		atomic_store_explicit(&so->sk->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
 		return r;
+	}
+	if (so->kpart) {
+		r = kernel_listen(fd, backlog);
+		if (r < 0) {
+			sock_unmake(so, fd, true);
+			return r;
+		}
 	}
 	ep_fd_changed(fd, so);
 	return 0;

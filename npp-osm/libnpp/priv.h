@@ -427,6 +427,7 @@ void accept_hand_on(struct so *so);
 struct ep;
 void ep_fd_closed(int fd, struct so *so);	/* under fd_lock */
 void ep_fd_changed(int fd, struct so *so);	/* kernel-yet became ours; under fd_lock */
+void ep_so_lost(struct so *so);			/* ours is to become kernel-yet; under fd_lock */
 void ep_free(struct so *so);
 void ep_forked(void);
 uint32_t ep_poll_prepare(struct so *so);	/* inside poll(): EPOLLIN if it has npp events; its doorbell is armed */

@@ -619,6 +619,17 @@ static void on_fork(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 	answer(f, c, m->hdr.seq, 0, &r, sizeof r, NULL, 0);
 }
 
+/* Does the kernel take connections for PORT? */
+static bool kernel_listens(uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool takes = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
+
+	close(fd);
+	return takes;
+}
+
 static int on_bind(struct fake *f, struct npp_ctl_bind *b, bool listen)
 {
 	struct npp_sock *s = &f->sock[b->sock];
@@ -643,6 +654,7 @@ static int on_bind(struct fake *f, struct npp_ctl_bind *b, bool listen)
 		struct npp_listener *l;
 
 		f->listens++;
+		f->kernel_first += kernel_listens(b->port);
 		s->ext_off64 = (uint32_t)(heap(f, sizeof *l) / 64);
 		l = at(f, (uint64_t)s->ext_off64 * 64);
 		for (unsigned i = 0; i < FAKE_IOPS; i++) {

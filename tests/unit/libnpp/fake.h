@@ -47,6 +47,7 @@ struct fake {
 	unsigned n_pass;
 	uint32_t ctx_opened, ctx_closed, closes, aborts, unbinds, freed, listens, looks, shutdowns, urgent;
 	uint32_t sent_by, hear_by;	/* network port + 1: what the last datagram said; what its echo says */
+	uint32_t kernel_first;		/* LISTENs of ports where the kernel took connections already */
 	uint32_t epoch, attaches;	/* what the OSM says, and how often it was asked */
 	uint16_t next_port;
 	pthread_mutex_t lock;		/* of all that the ISMs know */

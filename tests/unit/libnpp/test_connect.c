@@ -210,6 +210,50 @@ START_TEST(dual_stack_listener_shows_mapped_addresses)
 }
 END_TEST
 
+/* Whoever waits until the kernel shows the port may then connect by npp as well. */
+START_TEST(kernel_listens_after_the_isms)
+{
+	uint16_t port;
+	int l = serve(&port, 0);
+
+	ck_assert_uint_eq(f->listens, 1);
+	ck_assert_uint_eq(f->kernel_first, 0);
+	npp_close(l);
+}
+END_TEST
+
+/* The port is another's at the kernel, who listens first: nothing stays of what the ISMs were told. */
+START_TEST(listen_that_the_kernel_refuses_leaves_nothing)
+{
+	struct sockaddr_in a = addr_of("0.0.0.0", 0);
+	int other = socket(AF_INET, SOCK_STREAM, 0), l = npp_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
+	int ep = npp_epoll_create1(0);
+	struct epoll_event ev = { .events = EPOLLIN };
+	socklen_t n = sizeof a;
+
+	ck_assert_int_eq(setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	ck_assert_int_eq(npp_setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	ck_assert_int_eq(bind(other, SA(a)), 0);
+	ck_assert_int_eq(getsockname(other, (struct sockaddr *)&a, &n), 0);
+	ck_assert_int_eq(npp_bind(l, SA(a)), 0);
+	ck_assert_int_eq(npp_epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev), 0);
+	ck_assert_int_eq(listen(other, 1), 0);
+	ck_fails(npp_listen(l, 5), EADDRINUSE);
+	ck_assert_uint_eq(f->listens, 1);
+	ck_assert_uint_eq(f->closes, 1);
+	ck_assert_ptr_null(fake_sock_of(f, l, NULL));
+	npp_epoll_pwait(ep, &ev, 1, 0, NULL); /* what is not listening hangs up, as with the kernel */
+	ck_fails(npp_listen(l, 5), EADDRINUSE);
+	close(other);
+	ck_assert_int_eq(npp_listen(l, 5), 0);
+	fake_peer_connect(f, ntohs(a.sin_port), 0, 6100);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 20000, NULL), 1);
+	ck_assert_int_ge(npp_accept4(l, NULL, NULL, SOCK_NONBLOCK), 0);
+	npp_close(ep);
+	npp_close(l);
+}
+END_TEST
+
 static void *late_peer(void *arg)
 {
 	usleep(30000);
@@ -339,6 +383,8 @@ static Suite *suite(void)
 	tcase_add_test(t, wildcard_listener_accepts_from_both);
 	tcase_add_test(t, listener_on_an_address_of_the_npp);
 	tcase_add_test(t, dual_stack_listener_shows_mapped_addresses);
+	tcase_add_test(t, kernel_listens_after_the_isms);
+	tcase_add_test(t, listen_that_the_kernel_refuses_leaves_nothing);
 	tcase_add_test(t, accept_blocks_until_a_peer_comes);
 	tcase_add_test(t, who_came_first_is_accepted_first);
 	tcase_add_test(t, full_lane_is_emptied_wherever_its_tail_is);
