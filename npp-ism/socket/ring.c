@@ -319,6 +319,10 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 		return false;
 	if (!take(I, &rec->tx_lock, have ? 0 : LOCK_SPINS)) {
 		ism_block_put(I, s->host, s->peer, blk, order);
+		/* Soon again: if the peer takes no more there may be no other occasion, and a program that has set
+		 * SO_SNDBUF would wait for what it may count on. */
+		if (have)
+			ism_ring_wait(I, s, 2 * have);
 		return false;
 	}
 	if (have) {

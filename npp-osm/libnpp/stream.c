@@ -355,6 +355,16 @@ uint32_t stream_unsent(const struct npp_sock *sk)
 	return unsent < used ? unsent : used;
 }
 
+/* The program that has set SO_SNDBUF may count on so much being taken of it, and a peer that takes nothing
+ * gives the ISM no occasion to make the ring of SIZE bytes larger: give it one. */
+static void ask_growth(struct so *so, uint32_t size)
+{
+	uint32_t set = atomic_load_explicit(&so->sk->sndbuf, memory_order_relaxed);
+
+	if (set && size < npp_tcp_mem_set(sock_mem(so, true), set))
+		sock_look(so, NPP_IN_TX);
+}
+
 static bool need_ring(struct so *so, size_t bytes)
 {
 	uint32_t ask = bytes < TX_RING_ASK ? TX_RING_ASK : bytes > (1u << 30) ? 1u << 30 : (uint32_t)bytes;
@@ -421,7 +431,8 @@ bool stream_writable(struct so *so)
 		} else {
 			if (room_for_more(sk, size))
 				return true;
-			want_room(sk);
+			if (want_room(sk))
+				ask_growth(so, size);
 		}
 	}
 	return false;
@@ -435,6 +446,7 @@ static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg, bool urg
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t size, room, head, done = 0;
+	bool armed = false;
 	uint8_t *base;
 	ssize_t k = 0;
 	int r = sock_lock_take(&sk->tx_lock);
@@ -456,11 +468,13 @@ static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg, bool urg
 	head = atomic_load_explicit(&sk->tx_head, memory_order_relaxed);
 	room = may_fill(sk, size);
 	if (room < want) {
-		want_room(sk); /* also what makes the ISM think of a larger ring */
+		armed = want_room(sk); /* also what makes the ISM think of a larger ring */
 		room = may_fill(sk, size);
 	}
 	if (room == 0) {
 		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		if (armed)
+			ask_growth(so, size);
 		return -ENOBUFS;
 	}
 	while (done < room && done < want) {

@@ -257,6 +257,30 @@ START_TEST(transmit_ring_grows_when_filled_and_keeps_its_content)
 }
 END_TEST
 
+/* The peer takes nothing: no acknowledgement would be the next occasion. */
+START_TEST(transmit_ring_grows_though_a_program_held_its_lock)
+{
+	uint32_t sock;
+	struct npp_sock *rec;
+
+	env_accepted(e, 0, lane, &sock);
+	rec = env_sock(e, 0, sock);
+	rec->sndbuf = 100000;
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	program_write(sock, ISM_RING_FIRST);
+	rec->tx_want = 1;
+	rec->pend_out = 0;
+	ck_assert(npp_lock_try(&rec->tx_lock, 4));
+	post(NPP_MSG_LOOK, sock, 0, 0);
+	env_house(e);
+	ck_assert_uint_eq(rec->tx_ring.size, ISM_RING_FIRST);
+	npp_lock_drop(&rec->tx_lock, 4);
+	env_house(e);
+	ck_assert_uint_eq(rec->tx_ring.size, 4 * ISM_RING_FIRST);
+	ck_assert_uint_eq(rec->pend_out, NPP_OUT_TX);
+}
+END_TEST
+
 START_TEST(room_is_told_when_a_third_is_free)
 {
 	uint32_t sock;
@@ -401,6 +425,7 @@ int main(void)
 	tcase_add_test(t, what_was_not_sent_holds_a_program_back_that_asked_for_it);
 	tcase_add_test(t, close_hands_on_how_long_to_wait_for_the_fin);
 	tcase_add_test(t, transmit_ring_grows_when_filled_and_keeps_its_content);
+	tcase_add_test(t, transmit_ring_grows_though_a_program_held_its_lock);
 	tcase_add_test(t, room_is_told_when_a_third_is_free);
 	tcase_add_test(t, memory_runs_out_and_comes_back);
 	tcase_add_test(t, free_extents_are_given_back_but_for_some);

@@ -141,6 +141,34 @@ START_TEST(full_ring_says_eagain_and_then_writable)
 }
 END_TEST
 
+/* The peer takes nothing, and each write fitted: only who waits for room knows that there should be more. */
+START_TEST(a_full_ring_that_may_grow_is_looked_at)
+{
+	int fd = dial(FAKE_DISCARD), size = 200000;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	static uint8_t data[65536];
+	struct npp_sock *sk;
+	uint32_t idx, left, looks;
+
+	sk = fake_sock_of(f, fd, &idx);
+	ck_assert_int_eq(npp_send(fd, data, 1, 0), 1); /* there is a ring then */
+	fake_pause(f, idx, true);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	ck_assert_int_eq(npp_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+	left = sk->tx_ring.size - (atomic_load(&sk->tx_head) - atomic_load(&sk->tx_tail));
+	ck_assert_uint_le(left, sizeof data);
+	ck_assert_int_eq(npp_send(fd, data, left, 0), left);
+	EVENTUALLY(atomic_load(&sk->pend_in) == 0);
+	looks = f->looks;
+	ck_fails((int)npp_send(fd, data, 1, 0), EAGAIN);
+	EVENTUALLY(f->looks == looks + 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 0), 0); /* it is known */
+	ck_fails((int)npp_send(fd, data, 1, 0), EAGAIN);
+	ck_assert_uint_eq(atomic_load(&sk->pend_in), 0);
+	npp_close(fd);
+}
+END_TEST
+
 /* TCP_NOTSENT_LOWAT: no room for more than a large segment as long as the ISM has not sent what there is. */
 START_TEST(a_sender_is_held_back_by_what_was_not_sent)
 {
@@ -397,6 +425,7 @@ static Suite *suite(void)
 	tcase_add_test(t, peek_leaves_and_waitall_waits);
 	tcase_add_test(t, errno_is_left_alone_on_success);
 	tcase_add_test(t, full_ring_says_eagain_and_then_writable);
+	tcase_add_test(t, a_full_ring_that_may_grow_is_looked_at);
 	tcase_add_test(t, a_sender_is_held_back_by_what_was_not_sent);
 	tcase_add_test(t, refused_ring_does_not_hold_a_sender_up);
 	tcase_add_test(t, end_of_file_after_the_last_byte);
