@@ -549,6 +549,9 @@ enum npp_tcp_state {
 #define NPP_OPT_MC_NOLOOP 65536u	/* what it sends to groups is not for sockets of this NPP */
 #define NPP_OPT_MC_NOTALL 131072u	/* hears only groups that it has joined itself (IP_MULTICAST_ALL 0) */
 #define NPP_OPT_OOBINLINE 262144u	/* urgent bytes are read where they stand */
+#define NPP_OPT_PMTUDISC_SHIFT 20	/* three bits: IP_MTU_DISCOVER, with 0 and 1 changed, so that 0 is IP_PMTUDISC_WANT */
+enum { NPP_PMTUDISC_DONT, NPP_PMTUDISC_WANT, NPP_PMTUDISC_DO, NPP_PMTUDISC_PROBE, NPP_PMTUDISC_INTERFACE, NPP_PMTUDISC_OMIT };
+#define NPP_OPT_PMTUDISC(flags) (((flags) >> NPP_OPT_PMTUDISC_SHIFT & 7) ^ 1)
 #define NPP_OPT_TFO_NO_COOKIE 524288u	/* Fast Open without cookies, both ways */
 
 /* keep (program): seconds without a segment before the first probe, and between probes */
@@ -618,6 +621,16 @@ struct npp_tcp_brief {	/* ISM, for TCP_INFO and tools; relaxed, may be torn */
 	uint8_t cc;		/* enum npp_tcp_cc */
 	uint8_t probes;		/* of a closed window, or keep-alive, that nobody has answered */
 	uint16_t adv_mss;	/* that we announce */
+};
+
+struct npp_udp_brief {	/* ISMs; relaxed, may be torn */
+	uint32_t pmtu;		/* connected: bytes of a packet to the peer; 0: not known */
+	uint32_t pmtu_ms;	/* when that was found out, by the monotonic clock */
+	/* The last error, before `err` of the record: what ICMP said, and to whom was sent. */
+	uint8_t ee_type, ee_code;
+	uint16_t ee_port;	/* host order; 0: it is no word of ICMP */
+	uint32_t ee_info;	/* EMSGSIZE: the MTU */
+	union npp_addr ee_addr;
 };
 
 struct npp_sock { /* 384 bytes; index 0 is never used */
@@ -696,7 +709,10 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	NPP_ALIGNED union npp_addr laddr;	/* before publication */
 	uint32_t scope;				/* before CONNECT: network port + 1 that the peer's address names, 0 none */
 	_Atomic uint32_t ifno;			/* ISM: network port of the session now (A28); relaxed */
-	struct npp_tcp_brief brief;
+	union {
+		struct npp_tcp_brief brief;
+		struct npp_udp_brief dgram;	/* of a datagram socket */
+	};
 };
 _Static_assert(sizeof(struct npp_sock) == 384, "socket record");
 _Static_assert(sizeof(struct npp_tcp_brief) == 104, "TCP brief");
@@ -736,6 +752,9 @@ _Static_assert(sizeof(struct npp_listener) == 64 + 8 * NPP_MAX_SLOTS, "listener"
 				 * sent, the address of ours to send from */
 #define NPP_DGRAM_NOLOOP 2u	/* sent to a group: not for sockets of this NPP */
 #define NPP_DGRAM_HOPS0 4u	/* sent to a group: not for the network */
+#define NPP_DGRAM_DF 8u		/* sent: routers shall not cut it */
+#define NPP_DGRAM_WHOLE 16u	/* sent: nor shall we: too large is an error */
+#define NPP_DGRAM_LINK 32u	/* sent: it may be as large as the link takes, whatever is known of the path */
 #define NPP_DGRAM_PORT(flags) ((flags) >> 8 & 7) /* network port + 1: received, by which it came; sent, by which of ways that
 						  * are as good; 0: of an NPP with one, or not known */
 #define NPP_DGRAM_PORT_FLAGS(port1) ((uint32_t)(port1) << 8)

@@ -480,7 +480,7 @@ void ism_udp_groups(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep);
 void ism_conflict(void *arg, const struct npp_conflict *c);
 void ism_autoconf(void *arg, const struct npp_autoconf *a);
 void ism_groups(void *arg, const struct npp_groups *g);
-void ism_udp_error(void *arg, struct udp_endpoint *ep, int err);
+void ism_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_error *e);
 
 /* ---- reclaim.c: memory of a host is short ------------------------------------------------------------------------ */
 

@@ -71,6 +71,13 @@ static struct ism_sess *sess_of(struct ism *I, const struct udp_endpoint *ep)
 	return s->kind == ISM_DGRAM && s->tcb == ep->index && s->tcb_gen == ep->gen && I->host[s->host] ? s : NULL;
 }
 
+/* What IP_MTU says of a connected socket. */
+static void tell_mtu(struct ism *I, struct npp_sock *rec, const struct udp_endpoint *ep)
+{
+	*(volatile uint32_t *)&rec->dgram.pmtu_ms = (uint32_t)(I->now_us / 1000);
+	*(volatile uint32_t *)&rec->dgram.pmtu = stack_udp_mtu(I->stack, ep);
+}
+
 /* ---- bind and unbind ---------------------------------------------------------------------- */
 
 /* The peer that M speaks of: none, or what stands in the record. */
@@ -163,6 +170,8 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 			ism_udp_look(I, s); /* what was said to an ISM that is gone */
 		}
 	}
+	if (err == 0 && is_home(I, s))
+		tell_mtu(I, ism_sess_rec(I, s), ep_of(I, s));
 	if (err == -EPROTO)
 		ism_proto_error(I, h);
 	ism_answer(I, h, m, NPP_MSG_UDP_BOUND, err ? ISM_NONE : ism_sess_handle(I, s), err);
@@ -323,7 +332,39 @@ void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *i
 	ism_notify_shared(I, s);
 }
 
-void ism_udp_error(void *arg, struct udp_endpoint *ep, int err)
+/* Does it say that its datagrams must not be cut? Then it wants to know of those that are too large. */
+static bool wants_whole(uint32_t opt)
+{
+	uint32_t mode = NPP_OPT_PMTUDISC(opt);
+
+	return mode >= NPP_PMTUDISC_DO && mode <= NPP_PMTUDISC_INTERFACE;
+}
+
+/* As elsewhere, connected datagram sockets hear of ICMP errors that are final, and those with IP_RECVERR of all. */
+static bool hears(const struct npp_sock *rec, const struct stack_udp_error *e)
+{
+	uint32_t opt = atomic_load_explicit(&rec->opt_flags, memory_order_relaxed);
+	bool connected = atomic_load_explicit(&rec->fl, memory_order_relaxed) & NPP_FL_CONNECTED;
+
+	return opt & NPP_OPT_RECVERR || (connected && (e->hard || (e->err == EMSGSIZE && wants_whole(opt))));
+}
+
+/* An error that ICMP has told (E), or that we have found out. */
+static void tell_error(struct ism *I, struct ism_sess *s, struct npp_sock *rec, int err, const struct stack_udp_error *e)
+{
+	rec->dgram.ee_port = e ? e->port : 0;
+	if (e) {
+		rec->dgram.ee_type = e->type;
+		rec->dgram.ee_code = e->code;
+		rec->dgram.ee_info = e->mtu;
+		rec->dgram.ee_addr = e->addr;
+	}
+	/* release: pairs with the exchange of who fetches it */
+	atomic_store_explicit(&rec->err, err, memory_order_release);
+	ism_notify(I, s, NPP_OUT_ERR, false);
+}
+
+void ism_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_error *e)
 {
 	struct ism *I = arg;
 	struct ism_sess *s = sess_of(I, ep);
@@ -332,21 +373,21 @@ void ism_udp_error(void *arg, struct udp_endpoint *ep, int err)
 	if (!s)
 		return;
 	rec = ism_sess_rec(I, s);
-	/* As elsewhere, only connected datagram sockets hear of ICMP errors. */
-	if (!(atomic_load_explicit(&rec->fl, memory_order_relaxed) & NPP_FL_CONNECTED))
-		return;
-	atomic_store_explicit(&rec->err, err, memory_order_relaxed);
-	ism_notify(I, s, NPP_OUT_ERR, false);
+	if (e->err == EMSGSIZE)
+		tell_mtu(I, rec, ep);
+	if (hears(rec, e))
+		tell_error(I, s, rec, e->err, e);
 }
 
 /* ---- transmit ---------------------------------------------------------------------------------- */
 
-static void send_failed(struct ism *I, struct ism_sess *s, struct npp_sock *rec, int err)
+static void send_failed(struct ism *I, struct ism_sess *s, struct npp_sock *rec, const struct udp_endpoint *ep, int err)
 {
 	if (err == -ENOBUFS || err == -EAGAIN)
 		return; /* datagrams may be lost */
-	atomic_store_explicit(&rec->err, -err, memory_order_relaxed);
-	ism_notify(I, s, NPP_OUT_ERR, false);
+	if (err == -EMSGSIZE)
+		tell_mtu(I, rec, ep);
+	tell_error(I, s, rec, -err, NULL);
 }
 
 /* Sends the record at the tail; bytes that it takes in the ring, 0: it makes no sense. */
@@ -376,7 +417,7 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec
 	err = stack_udp_send_from(I->stack, ep, &d, tail ? &src : NULL, &slice, d.len ? 1 : 0,
 				  atomic_load_explicit(&rec->opt_flags, memory_order_relaxed));
 	if (err < 0)
-		send_failed(I, s, rec, err);
+		send_failed(I, s, rec, ep, err);
 	return need;
 }
 

@@ -59,6 +59,21 @@ bool icmp_hand_on(struct stack *s, const struct ip_in *in, const struct icmp_quo
 	return true;
 }
 
+/* Datagrams are sent by the IOP that is the socket's home, whoever hears the answers: if it was not
+ * us, one of the others knows. */
+void icmp_udp_too_big(struct stack *s, const struct ip_in *in, const struct icmp_quote *q, struct stack_udp_error *e,
+		      uint32_t frame_len)
+{
+	if (udp_too_big(s, &q->key, q->bytes, e))
+		return;
+	STAT_INC(s, IS_DROP_ICMP);
+	if (in->final || !icmp_allowed(s))
+		return;
+	for (unsigned i = 0; i < s->cfg.n_iops; i++)
+		if (i != s->cfg.iop)
+			ip_hand_on(s, i, in, frame_len);
+}
+
 void icmp_quote_not_sent(struct stack *s, const struct icmp_quote *q)
 {
 	if (q->key.proto == IP_PROTO_TCP)

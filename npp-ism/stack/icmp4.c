@@ -144,6 +144,7 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 {
 	const struct icmp4_hdr *h = (const struct icmp4_hdr *)pkt->l4;
 	struct icmp_meaning m = { EHOSTUNREACH, false };
+	struct stack_udp_error e;
 	struct icmp_quote q;
 	uint32_t mtu = 0;
 
@@ -161,15 +162,18 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 		mtu = ntohl(h->rest) & 0xffff;
 		if (!mtu)
 			mtu = mtu_guess(pkt);
-		if (q.key.proto == IP_PROTO_TCP && q.bytes <= mtu) { /* what fits was not too large: a lie (RFC 5927, 7.2) */
+		if (q.bytes <= mtu) { /* what fits was not too large: a lie (RFC 5927, 7.2) */
 			STAT_INC(s, IS_DROP_ICMP);
 			return;
 		}
 	}
+	e = (struct stack_udp_error){ .err = m.err, .hard = m.hard, .type = h->type, .code = h->code, .mtu = mtu };
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
+	else if (mtu)
+		icmp_udp_too_big(s, in, &q, &e, frame_len);
 	else
-		udp_icmp_error(s, &q.key, m.err, m.hard);
+		udp_icmp_error(s, &q.key, &e);
 }
 
 /* A packet that never left: its neighbour does not answer. Who is connecting hears of it. */

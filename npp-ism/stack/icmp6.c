@@ -134,21 +134,6 @@ static bool quote_parse(struct stack *s, const struct ip6_hdr_w *h, uint32_t len
 	return true;
 }
 
-/* Datagrams are sent by the IOP that is the socket's home, whoever hears the answers: if it was not
- * us, one of the others knows. */
-static void udp_mtu(struct stack *s, const struct ip_in *in, const struct npp_flow_key *key, uint32_t mtu,
-		    uint32_t frame_len)
-{
-	if (udp_too_big(s, key, mtu))
-		return;
-	STAT_INC(s, IS_DROP_ICMP);
-	if (in->final || !icmp_allowed(s))
-		return;
-	for (unsigned i = 0; i < s->cfg.n_iops; i++)
-		if (i != s->cfg.iop)
-			ip_hand_on(s, i, in, frame_len);
-}
-
 /* Of what becomes of echo replies only their size concerns us. */
 static void echo_error(struct stack *s, const struct icmp_quote *q, uint32_t mtu)
 {
@@ -160,6 +145,7 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 {
 	const struct icmp4_hdr *h = (const struct icmp4_hdr *)pkt->l4;
 	struct icmp_meaning m = meaning(h->type, h->code);
+	struct stack_udp_error e = { .err = m.err, .hard = m.hard, .type = h->type, .code = h->code };
 	uint32_t mtu = 0;
 	struct icmp_quote q;
 
@@ -176,15 +162,16 @@ static void error_in(struct stack *s, const struct ip_in *in, const struct pkt *
 			STAT_INC(s, IS_DROP_ICMP);
 			return;
 		}
+		e.mtu = mtu;
 	}
 	if (q.key.proto == IP_PROTO_TCP)
 		tcp_icmp_error(s, &q.key, q.seq, m.err, mtu);
 	else if (q.key.proto == IP_PROTO_ICMP6)
 		echo_error(s, &q, mtu);
 	else if (mtu)
-		udp_mtu(s, in, &q.key, mtu, frame_len);
+		icmp_udp_too_big(s, in, &q, &e, frame_len);
 	else
-		udp_icmp_error(s, &q.key, m.err, m.hard);
+		udp_icmp_error(s, &q.key, &e);
 }
 
 void icmp6_not_sent(struct stack *s, const struct ip6_hdr_w *h, uint32_t len)

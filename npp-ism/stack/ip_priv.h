@@ -535,6 +535,9 @@ void icmp_quote_l4(struct icmp_quote *q, const union npp_addr *peer, const union
 		   const uint8_t *l4);
 /* True: the flow is another IOP's, which has the error now. */
 bool icmp_hand_on(struct stack *s, const struct ip_in *in, const struct icmp_quote *q, uint32_t frame_len);
+/* A router says that the datagram Q is too large: E. */
+void icmp_udp_too_big(struct stack *s, const struct ip_in *in, const struct icmp_quote *q, struct stack_udp_error *e,
+		      uint32_t frame_len);
 /* The packet never left: its neighbour does not answer. Who is connecting hears of it. */
 void icmp_quote_not_sent(struct stack *s, const struct icmp_quote *q);
 

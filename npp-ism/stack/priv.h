@@ -131,10 +131,11 @@ void tcp_flush(struct stack *s);
 bool tcp_pending(const struct stack *s);	/* is there work for tcp_flush()? */
 
 void udp_input(struct stack *s, const struct pkt *pkt);
-void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard);
-/* A packet-too-big message (IPv6, where routers do not fragment). True: it quotes a datagram that
+/* An ICMP error quotes a datagram of ours: KEY as above; address and port of E are filled in here. */
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, struct stack_udp_error *e);
+/* A router says that a datagram whose packet had BYTES bytes is larger than e->mtu. True: it quotes one that
  * we may well have sent, and counts. */
-bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t mtu);
+bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t bytes, struct stack_udp_error *e);
 uint64_t udp_layout_hash(void);
 size_t udp_size(const struct stack_cfg *cfg);
 void udp_init(struct stack *s, void *mem);

@@ -165,6 +165,15 @@ struct tcp_options {
 #define TCP_UP_TX_DONE 64u	/* everything written and the FIN were acknowledged */
 #define TCP_UP_PORT 128u	/* it goes on by another network port: conn->port */
 
+struct stack_udp_error {
+	int err;		/* positive errno */
+	bool hard;		/* it is no passing trouble */
+	uint8_t type, code;	/* of the ICMP message */
+	uint16_t port;		/* where the datagram went, host order */
+	union npp_addr addr;
+	uint32_t mtu;		/* EMSGSIZE: of the way there */
+};
+
 struct stack_ops {
 	/* A frame for network port PORT. Must copy or write it before it returns. */
 	void (*tx)(void *arg, unsigned port, const struct stack_tx *tx);
@@ -203,8 +212,8 @@ struct stack_ops {
 	void (*conflict)(void *arg, const struct npp_conflict *c);
 	/* The groups that endpoints have joined have changed: G is all of them. NULL: not wanted. */
 	void (*groups)(void *arg, const struct npp_groups *g);
-	/* An ICMP error about a datagram that EP sent. ERR: positive errno. */
-	void (*udp_error)(void *arg, struct udp_endpoint *ep, int err);
+	/* An ICMP error about a datagram that EP sent, or says to have sent. */
+	void (*udp_error)(void *arg, struct udp_endpoint *ep, const struct stack_udp_error *e);
 };
 
 struct stack_env {	/* process-local; given anew at attach, never stored in the arena by value of a code address */
@@ -316,8 +325,10 @@ int stack_udp_connect(struct stack *s, struct udp_endpoint *ep, const union npp_
  * some there was no room (counted). */
 int stack_udp_members(struct stack *s, struct udp_endpoint *ep, const struct npp_member *m, unsigned n);
 struct udp_endpoint *stack_udp(struct stack *s, uint32_t index);
-/* Sends one datagram to d->addr:d->port (fragments if it must), or as many as NPP_DGRAM_SEG(d->flags)
- * says (one slice). 0 or -errno: -EMSGSIZE, -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST
+/* Bytes of a packet on the way to EP's peer, as far as is known; 0: it has none, or there is no way. */
+uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *ep);
+/* Sends one datagram to d->addr:d->port (fragments if it must and NPP_DGRAM_WHOLE does not forbid it), or as many
+ * as NPP_DGRAM_SEG(d->flags) says (one slice). 0 or -errno: -EMSGSIZE, -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST
  * in FLAGS. */
 int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
 		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags);

@@ -360,6 +360,8 @@ struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *
 	t.gen = (ep->pub.gen + 1) & 0xfff;
 	ep->pub = t;
 	ep->mc_first = MC_NONE;
+	ep->whole_max = 0;
+	ep->link_mtu = 0;
 	ep->path = (struct ip_path){ .valid = IP_PATH_NONE };
 	ep_link(s, ep);
 	ep->state = UDP_EP_LIVE;

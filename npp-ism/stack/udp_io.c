@@ -110,31 +110,46 @@ void udp_input(struct stack *s, const struct pkt *pkt)
 	ip_send_unreachable(s, pkt, 3);
 }
 
-/* Only who is connected can know whom an error is about (RFC 1122, 4.1.3.3). */
-bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t mtu)
+static void tell_error(struct stack *s, struct udp_ep *ep, const struct npp_flow_key *key, struct stack_udp_error *e)
+{
+	e->addr = key->src;
+	e->port = ntohs(key->sport);
+	s->env->ops->udp_error(s->env->arg, &ep->pub, e);
+}
+
+/* Is it about something that EP has sent (RFC 1122, 4.1.3.3), as far as can be told? Over IPv4 routers cut what
+ * they may: then it is about what they must not cut. */
+static bool may_be_ours(const struct udp_ep *ep, const union npp_addr *peer, uint32_t bytes)
+{
+	if (npp_addr_is_v4(peer) && bytes > ep->whole_max)
+		return false;
+	/* Its peer, or where its last datagram went. */
+	return !npp_addr_is_any(&ep->pub.raddr) ||
+	       (ep->path.valid != IP_PATH_NONE && npp_addr_eq(&ep->path.dst, peer));
+}
+
+bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t bytes, struct stack_udp_error *e)
 {
 	struct udp_ep *ep = udp_lookup(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
 	struct ip_path p;
 
-	/* Its peer, or where its last datagram went. */
-	if (!ep || (npp_addr_is_any(&ep->pub.raddr) &&
-		    (ep->path.valid == IP_PATH_NONE || !npp_addr_eq(&ep->path.dst, &key->src))))
+	if (!ep || !may_be_ours(ep, &key->src, bytes))
 		return false;
-	if (ip_path_init(s, &p, &key->dst, &key->src) == 0)
-		ip_pmtu(s, &p, mtu);
+	if (!ep->link_mtu && ip_path_init(s, &p, &key->dst, &key->src) == 0)
+		ip_pmtu(s, &p, e->mtu);
+	tell_error(s, ep, key, e);
 	return true;
 }
 
-void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, int err, bool hard)
+void udp_icmp_error(struct stack *s, const struct npp_flow_key *key, struct stack_udp_error *e)
 {
-	struct udp_ep *ep = udp_first(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
+	struct udp_ep *ep = udp_lookup(s, &key->dst, ntohs(key->dport), &key->src, ntohs(key->sport));
 
 	if (!ep) {
 		STAT_INC(s, IS_DROP_ICMP);
 		return;
 	}
-	if (hard)
-		s->env->ops->udp_error(s->env->arg, &ep->pub, err);
+	tell_error(s, ep, key, e);
 }
 
 /* ---- out --------------------------------------------------------------------------------- */
@@ -198,7 +213,42 @@ static int take_payload(struct stack_tx *tx, const struct npp_dgram *d, const st
 	return sum == d->len ? 0 : -EINVAL;
 }
 
+uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *pub)
+{
+	struct ip_path p;
+
+	if (npp_addr_is_any(&pub->raddr) || ip_path_init(s, &p, &pub->laddr, &pub->raddr) != 0)
+		return 0;
+	return p.mtu;
+}
+
 struct udp_out { uint16_t sport, dport; uint8_t tos, ttl; uint32_t flags; };
+
+/* To the network: by the path's MTU or the link's, in fragments or not, as the flags say (ip(7), IP_MTU_DISCOVER). */
+static int send_out(struct stack *s, struct udp_ep *ep, const struct udp_out *o, struct stack_tx *tx)
+{
+	struct ip_path *p = &ep->path;
+	uint32_t unit = tx->gso_size && tx->gso_size < tx->payload_len ? tx->gso_size : tx->payload_len;
+	uint32_t size = (npp_addr_is_v4(&p->dst) ? IP4_HDR_MIN : IP6_HDR_LEN) + tx->l4_len + unit, most;
+	bool df = o->flags & NPP_DGRAM_DF, whole = o->flags & NPP_DGRAM_WHOLE;
+	uint16_t path;
+	int err;
+
+	if (!(o->flags & (NPP_DGRAM_WHOLE | NPP_DGRAM_LINK)) || (!ip_path_fresh(s, p) && ip_path_refresh(s, p) != 0) ||
+	    p->valid == IP_PATH_LOCAL)
+		return ip_output(s, p, IP_PROTO_UDP, o->tos, o->ttl, df, tx);
+	path = p->mtu;
+	most = o->flags & NPP_DGRAM_LINK ? ip_link_mtu(s, p) : path;
+	if (whole && size > most)
+		return -EMSGSIZE;
+	if (whole && size > ep->whole_max)
+		ep->whole_max = (uint16_t)size;
+	ep->link_mtu = (o->flags & NPP_DGRAM_LINK) != 0;
+	p->mtu = (uint16_t)most;
+	err = ip_output(s, p, IP_PROTO_UDP, o->tos, o->ttl, df, tx);
+	p->mtu = path;
+	return err;
+}
 
 /* TX has its payload; to the network, and what is sent to a group to members here as well. */
 static int send_tx(struct stack *s, struct udp_ep *ep, const struct udp_out *o, struct stack_tx *tx)
@@ -213,7 +263,7 @@ static int send_tx(struct stack *s, struct udp_ep *ep, const struct udp_out *o, 
 			       .len = htons((uint16_t)(sizeof *h + tx->payload_len)) };
 	STAT_INC(s, IS_UDP_OUT);
 	if (!group || !(o->flags & NPP_DGRAM_HOPS0))
-		err = ip_output(s, &ep->path, IP_PROTO_UDP, o->tos, o->ttl, false, tx);
+		err = send_out(s, ep, o, tx);
 	if (group && !(o->flags & NPP_DGRAM_NOLOOP) && mc_group_find(s, &ep->path.dst)) {
 		STAT_INC(s, IS_MC_LOOPED);
 		tx->gso_size = 0;

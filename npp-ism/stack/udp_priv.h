@@ -20,6 +20,8 @@ struct udp_ep {
 	uint32_t next;		/* derived: hash chain, members of a reuseport group by user_sock; or free list */
 	uint8_t src_given;	/* path.src was asked for with the last datagram */
 	uint16_t mc_first;	/* derived: its memberships (group.c) */
+	uint16_t whole_max;	/* largest packet that was not to be cut, so far; 0: none */
+	uint8_t link_mtu;	/* the last of them cared for no path's MTU */
 	struct ip_path path;	/* to the last destination */
 };
 struct udp_state {

@@ -138,7 +138,7 @@ static void on_udp(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d
 	look_at(payload, d->len);
 }
 
-static void on_udp_error(void *arg, struct udp_endpoint *ep, int err) { (void)arg, (void)ep; MUST(err > 0); }
+static void on_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_error *e) { (void)arg, (void)ep; MUST(e->err > 0); }
 static void on_autoconf(void *arg, const struct npp_autoconf *a) { (void)arg; look_at(a, sizeof *a); }
 static void on_conflict(void *arg, const struct npp_conflict *c) { (void)arg; look_at(c, sizeof *c); }
 static void on_groups(void *arg, const struct npp_groups *g) { (void)arg; look_at(g, sizeof *g); }

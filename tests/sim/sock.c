@@ -276,14 +276,14 @@ static void op_urgent(void *arg, struct tcp_conn *c, uint32_t off, bool here)
 static void op_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *d, const union npp_addr *to,
 			 const void *payload);
 
-static void op_udp_error(void *arg, struct udp_endpoint *ep, int err)
+static void op_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_error *e)
 {
 	struct iop *p = arg;
 
 	(void)ep;
 	iop_may_die(p);
-	if (err <= 0)
-		sim_fail(world_of(p), "udp-error", "%d", err);
+	if (e->err <= 0)
+		sim_fail(world_of(p), "udp-error", "%d", e->err);
 }
 
 const struct stack_ops sim_ops = {

@@ -366,6 +366,8 @@ void stack_tcp_brief(const struct stack *s, const struct tcp_conn *c, struct npp
 
 /* ---- UDP ------------------------------------------------------------------------------- */
 
+uint32_t fake_udp_mtu = 1500;
+
 struct udp_endpoint *stack_udp_bind(struct stack *s, const struct udp_endpoint *t, int *err)
 {
 	for (uint32_t i = 0; i < ISM_FAKE_LISTENERS; i++) {
@@ -410,6 +412,12 @@ int stack_udp_members(struct stack *s, struct udp_endpoint *ep, const struct npp
 	for (unsigned i = 0; i < n; i++)
 		MUST(m[i].n_sources <= NPP_SOCK_SOURCES);
 	return 0;
+}
+
+uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *ep)
+{
+	(void)s;
+	return npp_addr_is_any(&ep->raddr) ? 0 : fake_udp_mtu;
 }
 
 int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,

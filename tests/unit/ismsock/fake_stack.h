@@ -12,7 +12,8 @@
 
 /* A handshake on listener L is complete. The connection, or NULL: the user refused. */
 struct tcp_conn *fake_accept(struct stack *s, struct tcp_listener *l, uint16_t rport);
-extern uint32_t fake_raddr;	/* where connections come from, in network order */
+extern uint32_t fake_raddr;
+extern uint32_t fake_udp_mtu;	/* what the way to any peer takes */	/* where connections come from, in network order */
 void fake_out_of_order(struct stack *s, struct tcp_conn *c, bool on);	/* something stands in its ring so */
 bool fake_syn(struct stack *s, struct tcp_listener *l);	/* a SYN comes: is there room? */
 void fake_connected(struct stack *s, struct tcp_conn *c);

@@ -192,14 +192,50 @@ START_TEST(udp_unbind_gives_rings_back)
 }
 END_TEST
 
-START_TEST(icmp_errors_reach_connected_datagram_sockets_only)
+/* The error that the socket is told of ERR, fetched. */
+static int hear(int err, bool hard)
 {
+	struct stack_udp_error x = { .err = err, .hard = hard, .type = 3, .code = 7, .port = 9, .mtu = 1400,
+				     .addr = npp_addr_v4(0x0200000a) };
+
+	ism_udp_error(e->I, fake_any_udp(e->I->stack, 0), &x);
+	return atomic_exchange(&env_sock(e, 0, 20)->err, 0);
+}
+
+START_TEST(icmp_errors_reach_connected_datagram_sockets_and_those_that_ask)
+{
+	struct npp_sock *k = env_sock(e, 0, 20);
+
 	bind_udp(20, 53);
-	ism_udp_error(e->I, fake_any_udp(e->I->stack, 0), ECONNREFUSED);
-	ck_assert_int_eq(env_sock(e, 0, 20)->err, 0);
-	env_sock(e, 0, 20)->fl = NPP_FL_CONNECTED;
-	ism_udp_error(e->I, fake_any_udp(e->I->stack, 0), ECONNREFUSED);
-	ck_assert_int_eq(env_sock(e, 0, 20)->err, ECONNREFUSED);
+	ck_assert_int_eq(hear(ECONNREFUSED, true), 0);
+	k->fl = NPP_FL_CONNECTED;
+	ck_assert_int_eq(hear(ECONNREFUSED, true), ECONNREFUSED);
+	ck_assert_int_eq(hear(EHOSTUNREACH, false), 0);
+	k->opt_flags = NPP_OPT_RECVERR;
+	ck_assert_int_eq(hear(EHOSTUNREACH, false), EHOSTUNREACH);
+	k->fl = 0;
+	ck_assert_int_eq(hear(ECONNREFUSED, true), ECONNREFUSED);
+	ck_assert_uint_eq(k->dgram.ee_type, 3);
+	ck_assert_uint_eq(k->dgram.ee_code, 7);
+	ck_assert_uint_eq(k->dgram.ee_port, 9);
+	ck_assert_uint_eq(npp_addr_get_v4(&k->dgram.ee_addr), 0x0200000a);
+}
+END_TEST
+
+START_TEST(who_does_not_want_fragments_hears_of_what_is_too_large)
+{
+	static const int heard[] = { 0, 0, EMSGSIZE, EMSGSIZE, EMSGSIZE, 0 };
+	struct npp_sock *k = env_sock(e, 0, 20);
+
+	bind_udp(20, 53);
+	k->fl = NPP_FL_CONNECTED;
+	for (uint32_t mode = NPP_PMTUDISC_DONT; mode <= NPP_PMTUDISC_OMIT; mode++) {
+		k->opt_flags = (mode ^ 1) << NPP_OPT_PMTUDISC_SHIFT;
+		ck_assert_int_eq(hear(EMSGSIZE, false), heard[mode]);
+	}
+	ck_assert_uint_eq(k->dgram.ee_info, 1400);
+	k->opt_flags = 0;
+	ck_assert_int_eq(hear(ECONNREFUSED, true), ECONNREFUSED);
 }
 END_TEST
 
@@ -216,6 +252,7 @@ int main(void)
 	tcase_add_test(t, lie_datagram_reader);
 	tcase_add_test(t, a_datagram_socket_told_again_has_another_peer);
 	tcase_add_test(t, udp_unbind_gives_rings_back);
-	tcase_add_test(t, icmp_errors_reach_connected_datagram_sockets_only);
+	tcase_add_test(t, icmp_errors_reach_connected_datagram_sockets_and_those_that_ask);
+	tcase_add_test(t, who_does_not_want_fragments_hears_of_what_is_too_large);
 	return npp_suite_run(s);
 }

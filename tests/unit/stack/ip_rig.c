@@ -330,11 +330,12 @@ static void rig_groups(void *arg, const struct npp_groups *g)
 	n->rig->n_groups++;
 }
 
-static void rig_udp_error(void *arg, struct udp_endpoint *ep, int err)
+static void rig_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_error *e)
 {
 	struct rig_node *n = arg;
 
-	n->udp_err = err;
+	n->udp_err = e->err;
+	n->udp_error = *e;
 	n->udp_err_ep = ep->index;
 }
 

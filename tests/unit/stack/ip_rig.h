@@ -43,6 +43,7 @@ struct rig_node {
 	unsigned up;			/* stack events seen */
 	int conn_err;			/* of the last connection that failed */
 	int udp_err;			/* last error told */
+	struct stack_udp_error udp_error;
 	uint32_t udp_err_ep;
 };
 struct rig {

@@ -190,7 +190,11 @@ START_TEST(errors_that_quote_what_we_never_sent_are_dropped)
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), 30);
 	error_about(3, 1, 0, RIG_US, 3000, 28);		/* soft: host unreachable */
 	rig_in(r, 0, &p);
-	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_int_eq(r->node[0].udp_err, EHOSTUNREACH);
+	ck_assert(!r->node[0].udp_error.hard);
+	error_about(3, 4, 1000, RIG_US, 3000, 28);	/* too large, but it may be cut, and is smaller */
+	rig_in(r, 0, &p);
+	ck_assert_int_eq(r->node[0].udp_err, EHOSTUNREACH);
 	ck_assert_uint_eq(r->n_frames, 0);
 }
 END_TEST

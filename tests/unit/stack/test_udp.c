@@ -366,6 +366,93 @@ START_TEST(sending_fills_the_header_and_refuses_nonsense)
 }
 END_TEST
 
+/* A router says that what was sent last with LEN bytes of payload was larger than MTU. */
+static void too_big(uint16_t sport, uint32_t len, uint16_t mtu)
+{
+	uint8_t quote[28];
+	struct icmp4_hdr h = { .type = 3, .code = 4, .rest = htonl(mtu) };
+	struct udp_hdr u = { .sport = htons(sport), .dport = htons(9), .len = htons((uint16_t)(8 + len)) };
+
+	rig_ip4(&p, RIG_US, RIG_PEER, 17, 1, IP4_DF);
+	memcpy(quote, p.b + 14, 20);
+	((struct ip4_hdr *)quote)->len = htons((uint16_t)(28 + len));
+	memcpy(quote + 20, &u, 8);
+	rig_eth(&p, rig_mac, rig_gw_mac, ETH_P_IPV4);
+	rig_ip4(&p, RIG_GW, RIG_US, 1, 2, 0);
+	h.csum = npp_csum_finish(npp_csum_add(quote, sizeof quote, npp_csum_add(&h, sizeof h, 0)));
+	rig_put(&p, &h, sizeof h);
+	rig_put(&p, quote, sizeof quote);
+	rig_ip4_end(&p);
+	rig_in(r, 0, &p);
+}
+
+static int send_mode(struct udp_endpoint *ep, uint32_t len, uint32_t flags)
+{
+	static uint8_t bytes[65536];
+	struct npp_dgram d = { .len = len, .port = 9, .addr = rig_addr(RIG_PEER), .flags = flags };
+	struct stack_slice sl = { bytes, len };
+
+	return stack_udp_send(s, ep, &d, &sl, 1, 0);
+}
+
+#define DO (NPP_DGRAM_DF | NPP_DGRAM_WHOLE)
+#define PROBE (NPP_DGRAM_DF | NPP_DGRAM_WHOLE | NPP_DGRAM_LINK)
+
+START_TEST(what_must_not_be_cut_is_not_and_heeds_the_path)
+{
+	struct udp_endpoint *ep = bind_to(RIG_US, 53, RIG_PEER, 9, false, 1);
+
+	ck_assert_int_eq(send_mode(ep, 1472, 0), 0);
+	ck_assert_uint_eq(rig_ip(rig_last(r))->frag, 0);
+	too_big(53, 1472, 1400);	/* nobody had to refuse that: routers may cut it */
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1500);
+	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_int_eq(send_mode(ep, 1472, DO), 0);
+	ck_assert_uint_eq(rig_ip(rig_last(r))->frag, htons(IP4_DF));
+	ck_assert_int_eq(send_mode(ep, 1473, DO), -EMSGSIZE);
+	ck_assert_int_eq(send_mode(ep, 1473, PROBE), -EMSGSIZE);
+	ck_assert_int_eq(send_mode(ep, 1473, NPP_DGRAM_WHOLE), -EMSGSIZE);
+	too_big(53, 1473, 1400);	/* more than was sent: a lie */
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1500);
+	too_big(53, 1472, 1400);
+	rig_run(r);
+	ck_assert_int_eq(r->node[0].udp_err, EMSGSIZE);
+	ck_assert_uint_eq(r->node[0].udp_error.mtu, 1400);
+	ck_assert_uint_eq(r->node[0].udp_error.port, 9);
+	ck_assert_uint_eq(r->node[0].udp_error.type << 8 | r->node[0].udp_error.code, 3 << 8 | 4);
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1400);
+	ck_assert_int_eq(send_mode(ep, 1373, DO), -EMSGSIZE);
+	ck_assert_int_eq(send_mode(ep, 1372, DO), 0);
+	ck_assert_int_eq(send_mode(ep, 1472, PROBE), 0);	/* the path is not asked */
+	ck_assert_uint_eq(rig_ip(rig_last(r))->frag, htons(IP4_DF));
+	ck_assert_uint_eq(ntohs(rig_ip(rig_last(r))->len), 1500);
+	rig_forget(r);
+	ck_assert_int_eq(send_mode(ep, 1472, NPP_DGRAM_LINK), 0);
+	ck_assert_uint_eq(r->n_frames, 1);
+	ck_assert_uint_eq(rig_ip(rig_last(r))->frag, 0);
+	ck_assert_int_eq(send_mode(ep, 1473, NPP_DGRAM_LINK), 0);
+	ck_assert_uint_eq(r->n_frames, 3);
+	ck_assert_int_eq(send_mode(ep, 1400, 0), 0);	/* cut by what is known of the path */
+	ck_assert_uint_eq(r->n_frames, 5);
+	ck_assert_int_eq(send_mode(ep, 3000, PROBE | NPP_DGRAM_SEG_FLAGS(1473)), -EMSGSIZE);
+	ck_assert_int_eq(send_mode(ep, 2944, PROBE | NPP_DGRAM_SEG_FLAGS(1472)), 0);
+	ck_assert_uint_eq(rig_ip(rig_last(r))->frag, htons(IP4_DF));
+}
+END_TEST
+
+/* What fails by the path when it is not asked for teaches nobody: it was a question. */
+START_TEST(a_probe_that_is_too_large_does_not_lower_the_path_mtu)
+{
+	struct udp_endpoint *ep = bind_to(RIG_US, 53, RIG_PEER, 9, false, 1);
+
+	ck_assert_int_eq(send_mode(ep, 1472, PROBE), 0);
+	too_big(53, 1472, 1400);
+	rig_run(r);
+	ck_assert_int_eq(r->node[0].udp_err, EMSGSIZE);
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1500);
+}
+END_TEST
+
 START_TEST(an_endpoint_sends_to_its_neighbour_on_the_same_stack)
 {
 	struct udp_endpoint *a = bind_to(0, 53, 0, 0, false, 1), *b = bind_to(0, 54, 0, 0, false, 2);
@@ -422,6 +509,8 @@ int main(void)
 	tcase_add_test(tc, short_udp_length_cuts_and_no_checksum_is_allowed);
 	tcase_add_test(tc, broadcast_reaches_all_who_listen);
 	tcase_add_test(tc, sending_fills_the_header_and_refuses_nonsense);
+	tcase_add_test(tc, what_must_not_be_cut_is_not_and_heeds_the_path);
+	tcase_add_test(tc, a_probe_that_is_too_large_does_not_lower_the_path_mtu);
 	tcase_add_test(tc, an_endpoint_sends_to_its_neighbour_on_the_same_stack);
 	tcase_add_test(tc, a_half_made_endpoint_is_dropped_by_the_successor);
 	suite_add_tcase(suite, tc);
