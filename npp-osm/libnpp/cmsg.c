@@ -96,16 +96,22 @@ ssize_t cmsg_error(struct so *so, struct msghdr *mh)
 	struct { struct sock_extended_err e; struct sockaddr_in6 from; } x;
 	struct out o = { .at = mh->msg_control, .left = mh->msg_control ? mh->msg_controllen : 0 };
 	int err = sock_error(so);
+	const struct npp_udp_brief d = *(volatile struct npp_udp_brief *)&so->sk->dgram;
 
 	if (!err)
 		return -EAGAIN;
 	memset(&x, 0, sizeof x);
 	x.e.ee_errno = (uint32_t)err;
-	x.e.ee_origin = six ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP;
+	x.e.ee_origin = !d.ee_port ? SO_EE_ORIGIN_LOCAL : six ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP;
+	x.e.ee_info = err != EMSGSIZE ? 0 : d.ee_port ? d.ee_info : d.pmtu;
+	if (d.ee_port) {
+		x.e.ee_type = d.ee_type;
+		x.e.ee_code = d.ee_code;
+	}
 	x.from.sin6_family = AF_UNSPEC;
 	put(&o, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVERR : IP_RECVERR, &x,
 	    sizeof x.e + (six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)));
-	addr_out(so, &so->sk->raddr, so->sk->rport, sock_ifno(so->sk), mh->msg_name, &mh->msg_namelen);
+	addr_out(so, d.ee_port ? &d.ee_addr : &so->sk->raddr, d.ee_port ? d.ee_port : so->sk->rport, sock_ifno(so->sk), mh->msg_name, &mh->msg_namelen);
 	mh->msg_controllen = o.used;
 	mh->msg_flags = MSG_ERRQUEUE | (o.cut ? MSG_CTRUNC : 0);
 	return 0;

@@ -41,7 +41,7 @@
 /* One value as the table below sees it: in the record, or noted before there is one. */
 enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, P_SYN_CNT, P_LINGER2, P_DEFER, P_USER_TIMEOUT, P_PACE,
 	     P_FASTOPEN, P_LOWAT, P_NOTSENT, P_CLAMP, P_TOS, P_TTL, P_PRIO, P_FLAG_NOT, P_MC_HOPS, P_SEGMENT, P_MARK, P_MAX_SEG,
-	     P_CONST, P_IGNORE, P_REFUSE };
+	     P_PMTUDISC, P_CONST, P_IGNORE, P_REFUSE };
 
 /* Refused also while the socket is the kernel's: who was told that he has it would count on it. */
 #define AT_ONCE 1
@@ -100,7 +100,7 @@ static const struct opt {
 	{ IPPROTO_TCP, TCP_REPAIR, P_REFUSE, EPERM, 0, false },
 	{ IPPROTO_IP, IP_TOS, P_TOS, 0, 0, true },
 	{ IPPROTO_IP, IP_TTL, P_TTL, 0, 64, true },
-	{ IPPROTO_IP, IP_MTU_DISCOVER, P_CONST, IP_PMTUDISC_WANT, 0, false },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, P_PMTUDISC, 0, 0, false },
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_FREEBIND, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_TRANSPARENT, P_REFUSE, EPERM, 0, false },
@@ -128,7 +128,7 @@ static const struct opt {
 	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, P_FLAG, NPP_OPT_PKTINFO, 0, false },
-	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, P_CONST, IP_PMTUDISC_WANT, 0, false },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, P_PMTUDISC, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_RECVERR, P_FLAG, NPP_OPT_RECVERR, 0, false },
 };
 
@@ -243,6 +243,33 @@ static uint32_t defer_secs(uint32_t tries)
 	return sum;
 }
 
+/* What goes into the IP header. */
+static int set_ip_value(struct so *so, const struct opt *o, int v)
+{
+	bool six = o->level == IPPROTO_IPV6;
+	uint32_t u = (uint32_t)v;
+
+	switch (o->place) {
+	case P_TOS:
+		if (six && (v < -1 || v > 255))
+			return -EINVAL;
+		SET_BITS(so, manner, 0, 0xff, v < 0 ? 0 : u & 0xff);
+		if (!six) /* as Linux: by the bits that were the type of service once */
+			SET_BITS(so, manner, 24, 0xff, (v < 0 ? 0u : 0x4620u >> (u >> 3 & 3) * 4) & 15);
+		return 0;
+	case P_TTL:
+		if (v != -1 && (v < 1 || v > 255))
+			return -EINVAL;
+		SET_BITS(so, manner, 8, 0xff, v < 0 ? 0 : u);
+		return 0;
+	default:
+		if (v < IP_PMTUDISC_DONT || v > IP_PMTUDISC_OMIT)
+			return -EINVAL;
+		set_bits(so->sk ? &so->sk->opt_flags : NULL, &so->opt.flags, NPP_OPT_PMTUDISC_SHIFT, 7, u ^ 1);
+		return 0;
+	}
+}
+
 static int set_value(struct so *so, const struct opt *o, int v)
 {
 	uint32_t u = (uint32_t)v;
@@ -327,15 +354,9 @@ static int set_value(struct so *so, const struct opt *o, int v)
 		SET_WORD(so, rcvlowat, rcvlowat, v < 0 ? INT32_MAX : v ? u : 1);
 		return 0;
 	case P_TOS:
-		SET_BITS(so, manner, 0, 0xff, v < 0 ? 0 : u & 0xff);
-		if (o->level == IPPROTO_IP) /* as Linux: by the bits that were the type of service once */
-			SET_BITS(so, manner, 24, 0xff, (v < 0 ? 0u : 0x4620u >> (u >> 3 & 3) * 4) & 15);
-		return 0;
 	case P_TTL:
-		if (v != -1 && (v < 1 || v > 255))
-			return -EINVAL;
-		SET_BITS(so, manner, 8, 0xff, v < 0 ? 0 : u);
-		return 0;
+	case P_PMTUDISC:
+		return set_ip_value(so, o, v);
 	case P_REFUSE:
 		return -(int)o->arg;
 	case P_CONST:
@@ -354,6 +375,8 @@ static int get_value(struct so *so, const struct opt *o)
 		return (WORD(so, opt_flags, flags) & o->arg) != 0;
 	case P_FLAG_NOT:
 		return (WORD(so, opt_flags, flags) & o->arg) == 0;
+	case P_PMTUDISC:
+		return (int)NPP_OPT_PMTUDISC(WORD(so, opt_flags, flags));
 	case P_MC_HOPS:
 		v = WORD(so, mc_hops, mc_hops);
 		return v ? (int)v - 1 : 1;
@@ -722,7 +745,9 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		return get_congestion(so, val, len);
 	if ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
-		v = (int)*(volatile uint32_t *)&so->sk->brief.pmtu;
+		v = so->dgram ? dgram_mtu(so) : (int)*(volatile uint32_t *)&so->sk->brief.pmtu;
+		if (v < 0)
+			return v;
 		v = v ? v : 1500;
 	} else if (o && o->place != P_REFUSE) {
 		v = get_value(so, o);

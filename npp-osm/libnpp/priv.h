@@ -329,6 +329,10 @@ struct npp_tcp_mem sock_mem(const struct so *so, bool send);	/* bounds of its bu
 bool sock_is_ours_addr(const union npp_addr *addr);
 /* Which NPP leads to ADDR: attachment number, or -1: the kernel. *SRC the address to send from. */
 int sock_route(const union npp_addr *addr, union npp_addr *src);
+/* The same, and more about the way: bytes of a packet on the link there, and whether ADDR is a broadcast address. */
+struct sock_way { union npp_addr src; uint32_t mtu; bool bcast; };
+int sock_ask_way(const union npp_addr *addr, struct sock_way *way);
+uint32_t sock_opt_flags(const struct so *so);	/* NPP_OPT_*, with or without a record */
 union npp_addr sock_any(const struct so *so);	/* the wildcard address of its family */
 bool sock_v6only(const struct so *so);
 void sock_ask_v6only(struct so *so, int fd);	/* of the kernel, for a socket that is not ours yet */
@@ -357,6 +361,7 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
 ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
+int dgram_mtu(const struct so *so);	/* IP_MTU, or -ENOTCONN */
 /* Bytes written that were never sent, for TCP_NOTSENT_LOWAT; only with that the ISM says how many. */
 uint32_t stream_unsent(const struct npp_sock *sk);
 int stream_byte(struct so *so, uint32_t off);

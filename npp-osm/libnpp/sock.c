@@ -104,7 +104,8 @@ struct route_pick {
 	int prefix;		/* -1: none */
 	bool up;		/* by a port that has a carrier */
 	union npp_addr src;
-	bool own;
+	bool own, bcast;
+	uint32_t mtu;		/* of the link there, as far as nppd has said */
 	unsigned src_score;
 };
 
@@ -139,8 +140,22 @@ static bool way_up(const struct npp_global *g, uint8_t port)
 	return up;
 }
 
-/* Of two ways one by a port without a carrier is none. */
-static void offer_way(const struct npp_global *g, struct route_pick *p, int prefix, uint8_t port)
+/* PORT may be NPP_PORT_ANY: the largest of all, the ISM decides. */
+static uint32_t link_mtu(const struct npp_global *g, uint8_t port)
+{
+	uint32_t n = g->n_ports < NPP_MAX_PORTS ? g->n_ports : NPP_MAX_PORTS, most = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t mtu = g->port[i].mtu;
+
+		if ((port >= n || i == port) && mtu > most)
+			most = mtu;
+	}
+	return most >= 68 ? most : 1500; /* as the stack has it */
+}
+
+/* Of two ways one by a port without a carrier is none. MTU: of the route, 0: that of the port. */
+static void offer_way(const struct npp_global *g, struct route_pick *p, int prefix, uint8_t port, uint32_t mtu)
 {
 	bool up = way_up(g, port);
 
@@ -148,6 +163,14 @@ static void offer_way(const struct npp_global *g, struct route_pick *p, int pref
 		return;
 	p->prefix = prefix;
 	p->up = up;
+	p->mtu = mtu ? mtu : link_mtu(g, port);
+}
+
+/* Is it the last address of the network that A is in? */
+static bool directed_broadcast(const struct npp_if_addr *a, const union npp_addr *dst)
+{
+	return npp_addr_is_v4(dst) && a->prefix_len < 127 &&
+	       (ntohl(npp_addr_get_v4(dst)) | ~0u << (128 - a->prefix_len)) == ~0u;
 }
 
 static bool pick_route(const struct npp_global *g, struct route_pick *p)
@@ -159,12 +182,13 @@ static bool pick_route(const struct npp_global *g, struct route_pick *p)
 		return false;
 	p->prefix = -1;
 	p->own = false;
+	p->bcast = npp_addr_is_v4(p->dst) && npp_addr_get_v4(p->dst) == INADDR_BROADCAST;
 	p->src_score = 0;
 	for (uint32_t i = 0; i < n_routes && i < NPP_MAX_ROUTES; i++) {
 		const struct npp_route *rt = &g->route[i];
 
 		if (rt->prefix_len <= 128 && npp_addr_in_prefix(p->dst, &rt->dst, rt->prefix_len))
-			offer_way(g, p, rt->prefix_len, rt->port);
+			offer_way(g, p, rt->prefix_len, rt->port, rt->mtu);
 	}
 	for (uint32_t i = 0; i < n_addrs && i < NPP_MAX_IF_ADDRS; i++) {
 		const struct npp_if_addr *a = &g->addr[i];
@@ -173,12 +197,14 @@ static bool pick_route(const struct npp_global *g, struct route_pick *p)
 		if (npp_addr_is_v4(&a->addr) != npp_addr_is_v4(p->dst))
 			continue;
 		p->own |= npp_addr_eq(&a->addr, p->dst);
-		if (on_link) /* a connected network is a route, too */
-			offer_way(g, p, a->prefix_len, a->port);
+		if (on_link) { /* a connected network is a route, too */
+			offer_way(g, p, a->prefix_len, a->port, 0);
+			p->bcast |= directed_broadcast(a, p->dst);
+		}
 		offer_source(p, a, on_link);
 	}
-	if (p->prefix < 0 && p->src_score && npp_addr_is_multicast(p->dst))
-		offer_way(g, p, 0, NPP_PORT_ANY); /* groups need no route */
+	if (p->prefix < 0 && p->src_score && (npp_addr_is_multicast(p->dst) || p->bcast))
+		offer_way(g, p, 0, NPP_PORT_ANY, 0); /* groups need no route */
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&g->net_seq, memory_order_relaxed) == seq;
 }
@@ -204,14 +230,27 @@ union npp_addr sock_any(const struct so *so)
 	return so->domain == AF_INET6 ? (union npp_addr){ .q = { 0, 0 } } : npp_addr_v4(0);
 }
 
+uint32_t sock_opt_flags(const struct so *so)
+{
+	return so->sk ? atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed) : so->opt.flags;
+}
+
 bool sock_v6only(const struct so *so)
 {
-	uint32_t opt = so->sk ? atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed) : so->opt.flags;
-
-	return so->domain == AF_INET6 && (opt & NPP_OPT_V6ONLY);
+	return so->domain == AF_INET6 && (sock_opt_flags(so) & NPP_OPT_V6ONLY);
 }
 
 int sock_route(const union npp_addr *addr, union npp_addr *src)
+{
+	struct sock_way way;
+	int att = sock_ask_way(addr, &way);
+
+	if (att >= 0)
+		*src = way.src;
+	return att;
+}
+
+int sock_ask_way(const union npp_addr *addr, struct sock_way *way)
 {
 	int best = -1, prefix = -1;
 	bool best_up = false;
@@ -234,7 +273,8 @@ int sock_route(const union npp_addr *addr, union npp_addr *src)
 			prefix = p.prefix;
 			best = a;
 			best_up = up;
-			*src = p.own ? *addr : p.src;
+			*way = (struct sock_way){ .src = p.own ? *addr : p.src, .mtu = p.own ? 65535 : p.mtu,
+						  .bcast = p.bcast && !p.own };
 		}
 	}
 	if (best >= 0 && prefix < 129 && kaddr_is_local(addr))

@@ -253,6 +253,7 @@ static void dgrams(struct fake *f, unsigned iop, uint32_t idx)
 		}
 		atomic_store(&s->tx_tail, s->tx_tail + ((d->len + sizeof *d + 31) & ~31u));
 		f->sent_by = NPP_DGRAM_PORT(d->flags);
+		f->sent_flags = d->flags;
 		if (d->port == FAKE_ECHO) {
 			struct npp_dgram copy = *d;
 			struct npp_udp *u = at(f, (uint64_t)s->ext_off64 * 64);

@@ -46,6 +46,7 @@ struct fake {
 	struct { int fd; uint32_t sock; } pass[16];	/* under way in SCM_RIGHTS */
 	unsigned n_pass;
 	uint32_t ctx_opened, ctx_closed, closes, aborts, unbinds, freed, listens, looks, shutdowns, urgent;
+	uint32_t sent_flags;		/* of the last datagram */
 	uint32_t sent_by, hear_by;	/* network port + 1: what the last datagram said; what its echo says */
 	uint32_t kernel_first;		/* LISTENs of ports where the kernel took connections already */
 	uint32_t epoch, attaches;	/* what the OSM says, and how often it was asked */

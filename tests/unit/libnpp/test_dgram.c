@@ -16,6 +16,8 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
+/* needs <time.h> */
+#include <linux/errqueue.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -59,6 +61,126 @@ START_TEST(a_datagram_needs_somewhere_to_go)
 	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(nowhere)), EINVAL);
 	ck_assert_int_eq(npp_sendto(fd, "a", 1, 0, SA(to)), 1); /* nothing of that was left behind */
 	ck_assert_int_eq(npp_recv(fd, buf, 8, 0), 1);
+	npp_close(fd);
+}
+END_TEST
+
+static int set_int(int fd, int level, int name, int v)
+{
+	return npp_setsockopt(fd, level, name, &v, sizeof v);
+}
+
+/* The value, or the error with its sign changed. */
+static int get_int(int fd, int level, int name)
+{
+	int v = 0;
+	socklen_t n = sizeof v;
+
+	return npp_getsockopt(fd, level, name, &v, &n) == 0 ? v : -errno;
+}
+
+/* ip(7): IP_MTU_DISCOVER, IP_MTU. The link takes 1500 bytes. */
+START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	struct npp_sock *k;
+	char buf[3000] = "";
+
+	ck_assert_int_eq(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO), 0); /* before it is npp's */
+	ck_assert_int_eq(npp_sendto(fd, buf, 1472, 0, SA(to)), 1472);
+	EVENTUALLY(*(volatile uint32_t *)&f->sent_flags == (NPP_DGRAM_DF | NPP_DGRAM_WHOLE));
+	ck_assert_int_eq(get_int(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_DO);
+	ck_fails((int)npp_sendto(fd, buf, 1473, 0, SA(to)), EMSGSIZE);
+	ck_assert_int_eq(get_int(fd, IPPROTO_IP, IP_MTU), -ENOTCONN);
+	ck_fails(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, 6), EINVAL);
+	ck_fails(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, -1), EINVAL);
+	ck_assert_int_eq(npp_connect(fd, SA(to)), 0);
+	ck_assert_int_eq(get_int(fd, IPPROTO_IP, IP_MTU), 1500);
+	k = fake_sock_of(f, fd, NULL);
+	k->dgram.pmtu = 1400;	/* as its ISM says */
+	k->dgram.pmtu_ms = (uint32_t)now_ms();
+	ck_assert_int_eq(get_int(fd, IPPROTO_IP, IP_MTU), 1400);
+	ck_fails((int)npp_send(fd, buf, 1373, 0), EMSGSIZE);
+	ck_assert_int_eq(npp_send(fd, buf, 1372, 0), 1372);
+	k->dgram.pmtu_ms -= 601000;	/* long ago: the ISM looks again */
+	ck_assert_int_eq(npp_send(fd, buf, 1472, 0), 1472);
+	k->dgram.pmtu_ms += 601000;
+	ck_assert_int_eq(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE), 0);
+	ck_assert_int_eq(npp_send(fd, buf, 1472, 0), 1472);
+	EVENTUALLY(*(volatile uint32_t *)&f->sent_flags == (NPP_DGRAM_DF | NPP_DGRAM_WHOLE | NPP_DGRAM_LINK));
+	ck_fails((int)npp_send(fd, buf, 1473, 0), EMSGSIZE);
+	ck_assert_int_eq(set_int(fd, IPPROTO_UDP, 103, 1400), 0); /* UDP_SEGMENT: each of them fits */
+	ck_assert_int_eq(npp_send(fd, buf, 2800, 0), 2800);
+	ck_assert_int_eq(set_int(fd, IPPROTO_UDP, 103, 0), 0);
+	ck_assert_int_eq(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT), 0);
+	ck_assert_int_eq(npp_send(fd, buf, 3000, 0), 3000);
+	EVENTUALLY(*(volatile uint32_t *)&f->sent_flags == 0);
+	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 256), EINVAL);
+	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, -2), EINVAL);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(broadcasts_need_leave_and_no_route)
+{
+	struct sockaddr_in all = addr_of("255.255.255.255", FAKE_DISCARD), net = addr_of("10.1.0.255", FAKE_DISCARD);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(all)), EACCES);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(net)), EACCES);
+	ck_fails(npp_connect(fd, SA(net)), EACCES);
+	ck_assert_int_eq(set_int(fd, SOL_SOCKET, SO_BROADCAST, 1), 0);
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(all)), 1);
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(net)), 1);
+	ck_assert_int_eq(set_int(fd, SOL_SOCKET, SO_BROADCAST, 0), 0);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(all)), EACCES);
+	ck_assert_int_eq(set_int(fd, SOL_SOCKET, SO_BROADCAST, 1), 0);
+	ck_assert_int_eq(npp_connect(fd, SA(net)), 0);
+	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+	npp_close(fd);
+}
+END_TEST
+
+/* What MSG_ERRQUEUE gives of an error that the ISM of FD has told. */
+static struct sock_extended_err queued(int fd, int err, struct sockaddr_in *to)
+{
+	char control[200];
+	struct msghdr mh = { .msg_name = to, .msg_namelen = sizeof *to, .msg_control = control, .msg_controllen = sizeof control };
+	struct sock_extended_err e;
+
+	atomic_store(&fake_sock_of(f, fd, NULL)->err, err);
+	ck_assert_int_eq(npp_recvmsg(fd, &mh, MSG_ERRQUEUE), 0);
+	ck_assert(mh.msg_flags & MSG_ERRQUEUE);
+	memcpy(&e, CMSG_DATA(CMSG_FIRSTHDR(&mh)), sizeof e);
+	ck_assert_uint_eq(e.ee_errno, err);
+	return e;
+}
+
+START_TEST(the_error_queue_tells_whom_it_is_about_and_the_mtu)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO), about;
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	struct sock_extended_err e;
+	struct npp_sock *k;
+	char buf[8];
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	ck_assert_int_eq(npp_recv(fd, buf, sizeof buf, 0), 1);
+	k = fake_sock_of(f, fd, NULL);
+	k->dgram = (struct npp_udp_brief){ .ee_type = 3, .ee_code = 4, .ee_port = 4711, .ee_info = 1400, .pmtu = 1300,
+					   .ee_addr = npp_addr_v4(inet_addr("10.1.0.77")) };
+	e = queued(fd, EMSGSIZE, &about);
+	ck_assert_uint_eq(e.ee_origin, SO_EE_ORIGIN_ICMP);
+	ck_assert_uint_eq(e.ee_type << 8 | e.ee_code, 3 << 8 | 4);
+	ck_assert_uint_eq(e.ee_info, 1400);
+	ck_assert_uint_eq(about.sin_addr.s_addr, inet_addr("10.1.0.77"));
+	ck_assert_uint_eq(ntohs(about.sin_port), 4711);
+	k->dgram.ee_port = 0;
+	e = queued(fd, EMSGSIZE, &about);
+	ck_assert_uint_eq(e.ee_origin, SO_EE_ORIGIN_LOCAL);
+	ck_assert_uint_eq(e.ee_info, 1300);
+	ck_assert_uint_eq(e.ee_type, 0);
 	npp_close(fd);
 }
 END_TEST
@@ -176,6 +298,9 @@ static Suite *suite(void)
 	t = host_case(s, "datagram");
 	tcase_add_test(t, datagrams_go_and_come_back);
 	tcase_add_test(t, a_datagram_needs_somewhere_to_go);
+	tcase_add_test(t, what_must_not_be_cut_is_refused_at_once_if_too_large);
+	tcase_add_test(t, broadcasts_need_leave_and_no_route);
+	tcase_add_test(t, the_error_queue_tells_whom_it_is_about_and_the_mtu);
 	tcase_add_test(t, an_answer_takes_the_port_by_which_its_peer_was_heard);
 	tcase_add_test(t, datagram_lanes_are_merged_by_arrival);
 	tcase_add_test(t, datagram_socket_is_writable_when_all_its_ways_have_room);
