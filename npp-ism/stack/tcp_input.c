@@ -74,7 +74,7 @@ static void repeat_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg
 static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
 	STAT_INC(s, IS_DROP_TCP_WINDOW);
-	if (seg->len && seq_lt(seg->seq, t->rcv_nxt)) {
+	if (seg->len && seq_lt(seg->seq, t->rcv_nxt) && (t->c.state >= TCP_ST_ESTABLISHED || t->c.passive)) {
 		t->dsack = seg->seq;
 		t->dsack_len = (uint16_t)u32_min(seg->len, t->rcv_nxt - seg->seq);
 		t->flags |= TF_DSACK;
@@ -383,7 +383,6 @@ static void syn_sent_options(struct stack *s, struct tcb *t, const struct tcp_se
 	if (seg->opt & TO_MSS)
 		t->peer_mss = (uint16_t)u32_max(seg->mss, TCP_MSS_MIN);
 	t->peer_mss = tcp_mss_max(t->peer_mss, t->syn_mss);
-	t->syn_mss = 0;
 	if (seg->opt & TO_TS) {
 		t->flags |= TF_TS;
 		t->ts_recent = seg->tsval;

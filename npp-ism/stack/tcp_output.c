@@ -167,12 +167,14 @@ void tcp_send_probe(struct stack *s, struct tcb *t)
 	emit(s, t, t->snd_una - 1, 0, 0);
 }
 
-/* What the SYN-ACK of a connection by Fast Open may announce. */
+/* What the SYN-ACK of a connection by Fast Open, or of a simultaneous open, may announce. */
 static uint16_t answer_mss(struct stack *s, const struct tcb *t)
 {
 	struct tcp_listener *l = t->c.passive ? stack_listener(s, t->c.listener) : NULL;
 	struct tcp_options o = { 0 };
 
+	if (!t->c.passive)
+		return t->syn_mss;
 	if (l && s->env->ops->listener_options)
 		s->env->ops->listener_options(s->env->arg, l, &o);
 	return o.max_seg;

@@ -279,7 +279,7 @@ struct tcb {
 	uint32_t dsack;			/* with TF_DSACK: where the duplicate began ... */
 	union {
 		uint16_t dsack_len;	/* ... and its length */
-		uint16_t syn_mss;	/* SYN_SENT: what our SYN may announce at most (TCP_MAXSEG); 0: any */
+		uint16_t syn_mss;	/* SYN_SENT and, if not passive, SYN_RECEIVED: what our SYN may announce at most (TCP_MAXSEG); 0: any */
 	};
 	uint8_t reo_mult, reo_persist;
 	uint32_t drs_ms;

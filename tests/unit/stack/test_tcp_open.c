@@ -40,7 +40,7 @@ static void put(uint8_t flags, uint32_t seq, uint32_t ack)
 	th_input(h, &g, NULL, 0);
 }
 
-static void expect(uint8_t flags, uint32_t seq, uint32_t ack)
+static const struct tcp_seg *expect(uint8_t flags, uint32_t seq, uint32_t ack)
 {
 	struct th_seg *o = th_next(h);
 
@@ -48,6 +48,7 @@ static void expect(uint8_t flags, uint32_t seq, uint32_t ack)
 	ck_assert_uint_eq(o->g.seq, seq);
 	if (flags & TCPF_ACK)
 		ck_assert_uint_eq(o->g.ack, ack);
+	return &o->g;
 }
 
 /* ---- CLOSED (RFC 9293, 3.10.7.1) ----------------------------------------------------------- */
@@ -745,6 +746,31 @@ START_TEST(syn_sent_simultaneous_open)
 }
 END_TEST
 
+START_TEST(a_simultaneous_open_announces_the_mss_that_the_program_wants)
+{
+	struct tcp_options o = { .max_seg = 700 };
+	struct tcp_conn *c;
+	struct tcp_seg g;
+	uint32_t iss;
+	int err;
+
+	c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, &o, &err);
+	ck_assert_ptr_nonnull(c);
+	h->sock[0] = (struct th_sock){ .used = true, .c = c };
+	c->user_sock = 1;
+	ck_assert_uint_eq(th_next(h)->g.mss, 700);
+	iss = tcb_of(c)->iss;
+	g = to_conn(c, TCPF_SYN, TP_ISS, 0);
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1)->mss, 700);
+	g = to_conn(c, TCPF_ACK, TP_ISS - 5, iss + 1); /* old text says nothing of it */
+	th_input(h, &g, "old", 3);
+	th_forget(h);
+	th_advance(h, 1100000);
+	ck_assert_uint_eq(expect(TCPF_SYN | TCPF_ACK, iss, TP_ISS + 1)->mss, 700);
+}
+END_TEST
+
 START_TEST(syn_received_of_an_active_open_repeats_and_is_refused_by_rst)
 {
 	struct tcp_conn *c = open_to(443);
@@ -878,6 +904,7 @@ int main(void)
 	tcase_add_loop_test(tc, syn_sent_gives_up_after_the_most_syns_too, 127, 130);
 	tcase_add_test(tc, syn_sent_icmp_error_ends_it_if_it_quotes_the_syn);
 	tcase_add_test(tc, syn_sent_simultaneous_open);
+	tcase_add_test(tc, a_simultaneous_open_announces_the_mss_that_the_program_wants);
 	tcase_add_test(tc, syn_received_of_an_active_open_repeats_and_is_refused_by_rst);
 	tcase_add_test(tc, syn_sent_close_is_quiet_and_shutdown_waits);
 	tcase_add_test(tc, source_ports_hash_home_and_spare_granted_and_used_ones);
