@@ -281,6 +281,9 @@ void tcp_sent_sacked(struct stack *s, struct tcb *t, uint32_t from, uint32_t end
 		     struct tcp_news *n);
 void tcp_sent_lose(struct stack *s, struct tcb *t, uint32_t from, uint32_t end);
 void tcp_sent_lose_range(struct tcb *t, struct tcp_sent *r, uint32_t start);
+/* What left once, together with the segment at SEQ, ends at *END. False: that has left again, or arrived, or is known
+ * to be lost. */
+bool tcp_sent_with(struct stack *s, struct tcb *t, uint32_t seq, uint32_t *end);
 void tcp_sent_found(struct stack *s, struct tcb *t);	/* nothing was lost after all */
 void tcp_sent_renege(struct stack *s, struct tcb *t);	/* the peer has thrown away what it had SACKed */
 bool tcp_sent_next_lost(const struct stack *s, struct tcb *t, uint32_t *from, uint32_t *end);
@@ -315,7 +318,7 @@ bool tcp_tlp_ack(struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n);
 void tcp_recovery_ack(struct stack *s, struct tcb *t, const struct tcp_seg *seg, struct tcp_news *n);
 void tcp_recovery_loss(struct stack *s, struct tcb *t);		/* the retransmission timer has fired */
 void tcp_recovery_reorder(struct stack *s, struct tcb *t);	/* the reordering timer has fired */
-void tcp_recovery_pmtu(struct stack *s, struct tcb *t);		/* segments were too large: all again */
+void tcp_recovery_pmtu(struct stack *s, struct tcb *t, uint32_t from, uint32_t end); /* it was too large: again */
 
 /* ---- tcp_ecn.c ---------------------------------------------------------------------------------------------------------- */
 

@@ -532,6 +532,22 @@ void tcp_input(struct stack *s, const struct pkt *pkt)
 	input_closed(s, &seg, min_iss);
 }
 
+/* What was too large is gone; send it again, not for congestion (RFC 1191, 6.4). If it does not LOWER the path's
+ * MTU another connection has heard of it before. */
+static void too_large(struct stack *s, struct tcb *t, uint32_t seq, bool lower)
+{
+	uint32_t end = t->snd_nxt;
+
+	if (lower)
+		seq = t->snd_una;
+	else if (!tcp_sent_with(s, t, seq, &end)) {
+		STAT_INC(s, IS_DROP_ICMP);
+		return;
+	}
+	tcp_update_mss(t);
+	tcp_recovery_pmtu(s, t, seq, end);
+}
+
 /* RFC 5927: an ICMP error counts only if it quotes what is in flight, and ends nothing
  * but an attempt to connect: that by soft errors too, so that a program can try the next
  * address (RFC 5461, 4.1, as other systems do). */
@@ -558,11 +574,8 @@ void tcp_icmp_error(struct stack *s, const struct npp_flow_key *key, uint32_t se
 
 		if (mtu)
 			ip_pmtu(s, &t->c.path, mtu);
-		if (t->c.path.mtu < before && t->c.state >= TCP_ST_ESTABLISHED) {
-			/* What was too large is gone; send it again, not for congestion. */
-			tcp_update_mss(t);
-			tcp_recovery_pmtu(s, t);
-		}
+		if (t->c.state >= TCP_ST_ESTABLISHED)
+			too_large(s, t, seq, t->c.path.mtu < before);
 	} else if (t->c.state == TCP_ST_SYN_SENT) {
 		tcp_kill(s, t, err);
 	} else {

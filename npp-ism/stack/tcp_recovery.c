@@ -91,9 +91,9 @@ void tcp_recovery_loss(struct stack *s, struct tcb *t)
 	recovery_begin(s, t, TCP_LOSS);
 }
 
-void tcp_recovery_pmtu(struct stack *s, struct tcb *t)
+void tcp_recovery_pmtu(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 {
-	tcp_sent_lose(s, t, t->snd_una, t->snd_nxt);
+	tcp_sent_lose(s, t, from, end);
 	if (t->recovery == TCP_RECOVERY) /* it goes on without rate reduction, but not without the reduction */
 		t->cwnd = u32_min(t->cwnd, t->ssthresh);
 	t->recovery = TCP_LOSS;

@@ -324,6 +324,17 @@ void tcp_sent_lose(struct stack *s, struct tcb *t, uint32_t from, uint32_t end)
 		tcp_sent_lose_range(t, &r[i], start_of(t, r, i));
 }
 
+bool tcp_sent_with(struct stack *s, struct tcb *t, uint32_t seq, uint32_t *end)
+{
+	const struct tcp_sent *r = tcp_sent(s, t);
+	unsigned i = find(s, t, seq);
+
+	if (i >= t->n_sent || r[i].flags & (SENT_SACKED | SENT_LOST | SENT_AGAIN))
+		return false;
+	*end = r[i].end;
+	return true;
+}
+
 void tcp_sent_found(struct stack *s, struct tcb *t)
 {
 	struct tcp_sent *r = tcp_sent(s, t);

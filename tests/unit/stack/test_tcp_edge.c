@@ -515,6 +515,37 @@ START_TEST(a_smaller_path_in_a_recovery_leaves_the_window_reduced)
 }
 END_TEST
 
+/* Another connection to the peer has heard it before: what had left by then is sent again all the same, once. */
+START_TEST(what_was_too_large_is_sent_again_whoever_lowered_the_path)
+{
+	struct npp_flow_key key = { .src = h->peer, .dst = h->addr, .sport = htons(4000), .dport = htons(80), .proto = 6 };
+	uint32_t cwnd = f.t->cwnd = 20 * f.t->mss, again = 0;
+
+	flow_write(&f, 6);
+	flow_pass(&f, 1000);
+	ip_pmtu(h->s, &f.t->c.path, 1300);
+	flow_write(&f, 1);	/* by the new size */
+	ck_assert_uint_eq(f.t->mss, 1300 - 52);
+	th_forget(h);
+	tcp_icmp_error(h->s, &key, f.first + FLOW_MSS, EMSGSIZE, 1300);
+	stack_flush(h->s);
+	while (!th_none(h)) {
+		const struct th_seg *o = th_next(h);
+
+		ck_assert_uint_eq(o->g.seq, f.first + FLOW_MSS + again);
+		ck_assert_uint_eq(o->gso_size ? o->gso_size : o->g.len, 1300 - 52);
+		again += o->g.len;
+	}
+	ck_assert_uint_ge(again, 4 * FLOW_MSS);
+	ck_assert_uint_le(again, 5 * FLOW_MSS);
+	ck_assert_uint_eq(f.t->cwnd, cwnd);
+	tcp_icmp_error(h->s, &key, f.first + 2 * FLOW_MSS, EMSGSIZE, 1300);	/* for each of them */
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_ICMP), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_edge");
@@ -536,6 +567,7 @@ int main(void)
 	tcase_add_test(tc, a_fin_ends_the_stream_whatever_came_from_beyond_it);
 	tcase_add_test(tc, below_the_least_path_mtu_routers_may_fragment);
 	tcase_add_test(tc, a_smaller_path_in_a_recovery_leaves_the_window_reduced);
+	tcase_add_test(tc, what_was_too_large_is_sent_again_whoever_lowered_the_path);
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(no_sack, setup_no_sack, teardown);
 	tcase_add_test(no_sack, duplicate_acks_of_what_a_timeout_sent_again_are_no_new_loss);
