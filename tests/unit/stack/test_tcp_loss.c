@@ -320,6 +320,20 @@ START_TEST(prr_sends_seven_for_ten)
 }
 END_TEST
 
+/* 4 of 20 have arrived, and 1 was sent: ceil(4 * 14 / 20 segments) - 1. Rounded down, a byte would be missing. */
+START_TEST(prr_rounds_up)
+{
+	in_flight(20);
+	FLOW_SACK(&f, 0, { 1, 4 });
+	flow_expect(&f, 0, 1);
+	FLOW_SACK(&f, 0, { 1, 5 });
+	ck_assert_uint_eq(f.t->recovery, TCP_RECOVERY);
+	ck_assert_uint_eq(f.t->ssthresh, 14 * FLOW_MSS);
+	ck_assert_uint_ne(4 * 14 * FLOW_MSS % 20, 0);
+	ck_assert_uint_eq(f.t->cwnd - tcp_pipe(f.t), 4 * 14 * FLOW_MSS / 20 + 1 - FLOW_MSS);
+}
+END_TEST
+
 /* Much is lost, pipe falls below ssthresh: not more leaves than arrives, but for one segment per ACK that
  * makes progress. */
 START_TEST(prr_does_not_burst_after_a_heavy_loss)
@@ -540,6 +554,7 @@ int main(void)
 	add_detection(suite);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, prr_sends_seven_for_ten);
+	tcase_add_test(tc, prr_rounds_up);
 	tcase_add_test(tc, prr_does_not_burst_after_a_heavy_loss);
 	tcase_add_test(tc, eifel_restores_the_window_after_a_needless_recovery);
 	tcase_add_test(tc, d_sacks_for_all_that_was_sent_again_restore_the_window);

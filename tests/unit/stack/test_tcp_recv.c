@@ -541,6 +541,40 @@ START_TEST(the_window_closes_is_probed_and_opens)
 }
 END_TEST
 
+/* LEN bytes of the peer's from OFF, acknowledged. */
+static void take(uint32_t off, uint32_t len)
+{
+	for (uint32_t end = off + len; off < end; off += len) {
+		len = end - off < 1448 ? end - off : 1448;
+		tp_send_at(&p, TP_ISS + 1 + off, TCPF_ACK, data, len);
+	}
+	th_advance(h, 50000);
+	th_forget(h);
+}
+
+START_TEST(a_window_half_open_is_not_worth_an_update_of_its_own)
+{
+	struct tcp_options o = { .opt_flags = NPP_OPT_RCVBUF, .rcvbuf = 65536 };
+	bool want;
+
+	stack_tcp_options(h->s, p.k->c, &o);
+	stack_flush(h->s);
+	take(0, 30000);
+	th_read(h, p.k, back, 30000); /* nearly half the buffer has become free, more than half is on offer */
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	stack_tcp_rx_wake(h->s, p.k->c, &want);
+	ck_assert(!want);
+	take(30000, 33000);
+	th_read(h, p.k, back, 10000);	/* less than a quarter */
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	th_read(h, p.k, back, 7000);
+	stack_flush(h->s);
+	expect_ack(63000);
+}
+END_TEST
+
 START_TEST(the_window_never_shrinks)
 {
 	uint32_t edge = TP_ISS + 1 + 65535;
@@ -847,6 +881,7 @@ int main(void)
 	tcase_add_test(tc, what_fits_into_a_small_ring_is_kept);
 	tcase_add_test(tc, a_ring_that_was_taken_back_loses_only_what_was_out_of_order);
 	tcase_add_test(tc, the_window_closes_is_probed_and_opens);
+	tcase_add_test(tc, a_window_half_open_is_not_worth_an_update_of_its_own);
 	tcase_add_test(tc, the_window_never_shrinks);
 	tcase_add_test(tc, the_buffer_grows_while_the_program_keeps_up);
 	tcase_add_test(tc, buffers_keep_to_the_bounds_of_the_npp);
