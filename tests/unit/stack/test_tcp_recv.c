@@ -575,6 +575,30 @@ START_TEST(a_window_half_open_is_not_worth_an_update_of_its_own)
 }
 END_TEST
 
+/* RFC 9293, 3.8.6.2.2: by half the buffer where that is less than a segment. */
+START_TEST(a_small_buffer_opens_by_half)
+{
+	struct tcp_options o = { .opt_flags = NPP_OPT_RCVBUF, .rcvbuf = 2304 };
+	/* Less a unit of the field: when that much was read half the buffer is free beyond what was promised. */
+	uint32_t half = 65535 - (2304 - (1u << TCP_WSCALE)) + 2304 / 2;
+	bool want;
+
+	h->global->tcp_rmem = (struct npp_tcp_mem){ 2304, 131072, NPP_TCP_MEM_MAX };
+	stack_tcp_options(h->s, p.k->c, &o);
+	ck_assert_uint_eq(tcb_of(p.k->c)->rcvbuf, 2304);
+	stack_flush(h->s);
+	take(0, 65535); /* what the handshake has promised */
+	th_read(h, p.k, back, 60000);
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(stack_tcp_rx_wake(h->s, p.k->c, &want), half);
+	ck_assert(want);
+	th_read(h, p.k, back, half - 60000);
+	stack_flush(h->s);
+	ck_assert_uint_eq(expect_ack(65535)->wnd << TCP_WSCALE, 2304 / 2);
+}
+END_TEST
+
 START_TEST(the_window_never_shrinks)
 {
 	uint32_t edge = TP_ISS + 1 + 65535;
@@ -882,6 +906,7 @@ int main(void)
 	tcase_add_test(tc, a_ring_that_was_taken_back_loses_only_what_was_out_of_order);
 	tcase_add_test(tc, the_window_closes_is_probed_and_opens);
 	tcase_add_test(tc, a_window_half_open_is_not_worth_an_update_of_its_own);
+	tcase_add_test(tc, a_small_buffer_opens_by_half);
 	tcase_add_test(tc, the_window_never_shrinks);
 	tcase_add_test(tc, the_buffer_grows_while_the_program_keeps_up);
 	tcase_add_test(tc, buffers_keep_to_the_bounds_of_the_npp);
