@@ -765,6 +765,7 @@ static inline uint32_t npp_dgram_tail(uint32_t flags)	/* bytes behind the payloa
 {
 	return flags & NPP_DGRAM_LOCAL ? 16 : 0;
 }
+#define NPP_DGRAM_MAX 65527u	/* payload bytes; over IPv4 20 less */
 struct npp_dgram {	/* its producer */
 	uint32_t len;		/* payload bytes */
 	uint16_t port;		/* of the peer, host order */

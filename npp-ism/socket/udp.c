@@ -14,7 +14,7 @@
 #include "shm/lock.h"
 
 #define HDR ((uint32_t)sizeof(struct npp_dgram))
-#define LEN_MAX 65507u
+#define LEN_MAX NPP_DGRAM_MAX
 #define TX_BUDGET 64	/* datagrams sent in one look; the rest in the next round */
 #define ROUND32(n) (((n) + 31u) & ~31u)
 

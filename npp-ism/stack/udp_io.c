@@ -193,12 +193,12 @@ static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *d
 	return err;
 }
 
-static int take_payload(struct stack_tx *tx, const struct npp_dgram *d, const struct stack_slice *slices,
-			unsigned n_slices)
+static int take_payload(struct stack_tx *tx, const struct npp_dgram *d, const union npp_addr *dst,
+			const struct stack_slice *slices, unsigned n_slices)
 {
 	uint32_t sum = 0;
 
-	if (d->len > UDP_MAX_PAYLOAD)
+	if (d->len > (npp_addr_is_v4(dst) ? UDP_MAX_PAYLOAD4 : UDP_MAX_PAYLOAD6))
 		return -EMSGSIZE;
 	if (n_slices > STACK_SLICES)
 		return -EINVAL;
@@ -321,7 +321,7 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct 
 	int err;
 
 	memset(&tx, 0, offsetof(struct stack_tx, slice));
-	err = take_payload(&tx, d, slices, n_slices);
+	err = take_payload(&tx, d, dst, slices, n_slices);
 	if (!err && (!o.dport || !o.sport))
 		err = -EINVAL;
 	if (!err)

@@ -12,7 +12,8 @@
 enum udp_ep_state { UDP_EP_FREE = 0, UDP_EP_LIVE, UDP_EP_CHANGING };
 enum udp_any { UDP_ANY4 = 0, UDP_ANY6, UDP_ANY_BOTH, UDP_ANYS }; /* 0.0.0.0, :: with IPV6_V6ONLY, :: */
 #define UDP_NONE 0xffffffffu
-#define UDP_MAX_PAYLOAD 65507
+#define UDP_MAX_PAYLOAD4 65507	/* IPv4 counts its header */
+#define UDP_MAX_PAYLOAD6 65527
 
 struct udp_ep {
 	struct udp_endpoint pub; /* first: what the user sees */

@@ -19,7 +19,7 @@
 #include "npp-osm/libnpp/priv.h"
 #include "shm/lock.h"
 
-#define DGRAM_MAX 65507u
+#define DGRAM_MAX NPP_DGRAM_MAX
 #define DGRAM_MAX4 65507u	/* over IPv4 */
 #define PMTU_KEPT_MS 600000u	/* as the stack keeps what it has heard */
 #define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u) /* LEN: payload and tail */

@@ -293,7 +293,7 @@ static void receive(const struct op *o, int fd, bool message)
 	MUST(buf);
 	r = message ? npp_recvmsg(fd, &mh_, flags) : npp_recv(fd, buf, n, flags);
 	if (!failed(r)) {
-		MUST((size_t)r <= n || (flags & MSG_TRUNC && so && so->dgram && r <= 65507));
+		MUST((size_t)r <= n || (flags & MSG_TRUNC && so && so->dgram && r <= (ssize_t)NPP_DGRAM_MAX));
 		MUST(mh_.msg_controllen <= sizeof control && mh_.msg_namelen <= sizeof from);
 	}
 	free(buf);

@@ -3,7 +3,9 @@
 #   serve PORT        echoes on 0.0.0.0 and ::, from the address it was sent to
 #   ask HOST PORT     asks that
 #   segments HOST PORT SIZE COUNT   one send of COUNT datagrams by UDP_SEGMENT, counts the echoes
+#   corners HOST PORT large and small datagrams, what may be cut and what not, broadcasts
 #   refused HOST PORT errors of a connected socket, and from the error queue
+import errno
 import os
 import select
 import socket
@@ -98,6 +100,43 @@ def refused(host, port):
     _, control, flags, _ = s.recvmsg(100, 512, socket.MSG_ERRQUEUE)
     err = struct.unpack("=I", control[0][2][:4])[0]
     print("refused", "good" if err == 111 and flags & socket.MSG_ERRQUEUE else (err, flags))
+
+
+def corners(host, port):
+    info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+    v6 = info[0] == socket.AF_INET6
+    level, discover, mtu, most = (socket.IPPROTO_IPV6, 23, 24, 65527) if v6 else (socket.IPPROTO_IP, 10, 14, 65507)
+    s = socket.socket(*info[:2])
+    s.settimeout(10 * SLOW)
+
+    def said(f, *args):
+        try:
+            r = f(*args)
+            return "good" if r is None else r
+        except OSError as e:
+            return errno.errorcode[e.errno]
+
+    def echo(n, to=s.sendto):
+        r = said(to, bytes([n % 251]) * n, info[4]) if to == s.sendto else said(to, bytes([n % 251]) * n)
+        return r if r != n else "back" if s.recv(65536) == bytes([n % 251]) * n else "something else"
+
+    print("most:", echo(most), echo(most + 1), echo(2000))
+    print("MTU:", said(s.getsockopt, level, mtu), end=" ")
+    s.connect(info[4])
+    print(said(s.getsockopt, level, mtu))
+    head = 48 if v6 else 28
+    for mode in range(7):
+        r = said(s.setsockopt, level, discover, mode)
+        print("mode", mode, r, said(s.getsockopt, level, discover), echo(1500 - head, s.send), echo(1501 - head, s.send))
+    print("class:", *[said(s.setsockopt, socket.IPPROTO_IPV6, socket.IPV6_TCLASS, v) for v in (255, 256, -1, -2) if v6])
+    if not v6:
+        b = socket.socket(*info[:2])
+        for to in "255.255.255.255", "10.1.0.255":
+            print(to, said(b.sendto, b"x", (to, 9)), said(b.connect, (to, 9)), end=" ")
+            b.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            print(said(b.sendto, b"x", (to, 9)))
+            b.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+    print("the end")
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

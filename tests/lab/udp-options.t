@@ -29,4 +29,13 @@ done
 for to in "web1 $us4" "web1 $us6" "web1 $npp4" "web1 $npp6"; do
   is "a connected socket hears that nobody listens (${to/ / to })" "$(say ${to% *} refused "${to#* }" 9)" 'refused good'
 done
+# The kernel wants a route for 255.255.255.255, npp does not.
+dev=$(on client1 ip -o route get $npp4 | sed 's/.* dev \([^ ]*\).*/\1/')
+on client1 ip route add default dev "$dev"
+for v in 4 6; do
+  declare -n npp_v=npp$v us_v=us$v
+  wanted=$(say client1 corners "$npp_v" 5353)
+  like "corners of datagrams, IPv$v: the kernel comes to the end" "$wanted" 'the end$'
+  is "corners of datagrams, IPv$v: npp does the same" "$(say web1 corners "$us_v" 5353)" "$wanted"
+done
 done_testing

@@ -426,7 +426,7 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct n
 	(void)flags;
 	(void)src;
 	MUST(s->u_used[ep->index]);
-	MUST(n <= 1 && (n == 0 ? d->len == 0 : sl->len == d->len) && d->len <= 65507);
+	MUST(n <= 1 && (n == 0 ? d->len == 0 : sl->len == d->len) && d->len <= NPP_DGRAM_MAX);
 	if (n)
 		touch(sl->data, sl->len);
 	fake_sent.d = *d;

@@ -296,7 +296,9 @@ END_TEST
 
 START_TEST(a_large_datagram_is_sent_in_fragments)
 {
+	struct udp_endpoint to = { .laddr = v6_addr(US), .lport = 99 };
 	uint32_t sum = 0, id = 0;
+	int err;
 
 	v6_know_peer();
 	ck_assert_int_eq(v6_send_to(0, PEER, 5000), 0);
@@ -315,7 +317,14 @@ START_TEST(a_large_datagram_is_sent_in_fragments)
 		sum += ntohs(h->plen) - 8u;
 	}
 	ck_assert_uint_eq(sum, 5008);
-	ck_assert_int_eq(v6_send_to(0, PEER, 65507), 0);
+	ck_assert_int_eq(v6_send_to(0, PEER, 65527), 0); /* IPv6 does not count its header */
+	ck_assert_int_eq(v6_send_to(0, PEER, 65528), -EMSGSIZE);
+	ck_assert_ptr_nonnull(stack_udp_bind(r->node[0].s, &to, &err));
+	rig_forget(r);
+	ck_assert_int_eq(v6_send_to(0, US, 65527), 0);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_dgrams, 1);
+	ck_assert_uint_eq(r->dgram[0].d.len, 65527);
 }
 END_TEST
 
