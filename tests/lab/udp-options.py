@@ -92,14 +92,23 @@ def refused(host, port):
         return
     except ConnectionRefusedError:
         pass
-    s.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, 25 if v6 else IP_RECVERR, 1)
-    s.send(b"x")
-    p = select.poll()
-    p.register(s, 0)
-    p.poll(10000 * SLOW)
-    _, control, flags, _ = s.recvmsg(100, 512, socket.MSG_ERRQUEUE)
-    err = struct.unpack("=I", control[0][2][:4])[0]
-    print("refused", "good" if err == 111 and flags & socket.MSG_ERRQUEUE else (err, flags))
+    # From the queue: of a connected socket, and of one that has no peer.
+    bad = []
+    for name in None, info[4]:
+        if name:
+            s = socket.socket(*info[:2])
+        s.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, 25 if v6 else IP_RECVERR, 1)
+        s.sendto(b"x", name) if name else s.send(b"x")
+        p = select.poll()
+        p.register(s, 0)
+        if not p.poll(10000 * SLOW):
+            bad.append((name, "no error"))
+            continue
+        _, control, flags, about = s.recvmsg(100, 512, socket.MSG_ERRQUEUE)
+        err, _, kind, code = struct.unpack_from("=IBBB", control[0][2])
+        if (err, kind, code) != (111, *((1, 4) if v6 else (3, 3))) or not flags & socket.MSG_ERRQUEUE or about[:2] != info[4][:2]:
+            bad.append((name, err, kind, code, flags, about))
+    print("refused", *bad or ["good"])
 
 
 def corners(host, port):
