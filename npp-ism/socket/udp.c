@@ -71,11 +71,13 @@ static struct ism_sess *sess_of(struct ism *I, const struct udp_endpoint *ep)
 	return s->kind == ISM_DGRAM && s->tcb == ep->index && s->tcb_gen == ep->gen && I->host[s->host] ? s : NULL;
 }
 
-/* What IP_MTU says of a connected socket. */
-static void tell_mtu(struct ism *I, struct npp_sock *rec, const struct udp_endpoint *ep)
+/* What IP_MTU says of a connected socket. MOST: what was just heard of the way, which not all IOPs know yet; 0: nothing. */
+static void tell_mtu(struct ism *I, struct npp_sock *rec, const struct udp_endpoint *ep, uint32_t most)
 {
+	uint32_t mtu = stack_udp_mtu(I->stack, ep);
+
 	*(volatile uint32_t *)&rec->dgram.pmtu_ms = (uint32_t)(I->now_us / 1000);
-	*(volatile uint32_t *)&rec->dgram.pmtu = stack_udp_mtu(I->stack, ep);
+	*(volatile uint32_t *)&rec->dgram.pmtu = most && most < mtu ? most : mtu;
 }
 
 /* ---- bind and unbind ---------------------------------------------------------------------- */
@@ -171,7 +173,7 @@ void ism_udp_bind(struct ism *I, unsigned h, const struct npp_msg *m)
 		}
 	}
 	if (err == 0 && is_home(I, s))
-		tell_mtu(I, ism_sess_rec(I, s), ep_of(I, s));
+		tell_mtu(I, ism_sess_rec(I, s), ep_of(I, s), 0);
 	if (err == -EPROTO)
 		ism_proto_error(I, h);
 	ism_answer(I, h, m, NPP_MSG_UDP_BOUND, err ? ISM_NONE : ism_sess_handle(I, s), err);
@@ -340,6 +342,12 @@ static bool wants_whole(uint32_t opt)
 	return mode >= NPP_PMTUDISC_DO && mode <= NPP_PMTUDISC_INTERFACE;
 }
 
+/* Does what routers say change what it may send? */
+static bool heeds_path(uint32_t opt)
+{
+	return NPP_OPT_PMTUDISC(opt) <= NPP_PMTUDISC_DO;
+}
+
 /* As elsewhere, connected datagram sockets hear of ICMP errors that are final, and those with IP_RECVERR of all. */
 static bool hears(const struct npp_sock *rec, const struct stack_udp_error *e)
 {
@@ -374,7 +382,7 @@ void ism_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_er
 		return;
 	rec = ism_sess_rec(I, s);
 	if (e->err == EMSGSIZE)
-		tell_mtu(I, rec, ep);
+		tell_mtu(I, rec, ep, heeds_path(atomic_load_explicit(&rec->opt_flags, memory_order_relaxed)) ? e->mtu : 0);
 	if (hears(rec, e))
 		tell_error(I, s, rec, e->err, e);
 }
@@ -386,7 +394,7 @@ static void send_failed(struct ism *I, struct ism_sess *s, struct npp_sock *rec,
 	if (err == -ENOBUFS || err == -EAGAIN)
 		return; /* datagrams may be lost */
 	if (err == -EMSGSIZE)
-		tell_mtu(I, rec, ep);
+		tell_mtu(I, rec, ep, 0);
 	tell_error(I, s, rec, -err, NULL);
 }
 

@@ -135,6 +135,8 @@ bool udp_too_big(struct stack *s, const struct npp_flow_key *key, uint32_t bytes
 
 	if (!ep || !may_be_ours(ep, &key->src, bytes))
 		return false;
+	if (e->mtu < ip_min_pmtu(&key->src)) /* as ip_pmtu() has it */
+		e->mtu = ip_min_pmtu(&key->src);
 	if (!ep->link_mtu && ip_path_init(s, &p, &key->dst, &key->src) == 0)
 		ip_pmtu(s, &p, e->mtu);
 	tell_error(s, ep, key, e);

@@ -4,6 +4,8 @@
 #   ask HOST PORT     asks that
 #   segments HOST PORT SIZE COUNT   one send of COUNT datagrams by UDP_SEGMENT, counts the echoes
 #   corners HOST PORT large and small datagrams, what may be cut and what not, broadcasts
+#   heeds HOST PORT OWN ...   sends from ports OWN what must not be cut, says 'sent', and waits for a router's word about it
+#   too_big FROM OWN HOST PORT MTU   is that router: what FROM sent from OWN to HOST's PORT is larger than MTU
 #   refused HOST PORT errors of a connected socket, and from the error queue
 import errno
 import os
@@ -146,6 +148,57 @@ def corners(host, port):
             print(said(b.sendto, b"x", (to, 9)))
             b.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
     print("the end")
+
+
+def heeds(host, port, *own):
+    info = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+    v6 = info[0] == socket.AF_INET6
+    level, discover, mtu, recverr, head = (41, 23, 24, 25, 48) if v6 else (0, 10, 14, IP_RECVERR, 28)
+    socks = []
+    for number in own:
+        s = socket.socket(*info[:2])
+        s.settimeout(10 * SLOW)
+        s.bind(("::" if v6 else "0.0.0.0", int(number)))
+        s.setsockopt(level, discover, 2)
+        s.setsockopt(level, recverr, 1)
+        s.connect(info[4])
+        s.send(bytes(1500 - head))
+        s.recv(2000)
+        socks.append(s)
+    print("sent", flush=True)
+    for s in socks:
+        p = select.poll()
+        p.register(s, 0)
+        if not p.poll(10000 * SLOW):
+            print("heeds nothing")
+            return
+        _, control, _, _ = s.recvmsg(100, 512, socket.MSG_ERRQUEUE)
+        err, *_, told = struct.unpack_from("=IBBBBI", control[0][2])
+        said = [errno.errorcode[err], told, s.getsockopt(level, mtu)]
+        for size in 1401, 1400:
+            try:
+                s.send(bytes(size - head))
+                said.append(len(s.recv(2000)))
+            except OSError as e:
+                said.append(errno.errorcode[e.errno])
+        print("heeds", *said)
+
+
+def too_big(source, own, host, port, mtu):
+    v6 = ":" in source
+    family = socket.AF_INET6 if v6 else socket.AF_INET
+    src, dst = (socket.inet_pton(family, a) for a in (source, host))
+    udp = struct.pack("!HHHH", int(own), int(port), 1500 - (40 if v6 else 20), 0)
+    if v6:
+        message = struct.pack("!BBHI", 2, 0, 0, int(mtu)) + struct.pack("!IHBB", 6 << 28, 1460, 17, 64) + src + dst + udp
+    else:
+        message = struct.pack("!BBHI", 3, 4, 0, int(mtu)) + struct.pack("!BBHHHBBH", 0x45, 0, 1500, 1, 0x4000, 64, 17, 0)
+        message += src + dst + udp
+        total = sum(struct.unpack(f"!{len(message) // 2}H", message))
+        total = (total & 0xffff) + (total >> 16)
+        message = message[:2] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + message[4:]
+    s = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP)
+    s.sendto(message, (source, 0))
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

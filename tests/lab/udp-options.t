@@ -38,4 +38,16 @@ for v in 4 6; do
   like "corners of datagrams, IPv$v: the kernel comes to the end" "$wanted" 'the end$'
   is "corners of datagrams, IPv$v: npp does the same" "$(say web1 corners "$us_v" 5353)" "$wanted"
 done
+# The IOP that hears the router need not be the one that sends.
+for v in 4 6; do
+  declare -n npp_v=npp$v us_v=us$v
+  start heeds$v web1 $python -u "$program" heeds "$us_v" 5353 6001 6002 6003 6004
+  ok "IPv$v: 1500 bytes in one piece come back" wait_for $patience grep -q sent "$evidence/heeds$v.log"
+  for own in 6001 6002 6003 6004; do
+    say client1 too_big "$npp_v" $own "$us_v" 5353 1400
+  done
+  wait "$started"
+  is "IPv$v: what a router says is told to each of four sockets, and heeded" \
+    "$(sort "$evidence/heeds$v.log" | uniq -c | xargs)" "4 heeds EMSGSIZE 1400 1400 EMSGSIZE $((v == 4 ? 1372 : 1352)) 1 sent"
+done
 done_testing

@@ -235,6 +235,14 @@ START_TEST(who_does_not_want_fragments_hears_of_what_is_too_large)
 	}
 	ck_assert_uint_eq(k->dgram.ee_info, 1400);
 	k->opt_flags = 0;
+	ck_assert_uint_eq(k->dgram.pmtu, 0);	/* it has no peer, whatever it says */
+	fake_any_udp(e->I->stack, 0)->raddr = npp_addr_v4(0x0200000a);
+	hear(EMSGSIZE, false);
+	ck_assert_uint_eq(k->dgram.pmtu, 1400);	/* before the stack's cache has it */
+	k->opt_flags = (NPP_PMTUDISC_PROBE ^ 1) << NPP_OPT_PMTUDISC_SHIFT;
+	hear(EMSGSIZE, false);
+	ck_assert_uint_eq(k->dgram.pmtu, 1500);
+	ck_assert_uint_eq(k->dgram.pmtu_ms, (uint32_t)(e->I->now_us / 1000));
 	ck_assert_int_eq(hear(ECONNREFUSED, true), ECONNREFUSED);
 }
 END_TEST
