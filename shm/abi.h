@@ -626,9 +626,9 @@ struct npp_tcp_brief {	/* ISM, for TCP_INFO and tools; relaxed, may be torn */
 struct npp_udp_brief {	/* ISMs; relaxed, may be torn */
 	uint32_t pmtu;		/* connected: bytes of a packet to the peer; 0: not known */
 	uint32_t pmtu_ms;	/* when that was found out, by the monotonic clock */
-	/* The last error, before `err` of the record: what ICMP said, and to whom was sent. */
+	/* The last error, before `err` of the record: what ICMP said (type 0: it is our own), and to whom was sent. */
 	uint8_t ee_type, ee_code;
-	uint16_t ee_port;	/* host order; 0: it is no word of ICMP */
+	uint16_t ee_port;	/* host order; 0: not told */
 	uint32_t ee_info;	/* EMSGSIZE: the MTU */
 	union npp_addr ee_addr;
 };

@@ -357,18 +357,15 @@ static bool hears(const struct npp_sock *rec, const struct stack_udp_error *e)
 	return opt & NPP_OPT_RECVERR || (connected && (e->hard || (e->err == EMSGSIZE && wants_whole(opt))));
 }
 
-/* An error that ICMP has told (E), or that we have found out. */
-static void tell_error(struct ism *I, struct ism_sess *s, struct npp_sock *rec, int err, const struct stack_udp_error *e)
+static void tell_error(struct ism *I, struct ism_sess *s, struct npp_sock *rec, const struct stack_udp_error *e)
 {
-	rec->dgram.ee_port = e ? e->port : 0;
-	if (e) {
-		rec->dgram.ee_type = e->type;
-		rec->dgram.ee_code = e->code;
-		rec->dgram.ee_info = e->mtu;
-		rec->dgram.ee_addr = e->addr;
-	}
+	rec->dgram.ee_type = e->type;
+	rec->dgram.ee_code = e->code;
+	rec->dgram.ee_port = e->port;
+	rec->dgram.ee_info = e->mtu;
+	rec->dgram.ee_addr = e->addr;
 	/* release: pairs with the exchange of who fetches it */
-	atomic_store_explicit(&rec->err, err, memory_order_release);
+	atomic_store_explicit(&rec->err, e->err, memory_order_release);
 	ism_notify(I, s, NPP_OUT_ERR, false);
 }
 
@@ -384,18 +381,23 @@ void ism_udp_error(void *arg, struct udp_endpoint *ep, const struct stack_udp_er
 	if (e->err == EMSGSIZE)
 		tell_mtu(I, rec, ep, heeds_path(atomic_load_explicit(&rec->opt_flags, memory_order_relaxed)) ? e->mtu : 0);
 	if (hears(rec, e))
-		tell_error(I, s, rec, e->err, e);
+		tell_error(I, s, rec, e);
 }
 
 /* ---- transmit ---------------------------------------------------------------------------------- */
 
-static void send_failed(struct ism *I, struct ism_sess *s, struct npp_sock *rec, const struct udp_endpoint *ep, int err)
+static void send_failed(struct ism *I, struct ism_sess *s, const struct udp_endpoint *ep, const struct npp_dgram *d, int err)
 {
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	struct stack_udp_error e = { .err = -err, .addr = d->addr, .port = d->port };
+
 	if (err == -ENOBUFS || err == -EAGAIN)
 		return; /* datagrams may be lost */
-	if (err == -EMSGSIZE)
+	if (err == -EMSGSIZE) {
 		tell_mtu(I, rec, ep, 0);
-	tell_error(I, s, rec, -err, NULL);
+		e.mtu = stack_udp_mtu(I->stack, ep);
+	}
+	tell_error(I, s, rec, &e);
 }
 
 /* Sends the record at the tail; bytes that it takes in the ring, 0: it makes no sense. */
@@ -425,7 +427,7 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec
 	err = stack_udp_send_from(I->stack, ep, &d, tail ? &src : NULL, &slice, d.len ? 1 : 0,
 				  atomic_load_explicit(&rec->opt_flags, memory_order_relaxed));
 	if (err < 0)
-		send_failed(I, s, rec, ep, err);
+		send_failed(I, s, ep, &d, err);
 	return need;
 }
 

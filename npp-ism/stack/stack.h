@@ -325,7 +325,8 @@ int stack_udp_connect(struct stack *s, struct udp_endpoint *ep, const union npp_
  * some there was no room (counted). */
 int stack_udp_members(struct stack *s, struct udp_endpoint *ep, const struct npp_member *m, unsigned n);
 struct udp_endpoint *stack_udp(struct stack *s, uint32_t index);
-/* Bytes of a packet on the way to EP's peer, as far as is known; 0: it has none, or there is no way. */
+/* Bytes of a packet on the way to EP's peer, or without one to where it sent last, as far as is known; 0: there is no
+ * way, or it is not known. */
 uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *ep);
 /* Sends one datagram to d->addr:d->port (fragments if it must and NPP_DGRAM_WHOLE does not forbid it), or as many
  * as NPP_DGRAM_SEG(d->flags) says (one slice). 0 or -errno: -EMSGSIZE, -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST

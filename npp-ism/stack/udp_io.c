@@ -217,9 +217,12 @@ static int take_payload(struct stack_tx *tx, const struct npp_dgram *d, const un
 
 uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *pub)
 {
+	const struct udp_ep *ep = (const struct udp_ep *)pub;
 	struct ip_path p;
 
-	if (npp_addr_is_any(&pub->raddr) || ip_path_init(s, &p, &pub->laddr, &pub->raddr) != 0)
+	if (npp_addr_is_any(&pub->raddr))
+		return ep->path.valid == IP_PATH_NONE ? 0 : ep->path.mtu;
+	if (ip_path_init(s, &p, &pub->laddr, &pub->raddr) != 0)
 		return 0;
 	return p.mtu;
 }

@@ -102,12 +102,10 @@ ssize_t cmsg_error(struct so *so, struct msghdr *mh)
 		return -EAGAIN;
 	memset(&x, 0, sizeof x);
 	x.e.ee_errno = (uint32_t)err;
-	x.e.ee_origin = !d.ee_port ? SO_EE_ORIGIN_LOCAL : six ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP;
-	x.e.ee_info = err != EMSGSIZE ? 0 : d.ee_port ? d.ee_info : d.pmtu;
-	if (d.ee_port) {
-		x.e.ee_type = d.ee_type;
-		x.e.ee_code = d.ee_code;
-	}
+	x.e.ee_origin = !d.ee_type ? SO_EE_ORIGIN_LOCAL : six ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP;
+	x.e.ee_info = err == EMSGSIZE ? d.ee_info : 0;
+	x.e.ee_type = d.ee_type;
+	x.e.ee_code = d.ee_code;
 	x.from.sin6_family = AF_UNSPEC;
 	put(&o, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVERR : IP_RECVERR, &x,
 	    sizeof x.e + (six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)));

@@ -574,8 +574,9 @@ static uint32_t whole_flags(const struct so *so)
 static uint32_t told_mtu(const struct so *so)
 {
 	const volatile struct npp_udp_brief *b = &so->sk->dgram;
+	uint32_t mtu = b->pmtu;
 
-	return (uint32_t)(lib_now_us() / 1000) - b->pmtu_ms < PMTU_KEPT_MS ? b->pmtu : 0;
+	return mtu <= 65535 && (uint32_t)(lib_now_us() / 1000) - b->pmtu_ms < PMTU_KEPT_MS ? mtu : 0;
 }
 
 /**

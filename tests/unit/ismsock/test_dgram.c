@@ -106,6 +106,8 @@ START_TEST(datagrams_are_sent_and_the_ring_is_freed)
 	put_dgram(20, 100, 1); /* the stack says EMSGSIZE */
 	post(NPP_MSG_LOOK, 20, 0, 0);
 	ck_assert_int_eq(rec->err, EMSGSIZE);
+	ck_assert_uint_eq(rec->dgram.ee_type, 0);	/* our own word */
+	ck_assert_uint_eq(rec->dgram.ee_port, 1);
 	ck_assert_uint_eq(errors(), 0);
 }
 END_TEST

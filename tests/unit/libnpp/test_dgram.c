@@ -104,6 +104,9 @@ START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 	ck_assert_int_eq(get_int(fd, IPPROTO_IP, IP_MTU), 1400);
 	ck_fails((int)npp_send(fd, buf, 1373, 0), EMSGSIZE);
 	ck_assert_int_eq(npp_send(fd, buf, 1372, 0), 1372);
+	k->dgram.pmtu = 0x80000000;	/* an ISM that lies */
+	ck_assert_int_eq(get_int(fd, IPPROTO_IP, IP_MTU), 1500);
+	k->dgram.pmtu = 1400;
 	k->dgram.pmtu_ms -= 601000;	/* long ago: the ISM looks again */
 	ck_assert_int_eq(npp_send(fd, buf, 1472, 0), 1472);
 	k->dgram.pmtu_ms += 601000;
@@ -177,7 +180,8 @@ START_TEST(the_error_queue_tells_whom_it_is_about_and_the_mtu)
 	ck_assert_uint_eq(e.ee_info, 1400);
 	ck_assert_uint_eq(about.sin_addr.s_addr, inet_addr("10.1.0.77"));
 	ck_assert_uint_eq(ntohs(about.sin_port), 4711);
-	k->dgram.ee_port = 0;
+	k->dgram.ee_type = k->dgram.ee_code = 0;
+	k->dgram.ee_info = 1300;
 	e = queued(fd, EMSGSIZE, &about);
 	ck_assert_uint_eq(e.ee_origin, SO_EE_ORIGIN_LOCAL);
 	ck_assert_uint_eq(e.ee_info, 1300);

@@ -440,6 +440,20 @@ START_TEST(what_must_not_be_cut_is_not_and_heeds_the_path)
 }
 END_TEST
 
+START_TEST(without_a_peer_the_way_of_the_last_datagram_is_told)
+{
+	struct udp_endpoint *ep = bind_to(RIG_US, 53, 0, 0, false, 1);
+
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 0);
+	ck_assert_int_eq(send_mode(ep, 1472, DO), 0);
+	too_big(53, 1472, 1400);
+	rig_run(r);
+	ck_assert_int_eq(r->node[0].udp_err, EMSGSIZE);
+	ck_assert_int_eq(send_mode(ep, 1373, DO), -EMSGSIZE);
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1400);
+}
+END_TEST
+
 /* What fails by the path when it is not asked for teaches nobody: it was a question. */
 START_TEST(a_probe_that_is_too_large_does_not_lower_the_path_mtu)
 {
@@ -510,6 +524,7 @@ int main(void)
 	tcase_add_test(tc, broadcast_reaches_all_who_listen);
 	tcase_add_test(tc, sending_fills_the_header_and_refuses_nonsense);
 	tcase_add_test(tc, what_must_not_be_cut_is_not_and_heeds_the_path);
+	tcase_add_test(tc, without_a_peer_the_way_of_the_last_datagram_is_told);
 	tcase_add_test(tc, a_probe_that_is_too_large_does_not_lower_the_path_mtu);
 	tcase_add_test(tc, an_endpoint_sends_to_its_neighbour_on_the_same_stack);
 	tcase_add_test(tc, a_half_made_endpoint_is_dropped_by_the_successor);
