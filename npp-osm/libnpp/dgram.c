@@ -20,8 +20,6 @@
 #include "shm/lock.h"
 
 #define DGRAM_MAX NPP_DGRAM_MAX
-#define DGRAM_MAX4 65507u	/* over IPv4 */
-#define PMTU_KEPT_MS 600000u	/* as the stack keeps what it has heard */
 #define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u) /* LEN: payload and tail */
 #define SEGMENTS_MAX 128	/* as Linux has it, and the stack */
 #define RING_WAIT_US 500000	/* a first send waits that long for its ring, blocking or not */
@@ -553,66 +551,6 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 	return ensure_ours(so, fd);
 }
 
-/* What IP_MTU_DISCOVER asks of each datagram. What may be cut is sent without DF. */
-static uint32_t whole_flags(const struct so *so)
-{
-	switch (NPP_OPT_PMTUDISC(sock_opt_flags(so))) {
-	case IP_PMTUDISC_DO:
-		return NPP_DGRAM_DF | NPP_DGRAM_WHOLE;
-	case IP_PMTUDISC_PROBE:
-		return NPP_DGRAM_DF | NPP_DGRAM_WHOLE | NPP_DGRAM_LINK;
-	case IP_PMTUDISC_INTERFACE:
-		return NPP_DGRAM_WHOLE | NPP_DGRAM_LINK;
-	case IP_PMTUDISC_OMIT:
-		return NPP_DGRAM_LINK;
-	default:
-		return 0;
-	}
-}
-
-/* What the ISM has found out of the way to the peer, and may not have forgotten yet; 0: nothing. */
-static uint32_t told_mtu(const struct so *so)
-{
-	const volatile struct npp_udp_brief *b = &so->sk->dgram;
-	uint32_t mtu = b->pmtu;
-
-	return mtu <= 65535 && (uint32_t)(lib_now_us() / 1000) - b->pmtu_ms < PMTU_KEPT_MS ? mtu : 0;
-}
-
-/**
- * dgram_mtu() - bytes of a packet on the way to the peer
- */
-int dgram_mtu(const struct so *so)
-{
-	uint32_t mtu = told_mtu(so);
-	union npp_addr to = so->sk->raddr;
-	struct sock_way way;
-
-	if (!(sock_fl(so) & NPP_FL_CONNECTED))
-		return -ENOTCONN;
-	if (!mtu)
-		mtu = sock_ask_way(&to, &way) < 0 ? 1500 : way.mtu;
-	return (int)mtu;
-}
-
-/* Is it known already that O is too large to go in one piece, as it must? The ISM, which looks again, knows
- * more of the way of what has no fixed peer. */
-static bool too_large(const struct so *so, const struct outgoing *o)
-{
-	bool four = npp_addr_is_v4(&o->d.addr);
-	uint32_t segment = NPP_DGRAM_SEG(o->d.flags), told = 0;
-	uint32_t unit = segment && segment < o->d.len ? segment : o->d.len;
-	struct sock_way way;
-
-	if (o->d.len > DGRAM_MAX4 && (four || o->d.len > DGRAM_MAX))
-		return true;
-	if (!(o->d.flags & NPP_DGRAM_WHOLE) || sock_ask_way(&o->d.addr, &way) < 0)
-		return false;
-	if (!(o->d.flags & NPP_DGRAM_LINK) && sock_fl(so) & NPP_FL_CONNECTED && npp_addr_eq(&o->d.addr, &so->sk->raddr))
-		told = told_mtu(so);
-	return unit + (four ? 28 : 48) > (told && told < way.mtu ? told : way.mtu);
-}
-
 /* What the socket's options say of it. */
 static void outgoing_options(const struct so *so, struct outgoing *o)
 {
@@ -621,7 +559,7 @@ static void outgoing_options(const struct so *so, struct outgoing *o)
 
 	o->d.tos = (uint8_t)tt;
 	o->d.ttl = (uint8_t)(tt >> 8);
-	o->d.flags = NPP_DGRAM_SEG_FLAGS(segment) | whole_flags(so);
+	o->d.flags = NPP_DGRAM_SEG_FLAGS(segment) | dgram_whole_flags(so);
 	if (!npp_addr_is_multicast(&o->d.addr))
 		return;
 	hops = atomic_load_explicit(&so->sk->mc_hops, memory_order_relaxed);
@@ -672,7 +610,7 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 	r = cmsg_sent(mh, &o.d, &o.src);
 	if (r < 0)
 		return r;
-	if (too_large(so, &o))
+	if (dgram_too_large(so, &o.d))
 		return -EMSGSIZE;
 	segment = NPP_DGRAM_SEG(o.d.flags);
 	if (segment && (uint32_t)len > segment * SEGMENTS_MAX)

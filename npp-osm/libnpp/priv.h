@@ -361,7 +361,11 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
 ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
-int dgram_mtu(const struct so *so);	/* IP_MTU, or -ENOTCONN */
+
+/* ---- dgram_mtu.c */
+int dgram_mtu(const struct so *so);		/* IP_MTU, or -ENOTCONN */
+uint32_t dgram_whole_flags(const struct so *so);	/* NPP_DGRAM_DF and so on */
+bool dgram_too_large(const struct so *so, const struct npp_dgram *d);
 /* Bytes written that were never sent, for TCP_NOTSENT_LOWAT; only with that the ISM says how many. */
 uint32_t stream_unsent(const struct npp_sock *sk);
 int stream_byte(struct so *so, uint32_t off);
