@@ -196,7 +196,8 @@ struct tcb {
 	uint8_t backoff : 4;		/* doublings of the RTO; until an RTT is measured (Karn) */
 	uint8_t probe_shift : 4;	/* back-off of the window probes */
 	uint8_t snd_ws : 4, rcv_ws : 4;
-	uint8_t quick;			/* quick ACKs left */
+	uint8_t quick : 7;		/* quick ACKs left */
+	uint8_t rx_short : 1;		/* the ring did not grow to what was promised: it is what we promise from now on */
 	uint32_t iss, snd_una, snd_nxt;
 	uint32_t snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt;
@@ -211,7 +212,7 @@ struct tcb {
 
 	union {
 		uint32_t rcv_fin;	/* with TF_RCV_FIN; then the buffer is large enough */
-		uint32_t drs_tail;	/* receive buffer tuning: mark (its time: drs_ms) */
+		uint32_t drs_tail;	/* receive buffer tuning, or with rx_short that of the ring: mark (its time: drs_ms) */
 	};
 	uint32_t ts_off, ts_recent, ts_recent_s;
 	uint32_t last_rx_ms;

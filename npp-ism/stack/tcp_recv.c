@@ -12,6 +12,12 @@
  * own is sent when a quarter of the buffer has become free and less than half of it was
  * on offer. rcvbuf starts small and doubles while the program keeps up with the peer, within
  * the bounds that the NPP was given (tcp: rmem in nppd.conf).
+ *
+ * We promise more than the ring holds, for a program that keeps up leaves little in it, and
+ * the ring grows when there is need. If it cannot (rx_short), nothing beyond it is
+ * promised any more: what has no room cannot be told by SACK either, and a peer that
+ * loses the end of a burst finds out by its timer only. The ring then grows before the promise does,
+ * by the measure of the program again, until it holds all of rcvbuf.
  */
 #include "config.h"
 
@@ -26,6 +32,51 @@ static void forget_out_of_order(struct stack *s, struct tcb *t)
 	tcp_block_put(s, &t->ooo);
 }
 
+/* What may be on offer. With rx_short that is what the ring holds, or two segments if that is
+ * more: below that a peer would send nothing. */
+static uint32_t buffer(const struct tcb *t)
+{
+	uint32_t least = 2 * u32_max(t->rcv_mss, TCP_MSS_DEFAULT) + (2u << t->rcv_ws);
+
+	return t->rx_short ? u32_min(t->rcvbuf, u32_max(t->c.rx.size, least)) : t->rcvbuf;
+}
+
+/* Has the program taken so much in about the time that the peer needs to send it? */
+static bool keeps_up(struct stack *s, struct tcb *t)
+{
+	uint32_t elapsed = now_ms(s) - t->drs_ms;
+
+	t->drs_tail = t->c.rx_tail;
+	t->drs_ms = now_ms(s);
+	return elapsed <= 20 + t->srtt_us / 250 && t->c.rx_head - t->c.rx_tail <= buffer(t) / 2;
+}
+
+/* Is there memory again? Asked for each time that the program has read all that the ring holds, so
+ * that the window follows the ring, and not the other way round. */
+static void regain(struct stack *s, struct tcb *t)
+{
+	uint32_t want = u32_min(2 * t->c.rx.size, t->rcvbuf);
+
+	if (!t->c.rx.base || t->flags & TF_RCV_FIN || t->c.rx_tail - t->drs_tail < buffer(t))
+		return;
+	if (want > t->c.rx.size && keeps_up(s, t))
+		(void)s->env->ops->rx_grow(s->env->arg, &t->c, t->c.rx_tail + want);
+	if (t->c.rx.size >= t->rcvbuf)
+		t->rx_short = 0;
+}
+
+/* The ring has no room for what was promised. The promise stands, but is not made again. */
+static void run_short(struct stack *s, struct tcb *t)
+{
+	STAT_INC(s, IS_DROP_TCP_NO_ROOM);
+	t->flags |= TF_ACK_NOW;
+	if (t->rx_short || t->flags & TF_RCV_FIN)
+		return;
+	t->rx_short = 1;
+	t->drs_tail = t->c.rx_tail;
+	t->drs_ms = now_ms(s);
+}
+
 /* How many of LEN bytes at offset OFF fit into the ring. */
 static uint32_t ring_fit(struct stack *s, struct tcb *t, uint32_t off, uint32_t len)
 {
@@ -33,6 +84,8 @@ static uint32_t ring_fit(struct stack *s, struct tcb *t, uint32_t off, uint32_t 
 
 	if (!t->c.rx.base && t->ooo != TCP_NONE)
 		forget_out_of_order(s, t);
+	if (t->rx_short)
+		regain(s, t);
 	if (!t->c.rx.base || below + len > t->c.rx.size)
 		(void)s->env->ops->rx_grow(s->env->arg, &t->c, off + len);
 	if (!t->c.rx.base)
@@ -182,8 +235,7 @@ void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 		return;
 	fit = ring_fit(s, t, seq - tcp_irs(t) - 1, len);
 	if (fit < len) {
-		STAT_INC(s, IS_DROP_TCP_NO_ROOM);
-		t->flags |= TF_ACK_NOW;
+		run_short(s, t);
 		if (!fit)
 			return;
 	}
@@ -234,12 +286,12 @@ unsigned tcp_sack_blocks(struct stack *s, struct tcb *t, struct tcp_range *out, 
  * the field up never promises more than the buffer. */
 static uint32_t free_edge(const struct tcb *t)
 {
-	return tcp_irs(t) + 1 + t->c.rx_tail + t->rcvbuf - (1u << t->rcv_ws);
+	return tcp_irs(t) + 1 + t->c.rx_tail + buffer(t) - (1u << t->rcv_ws);
 }
 
 static uint32_t least_step(const struct tcb *t)
 {
-	return u32_min(t->rcvbuf / 2, u32_max(t->rcv_mss, TCP_MSS_DEFAULT));
+	return u32_min(buffer(t) / 2, u32_max(t->rcv_mss, TCP_MSS_DEFAULT));
 }
 
 uint32_t tcp_recv_window(struct tcb *t, uint8_t ws, bool update)
@@ -261,7 +313,7 @@ uint32_t tcp_recv_window(struct tcb *t, uint8_t ws, bool update)
 
 static uint32_t update_step(const struct tcb *t)
 {
-	return u32_max(t->rcvbuf / 4, least_step(t));
+	return u32_max(buffer(t) / 4, least_step(t));
 }
 
 static uint32_t on_offer(const struct tcb *t)
@@ -269,19 +321,15 @@ static uint32_t on_offer(const struct tcb *t)
 	return seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
 }
 
-/* The program keeps up if it reads a buffer's worth in about the time that the peer
- * needs to send it: then the buffer is what holds the peer back. */
+/* If the program reads a buffer's worth in about the time that the peer needs to send it,
+ * the buffer is what holds the peer back. */
 static void tune_buffer(struct stack *s, struct tcb *t)
 {
-	uint32_t elapsed;
-
-	if (t->opt_flags & NPP_OPT_RCVBUF || t->flags & TF_RCV_FIN || t->c.rx_tail - t->drs_tail < t->rcvbuf)
+	if (t->opt_flags & NPP_OPT_RCVBUF || t->flags & TF_RCV_FIN || t->rx_short ||
+	    t->c.rx_tail - t->drs_tail < t->rcvbuf)
 		return;
-	elapsed = now_ms(s) - t->drs_ms;
-	if (elapsed <= 20 + t->srtt_us / 250 && t->c.rx_head - t->c.rx_tail <= t->rcvbuf / 2)
+	if (keeps_up(s, t))
 		t->rcvbuf = u32_max(t->rcvbuf, u32_min(t->rcvbuf * 2, tcp_rmem(s).max));
-	t->drs_tail = t->c.rx_tail;
-	t->drs_ms = now_ms(s);
 }
 
 void tcp_recv_read(struct stack *s, struct tcb *t, uint32_t rx_tail)
@@ -290,7 +338,7 @@ void tcp_recv_read(struct stack *s, struct tcb *t, uint32_t rx_tail)
 	tune_buffer(s, t);
 	if (t->flags & TF_RCV_FIN || t->c.state == TCP_ST_SYN_SENT)
 		return;
-	if (on_offer(t) < t->rcvbuf / 2 && seq_geq(free_edge(t), t->rcv_adv + update_step(t))) {
+	if (on_offer(t) < buffer(t) / 2 && seq_geq(free_edge(t), t->rcv_adv + update_step(t))) {
 		t->flags |= TF_ACK_NOW;
 		tcp_todo(s, t);
 	}
@@ -301,6 +349,6 @@ uint32_t tcp_recv_wake(const struct tcb *t, bool *want)
 	uint32_t missing = t->rcv_adv + update_step(t) - free_edge(t);
 
 	*want = !(t->flags & (TF_RCV_FIN | TF_DEAD)) && t->c.state != TCP_ST_SYN_SENT &&
-		on_offer(t) < t->rcvbuf / 2 && (int32_t)missing > 0;
+		on_offer(t) < buffer(t) / 2 && (int32_t)missing > 0;
 	return t->c.rx_tail + missing;
 }
