@@ -33,11 +33,13 @@
 #define ISM_NONE 0xffffffffu
 #define ISM_MAX_SOCKS (1u << 20)	/* records of a host that an ISM can name */
 #define ISM_RING_FIRST (4u << 10)	/* of a session with data: most have little */
+#define ISM_RING_TIGHT (16u << 10)	/* so far a receive ring grows whoever the peer is, while a quarter of the memory is free */
 #define ISM_RING_PLENTY (64u << 10)	/* beyond this a ring grows only while memory is plentiful */
 #define ISM_UDP_RING (128u << 10)	/* holds all but the largest datagrams twice */
 #define ISM_UDP_RING_MAX (256u << 10)	/* holds the largest twice; for receiving, while memory is plentiful */
 #define ISM_IDLE_US 2000000		/* then empty rings are given back; */
-#define ISM_IDLE_TIGHT_US 100000	/* sooner while memory is short */
+#define ISM_IDLE_TIGHT_US 100000	/* sooner while memory is short, */
+#define ISM_IDLE_GROWN_US 1000000	/* but no receive ring that has grown: its peer may wait for a timer, with more than a first ring holds */
 #define ISM_HOLD_MS 1000		/* a peer that takes nothing for so long may be ended while it is */
 #define ISM_PEERS 1024			/* prefixes of peers whose memory is counted: a hash of them */
 #define ISM_PEER_NONE 0xffffu
@@ -365,8 +367,8 @@ void ism_ring_old_free(struct ism *I, struct ism_sess *s);	/* what the last grow
 bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want);
 void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
 void ism_ring_drop_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
-/* Gives back rings that are empty; under the locks. */
-void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c);
+/* Gives back rings that are empty, of a session that has been idle for IDLE_US; under the locks. */
+void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint64_t idle_us);
 /* Puts S on the list of those that wait for a transmit ring of WANT bytes. */
 /* After a death: TCB and record see the rings that S has; locks of the dead are broken. */
 void ism_ring_resume(struct ism *I, struct ism_sess *s, struct tcp_conn *c);

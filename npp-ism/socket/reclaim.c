@@ -4,7 +4,8 @@
  * Memory is short when the OSM lends no more. Then, by how much of what it has lent is free:
  *
  *	less than a half	tight: rings grow for those peers only that have less than their share,
- *				empty rings are given back at once, large ones that hold little shrink
+ *				receive rings to ISM_RING_TIGHT for all (ring.c); empty rings are given back at
+ *				once, receive rings that have grown after a second; large ones that hold little shrink
  *	less than a quarter	short: only first rings (ring.c); data that peers hold out of order is
  *				dropped, and connections whose peer takes nothing are reset
  *	less than an eighth	first rings for peers that have less than their share

@@ -217,6 +217,26 @@ static bool rx_old_free(struct ism *I, struct ism_sess *s, struct npp_sock *rec,
 	return true;
 }
 
+/* A ring that is larger than HAVE and at most MOST, though maybe less than is needed: of a burst it keeps
+ * the beginning, and maybe enough of the rest that the peer hears of the gap before its timer tells it.
+ * ISM_RING_TIGHT is about what a peer sends at first. */
+static uint32_t rx_some(struct ism *I, struct ism_sess *s, uint32_t have, uint32_t need, uint32_t most, unsigned *order)
+{
+	const struct ism_heap *hp = &ism_hst(I, s->host)->heap;
+	uint32_t blk = ISM_BLK_NONE;
+
+	if (2 * have < need)
+		blk = ism_block_between(I, s->host, s->peer, 2 * have, need / 2, order);
+	if (blk != ISM_BLK_NONE || have >= ISM_RING_TIGHT || most < ISM_RING_TIGHT ||
+	    hp->free < hp->lent / 4 + ISM_RING_TIGHT)
+		return blk;
+	*order = order_of(ISM_RING_TIGHT);
+	blk = ism_block_get(I, s->host, *order);
+	if (blk != ISM_BLK_NONE)
+		ism_peer_charge(ism_hst(I, s->host), s->peer, (int32_t)(1u << *order));
+	return blk;
+}
+
 bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
@@ -237,6 +257,8 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	wish = wish > room ? room : wish;
 	/* The first ring need not hold all: what has no room is sent again. */
 	blk = ism_block_between(I, s->host, s->peer, have ? need : ISM_RING_FIRST, wish, &order);
+	if (blk == ISM_BLK_NONE && have)
+		blk = rx_some(I, s, have, need, room < limit ? room : limit, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!have) {
@@ -483,11 +505,12 @@ static void idle_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struc
 	npp_lock_drop(&rec->tx_lock, lock_name(I));
 }
 
-void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
+void ism_ring_idle(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint64_t idle_us)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
 
-	if (s->rx_blk != ISM_NONE && c->rx_head == c->rx_tail)
+	if (s->rx_blk != ISM_NONE && c->rx_head == c->rx_tail &&
+	    (ism_rx_size(s) <= ISM_RING_FIRST || idle_us >= ISM_IDLE_GROWN_US))
 		idle_rx(I, s, c, rec);
 	if (s->tx_blk != ISM_NONE && c->tx_head == c->tx_tail)
 		idle_tx(I, s, c, rec);

@@ -107,6 +107,7 @@ static void sweep_session(struct ism *I, struct ism_sess *s)
 {
 	enum ism_mem_level level;
 	struct tcp_conn *c;
+	uint64_t idle_us;
 
 	if ((s->kind == ISM_LISTENER || s->kind == ISM_DGRAM) && I->host[s->host] &&
 	    (s->kind == ISM_LISTENER ? ism_lane_waiting(I, s) : ism_udp_waiting(I, s)))
@@ -118,9 +119,9 @@ static void sweep_session(struct ism *I, struct ism_sess *s)
 	if (!c)
 		return;
 	level = ism_mem_level(ism_hst(I, s->host));
-	if (!(s->flags & SESS_CLOSED) &&
-	    I->now_us - s->active_us >= (level == ISM_MEM_EASY ? ISM_IDLE_US : ISM_IDLE_TIGHT_US))
-		ism_ring_idle(I, s, c);
+	idle_us = I->now_us - s->active_us;
+	if (!(s->flags & SESS_CLOSED) && idle_us >= (level == ISM_MEM_EASY ? ISM_IDLE_US : ISM_IDLE_TIGHT_US))
+		ism_ring_idle(I, s, c, idle_us);
 	if (level != ISM_MEM_EASY)
 		ism_reclaim_look(I, s, c);
 }

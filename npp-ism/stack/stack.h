@@ -196,7 +196,8 @@ struct stack_ops {
 	void (*event)(void *arg, struct tcp_conn *c, uint32_t up);
 	/* Make c->rx large enough to hold stream offsets up to END (exclusive) above rx_tail:
 	 * allocate or grow c->rx, keeping bytes [rx_tail, rx_tail + c->rx.size) at their
-	 * offsets. False: not now; the stack keeps what fits and drops the rest. */
+	 * offsets. False: not now, or only to a part of it; the stack keeps what fits, drops the rest, and
+	 * promises no more than C->rx holds until that is more. */
 	bool (*rx_grow)(void *arg, struct tcp_conn *c, uint32_t end);
 	/* The peer says that the byte with stream offset OFF is urgent; it may come much later. Called again with
 	 * HERE if it comes out of order, so that it stands in the ring above rx_head. Both at once, not with

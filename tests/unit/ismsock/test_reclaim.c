@@ -296,6 +296,88 @@ START_TEST(empty_rings_go_sooner)
 }
 END_TEST
 
+/* A connection of a prefix that has its share of tight memory already, with a first receive ring. */
+static struct tcp_conn *heavy_one(uint64_t free, uint32_t *sock)
+{
+	struct tcp_conn *c = env_accepted(e, 0, lane, sock);
+	struct ism_sess *s = ism_sess_find(e->I, 0, *sock);
+
+	env_sock(e, 0, *sock)->refs = 1; /* a program has accepted it */
+	ism_peer_charge(hs, s->peer, (int32_t)(hs->heap.lent / ISM_PAGE / 2));
+	ck_assert_uint_eq(fake_rx(e->I->stack, c, data, 1000), 1000);
+	ck_assert_uint_eq(c->rx.size, ISM_RING_FIRST);
+	fill(free);
+	return c;
+}
+
+static void light_again(uint32_t sock)
+{
+	ism_peer_charge(hs, ism_sess_find(e->I, 0, sock)->peer, -(int32_t)(hs->heap.lent / ISM_PAGE / 2));
+}
+
+START_TEST(a_receive_ring_grows_to_what_comes_at_first_whoever_the_peer_is)
+{
+	uint32_t sock;
+	struct tcp_conn *c = heavy_one(hs->heap.lent / 2 - ISM_PAGE, &sock);
+
+	ck_assert_uint_eq(fake_rx(e->I->stack, c, data, 40000), ISM_RING_TIGHT - 1000);
+	ck_assert_uint_eq(c->rx.size, ISM_RING_TIGHT);
+	fake_rx(e->I->stack, c, data, 40000);
+	ck_assert_uint_eq(c->rx.size, ISM_RING_TIGHT); /* no further */
+	light_again(sock);
+}
+END_TEST
+
+START_TEST(the_last_quarter_is_for_first_rings_though)
+{
+	uint32_t sock;
+	struct tcp_conn *c = heavy_one(hs->heap.lent / 4 + ISM_RING_TIGHT - ISM_PAGE, &sock);
+
+	ck_assert_uint_eq(fake_rx(e->I->stack, c, data, 40000), ISM_RING_FIRST - 1000);
+	ck_assert_uint_eq(c->rx.size, ISM_RING_FIRST);
+	light_again(sock);
+}
+END_TEST
+
+START_TEST(a_ring_that_cannot_hold_all_grows_to_hold_some)
+{
+	uint32_t sock;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+
+	env_sock(e, 0, sock)->refs = 1;
+	fake_rx(e->I->stack, c, data, 1000);
+	ck_assert_uint_eq(c->rx.size, ISM_RING_FIRST);
+	fill(hs->heap.lent / 4 + 40960); /* 64 KB would be too much */
+	ck_assert_uint_eq(fake_rx(e->I->stack, c, data, 40000), 31768);
+	ck_assert_uint_eq(c->rx.size, 32768);
+}
+END_TEST
+
+START_TEST(an_empty_receive_ring_that_has_grown_stays_for_a_second)
+{
+	uint32_t sock;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+	struct ism_sess *s = ism_sess_find(e->I, 0, sock);
+
+	env_sock(e, 0, sock)->refs = 1;
+	fake_rx(e->I->stack, c, data, 1000);
+	fake_rx(e->I->stack, c, data, _i ? 9000 : 100);
+	ism_flush(e->I);
+	env_sock(e, 0, sock)->rx_tail = c->rx_head;
+	env_sock(e, 0, sock)->pend_in = NPP_IN_RX;
+	env_post(e, 0, 3, env_msg(e, 0, NPP_MSG_LOOK, sock, 0));
+	env_run(e);
+	fill(hs->heap.lent / 2 - ISM_PAGE);
+	s->active_us = e->I->now_us - ISM_IDLE_GROWN_US / 2;
+	turns(1);
+	ck_assert_int_eq(s->rx_blk != ISM_NONE, _i); /* what will be a first ring again goes at once */
+	fill(hs->heap.lent / 2 - ISM_PAGE); /* its transmit ring went */
+	s->active_us = e->I->now_us - ISM_IDLE_GROWN_US;
+	turns(1);
+	ck_assert_uint_eq(s->rx_blk, ISM_NONE);
+}
+END_TEST
+
 START_TEST(data_out_of_order_is_dropped_and_the_connection_lives)
 {
 	uint32_t sock;
@@ -391,6 +473,10 @@ int main(void)
 	tcase_add_test(t, rings_of_heavy_prefixes_do_not_grow_while_memory_is_tight);
 	tcase_add_test(t, a_large_ring_with_little_in_it_shrinks_and_keeps_its_bytes);
 	tcase_add_test(t, empty_rings_go_sooner);
+	tcase_add_test(t, a_receive_ring_grows_to_what_comes_at_first_whoever_the_peer_is);
+	tcase_add_test(t, the_last_quarter_is_for_first_rings_though);
+	tcase_add_test(t, a_ring_that_cannot_hold_all_grows_to_hold_some);
+	tcase_add_loop_test(t, an_empty_receive_ring_that_has_grown_stays_for_a_second, 0, 2);
 	tcase_add_test(t, data_out_of_order_is_dropped_and_the_connection_lives);
 	tcase_add_test(t, what_the_program_does_not_read_is_left_alone);
 	tcase_add_test(t, what_a_closed_connection_still_has_to_send_is_ended_too);
