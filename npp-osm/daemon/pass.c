@@ -6,7 +6,8 @@
  * more, whatever became of it: taken (the receiver has a descriptor word with a reference
  * of its own by then), thrown away with a message that nobody read, or closed by a
  * receiver that died. The references stand in the books; the ends do not outlive an
- * OSM, so its successor drops them after OSM_PASS_LOST_US.
+ * OSM, so its successor drops them after OSM_PASS_LOST_US. One process has a quarter of the
+ * tickets at most, so that none can keep all others from passing sockets.
  */
 #include "config.h"
 
@@ -20,13 +21,28 @@ static void save(struct npp_osm *o, unsigned k)
 	o->books_shm->pass[k] = o->books->pass[k];
 }
 
+/* A free ticket for the process of serial SENDER; OSM_MAX_PASS: none, or it has its share under way. */
+static unsigned find_free(const struct npp_osm *o, uint32_t sender)
+{
+	unsigned mine = 0, k = OSM_MAX_PASS;
+
+	for (unsigned i = 0; i < OSM_MAX_PASS; i++) {
+		if (!o->books->pass[i].sock)
+			k = i;
+		else
+			mine += o->pass[i].sender == sender;
+	}
+	return mine < OSM_MAX_PASS_PROC ? k : OSM_MAX_PASS;
+}
+
 /**
  * osm_pass() - a reference on record I for whoever has the other end of FD
+ * @p: the record of the process that sends it
  * @fd: ours from now on, if this succeeds
  *
  * Return: 0, -ESTALE, -ETOOMANYREFS, or -errno
  */
-int osm_pass(struct npp_osm *o, uint32_t i, uint32_t gen, int fd)
+int osm_pass(struct npp_osm *o, unsigned p, uint32_t i, uint32_t gen, int fd)
 {
 	struct npp_sock *s = osm_sock(o, i);
 	unsigned k;
@@ -34,13 +50,12 @@ int osm_pass(struct npp_osm *o, uint32_t i, uint32_t gen, int fd)
 
 	if (!s || atomic_load_explicit(&s->gen, memory_order_acquire) != gen)
 		return -ESTALE;
-	for (k = 0; k < OSM_MAX_PASS && o->books->pass[k].sock; k++)
-		;
+	k = find_free(o, o->proc[p].serial);
 	if (k == OSM_MAX_PASS)
 		return -ETOOMANYREFS;
 	if (!osm_ref_up(s))
 		return -ESTALE;
-	o->pass[k] = (struct osm_pass){ .fd = fd, .serial = ++o->serial };
+	o->pass[k] = (struct osm_pass){ .fd = fd, .serial = ++o->serial, .sender = o->proc[p].serial };
 	err = osm_poll_add(o, fd, OSM_EV_PASS, k, o->serial);
 	if (err) {
 		o->pass[k].fd = -1;

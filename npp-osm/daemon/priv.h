@@ -32,6 +32,7 @@
 #define OSM_MAX_EXTENTS 2048
 #define OSM_MAX_SUBMORE 1024
 #define OSM_MAX_PASS 512		/* sockets on their way in SCM_RIGHTS */
+#define OSM_MAX_PASS_PROC (OSM_MAX_PASS / 4)	/* that one process has sent */
 #define OSM_ANSWER_US 2000000u	/* a request of a program is answered after this at the latest */
 #define OSM_LETGO_US 10000000u	/* an ISM that has not let go of a socket after this never will */
 #define OSM_EMBRYO_US 2000000u	/* a child whose parent died shows up within this */
@@ -181,6 +182,7 @@ struct osm_conn {
 struct osm_pass {	/* beside books.pass[] of the same index */
 	int fd;				/* our end; -1: none */
 	uint32_t serial;
+	uint32_t sender;		/* serial of the process; 0: our predecessor knew it */
 	uint64_t deadline;		/* our predecessor had its end; 0: not so */
 };
 struct osm_death {	/* sockets to look at once the ISMs have read what the dead posted */
@@ -382,7 +384,7 @@ void osm_death_done(struct npp_osm *o, struct osm_death *d);
 void osm_death_tick(struct npp_osm *o);
 
 /* pass.c */
-int osm_pass(struct npp_osm *o, uint32_t i, uint32_t gen, int fd);
+int osm_pass(struct npp_osm *o, unsigned p, uint32_t i, uint32_t gen, int fd);
 void osm_pass_end(struct npp_osm *o, unsigned k);
 bool osm_passing(const struct npp_osm *o, uint32_t i, uint32_t gen);
 void osm_pass_count(const struct npp_osm *o, uint32_t *count);

@@ -347,10 +347,10 @@ static int on_pass(struct npp_osm *o, unsigned i, uint32_t seq, const void *body
 	const struct npp_ctl_bind *b = body;
 	int err;
 
-	(void)i, (void)seq;
+	(void)seq;
 	if (o->given < 0)
 		return -EBADMSG;
-	err = osm_pass(o, b->sock, b->gen, o->given);
+	err = osm_pass(o, o->conn[i].proc, b->sock, b->gen, o->given);
 	if (!err)
 		o->given = -1;
 	return err;

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "npp-osm/daemon/priv.h"
@@ -196,20 +198,72 @@ END_TEST
 START_TEST(nonsense_is_refused)
 {
 	struct base b = start();
-	static int t[OSM_MAX_PASS];
 	int one;
 
 	ck_assert_int_eq(pass(&b, b.rec->gen, NULL), -EBADMSG);
 	ck_assert_int_eq(pass(&b, b.rec->gen + 1, &one), -ESTALE);
-	for (unsigned i = 0; i < OSM_MAX_PASS; i++)
-		ck_assert_int_eq(pass(&b, b.rec->gen, &t[i]), 0);
-	ck_assert_int_eq(pass(&b, b.rec->gen, &one), -ETOOMANYREFS);
-	for (unsigned i = 0; i < OSM_MAX_PASS; i++)
-		close(t[i]);
-	FAKE_UNTIL(b.f, atomic_load(&b.rec->refs) == 1);
 	ck_assert_int_eq(pass(&b, b.rec->gen, &one), 0);
 	let_go(&b);
 	close(one);
+	finish(&b);
+}
+END_TEST
+
+/* Before the fork: what the others pass, and what they inherit of us and let go. */
+static struct npp_ctl_bind kid_passes;
+static int ours[OSM_MAX_PASS_PROC];
+
+/* Another program: passes the same record COUNT times, is refused once more, and ends. */
+static void fill(struct fake *f)
+{
+	uint8_t buf[256];
+	uint32_t proc;
+	int s = kid_hello(f, &proc, 1), pair[2], r = 0;
+
+	for (unsigned i = 0; i < OSM_MAX_PASS_PROC; i++)
+		close(ours[i]);
+	for (unsigned i = 0; i <= OSM_MAX_PASS_PROC && r == 0; i++) {
+		struct npp_ctl_msg m;
+
+		if (npp_ctl_pair(pair) < 0)
+			_exit(2);
+		r = npp_ctl_call(s, NPP_CTL_PASS, &kid_passes, sizeof kid_passes, &pair[0], 1, &m, buf, sizeof buf, 10000);
+		close(pair[0]); /* the other end stays with us */
+		if ((r == 0) != (i < OSM_MAX_PASS_PROC))
+			_exit(3);
+	}
+	if (r != -ETOOMANYREFS)
+		_exit(4);
+	for (;;)
+		pause();
+}
+
+/* The four of them fill the host. */
+START_TEST(one_process_has_its_share)
+{
+	struct base b = start();
+	pid_t kid[3];
+	int one;
+
+	for (unsigned i = 0; i < OSM_MAX_PASS_PROC; i++)
+		ck_assert_int_eq(pass(&b, b.rec->gen, &ours[i]), 0);
+	ck_assert_int_eq(pass(&b, b.rec->gen, &one), -ETOOMANYREFS);
+	kid_passes = (struct npp_ctl_bind){ .sock = b.s, .gen = b.rec->gen };
+	for (unsigned i = 0; i < 3; i++) {
+		kid[i] = fake_fork(b.f, fill);
+		FAKE_UNTIL(b.f, atomic_load(&b.rec->refs) == 1 + (i + 2) * OSM_MAX_PASS_PROC);
+	}
+	close(ours[0]); /* now one is free, and this process may */
+	FAKE_UNTIL(b.f, atomic_load(&b.rec->refs) == OSM_MAX_PASS);
+	ck_assert_int_eq(pass(&b, b.rec->gen, &ours[0]), 0);
+	for (unsigned i = 0; i < OSM_MAX_PASS_PROC; i++)
+		close(ours[i]);
+	for (unsigned i = 0; i < 3; i++) {
+		kill(kid[i], SIGKILL);
+		ck_assert_int_eq(waitpid(kid[i], NULL, 0), kid[i]);
+	}
+	FAKE_UNTIL(b.f, atomic_load(&b.rec->refs) == 1);
+	let_go(&b);
 	finish(&b);
 }
 END_TEST
@@ -226,6 +280,7 @@ static Suite *suite(void)
 	tcase_add_test(t, an_end_that_others_have_as_well_is_heard_of_once);
 	tcase_add_test(t, a_file_is_no_ticket);
 	tcase_add_test(t, nonsense_is_refused);
+	tcase_add_test(t, one_process_has_its_share);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
