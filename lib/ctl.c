@@ -145,6 +145,14 @@ static ssize_t recv_packet(int sock, struct msghdr *mh, int64_t end)
 	}
 }
 
+/* Of what recvmsg() says, an empty packet is like the end. */
+static bool hung_up(int sock)
+{
+	struct pollfd pfd = { .fd = sock, .events = POLLRDHUP };
+
+	return poll(&pfd, 1, 0) != 0;
+}
+
 int npp_ctl_recv(int sock, struct npp_ctl_msg *m, void *buf, size_t cap, int timeout_ms)
 {
 	union {
@@ -165,7 +173,7 @@ int npp_ctl_recv(int sock, struct npp_ctl_msg *m, void *buf, size_t cap, int tim
 	if (n < 0)
 		return (int)n;
 	if (n == 0 && mh.msg_controllen == 0)
-		return 0;
+		return hung_up(sock) ? 0 : -EPROTO;
 	ok = take_control(m, &mh, &nfds);
 	if (!ok || (size_t)n < sizeof m->hdr || m->hdr.magic != CTL_MAGIC ||
 	    m->hdr.len != (size_t)n - sizeof m->hdr || m->hdr.nfds != nfds) {

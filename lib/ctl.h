@@ -34,8 +34,8 @@ struct npp_ctl_msg {
 int npp_ctl_send(int sock, uint16_t type, uint32_t seq, int error, const void *body, size_t len,
 		 const int *fds, unsigned nfds);
 /* Receives one message into BUF (CAP bytes). TIMEOUT_MS: -1 for ever, 0 not at all.
- * 1 got one; 0 end of file; -EAGAIN nothing (in time); -EPROTO it makes no sense;
- * or -errno. Received descriptors are close-on-exec. */
+ * 1 got one; 0 end of file; -EAGAIN nothing (in time); -EPROTO it makes no sense, as an
+ * empty packet; or -errno. Received descriptors are close-on-exec. */
 int npp_ctl_recv(int sock, struct npp_ctl_msg *m, void *buf, size_t cap, int timeout_ms);
 /* Closes the descriptors of M that nobody has taken. */
 void npp_ctl_close_fds(struct npp_ctl_msg *m);

@@ -121,6 +121,22 @@ static void on_death(struct loop_fd *src)
 
 /* ---- its words ------------------------------------------------------------------------ */
 
+bool child_may_log(struct child *c)
+{
+	uint32_t hidden;
+	bool may = limit_passes(&c->lines, loop_now_ms(), &hidden);
+
+	if (hidden)
+		npp_warnx("%s: %u more lines about what it said were left out", c->name, hidden);
+	return may;
+}
+
+void child_unexpected(struct child *c, const struct npp_ctl_msg *m)
+{
+	if (child_may_log(c))
+		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
+}
+
 static void on_message(struct loop_fd *src)
 {
 	struct child *c = src->arg;

@@ -39,7 +39,8 @@ void ipc_open(struct npp_side *n, struct child *c, const struct npp_ctl_msg *m)
 	int r;
 
 	if (c->role != NPP_ROLE_ISM || peer >= n->n_iops || peer == c->index) {
-		npp_warnx("%s: asks for rings to IOP %u", c->name, peer);
+		if (child_may_log(c))
+			npp_warnx("%s: asks for rings to IOP %u", c->name, peer);
 		r = -EINVAL;
 	} else if (npp_side_ism(n, peer)->state == CHILD_FAILED) {
 		r = -EHOSTDOWN;

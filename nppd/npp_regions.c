@@ -161,12 +161,13 @@ bool npp_regions_port_up(struct npp_side *n, unsigned port, bool up)
 	return true;
 }
 
-void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
+void npp_regions_autoconf(struct npp_side *n, struct child *c, const struct npp_autoconf *a)
 {
 	struct npp_global *g = n->global.base;
 
 	if (!autoconf_ok(a, &n->d->s->npp)) {
-		npp_warnx("an ISM reports addresses that cannot be: ignored");
+		if (child_may_log(c))
+			npp_warnx("%s reports addresses that cannot be: ignored", c->name);
 		return;
 	}
 	net_begin(g);
@@ -179,11 +180,12 @@ void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a)
 	}
 	net_end(g);
 	tell_isms(n);
-	npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
+	if (child_may_log(c))
+		npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
 }
 
 /* The groups that programs have joined, as the ISM with the link role says. */
-void npp_regions_groups(struct npp_side *n, const struct npp_groups *from)
+void npp_regions_groups(struct npp_side *n, struct child *c, const struct npp_groups *from)
 {
 	struct npp_global *g = n->global.base;
 	uint32_t seq = atomic_load_explicit(&g->group_seq, memory_order_relaxed);
@@ -191,7 +193,8 @@ void npp_regions_groups(struct npp_side *n, const struct npp_groups *from)
 
 	for (uint32_t i = 0; i < copy.n; i++)
 		if (copy.n > NPP_MAX_GROUPS || !npp_addr_is_multicast(&copy.addr[i])) {
-			npp_warnx("an ISM reports groups that cannot be: ignored");
+			if (child_may_log(c))
+				npp_warnx("%s reports groups that cannot be: ignored", c->name);
 			return;
 		}
 	/* Odd while we write: pairs with the acquire and the fence of the dispatcher's copy. */

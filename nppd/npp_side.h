@@ -76,10 +76,10 @@ static inline uint32_t npp_side_link_iop(struct npp_side *n)
 /* npp_regions.c */
 int npp_regions_create(struct npp_side *n);
 /* Addresses and routes: those of the configuration and what the link role has learned. */
-void npp_regions_autoconf(struct npp_side *n, const struct npp_autoconf *a);
+void npp_regions_autoconf(struct npp_side *n, struct child *c, const struct npp_autoconf *a);
 /* Carrier of PORT came (UP) or went; false: no news. */
 bool npp_regions_port_up(struct npp_side *n, unsigned port, bool up);
-void npp_regions_groups(struct npp_side *n, const struct npp_groups *g);
+void npp_regions_groups(struct npp_side *n, struct child *c, const struct npp_groups *g);
 void npp_regions_free(struct npp_side *n);
 void npp_regions_start_ism(struct npp_side *n, unsigned iop, struct npp_ctl_start_ism *start); /* without seed */
 

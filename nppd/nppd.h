@@ -21,6 +21,7 @@
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/proto.h"
+#include "nppd/limit.h"
 #include "nppd/loop.h"
 #include "nppd/settings.h"
 #include "shm/region.h"
@@ -55,6 +56,7 @@ struct child {
 	struct loop_fd ctl_src, pid_src;
 	struct loop_timer ready_timer;
 	struct npp_region stats;	/* its page; outlives it */
+	struct limit lines;	/* in the log, of what it says */
 	/* restart.c */
 	struct successor next;
 	bool stop_said;		/* it was told to make way */
@@ -161,6 +163,9 @@ int child_start(struct child *c, uint16_t type, const void *body, size_t len, co
 int child_send(struct child *c, uint16_t type, uint32_t seq, int error, const void *body, size_t len, const int *fds,
 	       unsigned nfds);
 void child_kill(struct child *c, int sig);
+/* One more line about what C says? Of many a few, and then how many more there were. */
+bool child_may_log(struct child *c);
+void child_unexpected(struct child *c, const struct npp_ctl_msg *m);
 unsigned children_running(const struct nppd *d);
 unsigned children_ready(const struct nppd *d);
 

@@ -388,7 +388,7 @@ static const struct npp_region_hdr *private_region(struct nppd *d, const struct 
 static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 {
 	(void)d;
-	npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
+	child_unexpected(c, m);
 }
 
 static void status(struct nppd *d, struct npp_ctl_status *st)

@@ -208,15 +208,15 @@ static void child_msg(struct nppd *d, struct child *c, struct npp_ctl_msg *m)
 		iop_serves(d->npp, c->index);
 	else if (m->hdr.type == NPP_CTL_AUTOCONF && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_autoconf) &&
 		 npp_side_link_iop(d->npp) == c->index)
-		npp_regions_autoconf(d->npp, (const void *)m->body);
+		npp_regions_autoconf(d->npp, c, (const void *)m->body);
 	else if (m->hdr.type == NPP_CTL_CONFLICT && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_conflict))
 		conflicts_note(d->npp, (const void *)m->body);
 	else if (m->hdr.type == NPP_CTL_GROUPS && c->role == NPP_ROLE_ISM && m->hdr.len >= sizeof(struct npp_groups)) {
 		if (npp_side_link_iop(d->npp) == c->index) /* else the role has just moved: the other one says it again */
-			npp_regions_groups(d->npp, (const void *)m->body);
+			npp_regions_groups(d->npp, c, (const void *)m->body);
 	}
 	else
-		npp_warnx("%s: unexpected message of type %u", c->name, m->hdr.type);
+		child_unexpected(c, m);
 }
 
 /* ---- the ports -------------------------------------------------------------------------- */

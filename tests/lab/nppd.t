@@ -3,7 +3,7 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/nppd-lib.sh"
 nppd_begin life
-need ip jq ping
+need ip jq ping python3
 
 conf acc1 <<'Y'
 npp:
@@ -108,6 +108,26 @@ for role in 'ism 0' 'ism 1' 'dispatch 0'; do
 done
 ok 'ARP is still answered' arp_answers
 ok 'and the supervisor lives' kill -0 "${pid_of[acc1]}"
+
+# One that says nonsense: into its control socket, as if it were PID that speaks.
+say() # PID TYPE COUNT: TYPE empty: a packet without anything in it
+{
+  python3 - "$@" <<'P'
+import ctypes, os, socket, struct, sys
+pid, kind, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+fd = ctypes.CDLL(None, use_errno=True).syscall(438, os.pidfd_open(pid), 3, 0) # pidfd_getfd
+s = socket.socket(fileno=fd)
+for i in range(count):
+    s.send(b'' if kind == 'empty' else struct.pack('<IHHIIi', 0x6c74636e, int(kind), 0, 0, 0, 0))
+P
+}
+victim=$(child acc1 ism 2)
+ok 'an ISM says what no ISM says' say "$victim" 999 300
+ok 'the log has it' wait_for 5 grep -q 'npp-ism 2: unexpected message of type 999' "$work/acc1.log"
+ok 'it sends an empty packet' say "$victim" empty 1
+ok 'which is no message' wait_for 5 grep -q 'npp-ism 2: control socket: Protocol error' "$work/acc1.log"
+ok 'it has a successor' wait_for 10 is_new acc1 ism 2 "$victim"
+ok 'the log has a few of its words' test "$(grep -c 'npp-ism 2: unexpected message' "$work/acc1.log")" -lt 100
 
 victim=$(child web1 osm 0)
 kill -KILL "$victim"

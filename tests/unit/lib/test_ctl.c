@@ -159,6 +159,18 @@ START_TEST(waiting_ends_by_time_or_by_the_end_of_the_peer)
 }
 END_TEST
 
+START_TEST(an_empty_packet_is_a_lie_and_not_the_end)
+{
+	ck_assert_int_eq(send(sv[0], "", 0, MSG_NOSIGNAL), 0);
+	ck_assert_int_eq(npp_ctl_send(sv[0], 5, 0, 0, NULL, 0, NULL, 0), 0);
+	ck_assert_int_eq(npp_ctl_recv(sv[1], &m, buf, sizeof buf, 0), -EPROTO);
+	ck_assert_int_eq(npp_ctl_recv(sv[1], &m, buf, sizeof buf, 0), 1);
+	ck_assert_int_eq(npp_ctl_recv(sv[1], &m, buf, sizeof buf, 0), -EAGAIN);
+	ck_assert_int_eq(shutdown(sv[0], SHUT_WR), 0);
+	ck_assert_int_eq(npp_ctl_recv(sv[1], &m, buf, sizeof buf, 0), 0);
+}
+END_TEST
+
 START_TEST(last_words_are_heard_though_ours_were_not_read)
 {
 	npp_ctl_send(sv[1], 4, 0, 0, NULL, 0, NULL, 0);
@@ -279,6 +291,7 @@ int main(void)
 	tcase_add_test(t, the_largest_message_passes_and_a_larger_one_is_refused);
 	tcase_add_test(t, descriptors_are_taken_once_and_close_on_exec);
 	tcase_add_test(t, lies_are_refused_and_no_descriptor_leaks);
+	tcase_add_test(t, an_empty_packet_is_a_lie_and_not_the_end);
 	tcase_add_test(t, waiting_ends_by_time_or_by_the_end_of_the_peer);
 	tcase_add_test(t, last_words_are_heard_though_ours_were_not_read);
 	tcase_add_test(t, a_call_gets_its_own_answer);
