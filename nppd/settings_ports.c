@@ -223,9 +223,23 @@ static int check_route(struct npp_conf *c, const struct npp_settings *s, const s
 	return check_next_hop(c, s, rt->node, "via", &rt->via, ports);
 }
 
+/* Entries of the table that the gateways take: one for each port by which they are reached. */
+static uint32_t count_gateways(const struct npp_settings *s)
+{
+	const union npp_addr *both[] = { &s->gateway, &s->gateway6 };
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (!npp_addr_is_any(both[i]))
+			n += (uint32_t)__builtin_popcount(settings_ports_to(s, both[i]));
+	for (uint32_t i = 0; i < s->n_ports; i++)
+		n += !npp_addr_is_any(&s->port[i].gateway) + !npp_addr_is_any(&s->port[i].gateway6);
+	return n;
+}
+
 int settings_check_routes(struct npp_conf *c, struct npp_settings *s)
 {
-	uint32_t all = (1u << s->n_ports) - 1, n = 2 + 2 * s->n_ports;
+	uint32_t all = (1u << s->n_ports) - 1, n = count_gateways(s);
 	int r = check_gateways(c, s, s->node, &s->gateway, &s->gateway6, all);
 
 	for (uint32_t i = 0; i < s->n_ports; i++) {
@@ -240,8 +254,8 @@ int settings_check_routes(struct npp_conf *c, struct npp_settings *s)
 		else
 			n += (uint32_t)__builtin_popcount(settings_ports_of_route(s, &s->routes[i]));
 	}
-	if (r == 0 && s->n_ports > 1 && n > NPP_MAX_ROUTES)
-		r = npp_conf_error_key(c, s->node, "routes", "are too many by %u ports: at most %d in all", s->n_ports,
-				       NPP_MAX_ROUTES);
+	if (r == 0 && n > NPP_MAX_ROUTES)
+		r = npp_conf_error_key(c, s->node, "routes", "are too many: by each port that they go by, with gateways, %u, "
+				       "at most %d", n, NPP_MAX_ROUTES);
 	return r;
 }

@@ -147,6 +147,35 @@ START_TEST(a_network_of_the_whole_is_on_all_ports)
 }
 END_TEST
 
+/* An NPP whose gateways stand at both levels, with N routes; the result of loading it. */
+static int load_routes(const char *ports, uint32_t n)
+{
+	static char text[32768];
+	size_t at = (size_t)snprintf(text, sizeof text, "npp:\n  name: acc1\n  addresses: [10.1.0.11/24, fd01::11/64]\n"
+				     "  gateway: 10.1.0.1\n  gateway6: fd01::1\n%s  routes:\n", ports);
+
+	for (uint32_t i = 0; i < n; i++)
+		at += (size_t)snprintf(text + at, sizeof text - at, "  - {to: 10.9.%u.0/24, via: 10.1.0.1}\n", i);
+	ck_assert_uint_lt(at, sizeof text);
+	return load(text);
+}
+
+START_TEST(all_routes_and_gateways_have_room_or_it_is_said)
+{
+	static const char one[] = "  port: {name: p1, gateway: 10.1.0.2, gateway6: 'fd01::2'}\n";
+	static const char two[] = "  ports: [{name: p1}, {name: p2}]\n";
+
+	ck_assert_int_eq(load_routes(one, 252), 0);
+	ck_assert_int_lt(load_routes(one, 253), 0);
+	ck_assert_uint_eq(npp_conf_error_count(s.conf), 1);
+	ck_assert_ptr_nonnull(strstr(npp_conf_error_text(s.conf, 0), ": key 'npp.routes': are too many: by each port that they "
+				     "go by, with gateways, 257, at most 256"));
+	ck_assert_int_eq(load_routes(two, 126), 0);
+	ck_assert_int_lt(load_routes(two, 127), 0);
+	ck_assert_ptr_nonnull(strstr(npp_conf_error_text(s.conf, 0), "with gateways, 258, at most 256"));
+}
+END_TEST
+
 START_TEST(hosts_that_share_are_read)
 {
 	ck_assert_int_eq(load(NPP "  hosts: {a: 2, b: 1, c: 0}\n  host_grace_ms: 7\n  host_frozen_ms: 0\n"), 0);
@@ -314,6 +343,7 @@ int main(void)
 	tcase_add_test(t, several_ports_are_read);
 	tcase_add_test(t, a_list_of_one_port_is_the_short_form);
 	tcase_add_test(t, a_network_of_the_whole_is_on_all_ports);
+	tcase_add_test(t, all_routes_and_gateways_have_room_or_it_is_said);
 	tcase_add_test(t, hosts_that_share_are_read);
 	tcase_add_test(t, host_is_read);
 	tcase_add_test(t, need_grows_with_iops_and_connections);
