@@ -80,14 +80,14 @@ static int change_fault(struct lab *now, void *arg, struct npp_err *e)
 	struct lab_fault *all;
 	uint32_t n = 0;
 
-	if (now->n_faults >= LAB_MAX_FAULTS)
-		return npp_err_set(e, -E2BIG, "lab '%s' has too many faults", now->name);
 	all = npp_conf_alloc(now->conf, now->n_faults + 1, sizeof *all);
 	if (!all)
 		return npp_err_set(e, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < now->n_faults; i++)
 		if (strcmp(now->faults[i].fault, f->fault) != 0)
 			all[n++] = now->faults[i];
+	if (f->what && n == LAB_MAX_FAULTS)
+		return npp_err_set(e, -E2BIG, "lab '%s' has too many faults", now->name);
 	if (f->what)
 		all[n++] = *f;
 	now->faults = all;
