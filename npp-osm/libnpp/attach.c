@@ -149,14 +149,10 @@ static int exchange(uint16_t type, const void *body, size_t len, int give, struc
 	while (r >= 0) {
 		now = lib_now_us();
 		r = npp_ctl_recv(npp_lib.rpc, answer, buf, cap, now < end ? (int)((end - now) / 1000) : 0);
-		if (r == 0)
-			return -EPIPE;
-		if (r == -EAGAIN) {
+		if (r <= 0) { /* it may have been opened all the same */
 			npp_lib.strays |= type == NPP_CTL_CTX_OPEN;
-			return -ETIMEDOUT;
+			return r == 0 ? -EPIPE : r == -EAGAIN ? -ETIMEDOUT : r;
 		}
-		if (r < 0)
-			break;
 		if (answer->hdr.seq == seq) {
 			note_contexts(type, body, answer);
 			return answer->hdr.error < 0 ? answer->hdr.error : 0;

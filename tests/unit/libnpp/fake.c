@@ -575,6 +575,12 @@ static void on_ctx_open(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 	atomic_store(&f->ctx[n].sleeping, 0);
 	atomic_store(&f->ctx[n].state, NPP_CTX_OPEN);
 	f->ctx_opened++;
+	if (f->dies_opening) {
+		f->dies_opening--;
+		close(f->conn[c]);
+		f->conn[c] = -1;
+		return;
+	}
 	q.ctx = n;
 	answer(f, c, m->hdr.seq, 0, &q, sizeof q, &f->ctx_bell[n], 1);
 }

@@ -53,6 +53,7 @@ struct fake {
 	uint16_t next_port;
 	pthread_mutex_t lock;		/* of all that the ISMs know */
 	pthread_t osm, ism;
+	uint32_t dies_opening;		/* so many contexts are opened, and the OSM dies before it answers */
 	volatile bool stop, held;
 	uint32_t came_us;		/* of the last connection */
 	struct npp_i2oq_cons in[FAKE_IOPS][NPP_MAX_CTX];

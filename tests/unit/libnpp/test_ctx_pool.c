@@ -136,6 +136,19 @@ START_TEST(the_osm_is_started_anew_under_threads)
 }
 END_TEST
 
+START_TEST(a_context_whose_opener_died_before_it_said_so_is_given_back)
+{
+	f->dies_opening = 2;
+	exchange();
+	ck_assert_uint_eq(f->dies_opening, 0);
+	ck_assert_uint_ge(f->ctx_opened, 3);
+	EVENTUALLY(f->ctx_closed == 2);
+	ck_assert_uint_eq(open_contexts(), f->ctx_opened - 2);
+	exchange();
+	EVENTUALLY(f->closes == 2);
+}
+END_TEST
+
 static bool subscribed(const struct npp_sock *s, uint32_t *ctx)
 {
 	for (int i = 0; i < NPP_SOCK_SUBS; i++)
@@ -305,6 +318,7 @@ int main(void)
 	tcase_add_test(t, some_more_than_ever_are_there);
 	tcase_add_test(t, a_thread_beyond_the_spare_ones_waits_for_the_osm);
 	tcase_add_test(t, the_osm_is_started_anew_under_threads);
+	tcase_add_test(t, a_context_whose_opener_died_before_it_said_so_is_given_back);
 	tcase_add_test(t, the_dead_threads_subscriptions_are_ended);
 	tcase_add_test(t, a_context_with_more_subscriptions_than_it_remembers_goes_to_the_osm);
 	tcase_add_test(t, a_thread_cancelled_under_a_lock_leaves_its_context_to_the_osm);
