@@ -23,6 +23,7 @@
 #include "shm/bell.h"
 
 #define WATCH_STACK (128u << 10)
+#define AGAIN_US 100000	/* until a context is asked for again */
 
 static void send_to(const struct owner *o)
 {
@@ -54,16 +55,37 @@ static void look(struct lctx *c)
 	}
 }
 
+static bool ended(void)
+{
+	bool end;
+
+	fd_lock();
+	end = npp_lib.urg.end;
+	fd_unlock();
+	return end;
+}
+
+/* A host may have none left for a while. What comes in that time is seen by the first look. NULL: it is over. */
+static struct lctx *watch_context(void)
+{
+	struct lctx *c;
+
+	while (!(c = ctx_self()) && !ended()) {
+		lib_say(ONCE_URG_LATE, "no context to wait for urgent data with: SIGURG is sent when there is one again");
+		usleep(AGAIN_US);
+	}
+	return c;
+}
+
 static void *watch(void *arg)
 {
-	struct lctx *c = ctx_self();
+	struct lctx *c = watch_context();
+	bool end = !c;
 	uint64_t v;
-	bool end;
 
 	(void)arg;
 	fd_lock();
 	npp_lib.urg.ctx = c;
-	end = !c;
 	fd_unlock();
 	while (!end) {
 		npp_bell_announce(&c->sh->sleeping);
@@ -72,7 +94,7 @@ static void *watch(void *arg)
 		look(c);
 		fd_unlock();
 		if (!end && R->read(c->bell, &v, sizeof v) < 0 && errno != EINTR)
-			end = true;
+			usleep(AGAIN_US); /* no doorbell: then by the clock */
 		npp_bell_awake(&c->sh->sleeping);
 		ctx_drain(c, NULL, NULL);
 	}

@@ -556,6 +556,10 @@ static void on_ctx_open(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 	struct npp_ctl_ctx q;
 	uint32_t n = 1;
 
+	if (f->no_ctx) {
+		answer(f, c, m->hdr.seq, -EMFILE, NULL, 0, NULL, 0);
+		return;
+	}
 	memcpy(&q, m->body, sizeof q);
 	while (f->ctx[n].state)
 		n++;

@@ -384,6 +384,22 @@ START_TEST(the_thread_that_signals_is_not_there_when_the_user_changes)
 }
 END_TEST
 
+START_TEST(without_a_context_the_signal_comes_when_there_is_one)
+{
+	urgs = 0;
+	signal(SIGURG, on_urg);
+	f->no_ctx = true;
+	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
+	fake_peer_urgent(f, idx, 5, false);
+	usleep(150000);
+	ck_assert_int_eq(urgs, 0);
+	f->no_ctx = false;
+	EVENTUALLY(urgs == 1);
+	fake_peer_urgent(f, idx, 9, false);
+	EVENTUALLY(urgs == 2);
+}
+END_TEST
+
 START_TEST(owners_are_processes_groups_and_threads)
 {
 	struct f_owner_ex ex = { F_OWNER_TID, 0 }, got;
@@ -450,6 +466,7 @@ int main(void)
 	tcase_add_test(tc, what_is_sent_as_urgent_is_marked_at_its_end);
 	tcase_add_test(tc, the_owner_gets_a_signal_for_each_announcement);
 	tcase_add_test(tc, the_thread_that_signals_is_not_there_when_the_user_changes);
+	tcase_add_test(tc, without_a_context_the_signal_comes_when_there_is_one);
 	tcase_add_test(tc, owners_are_processes_groups_and_threads);
 	tcase_add_test(tc, an_owner_from_before_connect_counts);
 	suite_add_tcase(suite, tc);
