@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,27 @@ uint64_t lib_now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* These two not by the C library: who is cancelled in usleep() or write() never comes back from calls
+ * that POSIX says are no points of cancellation, as shutdown(), and keeps what they hold. */
+void lib_ring(int bell)
+{
+	static const uint64_t one = 1;
+	int saved = errno;
+
+	/* EAGAIN: the counter is full, so it rings */
+	if (R->syscall(SYS_write, bell, &one, sizeof one) < 0)
+		errno = saved;
+}
+
+bool lib_nap(uint32_t us)
+{
+	struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+	int saved = errno;
+	bool whole = R->syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL) == 0;
+	errno = saved;
+	return whole;
 }
 
 void lib_say(unsigned what, const char *text)

@@ -47,13 +47,8 @@ static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 		}
 	}
 	npp_i2oq_post(&c->in[slot], msg); /* no room: overflow is set and the ISM scans all records */
-	if (npp_inbound_mark(in, c->no)) {
-		static const uint64_t one = 1;
-		int saved = errno;
-
-		if (R->write(npp_lib.slot[slot].bell, &one, sizeof one) < 0)
-			errno = saved;
-	}
+	if (npp_inbound_mark(in, c->no))
+		lib_ring(npp_lib.slot[slot].bell);
 	return 0;
 }
 
@@ -164,11 +159,8 @@ bool ctx_drain(struct lctx *c, void (*fn)(void *arg, const struct npp_msg *msg),
 /* Wakes whoever waits on C, from another thread of this process. */
 void ctx_wake(struct lctx *c)
 {
-	static const uint64_t one = 1;
-	int saved = errno;
-
-	if (npp_bell_claim(&c->sh->sleeping) && R->write(c->bell, &one, sizeof one) < 0)
-		errno = saved;
+	if (npp_bell_claim(&c->sh->sleeping))
+		lib_ring(c->bell);
 }
 
 /* ---- subscribers of a socket ----------------------------------------------------------- */
@@ -475,7 +467,7 @@ static bool lock_patience(uint32_t holder, struct lock_wait *w)
 	most = now < atomic_load_explicit(&npp_lib.lied_until_us, memory_order_relaxed) ? LOCK_LIED_US : npp_lib.lock_held_us;
 	if (now - w->held_since < most) {
 		if (w->stopped || now - w->held_since > LOCK_BUSY_US)
-			usleep(w->stopped ? LOCK_NAP_US : 1000);
+			lib_nap(w->stopped ? LOCK_NAP_US : 1000);
 		return true;
 	}
 	w->stopped = held_up(holder - 1);

@@ -146,7 +146,6 @@ static int sleep_enter(struct ep *ep, struct epoll_event *ev, int max)
  * others, and pass on what came in between. */
 static void sleep_leave(struct ep *ep)
 {
-	static const uint64_t one = 1;
 	uint32_t before;
 
 	if (atomic_fetch_sub_explicit(&ep->sleepers, 1, memory_order_seq_cst) == 1) {
@@ -160,8 +159,8 @@ static void sleep_leave(struct ep *ep)
 	pthread_mutex_lock(&ep->lock);
 	before = ep->n_ready;
 	collect(ep);
-	if (ep->n_ready > before && R->write(ep->ctx->bell, &one, sizeof one) < 0)
-		before = 0; /* the counter is full: it rings */
+	if (ep->n_ready > before)
+		lib_ring(ep->ctx->bell);
 	pthread_mutex_unlock(&ep->lock);
 }
 

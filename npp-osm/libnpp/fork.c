@@ -87,13 +87,12 @@ static void in_parent(void)
 		npp_lib.embryo = 0;
 		fd_unlock();
 		if (embryo) { /* the child writes its pid first of all */
-			struct timespec nap = { .tv_nsec = 200000 };
 			uint32_t pid = 0;
 
 			for (int i = 0; i < 500 && !pid; i++) {
 				pid = atomic_load_explicit(&npp_lib.procs[embryo - 1].pid, memory_order_acquire);
 				if (!pid)
-					nanosleep(&nap, NULL);
+					lib_nap(200);
 			}
 			fork_embryo_done(embryo, (int)pid);
 		}

@@ -339,13 +339,12 @@ static void store(struct npp_udp *u, const struct mc_wait *w)
 static int tell(struct so *so)
 {
 	struct npp_ctl_bind q = { .sock = so->idx, .gen = so->gen, .pid = (int32_t)npp_lib.pid };
-	struct timespec nap = { .tv_nsec = 2000000 };
 	int r = -EBUSY;
 
 	for (int i = 0; i < 100 && r == -EBUSY; i++) { /* who shares the socket is telling something, too */
 		r = lib_rpc(NPP_CTL_PEER, &q, sizeof q, NULL, 0, NULL);
 		if (r == -EBUSY)
-			nanosleep(&nap, NULL);
+			lib_nap(2000);
 	}
 	return r;
 }

@@ -776,14 +776,13 @@ int npp_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 int npp_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct so *so = fd_ours(fd);
-	struct timespec nap = { .tv_nsec = 100000 };
 	int saved = errno;
 
 	if (!so)
 		return R->getsockname(fd, addr, len);
 	/* The ISM picks the port of an unbound connection. It does so at once. */
 	for (int i = 0; i < 1000 && so->sk->lport == 0 && stream_state(so) == ST_CONNECTING; i++)
-		nanosleep(&nap, NULL);
+		lib_nap(100);
 	addr_out(so, &so->sk->laddr, so->sk->lport, sock_ifno(so->sk), addr, len);
 	errno = saved;
 	return 0;

@@ -222,6 +222,8 @@ void lib_forget(void);
 void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
 void lib_pages_free(void *p, size_t size);
 uint64_t lib_now_us(void);
+void lib_ring(int bell);
+bool lib_nap(uint32_t us);	/* false: a signal ended it; both are no points of cancellation */
 enum { ONCE_NO_HOST, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
        ONCE_URG_LATE, ONCE_RAW, ONCE_FORK, ONCE_FOREIGN };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */

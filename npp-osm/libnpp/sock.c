@@ -469,14 +469,13 @@ static void drop_unused(struct so *so)
 static void linger(struct so *so, uint32_t seconds)
 {
 	uint64_t end = lib_now_us() + (uint64_t)seconds * 1000000;
-	struct timespec nap = { .tv_nsec = 1000000 };
 
 	while (sock_alive(so) && lib_now_us() < end) {
 		uint32_t st = atomic_load_explicit(&so->sk->tcp_state, memory_order_acquire);
 
 		if (st == TCP_ST_CLOSED || st == TCP_ST_FIN_WAIT_2 || st == TCP_ST_TIME_WAIT)
 			return;
-		if (nanosleep(&nap, NULL) < 0)
+		if (!lib_nap(1000))
 			return;
 	}
 }

@@ -54,7 +54,7 @@ bool lib_patience(uint32_t slot, uint64_t *since)
 	*since = now;
 	if (atomic_load_explicit(&s->waited_us, memory_order_relaxed) >= PATIENCE_US)
 		return false;
-	usleep(500);
+	lib_nap(500);
 	return true;
 }
 

@@ -72,7 +72,7 @@ static struct lctx *watch_context(void)
 
 	while (!(c = ctx_self()) && !ended()) {
 		lib_say(ONCE_URG_LATE, "no context to wait for urgent data with: SIGURG is sent when there is one again");
-		usleep(AGAIN_US);
+		lib_nap(AGAIN_US);
 	}
 	return c;
 }
@@ -94,7 +94,7 @@ static void *watch(void *arg)
 		look(c);
 		fd_unlock();
 		if (!end && R->read(c->bell, &v, sizeof v) < 0 && errno != EINTR)
-			usleep(AGAIN_US); /* no doorbell: then by the clock */
+			lib_nap(AGAIN_US); /* no doorbell: then by the clock */
 		npp_bell_awake(&c->sh->sleeping);
 		ctx_drain(c, NULL, NULL);
 	}

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "host.h"
+#include "shm/lock.h"
 
 static void exchange(void)
 {
@@ -252,6 +253,40 @@ START_TEST(a_thread_cancelled_under_a_lock_leaves_its_context_to_the_osm)
 }
 END_TEST
 
+static volatile bool has_shut;
+
+static void *shut(void *arg)
+{
+	(void)arg;
+	npp_shutdown(shared_fd, SHUT_WR);
+	has_shut = true;
+	pthread_testcancel();
+	return NULL;
+}
+
+START_TEST(a_wait_for_a_lock_is_no_point_of_cancellation)
+{
+	struct npp_sock *s;
+	void *end = NULL;
+	pthread_t t;
+
+	shared_fd = dial(FAKE_ECHO);
+	npp_send(shared_fd, "x", 1, 0);
+	s = fake_sock_of(f, shared_fd, NULL);
+	ck_assert(npp_lock_try(&s->tx_lock, 1000)); /* somebody has it, and goes on in the end */
+	has_shut = false;
+	pthread_create(&t, NULL, shut, NULL);
+	usleep(30000);
+	pthread_cancel(t);
+	usleep(30000);
+	ck_assert(npp_lock_drop(&s->tx_lock, 1000));
+	pthread_join(t, &end);
+	ck_assert(has_shut);
+	ck_assert_ptr_eq(end, PTHREAD_CANCELED);
+	npp_close(shared_fd);
+}
+END_TEST
+
 START_TEST(the_child_of_a_fork_has_contexts_of_its_own)
 {
 	int status;
@@ -322,6 +357,7 @@ int main(void)
 	tcase_add_test(t, the_dead_threads_subscriptions_are_ended);
 	tcase_add_test(t, a_context_with_more_subscriptions_than_it_remembers_goes_to_the_osm);
 	tcase_add_test(t, a_thread_cancelled_under_a_lock_leaves_its_context_to_the_osm);
+	tcase_add_test(t, a_wait_for_a_lock_is_no_point_of_cancellation);
 	tcase_add_test(t, the_child_of_a_fork_has_contexts_of_its_own);
 	tcase_add_test(t, few_are_kept_when_contexts_are_scarce);
 	tcase_add_test(t, an_epoll_instance_may_have_a_spare_one);
