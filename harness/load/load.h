@@ -128,6 +128,7 @@ void load_report(const struct load_profile *q, unsigned n, double seconds);
 uint64_t load_total_errors(const struct load_stats *st, unsigned n);
 /* A count was asked for, and no worker of P is done with it: it was stopped. */
 bool load_incomplete(const struct load_profile *p);
+bool load_did_nothing(const struct load_profile *p);	/* though nothing went wrong that would be an error */
 
 /* series.c: a file with a line for each interval; NULL: cannot be made. */
 struct load_series;

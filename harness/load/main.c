@@ -157,6 +157,22 @@ static bool start_workers(struct load *l, struct shared *sh)
 	return true;
 }
 
+/* How many profiles came to their end without anything that was answered, or opened. */
+static int nothing_done(const struct load *l)
+{
+	int n = 0;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		const char *name = l->profile[i].o.name;
+
+		if (!load_did_nothing(&l->profile[i]))
+			continue;
+		fprintf(stderr, "npp-load: %s%snothing was done in all this time\n", name, *name ? ": " : "");
+		n++;
+	}
+	return n;
+}
+
 static int run(struct load *l, struct shared *sh)
 {
 	uint64_t errors = 0;
@@ -174,6 +190,8 @@ static int run(struct load *l, struct shared *sh)
 		done = done && !load_incomplete(&l->profile[i]);
 	}
 	load_report(l->profile, l->n, (double)(load_now_ns() - l->start) / 1e9);
+	if (!atomic_load_explicit(&sh->stop, memory_order_relaxed))
+		failed += nothing_done(l);
 	if (!done && atomic_load_explicit(&sh->stop, memory_order_relaxed)) {
 		fputs("npp-load: stopped before all was done that was asked for\n", stderr);
 		failed++;

@@ -78,6 +78,21 @@ bool load_incomplete(const struct load_profile *p)
 	return p->o.count && t.requests + t.lost + t.all_errors < p->o.count;
 }
 
+bool load_did_nothing(const struct load_profile *p)
+{
+	struct totals t = sum(p->st, p->o.workers);
+
+	switch (p->o.mode) {
+	case LOAD_CONNECT:
+	case LOAD_IDLE:
+		return !t.all_errors && !t.connects;
+	case LOAD_SEND:
+		return !t.all_errors && !t.bytes_out;
+	default:
+		return !t.all_errors && !t.requests && !t.bytes_in;
+	}
+}
+
 static const char *why_text(uint32_t why, char text[16])
 {
 	static const char *const reasons[] = { LOAD_REASONS(LOAD_REASON_TEXT) };

@@ -181,7 +181,8 @@ void worker_fail_why(struct worker *w, struct conn *c, enum load_error err, uint
 	else
 		w->started -= c->in_request ? 1 : 0;
 	c->in_request = false;
-	if ((err == LOAD_ERR_CONNECT || err == LOAD_ERR_LOCAL) && !w->no_port)
+	/* with datagrams, a reset is a refusal */
+	if ((err == LOAD_ERR_CONNECT || err == LOAD_ERR_LOCAL || (err == LOAD_ERR_RESET && w->o->mode == LOAD_UDP)) && !w->no_port)
 		w->backoff_ns = w->now_ns + 10000000ull;
 	conn_release(w, c);
 }

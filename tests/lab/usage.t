@@ -57,4 +57,28 @@ is 'npp-load serve: no port' $? 2
 like 'is named' "$out" "-p '80x': expected a number from 0 to 65535"
 "$load" serve http echo >/dev/null 2>&1
 is 'npp-load serve: one conversation only' $? 2
+
+# A load of which nothing came is no success, and who is refused does not ask again without a pause.
+unanswered()
+{
+  python3 - "$load" <<'P'
+import json, socket, subprocess, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', 0))
+def load(*words):
+    return subprocess.run([sys.argv[1], '-q', '-j', '-c', '1', *words, 'udp', '127.0.0.1', str(s.getsockname()[1])], capture_output=True, text=True)
+silent = load('-N', 'silent', '-d', '0.3', '-t', '100')
+assert silent.returncode == 1, silent
+assert json.loads(silent.stdout)['errors_total'] == 0, silent
+assert silent.stderr == 'npp-load: silent: nothing was done in all this time\n', silent
+other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+other.connect(s.getsockname()) # who is not known to S: its port is refused to all others
+s.connect(other.getsockname())
+refused = load('-d', '0.5')
+assert refused.returncode == 1 and 0 < json.loads(refused.stdout)['errors_total'] < 100, refused
+P
+}
+if command -v python3 >/dev/null; then
+  ok 'npp-load: nobody answers, or nobody is there' unanswered
+fi
 done_testing

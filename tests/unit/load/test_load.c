@@ -178,6 +178,46 @@ START_TEST(a_client_without_ports_is_told)
 }
 END_TEST
 
+/* What O with ST would be told. */
+static bool nothing(struct load_stats *st)
+{
+	struct load_profile p = { .o = o, .st = st };
+
+	return load_did_nothing(&p);
+}
+
+START_TEST(a_load_that_did_nothing_is_told_from_one_that_did_what_it_should)
+{
+	static const struct { const char *line; unsigned requests, connects, in, out; bool nothing; } as[] = {
+		{ "udp 10.0.0.1 7", 0, 1, 0, 1000, true },	/* all lost */
+		{ "udp 10.0.0.1 7", 1, 1, 64, 1000, false },
+		{ "echo 10.0.0.1 7", 0, 1, 0, 1000, true },
+		{ "echo 10.0.0.1 7", 0, 1, 10, 1000, false },	/* it was on its way */
+		{ "connect 10.0.0.1 7", 0, 0, 0, 0, true },
+		{ "connect 10.0.0.1 7", 0, 1, 0, 0, false },
+		{ "idle 10.0.0.1 7", 0, 5, 0, 0, false },
+		{ "send 10.0.0.1 7", 0, 1, 0, 0, true },
+		{ "send 10.0.0.1 7", 0, 1, 0, 1000, false },
+		{ "recv 10.0.0.1 7", 0, 1, 0, 0, true },
+		{ "http://10.0.0.1/", 0, 1, 0, 100, true },
+	};
+
+	for (unsigned i = 0; i < sizeof as / sizeof *as; i++) {
+		static struct load_stats st;
+
+		ck_assert_int_eq(parse(as[i].line), 0);
+		atomic_store(&st.requests, as[i].requests);
+		atomic_store(&st.connects, as[i].connects);
+		atomic_store(&st.bytes_in, as[i].in);
+		atomic_store(&st.bytes_out, as[i].out);
+		atomic_store(&st.errors[0], 0);
+		ck_assert_msg(nothing(&st) == as[i].nothing, "case %u", i);
+		atomic_store(&st.errors[0], 1); /* which is told already */
+		ck_assert(!nothing(&st));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("load");
@@ -190,6 +230,7 @@ int main(void)
 	tcase_add_test(t, options_say_what_they_mean);
 	tcase_add_test(t, nonsense_is_refused);
 	tcase_add_test(t, a_client_without_ports_is_told);
+	tcase_add_test(t, a_load_that_did_nothing_is_told_from_one_that_did_what_it_should);
 	suite_add_tcase(suite, t);
 	return npp_suite_run(suite);
 }
