@@ -73,7 +73,7 @@ bool lib_nap(uint32_t us)
 
 void lib_say(unsigned what, const char *text)
 {
-	char line[240];
+	char line[320];
 	int n;
 
 	if (atomic_fetch_or_explicit(&npp_lib.once.said[what / 32], 1u << what % 32, memory_order_relaxed) &
@@ -441,9 +441,21 @@ static uint64_t random_word(void)
 	return getrandom(&v, sizeof v, GRND_NONBLOCK) == sizeof v ? v : lib_now_us() * 0x9e3779b97f4a7c15ull;
 }
 
+static void say_not_joined(const char *path, int error)
+{
+	char text[300];
+
+	/* a hello of another length, or another layout of host memory */
+	if (error == -EPROTO || error == -EBADMSG)
+		snprintf(text, sizeof text, "cannot join the host at %s, which is of another version of npp than this library: start the "
+			 "host anew with this version, or the program by npp run of that one; sockets are the kernel's", path);
+	else
+		snprintf(text, sizeof text, "cannot join the host at %s (%s): sockets are the kernel's", path, strerror(-error));
+	lib_say(ONCE_NO_HOST, text);
+}
+
 static int join(const char *path)
 {
-	char text[200];
 	const char *spin = getenv("NPP_SPIN_US");
 	int r;
 
@@ -458,9 +470,7 @@ static int join(const char *path)
 		npp_lib.have_key = true;
 	r = lib_reconnect(&npp_lib.proc);
 	if (r < 0) {
-		snprintf(text, sizeof text, "cannot join the host at %s (%s): sockets are the kernel's", path,
-			 strerror(-r));
-		lib_say(ONCE_NO_HOST, text);
+		say_not_joined(path, r);
 		return r;
 	}
 	own_fixed();

@@ -719,6 +719,10 @@ static void on_request(struct fake *f, unsigned c, struct npp_ctl_msg *m)
 		struct npp_ctl_hello h;
 		struct npp_ctl_welcome w = { .n_attach = 1 };
 
+		if (f->hello_error) {
+			answer(f, c, m->hdr.seq, f->hello_error, NULL, 0, NULL, 0);
+			return;
+		}
 		memcpy(&h, m->body, sizeof h);
 		w.proc = f->conn_proc[c] = find_proc(f, h.pid);
 		f->proc[w.proc].state = NPP_PROC_OPEN;

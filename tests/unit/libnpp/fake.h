@@ -54,6 +54,7 @@ struct fake {
 	pthread_mutex_t lock;		/* of all that the ISMs know */
 	pthread_t osm, ism;
 	uint32_t dies_opening;		/* so many contexts are opened, and the OSM dies before it answers */
+	volatile int hello_error;	/* of an OSM that is another version */
 	volatile bool no_ctx;		/* the host has none left */
 	volatile bool stop, held;
 	uint32_t came_us;		/* of the last connection */

@@ -438,6 +438,32 @@ START_TEST(a_program_in_go_hears_that_it_is_out_of_reach)
 }
 END_TEST
 
+/* Both answers of an OSM to a hello that is not its own: another hash, another length. */
+START_TEST(a_host_of_another_version_is_called_so)
+{
+	char said[400] = "";
+	int p[2], err = dup(2), error = _i ? -EBADMSG : -EPROTO;
+	ssize_t n;
+
+	npp_stop();
+	f->hello_error = error;
+	ck_assert_int_eq(pipe(p), 0);
+	dup2(p[1], 2);
+	ck_assert_int_eq(npp_start_at(f->path), error);
+	dup2(err, 2);
+	n = read(p[0], said, sizeof said - 1);
+	ck_assert_int_gt(n, 0);
+	ck_assert_ptr_nonnull(strstr(said, f->path));
+	ck_assert_ptr_nonnull(strstr(said, "of another version of npp than this library: start the host anew"));
+	ck_assert_ptr_eq(strchr(said, '\n'), said + n - 1);
+	close(err);
+	close(p[0]);
+	close(p[1]);
+	f->hello_error = 0;
+	ck_assert_int_eq(npp_start_at(f->path), 0);
+}
+END_TEST
+
 /* As the child of sshd that speaks with those who have not logged in. */
 static int confined(int fd)
 {
@@ -573,6 +599,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_link_local_address_names_its_network_port);
 	tcase_add_test(t, addresses_written_in_digits_are_of_their_own_family);
 	tcase_add_test(t, a_program_in_go_hears_that_it_is_out_of_reach);
+	tcase_add_loop_test(t, a_host_of_another_version_is_called_so, 0, 2);
 	tcase_add_test(t, sockets_go_on_behind_a_filter_of_calls);
 	tcase_add_test(t, posix_spawn_passes_sockets_on_as_told);
 	tcase_add_test(t, records_and_descriptors_do_not_leak);
