@@ -104,6 +104,7 @@ struct thr {
 	struct lctx *ctx;
 	uint32_t inside;	/* in attach or fork: our own calls go straight to the kernel */
 	uint32_t fd_depth;	/* holds fd_lock; more than 1 in a signal handler */
+	bool creds;		/* holds urg.creds */
 };
 extern _Thread_local struct thr npp_thr __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -182,7 +183,17 @@ struct lib {
 	uint32_t embryo;		/* during fork: proc index + 1 */
 	bool fork_wrapped;		/* npp_fork() tells the OSM the child's pid */
 	FILE *std[3];			/* standard streams that are sockets of ours */
-	struct { struct so *list; struct lctx *ctx; pthread_t thread; bool on, end; } urg; /* urgsig.c; under fd_lock */
+	struct {		/* urgsig.c */
+		struct so *list;	/* this and thread under fd_lock */
+		pthread_t thread;
+		_Atomic bool on;	/* there is a thread, or npp_creds_end() will start one */
+		_Atomic(struct lctx *) ctx;
+		_Atomic uint32_t gen;	/* of the thread that is wanted; another one ends */
+		_Atomic uint32_t rung;	/* the same, once the one before was woken and may go */
+		pthread_mutex_t creds;	/* whoever changes the user, until it has done so; then these two are its: */
+		sigset_t old;
+		int cancel;
+	} urg;
 	struct so *_Atomic tab[FD_MAX];
 };
 extern struct lib npp_lib __attribute__((visibility("hidden")));

@@ -17,12 +17,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "npp-osm/libnpp/priv.h"
 #include "shm/bell.h"
 
 #define WATCH_STACK (128u << 10)
+#define END_S 1		/* for the thread to end, or a lock to be free */
 #define AGAIN_US 100000	/* until a context is asked for again */
 
 static void send_to(const struct owner *o)
@@ -55,42 +57,57 @@ static void look(struct lctx *c)
 	}
 }
 
-static bool ended(void)
+/* acquire: pairs with the increment in end_thread() */
+static bool ended(uint32_t gen)
 {
-	bool end;
-
-	fd_lock();
-	end = npp_lib.urg.end;
-	fd_unlock();
-	return end;
+	return atomic_load_explicit(&npp_lib.urg.gen, memory_order_acquire) != gen;
 }
 
 /* A host may have none left for a while. What comes in that time is seen by the first look. NULL: it is over. */
-static struct lctx *watch_context(void)
+static struct lctx *watch_context(uint32_t gen)
 {
 	struct lctx *c;
 
-	while (!(c = ctx_self()) && !ended()) {
+	while (!(c = ctx_self()) && !ended(gen)) {
 		lib_say(ONCE_URG_LATE, "no context to wait for urgent data with: SIGURG is sent when there is one again");
 		lib_nap(AGAIN_US);
 	}
 	return c;
 }
 
+/* Others may wake it by C now. One that was not waited for, see end_thread(), may still have its name there. */
+static void watch_begins(struct lctx *c, uint32_t gen)
+{
+	struct lctx *none = NULL;
+
+	while (!atomic_compare_exchange_strong_explicit(&npp_lib.urg.ctx, &none, c, memory_order_release, memory_order_relaxed) &&
+	       !ended(gen)) {
+		none = NULL;
+		lib_nap(AGAIN_US);
+	}
+}
+
+static void watch_ends(struct lctx *c, uint32_t gen)
+{
+	atomic_compare_exchange_strong_explicit(&npp_lib.urg.ctx, &c, NULL, memory_order_relaxed, memory_order_relaxed);
+	/* acquire: pairs with the release in end_thread(), which rings C until then */
+	while (atomic_load_explicit(&npp_lib.urg.rung, memory_order_acquire) == gen)
+		lib_nap(100);
+}
+
 static void *watch(void *arg)
 {
-	struct lctx *c = watch_context();
+	uint32_t gen = (uint32_t)(uintptr_t)arg;
+	struct lctx *c = watch_context(gen);
 	bool end = !c;
 	uint64_t v;
 
-	(void)arg;
-	fd_lock();
-	npp_lib.urg.ctx = c;
-	fd_unlock();
+	if (c)
+		watch_begins(c, gen);
 	while (!end) {
 		npp_bell_announce(&c->sh->sleeping);
 		fd_lock();
-		end = npp_lib.urg.end;
+		end = ended(gen);
 		look(c);
 		fd_unlock();
 		if (!end && R->read(c->bell, &v, sizeof v) < 0 && errno != EINTR)
@@ -98,10 +115,18 @@ static void *watch(void *arg)
 		npp_bell_awake(&c->sh->sleeping);
 		ctx_drain(c, NULL, NULL);
 	}
-	fd_lock();
-	npp_lib.urg.ctx = NULL;
-	fd_unlock();
+	if (c)
+		watch_ends(c, gen);
 	return NULL;
+}
+
+/* Looks again, if it waits. Under fd_lock, under which alone it looks, or by end_thread(). */
+static void wake(void)
+{
+	struct lctx *c = atomic_load_explicit(&npp_lib.urg.ctx, memory_order_acquire);
+
+	if (c)
+		ctx_wake(c);
 }
 
 /* Under fd_lock. */
@@ -111,20 +136,21 @@ static int start(void)
 	pthread_attr_t a;
 	int r;
 
-	if (npp_lib.urg.on)
+	if (atomic_load_explicit(&npp_lib.urg.on, memory_order_acquire))
 		return 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&a);
 	pthread_attr_setstacksize(&a, WATCH_STACK);
-	r = pthread_create(&npp_lib.urg.thread, &a, watch, NULL);
+	r = pthread_create(&npp_lib.urg.thread, &a, watch,
+			   (void *)(uintptr_t)atomic_load_explicit(&npp_lib.urg.gen, memory_order_relaxed));
 	pthread_attr_destroy(&a);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r) {
 		lib_say(ONCE_URG, "no thread to wait for urgent data: SIGURG will not be sent");
 		return -r;
 	}
-	npp_lib.urg.on = true;
+	atomic_store_explicit(&npp_lib.urg.on, true, memory_order_release);
 	return 0;
 }
 
@@ -144,8 +170,8 @@ void urg_renewed(struct so *so)
 	if (!so->owner.pid)
 		return;
 	so->urg_last = urgent_now(so);
-	if (npp_lib.urg.ctx)
-		ctx_wake(npp_lib.urg.ctx);
+	if (start() == 0)
+		wake();
 }
 
 /* Under fd_lock. */
@@ -161,8 +187,8 @@ static int set_owner(struct so *so, struct owner o)
 	so->urg_next = npp_lib.urg.list;
 	npp_lib.urg.list = so;
 	r = start();
-	if (r == 0 && npp_lib.urg.ctx)
-		ctx_wake(npp_lib.urg.ctx);
+	if (r == 0)
+		wake();
 	return r;
 }
 
@@ -227,53 +253,92 @@ void urg_forked(void)
 	memset(&npp_lib.urg, 0, sizeof npp_lib.urg);
 }
 
-/* Ends the thread. False: there was none, or another thread is ending it. */
-static bool end_thread(void)
+/* Ends the thread, without any lock, for this may be a signal handler that came in the middle of something: then
+ * the thread may wait for what we interrupted. It is left to itself after a while, and ends when it can. */
+static void end_thread(void)
 {
-	pthread_t t;
-	bool on;
+	uint32_t gen = atomic_load_explicit(&npp_lib.urg.gen, memory_order_relaxed) + 1;
+	pthread_t t = npp_lib.urg.thread;
+	struct timespec until;
 
-	fd_lock();
-	t = npp_lib.urg.thread;
-	on = npp_lib.urg.on && !npp_lib.urg.end;
-	if (on)
-		npp_lib.urg.end = true;
-	if (on && npp_lib.urg.ctx)
-		ctx_wake(npp_lib.urg.ctx);
-	fd_unlock();
-	if (on)
-		pthread_join(t, NULL);
-	return on;
+	/* seq_cst: before ctx_wake() asks whether it sleeps; pairs with npp_bell_announce() */
+	atomic_store_explicit(&npp_lib.urg.gen, gen, memory_order_seq_cst);
+	wake();
+	atomic_store_explicit(&npp_lib.urg.rung, gen, memory_order_release);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += END_S;
+	if (pthread_clockjoin_np(t, NULL, CLOCK_MONOTONIC, &until))
+		pthread_detach(t);
 }
 
 void urg_stop(void)
 {
-	end_thread();
+	if (npp_lib.urg.on)
+		end_thread();
 	memset(&npp_lib.urg, 0, sizeof npp_lib.urg);
 }
 
+/**
+ * npp_creds_begin() - the thread is not there until npp_creds_end()
+ *
+ * Who comes second waits until the first is through. In a signal handler that interrupted
+ * this library under its lock the thread stays: it may need the same.
+ * Return: for npp_creds_end()
+ */
 bool npp_creds_begin(void)
 {
 	int saved = errno;
-	bool was = false;
+	sigset_t all, old;
+	int cancel;
 
-	/* not in a child of vfork(), which has our memory and not our threads */
-	if (*(volatile bool *)&npp_lib.urg.on && npp_lib.pid == getpid())
-		was = end_thread();
+	/* never a thread; or a child of vfork(), which has our memory and not our threads */
+	if ((!atomic_load_explicit(&npp_lib.urg.on, memory_order_acquire) && !ended(0)) || npp_lib.pid != getpid() || npp_thr.creds || npp_thr.fd_depth)
+		return false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_mutex_lock(&npp_lib.urg.creds);
+	npp_thr.creds = true;
+	npp_lib.urg.old = old;
+	npp_lib.urg.cancel = cancel;
+	if (atomic_load_explicit(&npp_lib.urg.on, memory_order_acquire))
+		end_thread();
 	errno = saved;
-	return was;
+	return true;
+}
+
+/* fd_lock(), unless what this thread was interrupted in has it. */
+static bool lock_in_time(void)
+{
+	uint64_t until = lib_now_us() + END_S * 1000000ull;
+
+	while (pthread_mutex_trylock(&npp_lib.fd_lock)) {
+		if (lib_now_us() > until)
+			return false;
+		lib_nap(200);
+	}
+	npp_thr.fd_depth++;
+	return true;
 }
 
 void npp_creds_end(bool alone)
 {
-	int saved = errno;
+	int saved = errno, cancel;
+	sigset_t old;
 
 	if (!alone)
 		return;
-	fd_lock();
-	npp_lib.urg.on = npp_lib.urg.end = false;
-	if (npp_lib.urg.list)
-		start(); /* it looks at all of them first */
-	fd_unlock();
+	atomic_store_explicit(&npp_lib.urg.on, false, memory_order_release);
+	if (lock_in_time()) { /* else the next one that names an owner starts it */
+		if (npp_lib.urg.list)
+			start(); /* it looks at all of them first */
+		fd_unlock();
+	}
+	old = npp_lib.urg.old;
+	cancel = npp_lib.urg.cancel;
+	npp_thr.creds = false;
+	pthread_mutex_unlock(&npp_lib.urg.creds);
+	pthread_setcancelstate(cancel, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = saved;
 }

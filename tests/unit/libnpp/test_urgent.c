@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,7 @@
 
 #include "fake.h"
 #include "npp-osm/libnpp/libnpp.h"
+#include "npp-osm/libnpp/priv.h"
 #include "tests/unit/suite.h"
 
 static struct fake *f;
@@ -400,6 +402,70 @@ START_TEST(without_a_context_the_signal_comes_when_there_is_one)
 }
 END_TEST
 
+static volatile bool second;
+
+static void *changes_too(void *arg)
+{
+	bool alone = npp_creds_begin();
+
+	(void)arg;
+	second = true;
+	npp_creds_end(alone);
+	return NULL;
+}
+
+START_TEST(who_changes_the_user_second_waits_for_the_first)
+{
+	bool alone;
+	pthread_t t;
+
+	urgs = 0;
+	second = false;
+	signal(SIGURG, on_urg);
+	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
+	alone = npp_creds_begin();
+	ck_assert(alone);
+	ck_assert_int_eq(pthread_create(&t, NULL, changes_too, NULL), 0);
+	usleep(30000);
+	ck_assert(!second);
+	npp_creds_end(alone);
+	pthread_join(t, NULL);
+	ck_assert(second);
+	fake_peer_urgent(f, idx, 5, false);
+	EVENTUALLY(urgs == 1);
+}
+END_TEST
+
+/* As a signal handler does that came while this thread had the lock, or was about to give it back (_i). */
+START_TEST(the_user_can_be_changed_in_the_middle_of_something)
+{
+	bool alone;
+
+	urgs = 0;
+	signal(SIGURG, on_urg);
+	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
+	fake_peer_urgent(f, idx, 5, false);
+	EVENTUALLY(urgs == 1);
+	if (_i)
+		pthread_mutex_lock(&npp_lib.fd_lock);
+	else
+		fd_lock();
+	fake_peer_urgent(f, idx, 9, false); /* the thread wants the lock for that */
+	alone = npp_creds_begin();
+	ck_assert(alone == (_i != 0));
+	npp_creds_end(alone);
+	if (_i)
+		pthread_mutex_unlock(&npp_lib.fd_lock);
+	else
+		fd_unlock();
+	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
+	fake_peer_urgent(f, idx, 10, false);
+	EVENTUALLY(urgs >= 2);
+	fake_peer_urgent(f, idx, 11, false);
+	EVENTUALLY(urgs >= 3);
+}
+END_TEST
+
 START_TEST(owners_are_processes_groups_and_threads)
 {
 	struct f_owner_ex ex = { F_OWNER_TID, 0 }, got;
@@ -467,6 +533,8 @@ int main(void)
 	tcase_add_test(tc, the_owner_gets_a_signal_for_each_announcement);
 	tcase_add_test(tc, the_thread_that_signals_is_not_there_when_the_user_changes);
 	tcase_add_test(tc, without_a_context_the_signal_comes_when_there_is_one);
+	tcase_add_test(tc, who_changes_the_user_second_waits_for_the_first);
+	tcase_add_loop_test(tc, the_user_can_be_changed_in_the_middle_of_something, 0, 2);
 	tcase_add_test(tc, owners_are_processes_groups_and_threads);
 	tcase_add_test(tc, an_owner_from_before_connect_counts);
 	suite_add_tcase(suite, tc);
