@@ -78,7 +78,9 @@ is 'clean as JSON, with nothing to do' "$("$npplab" clean --json | jq -c .)" '[]
 ok 'the schema is JSON' jq -e '.properties.nodes.additionalProperties.properties.kind.enum | index("npp")' "$work/schema.json"
 is 'bounds are the loader'"'"'s' "$(jq -c '.properties.nodes.additionalProperties.properties.iops | [.minimum, .maximum, .default]' "$work/schema.json")" '[1,32,4]'
 if python3 -c 'import jsonschema, yaml' 2>/dev/null; then
-  ok 'all topologies follow it, and mistakes do not' python3 - "$work/schema.json" "$topologies"/*.yaml <<'P'
+  follow_it()
+  {
+    python3 - "$work/schema.json" "$topologies"/*.yaml <<'P'
 import copy, json, sys, jsonschema, yaml
 schema = json.load(open(sys.argv[1]))
 v = jsonschema.Draft202012Validator(schema)
@@ -93,7 +95,11 @@ for name in sys.argv[2:]:
         bad['nodes'][node].update(change)
         assert list(v.iter_errors(bad)), (name, change)
 P
-  ok 'units mean the same to both' python3 - "$work/schema.json" "$topologies/pair.yaml" "$npplab" <<'P'
+  }
+  ok 'all topologies follow it, and mistakes do not' follow_it
+  same_units()
+  {
+    python3 - "$work/schema.json" "$topologies/pair.yaml" "$npplab" <<'P'
 import copy, json, subprocess, sys, jsonschema, yaml
 v = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
 doc = yaml.safe_load(open(sys.argv[2]))
@@ -116,6 +122,8 @@ for path, texts in values.items():
         loads = subprocess.run([sys.argv[3], 'check', file], capture_output=True).returncode == 0
         assert loads == (not list(v.iter_errors(new))), (path, text, loads)
 P
+  }
+  ok 'units mean the same to both' same_units
 fi
 
 # Completion

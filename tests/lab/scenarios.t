@@ -59,7 +59,9 @@ cmp_num 'the gap was seen' "$(jq '.expectations[] | select(.metric == "gap_ms").
 cmp_num 'the series has a line for each interval' "$(jq '.clients[0].series | length' "$report")" -ge 20
 is 'losses of wires were sampled' "$(jq -c '[.samples[] | select(.kind == "wire_drops").name]' "$report")" '["client1.lan"]'
 is 'a command finds its place' "$(jq -r '.events[] | select(.said | test("tag")).said' "$report")" 'a <tag> & more in web1.dir'
-ok 'JUnit XML and the plots are well-formed' python3 - "$work/report" <<'P'
+well_formed()
+{
+  python3 - "$work/report" <<'P'
 import re, sys, xml.dom.minidom as m
 d = sys.argv[1]
 suite = m.parse(d + '/junit.xml').getElementsByTagName('testsuite')[0]
@@ -71,6 +73,8 @@ for s in svgs:
     m.parseString(s)
 assert 'src=' not in page and 'href=' not in page and '<tag>' not in page
 P
+}
+ok 'JUnit XML and the plots are well-formed' well_formed
 is 'nothing is left' "$(leftovers "$lab")" ''
 
 # When service is back, and what it cost: connections and datagrams.
