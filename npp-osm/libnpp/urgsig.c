@@ -292,7 +292,8 @@ bool npp_creds_begin(void)
 	int cancel;
 
 	/* never a thread; or a child of vfork(), which has our memory and not our threads */
-	if ((!atomic_load_explicit(&npp_lib.urg.on, memory_order_acquire) && !ended(0)) || npp_lib.pid != getpid() || npp_thr.creds || npp_thr.fd_depth)
+	if ((!atomic_load_explicit(&npp_lib.urg.on, memory_order_acquire) && !ended(0)) || npp_lib.pid != getpid() ||
+	    npp_thr.creds || npp_thr.fd_depth)
 		return false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
