@@ -308,8 +308,5 @@ static const struct op seeds[][16] = {
 
 size_t npp_fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-	if (i >= sizeof seeds / sizeof *seeds || cap < sizeof seeds[0])
-		return 0;
-	memcpy(buf, seeds[i], sizeof seeds[i]);
-	return sizeof seeds[i];
+	return seed_of(seeds, sizeof seeds / sizeof *seeds, sizeof *seeds, i, buf, cap);
 }

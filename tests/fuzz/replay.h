@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* What an input may never bring about ends the program, for libFuzzer as for replay.c. */
@@ -35,5 +36,14 @@ static inline long fds_open(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Writes seed I to BUF; its size, or 0 if there is none of that number. */
 size_t npp_fuzz_seed(unsigned i, uint8_t *buf, size_t cap);
+
+/* That, of a table of N seeds of EACH bytes. */
+static inline size_t seed_of(const void *seeds, size_t n, size_t each, unsigned i, uint8_t *buf, size_t cap)
+{
+	if (i >= n || cap < each)
+		return 0;
+	memcpy(buf, (const uint8_t *)seeds + i * each, each);
+	return each;
+}
 
 #endif

@@ -572,15 +572,21 @@ END_TEST
 
 /* ---- SYN_SENT (3.10.7.3) ------------------------------------------------------------------------------ */
 
-static struct tcp_conn *open_to(uint16_t rport)
+/* With options O, or without. */
+static struct tcp_conn *open_as(uint16_t rport, const struct tcp_options *o)
 {
 	int err;
-	struct tcp_conn *c = stack_connect(h->s, &h->addr, 0, &h->peer, rport, NULL, &err);
+	struct tcp_conn *c = stack_connect(h->s, &h->addr, 0, &h->peer, rport, o, &err);
 
 	ck_assert_ptr_nonnull(c);
 	h->sock[0] = (struct th_sock){ .used = true, .c = c };
 	c->user_sock = 1;
 	return c;
+}
+
+static struct tcp_conn *open_to(uint16_t rport)
+{
+	return open_as(rport, NULL);
 }
 
 static struct tcp_seg to_conn(const struct tcp_conn *c, uint8_t flags, uint32_t seq, uint32_t ack)
@@ -669,14 +675,9 @@ END_TEST
 START_TEST(syn_sent_gives_up_after_as_many_syns_as_it_was_told)
 {
 	struct tcp_options o = { .syn_cnt = 2 };
-	struct tcp_conn *c;
 	unsigned n = 0;
-	int err;
 
-	c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, &o, &err);
-	ck_assert_ptr_nonnull(c);
-	c->user_sock = 1;
-	h->sock[0] = (struct th_sock){ .c = c, .used = true };
+	open_as(443, &o);
 	stack_flush(h->s);
 	th_advance(h, 6900000);
 	ck_assert_ptr_nonnull(h->sock[0].c);
@@ -693,14 +694,9 @@ END_TEST
 START_TEST(syn_sent_gives_up_after_the_most_syns_too)
 {
 	struct tcp_options o = { .syn_cnt = _i };
-	struct tcp_conn *c;
 	unsigned n = 0;
-	int err;
 
-	c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, &o, &err);
-	ck_assert_ptr_nonnull(c);
-	c->user_sock = 1;
-	h->sock[0] = (struct th_sock){ .c = c, .used = true };
+	open_as(443, &o);
 	stack_flush(h->s);
 	for (unsigned k = 0; k < 150 && h->sock[0].c; k++) {
 		th_advance(h, TCP_RTO_MAX_US);
@@ -749,15 +745,10 @@ END_TEST
 START_TEST(a_simultaneous_open_announces_the_mss_that_the_program_wants)
 {
 	struct tcp_options o = { .max_seg = 700 };
-	struct tcp_conn *c;
+	struct tcp_conn *c = open_as(443, &o);
 	struct tcp_seg g;
 	uint32_t iss;
-	int err;
 
-	c = stack_connect(h->s, &h->addr, 0, &h->peer, 443, &o, &err);
-	ck_assert_ptr_nonnull(c);
-	h->sock[0] = (struct th_sock){ .used = true, .c = c };
-	c->user_sock = 1;
 	ck_assert_uint_eq(th_next(h)->g.mss, 700);
 	iss = tcb_of(c)->iss;
 	g = to_conn(c, TCPF_SYN, TP_ISS, 0);
