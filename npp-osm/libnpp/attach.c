@@ -24,11 +24,10 @@
 #include "npp-osm/libnpp/priv.h"
 
 #define RPC_TIMEOUT_MS 10000
+#define SURE_US 1000000	/* an epoch that the OSM has confirmed is not asked for again */
 
 /* The root of everything: a library between a program and its C library is called
  * without any context, so there must be one. */
-#define SURE_US 1000000	/* an epoch that the OSM has confirmed is not asked for again */
-
 struct lib npp_lib = {
 	.rpc = -1,
 	.lock_held_us = 5000000,
