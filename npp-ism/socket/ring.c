@@ -97,8 +97,9 @@ bool ism_mem_scarce(const struct ism_host *hs)
 /* May this host have a ring of BYTES now, for a peer of prefix PEER? If no more can be had, the last
  * quarter is for the first ring of each session alone, and the last eighth for those of peers that
  * have less than their share: others that only hold memory, by closed windows or by data out of
- * order, must not take all of it. Large rings leave that quarter alone anyway. */
-static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes)
+ * order, must not take all of it. Large rings leave that quarter alone anyway, but for the least that a
+ * datagram socket can do with (DGRAM), for what it is sent comes only once: that leaves the last eighth. */
+static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes, bool dgram)
 {
 	const struct ism_host *hs = ism_hst(I, h);
 	uint64_t free = hs->heap.free, lent = hs->heap.lent;
@@ -108,6 +109,8 @@ static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes)
 		return may || bytes <= ISM_RING_FIRST;
 	if (bytes > ISM_RING_PLENTY)
 		ism_mem_ask(I, h, bytes);
+	if (dgram)
+		return free >= lent / 8 + bytes;
 	if (bytes > ISM_RING_FIRST)
 		return bytes <= ISM_RING_PLENTY && !scarce;
 	if (may || free >= lent / 8 + bytes)
@@ -116,10 +119,11 @@ static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes)
 	return false;
 }
 
-uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order)
+static uint32_t block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, bool dgram,
+			      unsigned *order)
 {
 	for (unsigned o = order_of(wish), lo = order_of(need);; o--) {
-		if (affordable(I, h, peer, ISM_PAGE << o)) {
+		if (affordable(I, h, peer, ISM_PAGE << o, dgram && o == lo)) {
 			uint32_t blk = ism_block_get(I, h, o);
 
 			if (blk != ISM_BLK_NONE) {
@@ -131,6 +135,24 @@ uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t ne
 		if (o == lo)
 			return ISM_BLK_NONE;
 	}
+}
+
+uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order)
+{
+	return block_between(I, h, peer, need, wish, false, order);
+}
+
+uint32_t ism_block_dgram(struct ism *I, unsigned h, uint16_t peer, uint32_t wish, unsigned *order)
+{
+	return block_between(I, h, peer, ISM_UDP_RING, wish, true, order);
+}
+
+void ism_mem_foresee(struct ism *I, unsigned h, uint32_t bytes)
+{
+	const struct ism_heap *hp = &ism_hst(I, h)->heap;
+
+	if (hp->free < hp->lent / 4 + bytes)
+		ism_mem_ask(I, h, bytes);
 }
 
 static uint8_t *block_base(struct ism *I, unsigned h, uint32_t blk)

@@ -12,7 +12,7 @@
 
 /* ---- UDP --------------------------------------------------------------------------------------------------- */
 
-static struct npp_udp *bind_udp(uint32_t i, uint16_t port)
+static struct npp_udp *bind_at(uint32_t i, uint16_t port, uint8_t home)
 {
 	uint64_t off = env_alloc(e, 0, sizeof(struct npp_udp), 64);
 	struct npp_sock *rec = env_sock(e, 0, i);
@@ -20,7 +20,7 @@ static struct npp_udp *bind_udp(uint32_t i, uint16_t port)
 
 	rec->owner = 4;
 	rec->type = NPP_SOCK_DGRAM;
-	rec->slot = ENV_SLOT;
+	rec->slot = home;
 	rec->ext_off64 = (uint32_t)(off / 64);
 	m = env_msg(e, 0, NPP_MSG_UDP_BIND, i, 0);
 	m.off = off;
@@ -30,6 +30,11 @@ static struct npp_udp *bind_udp(uint32_t i, uint16_t port)
 	ck_assert(env_expect(e, 0, 0, NPP_MSG_UDP_BOUND, &m));
 	ck_assert_int_eq(m.error, 0);
 	return env_at(e, 0, off);
+}
+
+static struct npp_udp *bind_udp(uint32_t i, uint16_t port)
+{
+	return bind_at(i, port, ENV_SLOT);
 }
 
 START_TEST(datagrams_arrive_in_order_and_skip_the_end_of_the_ring)
@@ -73,6 +78,42 @@ START_TEST(full_datagram_ring_drops)
 	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 1);
 	ck_assert_uint_eq(env_stat(e, NPP_IS_DROP_UDP_FULL), 1);
 	ck_assert_uint_eq(env_sock(e, 0, 20)->pend_out & NPP_OUT_RX, NPP_OUT_RX);
+}
+END_TEST
+
+static uint32_t ballast[ENV_EXTENT / ISM_PAGE], n_ballast;
+
+/* Takes memory until no more than FREE bytes of what was lent are left. */
+static void leave(uint64_t free)
+{
+	while (e->I->r->host[0].heap.free > free)
+		ballast[n_ballast++] = ism_block_get(e->I, 0, 0);
+}
+
+/* Nobody sends it again, as TCP does. */
+START_TEST(the_first_datagram_has_room_also_while_more_memory_is_on_its_way)
+{
+	struct ism_host *hs = ism_hst(e->I, 0);
+	struct npp_udp *u;
+
+	leave(ENV_EXTENT / 4 + 2 * ISM_UDP_RING);
+	hs->asked_us = 0;
+	u = bind_at(20, 53, ENV_SLOT + 1);
+	ck_assert_uint_eq(hs->asked_us, 0);
+	leave(ENV_EXTENT / 4);
+	hs->asked_us = 0;
+	bind_at(22, 55, ENV_SLOT + 1);
+	ck_assert_uint_ne(hs->asked_us, 0);
+	fake_udp_in(e->I->stack, fake_any_udp(e->I->stack, 0), 9, data, 1400);
+	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 0);
+	ck_assert_uint_eq(u->lane[ENV_SLOT].rx_ring.size, ISM_UDP_RING);
+	/* The last eighth is for streams, which need less. */
+	u = bind_udp(21, 54);
+	leave(ENV_EXTENT / 8 + ISM_UDP_RING - ISM_PAGE);
+	fake_udp_in(e->I->stack, fake_any_udp(e->I->stack, 2), 9, data, 1400);
+	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 1);
+	while (n_ballast > 0)
+		ism_block_put(e->I, 0, ISM_PEER_NONE, ballast[--n_ballast], 0);
 }
 END_TEST
 
@@ -257,6 +298,7 @@ int main(void)
 	t = bench_case(s, "udp");
 	tcase_add_test(t, datagrams_arrive_in_order_and_skip_the_end_of_the_ring);
 	tcase_add_test(t, full_datagram_ring_drops);
+	tcase_add_test(t, the_first_datagram_has_room_also_while_more_memory_is_on_its_way);
 	tcase_add_test(t, datagrams_are_sent_and_the_ring_is_freed);
 	tcase_add_test(t, lie_datagram_lengths);
 	tcase_add_test(t, lie_datagram_reader);
