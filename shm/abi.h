@@ -561,7 +561,7 @@ enum { NPP_PMTUDISC_DONT, NPP_PMTUDISC_WANT, NPP_PMTUDISC_DO, NPP_PMTUDISC_PROBE
 #define NPP_TRIES_KEEP(w) ((w) & 0xffu)		/* keep-alive probes */
 #define NPP_TRIES_SYN(w) ((w) >> 8 & 0xffu)	/* SYNs after the first one */
 #define NPP_TRIES_LINGER2(w) ((w) >> 16 & 0xffu) /* seconds in FIN_WAIT_2 after close(), or NPP_LINGER2_NONE */
-#define NPP_TRIES_DEFER(w) ((w) >> 24)		/* listener: SYN-ACKs for which the first data is waited for */
+#define NPP_TRIES_DEFER(w) ((w) >> 24)		/* listener: SYN-ACKs after the first one for which data is waited for */
 #define NPP_LINGER2_NONE 255u
 /* manner (program) */
 #define NPP_MANNER_TOS(w) ((w) & 0xffu)

@@ -208,7 +208,8 @@
 	X(IS_DROP_RST_RATE, "drop.rst_rate", "segments for no connection not answered by a reset: rate limit") \
 	X(IS_BACKLOG_BYTES, "mem.backlog", "gauge: bytes of it in rings of connections that no program has accepted") \
 	X(IS_BACKLOG_REFUSED, "mem.backlog_refused", "rings of such connections that were refused: their listener has its budget") \
-	X(IS_SOCKS_OUT, "host.socks_out", "times that no socket record of a host was left for a connection (`sockets`)")
+	X(IS_SOCKS_OUT, "host.socks_out", "times that no socket record of a host was left for a connection (`sockets`)") \
+	X(IS_TCP_DEFERRED, "tcp.deferred", "handshakes not completed because their listener waits for data")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

@@ -183,6 +183,7 @@ struct tcp_options ism_options_of(const struct npp_sock *rec)
 	o.keep_intvl_s = NPP_KEEP_INTVL(keep);
 	o.keep_cnt = NPP_TRIES_KEEP(tries);
 	o.syn_cnt = NPP_TRIES_SYN(tries);
+	o.defer = NPP_TRIES_DEFER(tries);
 	o.tell_sent = atomic_load_explicit(&rec->notsent_lowat, memory_order_relaxed) != 0;
 	o.user_timeout_ms = atomic_load_explicit(&rec->user_timeout_ms, memory_order_relaxed);
 	o.tos = NPP_MANNER_TOS(manner);

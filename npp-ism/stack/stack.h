@@ -151,6 +151,7 @@ struct tcp_options {
 	uint16_t max_seg;		/* payload bytes of a segment, both ways; counts when it opens */
 	uint8_t tos, ttl;
 	uint8_t syn_cnt;		/* SYNs after the first one; counts when it opens */
+	uint8_t defer;			/* listener: SYN-ACKs for which data is waited for, 0: none (NPP_TRIES_DEFER) */
 	bool tell_sent;			/* TCP_UP_TX also when new data has left */
 	uint8_t by_port;		/* when it opens: network port + 1 that the peer is at, of ways that are as good; 0: any */
 };

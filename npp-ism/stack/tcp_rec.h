@@ -39,6 +39,7 @@
 #define TCP_OOW_ACK_US 100000u		/* between two answers to empty segments out of the window */
 #define TCP_SYN_TRIES 7			/* of connect(): 247 s (RFC 9293, 3.8.3: 3 minutes at least) */
 #define TCP_SYNACK_TRIES 5
+#define TCP_DEFER_MAX 62u		/* SYN-ACKs for which data is waited for (TCP_DEFER_ACCEPT); fits tcp_syn.tries */
 #define TCP_DATA_TRIES 15		/* about 15 minutes */
 #define TCP_ORPHAN_TRIES 8
 #define TCP_ORPHANS_MIN 64u		/* so many that their program closed may send on, or a quarter of all */
@@ -299,6 +300,7 @@ _Static_assert(offsetof(struct tcb, sent) == TCB_TEXT && offsetof(struct tcb, us
 #define TCP_SYN_WS 4u
 #define TCP_SYN_ECN 8u
 #define TCP_SYN_TFO 16u		/* the SYN-ACK gives a Fast Open cookie */
+#define TCP_SYN_BARE 32u	/* acknowledged, but its listener waits for data (TCP_DEFER_ACCEPT) */
 
 /* A half-open connection. */
 struct tcp_syn {
@@ -308,7 +310,7 @@ struct tcp_syn {
 	uint32_t listener, listener_gen;
 	uint32_t iss, irs;
 	uint32_t ts_off, ts_recent;
-	uint32_t sent_us;
+	uint32_t sent_us;		/* 0: not known; with TCP_SYN_BARE, how long the ACK took */
 	uint32_t wnd;			/* announced */
 	uint32_t snd_wnd;
 	uint16_t peer_mss;

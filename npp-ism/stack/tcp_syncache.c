@@ -12,6 +12,10 @@
  * second. The number of held records and the time that one is held are bounded; beyond
  * that the peer's own repetition has to do.
  *
+ * A listener may wait for data (TCP_DEFER_ACCEPT): an ACK that brings none leaves the record as it
+ * is, and the SYN-ACK rests until the last one that is waited for, whose ACK opens the connection. It is the
+ * count of the listener as it is now that holds; cookies do not wait, nor does Fast Open.
+ *
  * The cache is bounded, and so is each listener's part of it. Beyond the bound the
  * SYN-ACK carries a cookie (tcp_isn.c) and nothing is remembered.
  */
@@ -28,6 +32,7 @@
 #define HELD_MAX 256u			/* of a listener's half-open connections, beyond which none is held */
 #define HELD_CHECKS 66u			/* looks for room: about a second */
 #define HELD_SHIFT 4u			/* from 1 to 16 ms apart */
+#define BARE_LOST 0x80000000u		/* in sent_us, with TCP_SYN_BARE: not a time but how often the SYN-ACK was sent again */
 
 static struct tcp_syn *syn_alloc(struct stack *s)
 {
@@ -112,6 +117,23 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 	tcp_out_send(s, &path, e->tos, e->ttl, &o);
 }
 
+/* For how many SYN-ACKs E's listener waits for data. */
+static uint32_t defer_of(struct stack *s, const struct tcp_syn *e)
+{
+	struct tcp_options o = { 0 };
+
+	if (s->env->ops->listener_options)
+		s->env->ops->listener_options(s->env->arg, &s->tcp->lsns[e->listener].l, &o);
+	return u32_min(o.defer, TCP_DEFER_MAX);
+}
+
+static void arm_again(struct stack *s, struct tcp_syn *e)
+{
+	uint32_t us = TCP_RTO_INIT_US << u32_min(e->tries, 7);
+
+	wheel_arm(&s->wheel, &e->timer, s->now_us + u32_min(us, TCP_RTO_MAX_US));
+}
+
 /* Does the user of E's listener take a connection now? */
 static bool room_for(struct stack *s, const struct tcp_syn *e)
 {
@@ -135,7 +157,7 @@ static void unhold(struct stack *s, struct tcp_syn *e)
 	if (!e->acked)
 		e->sent_us = u32_max((uint32_t)s->now_us, 1);
 	resend_synack(s, e);
-	wheel_arm(&s->wheel, &e->timer, s->now_us + ((uint64_t)TCP_RTO_INIT_US << e->tries));
+	arm_again(s, e);
 }
 
 static void held_timer(struct stack *s, struct tcp_syn *e)
@@ -153,17 +175,23 @@ static void held_timer(struct stack *s, struct tcp_syn *e)
 
 void tcp_syncache_timer(struct stack *s, struct tcp_syn *e)
 {
+	uint32_t defer;
+
 	if (e->held) {
 		held_timer(s, e);
 		return;
 	}
-	if (++e->tries > TCP_SYNACK_TRIES) {
+	defer = e->opts & TCP_SYN_BARE ? defer_of(s, e) : 0;
+	if (e->tries >= TCP_SYNACK_TRIES && e->tries >= defer) {
 		tcp_syncache_free(s, e);
 		return;
 	}
-	STAT_INC(s, IS_TCP_RETRANS);
-	resend_synack(s, e);
-	wheel_arm(&s->wheel, &e->timer, s->now_us + ((uint64_t)TCP_RTO_INIT_US << e->tries));
+	e->tries++;
+	if (e->tries >= defer) { /* before, the peer has nothing to answer: it has, and has no data */
+		STAT_INC(s, IS_TCP_RETRANS);
+		resend_synack(s, e);
+	}
+	arm_again(s, e);
 }
 
 /* ---- a SYN for a listener -------------------------------------------------------------------- */
@@ -281,6 +309,18 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 
 /* ---- the ACK that completes the handshake ---------------------------------------------------------- */
 
+/* How long the peer took is known by the first ACK; the data came when its program had some. */
+static void rtt_of_bare(struct stack *s, struct tcb *t, const struct tcp_syn *e)
+{
+	if (!(e->sent_us & BARE_LOST)) {
+		tcp_rtt_sample(s, t, e->sent_us);
+		return;
+	}
+	t->rto_us = TCP_RTO_LOST_SYN_US;
+	if ((e->sent_us & ~BARE_LOST) > 1) /* RFC 6928, 2 */
+		t->cwnd = t->mss;
+}
+
 struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct tcp_seg *seg, const struct ip_path *path)
 {
 	struct tcb *t = tcb_alloc(s, path, e->lport, e->rport);
@@ -309,9 +349,24 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	t->tos = e->tos;
 	tcp_update_mss(t);
 	tcp_cc_init(t);
-	if (e->sent_us) /* else a cookie: nothing is known */
+	if (e->opts & TCP_SYN_BARE)
+		rtt_of_bare(s, t, e);
+	else if (e->sent_us) /* else a cookie: nothing is known */
 		tcp_rtt_of_syn(s, t, seg, e->tries, e->sent_us);
 	return t;
+}
+
+/* SEG acknowledges E. Is it dropped, because it has no data and these are waited for? */
+static bool bare(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
+{
+	if (seg->seq + seg_space(seg) != e->irs + 1 || e->tries >= defer_of(s, e))
+		return false;
+	STAT_INC(s, IS_TCP_DEFERRED);
+	if (e->opts & TCP_SYN_BARE)
+		return true;
+	e->sent_us = e->tries ? BARE_LOST | e->tries : u32_max((uint32_t)s->now_us - e->sent_us, 1) & ~BARE_LOST;
+	e->opts |= TCP_SYN_BARE;
+	return true;
 }
 
 /* E was acknowledged, but its user has no room. Another SYN-ACK, when there is some, makes the
@@ -417,7 +472,7 @@ static bool syncache_refuse(struct stack *s, struct tcp_syn *e, const struct tcp
 
 void tcp_syncache_input(struct stack *s, struct tcp_syn *e, struct tcp_seg *seg)
 {
-	if (!syncache_refuse(s, e, seg))
+	if (!syncache_refuse(s, e, seg) && !bare(s, e, seg))
 		syn_promote(s, &s->tcp->lsns[e->listener], e, true, seg);
 }
 
