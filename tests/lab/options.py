@@ -78,7 +78,11 @@ def serve(port):
         ls = listener(port + 1, q["options"])
         f.write(json.dumps(read(ls, q["options"])) + "\n")
         f.flush()
+        apply(ls, q.get("then", {}))
         s, _ = ls.accept()
+        if q.get("tell"):
+            f.write("0\n")
+            f.flush()
         a = read(s, q["options"])
         s.settimeout(20 * SLOW)
         s.setsockopt(SOL, socket.SO_RCVLOWAT, 1)
@@ -107,6 +111,24 @@ class Caller:
     def word(self, what):
         self.f.write(json.dumps(what) + "\n")
         self.f.flush()
+
+    def deferred(self, seconds, then, data):
+        """Is a connection accepted by one that waits SECONDS for data, which may change its mind? And when?"""
+        self.word({"options": {"TCP_DEFER_ACCEPT": seconds}, "then": then, "tell": 1})
+        kept = self.heard()["TCP_DEFER_ACCEPT"]
+        s = socket.create_connection(self.to, 20 * SLOW)
+        began = time.monotonic()
+        if data:
+            s.send(b"x")
+        self.heard()
+        took = time.monotonic() - began
+        if not data:
+            s.send(b"x")
+        s.recv(1)
+        self.heard()
+        self.word(0)
+        s.close()
+        return kept, took
 
     def open(self, listens, own=None, use=None):
         """A connection to one that LISTENS so; what the listener, the accepted socket and both TCP_INFO say."""
@@ -191,7 +213,16 @@ def inodes(c, say):
     c.open({}, {}, use)
 
 
-SCENARIOS = [inherited, windows, held, segments, inodes]
+def deferred(c, say):
+    """A second of waiting; data, or another mind of the listener, end a long one."""
+    kept, took = c.deferred(1, {}, False)
+    say(kept, "without data", "now" if took < 0.9 else "later")
+    for then, data in ({}, True), ({"TCP_DEFER_ACCEPT": 0}, False):
+        kept, took = c.deferred(100, then, data)
+        say(kept, then, "with data" if data else "without data", "long before" if took < 60 else "too late")
+
+
+SCENARIOS = [inherited, windows, held, segments, inodes, deferred]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

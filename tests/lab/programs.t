@@ -158,13 +158,15 @@ http {
   uwsgi_temp_path $work/tmp; scgi_temp_path $work/tmp;
   server { listen 80 backlog=1024; root $work/www; location /proxy/ { proxy_pass http://10.1.0.10:8000/; } }
   server { listen 81 reuseport; root $work/www; }
+  server { listen 82 deferred; root $work/www; }
 }
 CONF
   start nginx web1 nginx -e "$evidence/nginx-error.log" -c "$work/nginx.conf"
-  wait_for 10 listening web1 81
+  wait_for 10 listening web1 82
   wait_for 10 listening client1 8000
   is 'nginx: proxy_pass to the kernel' "$(on client1 curl -s --max-time $((3 * patience)) http://web1/proxy/file | sha256sum)" "$want"
   is 'nginx: a listener with reuseport' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:81/file | sha256sum)" "$want"
+  is 'nginx: a deferred listener' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:82/file | sha256sum)" "$want"
   for p in 80 81; do
     on client1 $python - $p >"$work/load$p" 2>&1 <<'P' &
 import sys, time, urllib.request

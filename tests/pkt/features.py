@@ -21,6 +21,7 @@ from npppkt import SLOW, done, result, wire
 from peer import CWR, ECE, FIN, M32, Conn, Net, Puppet, RST, SYN, connections, less, state_of, stay_on_one_core
 
 PORT = 7011
+WAITS = 7012            # whose listener has TCP_DEFER_ACCEPT
 LATE = 1.0 * SLOW       # what a timer and a frame may be late
 EARLY = 0.03            # what the frame that began an interval may have been late
 SCENARIOS = []
@@ -43,8 +44,8 @@ class Env:
     def __init__(self, net, family):
         self.net, self.family, self.puppet, self.conns = net, family, Puppet(), []
 
-    def conn(self, addr=0, **kw):
-        c = Conn(self.net, self.family, PORT, addr, **kw)
+    def conn(self, addr=0, port=PORT, **kw):
+        c = Conn(self.net, self.family, port, addr, **kw)
         self.conns.append(c)
         return c
 
@@ -715,6 +716,38 @@ def a_syn_ack_is_sent_again_after_a_second(e):
     doubling([s.when for s in c.log if s.flags & SYN], 1)
 
 
+def waiting(e):
+    """To ESTABLISHED, as we see it, with a listener that waits three seconds for data; when the SYN-ACK came."""
+    c = e.conn(port=WAITS)
+    c.send("S")
+    s = c.expect(lambda s: s.has("SA"))
+    assert s, "no SYN-ACK"
+    c.ack()
+    e.fence()
+    assert state_of(c) == "SYN-RECEIVED", state_of(c)
+    return c, s.when
+
+
+@scenario()
+def a_listener_may_wait_for_data(e):
+    """The ACK of the handshake is no connection, data are (TCP_DEFER_ACCEPT, tcp(7))"""
+    c, _ = waiting(e)
+    c.send("PA", data=b"x" * 10)
+    assert e.recv(c, 10)["data"] == (b"x" * 10).hex()
+    assert state_of(c) == "ESTABLISHED"
+
+
+@scenario()
+def who_has_nothing_to_say_is_accepted_in_the_end(e):
+    """One more SYN-ACK after three seconds, and its ACK makes the connection (TCP_DEFER_ACCEPT, tcp(7))"""
+    c, began = waiting(e)
+    s = c.expect(lambda s: s.has("SA"), 5)
+    assert s and 3 - EARLY <= s.when - began <= 3 + LATE, c.log
+    c.ack()
+    e.puppet.do("accepted", keys=[c.key])
+    assert state_of(c) == "ESTABLISHED"
+
+
 @scenario()
 def a_fin_is_sent_again(e):
     """As data (RFC 9293 3.4)"""
@@ -981,6 +1014,7 @@ def main():
     stay_on_one_core()
     net = Net()
     Puppet().do("listen", port=PORT)
+    Puppet().do("listen", port=WAITS, options=[[socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 3]])
     jobs = []
     for f, families, soak in SCENARIOS:
         if (len(sys.argv) > 1 and f.__name__ not in sys.argv[1:]) or (soak and not os.environ.get("NPP_SOAK")):
