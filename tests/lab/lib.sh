@@ -117,13 +117,14 @@ done_testing()
   exit
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds; fails after the deadline.
+# wait_for SECONDS COMMAND...: until the command succeeds; fails after the deadline, and says so, since what
+# comes after it may tell less.
 wait_for()
 {
   local end=$((SECONDS + $1 * slow))
   shift
   until "$@" >/dev/null 2>&1 </dev/null; do
-    [ $SECONDS -lt $end ] || return 1
+    [ $SECONDS -lt $end ] || { diag "waited in vain: $*" >&2; return 1; }
     sleep 0.05
   done
 }
