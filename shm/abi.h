@@ -755,6 +755,7 @@ _Static_assert(sizeof(struct npp_listener) == 64 + 8 * NPP_MAX_SLOTS, "listener"
 #define NPP_DGRAM_DF 8u		/* sent: routers shall not cut it */
 #define NPP_DGRAM_WHOLE 16u	/* sent: nor shall we: too large is an error */
 #define NPP_DGRAM_LINK 32u	/* sent: it may be as large as the link takes, whatever is known of the path */
+#define NPP_DGRAM_BCAST 64u	/* sent: SO_BROADCAST was set, so it may go to everybody */
 #define NPP_DGRAM_PORT(flags) ((flags) >> 8 & 7) /* network port + 1: received, by which it came; sent, by which of ways that
 						  * are as good; 0: of an NPP with one, or not known */
 #define NPP_DGRAM_PORT_FLAGS(port1) ((uint32_t)(port1) << 8)

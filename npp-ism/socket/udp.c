@@ -402,8 +402,8 @@ static void send_failed(struct ism *I, struct ism_sess *s, const struct udp_endp
 }
 
 /* Sends the record at the tail; bytes that it takes in the ring, 0: it makes no sense. */
-static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec, struct udp_endpoint *ep,
-			 const uint8_t *base, uint32_t avail)
+static uint32_t send_one(struct ism *I, struct ism_sess *s, struct udp_endpoint *ep, const uint8_t *base,
+			 uint32_t avail)
 {
 	uint32_t size = ism_tx_size(s), at = s->tx_tail & (size - 1), left = size - at;
 	struct npp_dgram d;
@@ -425,8 +425,7 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec
 		return 0;
 	memcpy(src.b, base + at + HDR + d.len, tail);
 	slice = (struct stack_slice){ base + at + HDR, d.len };
-	err = stack_udp_send_from(I->stack, ep, &d, tail ? &src : NULL, &slice, d.len ? 1 : 0,
-				  atomic_load_explicit(&rec->opt_flags, memory_order_relaxed));
+	err = stack_udp_send_from(I->stack, ep, &d, tail ? &src : NULL, &slice, d.len ? 1 : 0);
 	if (err < 0)
 		send_failed(I, s, ep, &d, err);
 	return need;
@@ -434,7 +433,6 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct npp_sock *rec
 
 void ism_udp_look(struct ism *I, struct ism_sess *s)
 {
-	struct npp_sock *rec = ism_sess_rec(I, s);
 	struct udp_endpoint *ep = ep_of(I, s);
 	uint32_t head, n = 0, size = ism_tx_size(s);
 	struct tx_words w;
@@ -452,7 +450,7 @@ void ism_udp_look(struct ism *I, struct ism_sess *s)
 		uint32_t avail = head - s->tx_tail, took = 0;
 
 		if (avail <= size && head % 32 == 0)
-			took = send_one(I, s, rec, ep, base, avail);
+			took = send_one(I, s, ep, base, avail);
 		if (!took) { /* everything that stands there is given up */
 			ism_proto_error(I, s->host);
 			took = avail;

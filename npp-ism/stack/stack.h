@@ -331,13 +331,12 @@ struct udp_endpoint *stack_udp(struct stack *s, uint32_t index);
  * way, or it is not known. */
 uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *ep);
 /* Sends one datagram to d->addr:d->port (fragments if it must and NPP_DGRAM_WHOLE does not forbid it), or as many
- * as NPP_DGRAM_SEG(d->flags) says (one slice). 0 or -errno: -EMSGSIZE, -ENETUNREACH, -EACCES broadcast without NPP_OPT_BROADCAST
- * in FLAGS. */
+ * as NPP_DGRAM_SEG(d->flags) says (one slice). 0 or -errno: -EMSGSIZE, -ENETUNREACH, -EACCES broadcast without NPP_DGRAM_BCAST. */
 int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
-		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags);
+		   const struct stack_slice *slices, unsigned n_slices);
 /* The same from SRC, an address of ours; -EADDRNOTAVAIL: it is not. */
 int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
-			const union npp_addr *src, const struct stack_slice *slices, unsigned n_slices, uint32_t flags);
+			const union npp_addr *src, const struct stack_slice *slices, unsigned n_slices);
 
 /* ---- inspection --------------------------------------------------------------------------- */
 

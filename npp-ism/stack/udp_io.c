@@ -164,10 +164,11 @@ static const union npp_addr *send_source(struct stack *s, const struct udp_ep *e
 	return ip_is_local(s, &ep->pub.laddr) ? &ep->pub.laddr : &any;
 }
 
-/* BY: the network port that the user has heard DST on, or that DST is at, plus 1; 0: the user does not know. */
+/* FLAGS of the datagram: they may name the network port that the user has heard DST on, or that DST is at. */
 static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *dst, const union npp_addr *src,
-		     uint32_t flags, uint32_t by)
+		     uint32_t flags)
 {
+	uint32_t by = NPP_DGRAM_PORT(flags);
 	uint8_t port;
 	int err = 0;
 
@@ -189,7 +190,7 @@ static int send_path(struct stack *s, struct udp_ep *ep, const union npp_addr *d
 			return err;
 		}
 	}
-	if (ep->path.valid == IP_PATH_GROUP && !(flags & NPP_OPT_BROADCAST) &&
+	if (ep->path.valid == IP_PATH_GROUP && !(flags & NPP_DGRAM_BCAST) &&
 	    route_dst_kind(s, dst) == IP_DST_BROADCAST)
 		err = -EACCES;
 	return err;
@@ -314,7 +315,7 @@ static int send_segments(struct stack *s, struct udp_ep *ep, const struct udp_ou
 }
 
 int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct npp_dgram *d,
-			const union npp_addr *src, const struct stack_slice *slices, unsigned n_slices, uint32_t flags)
+			const union npp_addr *src, const struct stack_slice *slices, unsigned n_slices)
 {
 	struct udp_ep *ep = (struct udp_ep *)pub;
 	bool to_peer = npp_addr_is_any(&d->addr) && !npp_addr_is_any(&pub->raddr);
@@ -330,7 +331,7 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct 
 	if (!err && (!o.dport || !o.sport))
 		err = -EINVAL;
 	if (!err)
-		err = send_path(s, ep, dst, src, flags, NPP_DGRAM_PORT(d->flags));
+		err = send_path(s, ep, dst, src, d->flags);
 	if (err)
 		return err;
 	if (!o.ttl && npp_addr_is_multicast(dst))
@@ -341,7 +342,7 @@ int stack_udp_send_from(struct stack *s, struct udp_endpoint *pub, const struct 
 }
 
 int stack_udp_send(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
-		   const struct stack_slice *slices, unsigned n_slices, uint32_t flags)
+		   const struct stack_slice *slices, unsigned n_slices)
 {
-	return stack_udp_send_from(s, ep, d, NULL, slices, n_slices, flags);
+	return stack_udp_send_from(s, ep, d, NULL, slices, n_slices);
 }

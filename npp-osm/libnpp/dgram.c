@@ -559,7 +559,8 @@ static void outgoing_options(const struct so *so, struct outgoing *o)
 
 	o->d.tos = (uint8_t)tt;
 	o->d.ttl = (uint8_t)(tt >> 8);
-	o->d.flags = NPP_DGRAM_SEG_FLAGS(segment) | dgram_whole_flags(so);
+	o->d.flags = NPP_DGRAM_SEG_FLAGS(segment) | dgram_whole_flags(so) |
+		     (sock_opt_flags(so) & NPP_OPT_BROADCAST ? NPP_DGRAM_BCAST : 0);
 	if (!npp_addr_is_multicast(&o->d.addr))
 		return;
 	hops = atomic_load_explicit(&so->sk->mc_hops, memory_order_relaxed);

@@ -533,7 +533,7 @@ static void user_udp(const struct op *o)
 	if (o->c & 64)
 		memcpy(d.addr.b, peer6, 16);
 	if (ep)
-		stack_udp_send(I.stack, ep, &d, &sl, 1, 0);
+		stack_udp_send(I.stack, ep, &d, &sl, 1);
 }
 
 static void role(bool has)

@@ -333,8 +333,9 @@ static void step_udp(struct stack *s, const uint8_t *data, uint32_t len)
 	struct npp_dgram d = { .len = len, .port = 53, .addr = rig_addr(len > 1 ? dsts[data[1] % 8] : RIG_PEER) };
 	struct stack_slice sl[2] = { { data, len / 2 }, { data + len / 2, len - len / 2 } };
 
+	d.flags = len > 2 && data[2] & 1 ? NPP_DGRAM_BCAST : 0;
 	if (ep)
-		stack_udp_send(s, ep, &d, sl, 2, len > 2 && data[2] & 1 ? NPP_OPT_BROADCAST : 0);
+		stack_udp_send(s, ep, &d, sl, 2);
 }
 
 /* nppd changes addresses and routes. */

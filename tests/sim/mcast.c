@@ -192,7 +192,7 @@ static void send_one(struct world *w, unsigned prog, struct iop *p)
 	m->sent++;
 	if (!ep)
 		sim_fail(w, "mcast-endpoint", "program %u has lost its endpoint", prog);
-	err = stack_udp_send(p->s, ep, &d, &sl, 1, 0);
+	err = stack_udp_send(p->s, ep, &d, &sl, 1);
 	if (err && err != -ENOBUFS)
 		sim_fail(w, "mcast-send", "program %u: %d", prog, err);
 }

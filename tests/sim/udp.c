@@ -92,7 +92,7 @@ static void send_one(struct world *w, uint32_t prog, struct iop *p)
 	u->sent++;
 	if (!ep)
 		sim_fail(w, "udp-endpoint", "program %u has lost its endpoint", prog);
-	err = stack_udp_send(p->s, ep, &d, sl, 2, 0);
+	err = stack_udp_send(p->s, ep, &d, sl, 2);
 	if (err && err != -ENOBUFS && err != -EHOSTUNREACH)
 		sim_fail(w, "udp-send", "program %u: %d", prog, err);
 	u->refused += err != 0;

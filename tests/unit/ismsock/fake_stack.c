@@ -421,9 +421,8 @@ uint32_t stack_udp_mtu(struct stack *s, const struct udp_endpoint *ep)
 }
 
 int stack_udp_send_from(struct stack *s, struct udp_endpoint *ep, const struct npp_dgram *d,
-			const union npp_addr *src, const struct stack_slice *sl, unsigned n, uint32_t flags)
+			const union npp_addr *src, const struct stack_slice *sl, unsigned n)
 {
-	(void)flags;
 	(void)src;
 	MUST(s->u_used[ep->index]);
 	MUST(n <= 1 && (n == 0 ? d->len == 0 : sl->len == d->len) && d->len <= NPP_DGRAM_MAX);

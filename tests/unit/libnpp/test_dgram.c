@@ -138,6 +138,7 @@ START_TEST(broadcasts_need_leave_and_no_route)
 	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(all)), 1);
 	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(net)), 1);
 	ck_assert_int_eq(set_int(fd, SOL_SOCKET, SO_BROADCAST, 0), 0);
+	EVENTUALLY(*(volatile uint32_t *)&f->sent_flags == NPP_DGRAM_BCAST); /* what it was when they were sent */
 	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(all)), EACCES);
 	ck_assert_int_eq(set_int(fd, SOL_SOCKET, SO_BROADCAST, 1), 0);
 	ck_assert_int_eq(npp_connect(fd, SA(net)), 0);

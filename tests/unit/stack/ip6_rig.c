@@ -181,7 +181,7 @@ int v6_send_to(unsigned iop, const char *dst, uint32_t len)
 	struct npp_dgram d = { .len = len, .port = 99, .addr = v6_addr(dst) };
 	struct stack_slice s = { data, len };
 
-	return stack_udp_send(r->node[iop].s, stack_udp(r->node[iop].s, 0), &d, &s, 1, 0);
+	return stack_udp_send(r->node[iop].s, stack_udp(r->node[iop].s, 0), &d, &s, 1);
 }
 
 /* A message that a packet of ours from IOP 0 to PEER was too large for MTU. */

@@ -43,7 +43,7 @@ static void want(unsigned iop, uint32_t peer)
 
 	ep = stack_udp_bind(r->node[iop].s, &t, &err);
 	ck_assert_ptr_nonnull(ep);
-	err = stack_udp_send(r->node[iop].s, ep, &d, &sl, 1, 0);
+	err = stack_udp_send(r->node[iop].s, ep, &d, &sl, 1);
 	ck_assert(err == 0 || err == -EHOSTUNREACH || err == -ENOBUFS);
 	stack_udp_unbind(r->node[iop].s, ep);
 	rig_run(r);

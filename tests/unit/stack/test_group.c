@@ -270,7 +270,7 @@ START_TEST(a_sender_hears_itself_unless_it_says_no)
 	struct stack_slice sl = { data, sizeof data };
 
 	join(a, &m, 1);
-	ck_assert_int_eq(stack_udp_send(r->node[1].s, stack_udp(r->node[1].s, b), &d, &sl, 1, 0), 0);
+	ck_assert_int_eq(stack_udp_send(r->node[1].s, stack_udp(r->node[1].s, b), &d, &sl, 1), 0);
 	rig_run(r);
 	ck_assert_uint_eq(r->n_frames, 3); /* fragments */
 	ck_assert_uint_eq(rig_ip(rig_last(r))->ttl, 1);
@@ -280,13 +280,13 @@ START_TEST(a_sender_hears_itself_unless_it_says_no)
 	d.len = sl.len = 10;
 	d.ttl = 9;
 	d.flags = NPP_DGRAM_NOLOOP;
-	ck_assert_int_eq(stack_udp_send(r->node[1].s, stack_udp(r->node[1].s, b), &d, &sl, 1, 0), 0);
+	ck_assert_int_eq(stack_udp_send(r->node[1].s, stack_udp(r->node[1].s, b), &d, &sl, 1), 0);
 	rig_run(r);
 	ck_assert_uint_eq(rig_ip(rig_last(r))->ttl, 9);
 	ck_assert_uint_eq(r->n_dgrams, 0);
 	rig_forget(r);
 	d.flags = NPP_DGRAM_HOPS0;
-	stack_udp_send(r->node[1].s, stack_udp(r->node[1].s, b), &d, &sl, 1, 0);
+	stack_udp_send(r->node[1].s, stack_udp(r->node[1].s, b), &d, &sl, 1);
 	rig_run(r);
 	ck_assert_uint_eq(r->n_frames, 0);
 	ck_assert_uint_eq(r->n_dgrams, 1);

@@ -107,7 +107,7 @@ START_TEST(a_40_kb_datagram_waits_in_fragments)
 	for (uint32_t i = 0; i < sizeof payload; i++)
 		payload[i] = rig_pattern(i);
 	ep = stack_udp_bind(r->node[2].s, &t, &err);
-	ck_assert_int_eq(stack_udp_send(r->node[2].s, ep, &d, sl, 3, 0), 0);
+	ck_assert_int_eq(stack_udp_send(r->node[2].s, ep, &d, sl, 3), 0);
 	rig_run(r);
 	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
 	rig_in(r, 0, &p);

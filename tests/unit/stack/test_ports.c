@@ -147,7 +147,7 @@ static unsigned sent_by(struct udp_endpoint *ep, uint32_t to, uint32_t by)
 	struct stack_slice sl = { "text", 4 };
 
 	rig_forget(r);
-	ck_assert_int_eq(stack_udp_send(s, ep, &d, &sl, 1, 0), 0);
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, &sl, 1), 0);
 	ck_assert_uint_eq(r->n_frames, 1);
 	return rig_last(r)->port;
 }

@@ -319,12 +319,12 @@ END_TEST
 static int send_it(struct udp_endpoint *ep, uint32_t dst, uint16_t port, uint32_t len, uint32_t flags)
 {
 	static uint8_t payload[70000];
-	struct npp_dgram d = { .len = len, .port = port };
+	struct npp_dgram d = { .len = len, .port = port, .flags = flags };
 	struct stack_slice sl = { payload, len };
 
 	if (dst)
 		d.addr = rig_addr(dst);
-	return stack_udp_send(s, ep, &d, &sl, 1, flags);
+	return stack_udp_send(s, ep, &d, &sl, 1);
 }
 
 START_TEST(sending_fills_the_header_and_refuses_nonsense)
@@ -334,7 +334,7 @@ START_TEST(sending_fills_the_header_and_refuses_nonsense)
 	struct stack_slice sl[4] = { { "0123456789", 5 }, { "56789", 5 }, { "", 0 }, { "", 0 } };
 	const struct udp_hdr *h;
 
-	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 3, 0), 0);
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 3), 0);
 	h = (const struct udp_hdr *)rig_l4(rig_last(r));
 	ck_assert_uint_eq(ntohs(h->sport), 53);
 	ck_assert_uint_eq(ntohs(h->dport), 9);
@@ -347,16 +347,16 @@ START_TEST(sending_fills_the_header_and_refuses_nonsense)
 	h = (const struct udp_hdr *)rig_l4(rig_last(r));
 	ck_assert_uint_eq(ntohs(h->dport), 99);
 	ck_assert_uint_eq(rig_ip(rig_last(r))->ttl, 64);
-	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 1, 0), -EINVAL);
-	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 4, 0), -EINVAL);
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 1), -EINVAL);
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 4), -EINVAL);
 	sl[1].len = 0xfffffffb + 5;
 	sl[1].len = 6;
-	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 2, 0), -EINVAL);
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, sl, 2), -EINVAL);
 	ck_assert_int_eq(send_it(ep, RIG_PEER, 9, 65508, 0), -EMSGSIZE);
 	ck_assert_int_eq(send_it(ep, RIG_PEER, 0, 1, 0), -EINVAL);
 	ck_assert_int_eq(send_it(ep, 0, 9, 1, 0), -ENETUNREACH);
 	ck_assert_int_eq(send_it(ep, 0x0a0000ff, 9, 1, 0), -EACCES);
-	ck_assert_int_eq(send_it(ep, 0x0a0000ff, 9, 1, NPP_OPT_BROADCAST), 0);
+	ck_assert_int_eq(send_it(ep, 0x0a0000ff, 9, 1, NPP_DGRAM_BCAST), 0);
 	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_bcast_mac, 6), 0);
 	ck_assert_int_eq(send_it(ep, 0xe0000009, 9, 1, 0), 0);
 	ck_assert_uint_eq(rig_ip(rig_last(r))->ttl, 1);
@@ -392,7 +392,7 @@ static int send_mode(struct udp_endpoint *ep, uint32_t len, uint32_t flags)
 	struct npp_dgram d = { .len = len, .port = 9, .addr = rig_addr(RIG_PEER), .flags = flags };
 	struct stack_slice sl = { bytes, len };
 
-	return stack_udp_send(s, ep, &d, &sl, 1, 0);
+	return stack_udp_send(s, ep, &d, &sl, 1);
 }
 
 #define DO (NPP_DGRAM_DF | NPP_DGRAM_WHOLE)
