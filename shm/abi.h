@@ -633,6 +633,19 @@ struct npp_udp_brief {	/* ISMs; relaxed, may be torn */
 	union npp_addr ee_addr;
 };
 
+/* Keys of Fast Open cookies that a listener was given (TCP_FASTOPEN_KEY): that of new cookies, and perhaps one whose
+ * cookies are still good. Programs, under rx_lock: first the keys, where the last ones do not stand, then STATE (release).
+ * An ISM that was overtaken twice has read a mixture of keys, whose cookies are no good: it looks at STATE again. */
+#define NPP_TFO_KEYS 2
+#define NPP_TFO_STATE(turn, n) ((turn) << 2 | (n))
+#define NPP_TFO_TURN(w) ((w) >> 2)	/* how often they were set; the keys that hold stand at its last bit */
+#define NPP_TFO_COUNT(w) ((w) & 3u)	/* 0: none, the NPP has a key */
+struct npp_tfo_keys {
+	_Atomic uint32_t state;
+	uint32_t reserved;
+	_Atomic uint64_t key[2][NPP_TFO_KEYS][2];
+};
+
 struct npp_sock { /* 384 bytes; index 0 is never used */
 	/* line 0: identity. Written by the allocator before anyone else knows the index;
 	 * `owner` and `gen` last of all when freed. */
@@ -712,10 +725,12 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	union {
 		struct npp_tcp_brief brief;
 		struct npp_udp_brief dgram;	/* of a datagram socket */
+		struct npp_tfo_keys tfo;	/* of a listener */
 	};
 };
 _Static_assert(sizeof(struct npp_sock) == 384, "socket record");
 _Static_assert(sizeof(struct npp_tcp_brief) == 104, "TCP brief");
+_Static_assert(sizeof(struct npp_tfo_keys) == 72, "keys of a listener");
 
 /* Accept queues of a listener: one lane per ISM. The ISM stores an entry only over 0;
  * programs claim by compare-and-swap, install the descriptor, then store 0. */

@@ -464,6 +464,7 @@ void ism_listener_resume(struct ism *I, struct ism_sess *s); /* flags what stand
 void ism_listener_look(struct ism *I, struct ism_sess *s);
 bool ism_accept_room(void *arg, struct tcp_listener *l);
 uint32_t ism_fastopen(void *arg, struct tcp_listener *l);
+unsigned ism_fastopen_keys(void *arg, struct tcp_listener *l, uint64_t key[NPP_TFO_KEYS][2]);
 void ism_listener_options(void *arg, struct tcp_listener *l, struct tcp_options *o);
 struct ism_sess *ism_listener_sess(struct ism *I, const struct tcp_listener *l);
 /* Is there room in S's accept lane? */

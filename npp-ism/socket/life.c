@@ -30,6 +30,7 @@ const struct stack_ops ism_stack_ops = {
 	.accept = ism_conn_accept,
 	.accept_room = ism_accept_room,
 	.fastopen = ism_fastopen,
+	.fastopen_keys = ism_fastopen_keys,
 	.listener_options = ism_listener_options,
 	.event = ism_conn_event,
 	.rx_grow = ism_conn_rx_grow,

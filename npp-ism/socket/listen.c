@@ -65,6 +65,33 @@ uint32_t ism_fastopen(void *arg, struct tcp_listener *l)
 	return atomic_load_explicit(&ism_sess_rec(I, s)->fastopen, memory_order_relaxed);
 }
 
+unsigned ism_fastopen_keys(void *arg, struct tcp_listener *l, uint64_t key[NPP_TFO_KEYS][2])
+{
+	struct ism *I = arg;
+	struct ism_sess *s = ism_listener_sess(I, l);
+	struct npp_tfo_keys *k;
+	uint32_t state, n;
+
+	if (!s || !I->host[s->host])
+		return 0;
+	k = &ism_sess_rec(I, s)->tfo;
+	/* acquire: pairs with the program's release; the keys stand there. Once more if they were set meanwhile. */
+	state = atomic_load_explicit(&k->state, memory_order_acquire);
+	for (unsigned try = 0; try < 2; try++) {
+		uint32_t was = state;
+
+		for (unsigned i = 0; i < 2 * NPP_TFO_KEYS; i++)
+			key[i / 2][i % 2] = atomic_load_explicit(&k->key[NPP_TFO_TURN(was) & 1][i / 2][i % 2],
+								 memory_order_relaxed);
+		atomic_thread_fence(memory_order_acquire);
+		state = atomic_load_explicit(&k->state, memory_order_relaxed);
+		if (state == was)
+			break;
+	}
+	n = NPP_TFO_COUNT(state);
+	return n <= NPP_TFO_KEYS ? n : NPP_TFO_KEYS;
+}
+
 void ism_listener_options(void *arg, struct tcp_listener *l, struct tcp_options *o)
 {
 	struct ism *I = arg;

@@ -191,6 +191,8 @@ struct stack_ops {
 	bool (*accept_room)(void *arg, struct tcp_listener *l);
 	/* How many connections by Fast Open may be half open on L? 0: none, L does without. NULL: always 0. */
 	uint32_t (*fastopen)(void *arg, struct tcp_listener *l);
+	/* Keys of L's cookies: how many (0: it has none of its own). NULL: no listener has. */
+	unsigned (*fastopen_keys)(void *arg, struct tcp_listener *l, uint64_t key[NPP_TFO_KEYS][2]);
 	/* What connections of L begin with: for the SYN-ACK, which leaves before there is a connection.
 	 * accept() sets the same by stack_tcp_options(). O is zero. NULL: the defaults. */
 	void (*listener_options)(void *arg, struct tcp_listener *l, struct tcp_options *o);

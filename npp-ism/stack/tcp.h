@@ -134,8 +134,9 @@ bool tcp_cookie_check(struct stack *s, const struct tcp_seg *seg, uint16_t *mss)
 
 /* ---- tcp_tfo.c ---------------------------------------------------------------------------------------------- */
 
-/* Writes the option with the cookie that we give PEER, who speaks to OURS. */
-void tcp_tfo_give(const struct stack *s, struct tcp_out *o, const union npp_addr *ours, const union npp_addr *peer);
+/* Writes the option with the cookie that the listener LISTENER gives PEER, who speaks to OURS. */
+void tcp_tfo_give(const struct stack *s, struct tcp_out *o, uint32_t listener, const union npp_addr *ours,
+		  const union npp_addr *peer);
 /* A SYN with the option. True: a connection was made. *GIVE: the SYN-ACK shall carry a cookie. */
 bool tcp_tfo_syn(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, const struct ip_path *path,
 		 uint32_t min_iss, bool *give);

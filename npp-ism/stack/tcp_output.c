@@ -200,7 +200,7 @@ void tcp_send_syn(struct stack *s, struct tcb *t)
 		t->rcv_acked = t->rcv_nxt;
 		t->flags &= ~(TF_ACK_NOW | TF_ACK_OWED);
 		if (t->flags & TF_FASTOPEN && t->c.passive && !(t->opt_flags & TCB_NO_COOKIE))
-			tcp_tfo_give(s, &o, &t->c.laddr, &t->c.raddr);
+			tcp_tfo_give(s, &o, t->c.listener, &t->c.laddr, &t->c.raddr);
 	} else {
 		t->rcv_adv = u32_max(t->rcv_adv, wnd); /* counted from 0 until the peer's number is known */
 	}

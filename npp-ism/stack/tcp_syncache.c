@@ -89,7 +89,7 @@ static void send_synack(struct stack *s, const struct tcp_syn *e, struct ip_path
 	tcp_opt_put_syn(&o, tcp_mss_max(tcp_adv_mss(s, path), e->max_seg), e->opts & TCP_SYN_SACK, e->opts & TCP_SYN_TS,
 			tsval, e->ts_recent, e->opts & TCP_SYN_WS, e->rcv_ws);
 	if (e->opts & TCP_SYN_TFO)
-		tcp_tfo_give(s, &o, &e->laddr, &e->raddr);
+		tcp_tfo_give(s, &o, e->listener, &e->laddr, &e->raddr);
 	tcp_out_send(s, path, e->tos, e->ttl, &o);
 }
 

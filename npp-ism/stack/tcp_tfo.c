@@ -3,7 +3,9 @@
  *
  * Server. A cookie is a keyed hash of both addresses and of a period of 12 hours, so that
  * keys change by themselves and all IOPs of an NPP, which have the same key, know each
- * other's cookies without a word; those of the last period still count, and are renewed.
+ * other's cookies without a word; those of the last period still count, and are renewed. A listener may have
+ * keys of its own, which change when it says so: then cookies are those that Linux makes of such a key, so that several
+ * servers with the same key and address, behind something that shares out the load, know each other's.
  * A SYN with a good one makes a TCB at once, in SYN_RECEIVED, which its program may read from
  * and write to. How many of these there may be is a setting of the listener; those that the peer
  * resets count on for a minute (RFC 7413, 5.1). Beyond that bound, or with a bad cookie, the SYN
@@ -41,22 +43,56 @@ static void cookie_of(const struct stack *s, const union npp_addr *ours, const u
 	memcpy(cookie, &h, TCP_TFO_COOKIE);
 }
 
-void tcp_tfo_give(const struct stack *s, struct tcp_out *o, const union npp_addr *ours, const union npp_addr *peer)
+/* As Linux has it: the addresses only, as they stand in the header of the SYN. */
+static void cookie_by(const uint64_t key[2], const union npp_addr *ours, const union npp_addr *peer, uint8_t cookie[TCP_TFO_COOKIE])
 {
+	unsigned from = npp_addr_is_v4(peer) ? 12 : 0, len = 16 - from;
+	uint8_t in[2 * sizeof *peer];
+	uint64_t h;
+
+	memcpy(in, peer->b + from, len);
+	memcpy(in + len, ours->b + from, len);
+	h = npp_siphash(key, in, 2 * len);
+	memcpy(cookie, &h, TCP_TFO_COOKIE);
+}
+
+/* The keys of LISTENER; 0: it has none. */
+static unsigned keys_of(const struct stack *s, uint32_t listener, uint64_t key[NPP_TFO_KEYS][2])
+{
+	struct tcp_lsn *l = listener < s->tcp->lsn_pool.count ? &s->tcp->lsns[listener] : NULL;
+
+	if (!l || !l->in_use || !s->env->ops->fastopen_keys)
+		return 0;
+	return s->env->ops->fastopen_keys(s->env->arg, &l->l, key);
+}
+
+void tcp_tfo_give(const struct stack *s, struct tcp_out *o, uint32_t listener, const union npp_addr *ours,
+		  const union npp_addr *peer)
+{
+	uint64_t key[NPP_TFO_KEYS][2];
 	uint8_t cookie[TCP_TFO_COOKIE];
 
-	cookie_of(s, ours, peer, s->now_us / KEY_PERIOD_US, cookie);
+	if (keys_of(s, listener, key))
+		cookie_by(key[0], ours, peer, cookie);
+	else
+		cookie_of(s, ours, peer, s->now_us / KEY_PERIOD_US, cookie);
 	tcp_opt_put_tfo(o, cookie, sizeof cookie);
 }
 
-static bool cookie_ok(const struct stack *s, const struct tcp_seg *seg)
+static bool cookie_ok(const struct stack *s, const struct tcp_lsn *l, const struct tcp_seg *seg)
 {
-	uint64_t period = s->now_us / KEY_PERIOD_US;
+	uint64_t period = s->now_us / KEY_PERIOD_US, key[NPP_TFO_KEYS][2];
+	unsigned n = keys_of(s, l->l.index, key);
 	uint8_t want[TCP_TFO_COOKIE];
 
 	if (seg->tfo_len != TCP_TFO_COOKIE)
 		return false;
-	for (unsigned age = 0; age < 2 && age <= period; age++) {
+	for (unsigned i = 0; i < n && i < NPP_TFO_KEYS; i++) {
+		cookie_by(key[i], &seg->pkt->dst, &seg->pkt->src, want);
+		if (memcmp(want, seg->tfo, sizeof want) == 0)
+			return true;
+	}
+	for (unsigned age = 0; !n && age < 2 && age <= period; age++) {
 		cookie_of(s, &seg->pkt->dst, &seg->pkt->src, period - age, want);
 		if (memcmp(want, seg->tfo, sizeof want) == 0)
 			return true;
@@ -105,7 +141,7 @@ bool tcp_tfo_syn(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, 
 		*give = seg->opt & TO_TFO;
 	if (*give ? !seg->tfo_len : !(o.opt_flags & NPP_OPT_TFO_NO_COOKIE))
 		return false; /* asks for one, or is a SYN with data like any */
-	if (*give && !cookie_ok(s, seg)) {
+	if (*give && !cookie_ok(s, l, seg)) {
 		STAT_INC(s, IS_TFO_BAD);
 		return false;
 	}

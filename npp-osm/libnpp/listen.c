@@ -207,10 +207,14 @@ int sock_do_listen(struct so *so, int fd, int backlog)
 		return -EINVAL;
 	if (!(sock_fl(so) & NPP_FL_BOUND))
 		return 1;
+	r = tfo_key_listen(so);
+	if (r < 0)
+		return r;
 	so->sk->type = NPP_SOCK_LISTENER;
 	atomic_store_explicit(&so->sk->tcp_state, TCP_ST_LISTEN, memory_order_release);
 	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog < 1 ? 1 : backlog > 4096 ? 4096 : (uint32_t)backlog);
 	if (r < 0) {
+		memset((void *)&so->sk->tfo, 0, sizeof so->sk->tfo);
 		so->sk->type = NPP_SOCK_STREAM;
 		atomic_store_explicit(&so->sk->tcp_state, TCP_ST_CLOSED, memory_order_relaxed);
 		return r;

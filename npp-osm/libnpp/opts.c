@@ -92,7 +92,6 @@ static const struct opt {
 	{ IPPROTO_TCP, TCP_TIMESTAMP, P_IGNORE, 0, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN, P_FASTOPEN, 0, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, P_FLAG, NPP_OPT_FASTOPEN, 0, false },
-	{ IPPROTO_TCP, TCP_FASTOPEN_KEY, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, P_FLAG, NPP_OPT_TFO_NO_COOKIE, 0, false },
 	{ IPPROTO_TCP, TCP_ULP, P_REFUSE, ENOENT, 0, false },
 	{ IPPROTO_TCP, TCP_MD5SIG, P_REFUSE, ENOPROTOOPT, AT_ONCE, false },
@@ -502,6 +501,14 @@ static int set_congestion(struct so *so, const char *val, socklen_t len)
 	return -ENOENT;
 }
 
+/* What its ISM says of a stream; a listener has no such thing. */
+static const volatile struct npp_tcp_brief *brief_of(const struct so *so)
+{
+	static const struct npp_tcp_brief none;
+
+	return so->sk->type == NPP_SOCK_LISTENER ? &none : &so->sk->brief;
+}
+
 /* What was asked for, or what the connection has; before there is one, what is usual. */
 static int get_congestion(struct so *so, void *val, socklen_t *len)
 {
@@ -509,7 +516,7 @@ static int get_congestion(struct so *so, void *val, socklen_t *len)
 	uint32_t cc = NPP_MANNER_CC(WORD(so, manner, manner));
 
 	if (cc == NPP_CC_DEFAULT && so->sk)
-		cc = *(volatile uint8_t *)&so->sk->brief.cc;
+		cc = brief_of(so)->cc;
 	strncpy(name, cc_names[cc > NPP_CC_DEFAULT && cc < NPP_CC_COUNT ? cc : NPP_CC_CUBIC], sizeof name - 1);
 	if (*len > sizeof name)
 		*len = sizeof name;
@@ -529,6 +536,8 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 		return set_linger(so, val, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		return set_congestion(so, val, len);
+	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY && !so->dgram)
+		return tfo_key_set(so, val, len);
 	if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
 		return 0;
 	o = find(level, name);
@@ -613,7 +622,7 @@ static uint32_t not_sent(const struct so *so)
 {
 	uint32_t written = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
 			   atomic_load_explicit(&so->sk->tx_tail, memory_order_acquire);
-	uint32_t flight = *(const volatile uint32_t *)&so->sk->brief.unacked;
+	uint32_t flight = brief_of(so)->unacked;
 
 	if (atomic_load_explicit(&so->sk->notsent_lowat, memory_order_relaxed))
 		return stream_unsent(so->sk);
@@ -622,7 +631,7 @@ static uint32_t not_sent(const struct so *so)
 
 static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 {
-	const volatile struct npp_tcp_brief *b = &so->sk->brief;
+	const volatile struct npp_tcp_brief *b = brief_of(so);
 	uint32_t st = atomic_load_explicit(&so->sk->tcp_state, memory_order_relaxed);
 	uint32_t now = (uint32_t)(lib_now_us() / 1000), tail = atomic_load_explicit(&so->sk->tx_tail, memory_order_acquire);
 	uint32_t written = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) - tail;
@@ -744,8 +753,10 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 	}
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		return get_congestion(so, val, len);
+	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY)
+		return tfo_key_get(so, val, len);
 	if ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
-		v = so->dgram ? dgram_mtu(so) : (int)*(volatile uint32_t *)&so->sk->brief.pmtu;
+		v = so->dgram ? dgram_mtu(so) : (int)brief_of(so)->pmtu;
 		if (v < 0)
 			return v;
 		v = v ? v : 1500;

@@ -50,6 +50,8 @@ struct so_opts {
 	uint32_t max_pace, fastopen, notsent_lowat, win_clamp;
 	union { uint32_t mc_hops, mark; };	/* these and the next as in the record */
 	union { uint32_t udp_segment, max_seg; };
+	uint64_t tfo_key[NPP_TFO_KEYS][2];	/* for listen() */
+	uint8_t tfo_keys;	/* how many of these */
 };
 
 /* F_SETOWN_EX. */
@@ -387,6 +389,11 @@ bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint3
 bool lib_patience(uint32_t slot, uint64_t *since);
 ssize_t iov_total(const struct iovec *iov, int n);
 int sock_lock_take(npp_lock_t *l);
+
+/* ---- tfo_key.c */
+int tfo_key_set(struct so *so, const void *val, socklen_t len);
+int tfo_key_get(const struct so *so, void *val, socklen_t *len);
+int tfo_key_listen(struct so *so);
 
 /* ---- urgent.c */
 struct urg {		/* the last urgent byte of the peer, while rx_tail is not behind it */

@@ -204,6 +204,57 @@ START_TEST(options_read_back_as_on_linux)
 }
 END_TEST
 
+/* Is it KEY, N bytes, that FD has for Fast Open? */
+static bool has_key(int fd, const void *key, socklen_t n)
+{
+	uint8_t got[64];
+	socklen_t len = sizeof got;
+
+	return npp_getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, got, &len) == 0 && len == n && memcmp(got, key, n) == 0;
+}
+
+START_TEST(a_listener_keeps_its_keys_where_isms_look)
+{
+	static const uint8_t key[33] = "0123456789abcdefghijklmnopqrstuv";
+	struct sockaddr_in a = addr_of("0.0.0.0", 0);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), status;
+	struct npp_sock *s;
+	struct tcp_info ti;
+	socklen_t n = sizeof ti;
+	uint64_t word;
+	char cc[16];
+
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, 16), 0);
+	ck_assert_int_eq(npp_bind(fd, SA(a)), 0);
+	ck_assert(has_key(fd, key, 16));
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key + 16, 16), 0);
+	ck_assert_int_eq(npp_listen(fd, 16), 0);
+	ck_assert(has_key(fd, key + 16, 16));
+	s = fake_sock_of(f, fd, NULL);
+	ck_assert_uint_eq(NPP_TFO_COUNT(s->tfo.state), 1);
+	word = s->tfo.key[NPP_TFO_TURN(s->tfo.state) & 1][0][1];
+	ck_assert_mem_eq(&word, key + 24, sizeof word);
+	for (socklen_t len = 0; len <= 33; len++) {
+		if (len == 16 || len == 32)
+			ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, len), 0);
+		else
+			ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, len), EINVAL);
+		ck_assert(len < 16 ? has_key(fd, key + 16, 16) : has_key(fd, key, len < 32 ? 16 : 32));
+	}
+	ck_assert_uint_eq(NPP_TFO_COUNT(s->tfo.state), 2);
+	if (npp_fork() == 0)
+		_exit(!has_key(fd, key, 32));
+	ck_assert_int_gt(wait(&status), 0);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &n), 0); /* keys are no statistics */
+	ck_assert_uint_eq(ti.tcpi_rtt | ti.tcpi_snd_mss | ti.tcpi_total_retrans, 0);
+	n = sizeof cc;
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &n), 0);
+	ck_assert_str_eq(cc, "cubic");
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(options_set_before_connect_go_into_the_record)
 {
 	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO);
@@ -588,6 +639,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_others_would_count_on_is_refused_before_the_socket_is_ours);
 	tcase_add_test(t, options_do_not_touch_their_neighbours);
 	tcase_add_test(t, options_read_back_as_on_linux);
+	tcase_add_test(t, a_listener_keeps_its_keys_where_isms_look);
 	tcase_add_test(t, options_set_before_connect_go_into_the_record);
 
 	t = host_case(s, "process");

@@ -72,6 +72,15 @@ static uint32_t op_fastopen(void *arg, struct tcp_listener *l)
 	return ((struct th *)arg)->fastopen;
 }
 
+static unsigned op_fastopen_keys(void *arg, struct tcp_listener *l, uint64_t key[NPP_TFO_KEYS][2])
+{
+	struct th *h = arg;
+
+	(void)l;
+	memcpy(key, h->tfo_key, sizeof h->tfo_key);
+	return h->tfo_keys;
+}
+
 static void op_event(void *arg, struct tcp_conn *c, uint32_t up)
 {
 	struct th *h = arg;
@@ -153,6 +162,7 @@ static const struct stack_ops ops = {
 	.accept = op_accept,
 	.accept_room = op_accept_room,
 	.fastopen = op_fastopen,
+	.fastopen_keys = op_fastopen_keys,
 	.listener_options = op_listener_options,
 	.event = op_event,
 	.rx_grow = op_rx_grow,

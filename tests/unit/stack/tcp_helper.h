@@ -62,6 +62,8 @@ struct th {
 	unsigned n_out, next_out;
 	bool accept_room, accept_ok;
 	uint32_t fastopen;		/* what the user allows */
+	uint64_t tfo_key[NPP_TFO_KEYS][2];
+	unsigned tfo_keys;		/* of its listeners */
 	uint8_t in_tos;			/* of the packets that come */
 	uint8_t out_tos, out_ttl;	/* of the packet that is being sent */
 	struct npp_frame_rec ipc;	/* the last record for another IOP, with its body */

@@ -207,6 +207,65 @@ START_TEST(cookies_live_for_two_periods)
 }
 END_TEST
 
+/* What Linux makes of the key 00 01 02 ... 0f: SipHash-2-4 of 10.0.0.2, 10.0.0.1. */
+static const uint64_t some_key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
+static const uint8_t of_some_key[TCP_TFO_COOKIE] = { 0x78, 0x8b, 0xe4, 0xdb, 0xe2, 0x4b, 0x25, 0x85 };
+
+/* A SYN with data from RPORT and the cookie at hand is taken, or not; the cookie of the SYN-ACK. */
+static const uint8_t *try_cookie(uint16_t rport, bool good)
+{
+	struct tcp_seg g = syn(rport, 5, TCP_TFO_COOKIE);
+	struct th_sock *k;
+	struct th_seg *o;
+
+	th_input(h, &g, "hello", 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.ack, TP_ISS + (good ? 6 : 1));
+	ck_assert_uint_eq(o->g.tfo_len, TCP_TFO_COOKIE);
+	k = sock_at(rport);
+	ck_assert_int_eq(k != NULL, good);
+	if (k)
+		stack_tcp_abort(h->s, k->c);
+	th_forget(h);
+	return o->cookie;
+}
+
+START_TEST(a_listeners_own_key_makes_the_cookies_of_linux)
+{
+	fetch_cookie(); /* of the key of the NPP */
+	memcpy(h->tfo_key[0], some_key, sizeof some_key);
+	h->tfo_keys = 1;
+	ck_assert_mem_eq(try_cookie(1000, false), of_some_key, sizeof of_some_key);
+	fetch_cookie();
+	ck_assert_mem_eq(cookie, of_some_key, sizeof of_some_key);
+	th_advance(h, 30 * HOURS); /* it is the program that changes it */
+	th_forget(h);
+	ck_assert_mem_eq(try_cookie(1001, true), of_some_key, sizeof of_some_key);
+	h->tfo_keys = 0;
+	try_cookie(1002, false);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+}
+END_TEST
+
+START_TEST(cookies_of_the_backup_key_count_and_are_renewed)
+{
+	memcpy(h->tfo_key[0], some_key, sizeof some_key);
+	h->tfo_keys = 1;
+	fetch_cookie();
+	memcpy(h->tfo_key[1], some_key, sizeof some_key);
+	h->tfo_key[0][0] = 77;
+	h->tfo_keys = 2;
+	ck_assert_mem_ne(try_cookie(1000, true), of_some_key, sizeof of_some_key);
+	fetch_cookie();
+	ck_assert_mem_ne(cookie, of_some_key, sizeof of_some_key);
+	h->tfo_keys = 1; /* the first of them is enough for these */
+	try_cookie(1001, true);
+	memcpy(cookie, of_some_key, sizeof of_some_key);
+	try_cookie(1002, false);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+}
+END_TEST
+
 START_TEST(no_more_are_half_open_than_the_listener_allows)
 {
 	struct tcp_seg g;
@@ -633,6 +692,8 @@ int main(void)
 	tcase_add_test(tc, a_lost_syn_ack_is_sent_again_and_so_is_the_answer);
 	tcase_add_test(tc, a_wrong_cookie_makes_an_ordinary_handshake_with_a_new_one);
 	tcase_add_test(tc, cookies_live_for_two_periods);
+	tcase_add_test(tc, a_listeners_own_key_makes_the_cookies_of_linux);
+	tcase_add_test(tc, cookies_of_the_backup_key_count_and_are_renewed);
 	tcase_add_test(tc, no_more_are_half_open_than_the_listener_allows);
 	tcase_add_test(tc, those_that_the_peer_resets_count_on);
 	tcase_add_test(tc, the_second_connection_sends_its_data_with_the_syn);
