@@ -203,7 +203,9 @@ void ctx_ahead_answer(struct npp_ctl_msg *m)
 	if (bell < 0)
 		return;
 	memcpy(&a, m->body, sizeof a);
+	/* No more are asked for than there is room for; who says more than that shall have it back. */
 	if (a.ctx == 0 || a.ctx >= NPP_MAX_CTX || npp_lib.n_got == AHEAD_MAX) {
+		npp_lib.strays = true;
 		R->close(bell);
 		return;
 	}
@@ -248,6 +250,7 @@ static void ahead_take(void)
 	}
 }
 
+/* There must be a place for each answer: what is answered and has none is open for nobody. */
 static void ahead_ask(void)
 {
 	uint32_t users = atomic_load_explicit(&npp_lib.n_thread_ctx, memory_order_relaxed);
@@ -255,10 +258,13 @@ static void ahead_ask(void)
 	uint32_t have = atomic_load_explicit(&npp_lib.n_pool, memory_order_relaxed);
 	struct rpc_guard g;
 
-	if (users < 2 || have >= want || keep_most() <= KEEP_SCARCE || !lib_rpc_try_begin(&g))
+	if (users < 2 || have >= want || keep_most() <= KEEP_SCARCE)
 		return;
-	lib_rpc_collect();
-	while (have + npp_lib.n_asked + npp_lib.n_got < want && npp_lib.n_asked < AHEAD_MAX) {
+	ahead_take();
+	if (!lib_rpc_try_begin(&g))
+		return;
+	have = atomic_load_explicit(&npp_lib.n_pool, memory_order_relaxed);
+	while (have + npp_lib.n_asked + npp_lib.n_got < want && npp_lib.n_asked + npp_lib.n_got < AHEAD_MAX) {
 		struct npp_ctl_ctx q = { .kind = 0 };
 
 		if (!lib_rpc_ask(NPP_CTL_CTX_OPEN, &q, sizeof q))

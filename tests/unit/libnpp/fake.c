@@ -821,10 +821,27 @@ static void *osm_thread(void *arg)
 	return NULL;
 }
 
+/* Has somebody asked what is not answered yet? */
+static bool asked(const struct fake *f)
+{
+	for (unsigned i = 0; i < f->n_conn; i++) {
+		struct pollfd p = { .fd = f->conn[i], .events = POLLIN };
+
+		if (poll(&p, 1, 0) == 1)
+			return true;
+	}
+	return false;
+}
+
 /* Under the lock, so that a request is taken and answered whole or not at all. */
 void fake_hold(struct fake *f, bool on)
 {
 	pthread_mutex_lock(&f->lock);
+	while (on && asked(f)) {
+		pthread_mutex_unlock(&f->lock);
+		usleep(1000);
+		pthread_mutex_lock(&f->lock);
+	}
 	f->held = on;
 	pthread_mutex_unlock(&f->lock);
 }

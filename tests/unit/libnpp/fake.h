@@ -63,7 +63,7 @@ struct fake {
 	struct fake_sess *sess;
 };
 
-void fake_hold(struct fake *f, bool on);	/* the OSM is stopped: it takes no request and answers none */
+void fake_hold(struct fake *f, bool on);	/* the OSM answers what it was asked, and is stopped: it takes no request */
 void fake_hang_up(struct fake *f);		/* the OSM is started anew: connections to it end */
 struct fake *fake_start(void);		/* and $NPP_HOST_SOCK in `path` */
 void fake_stop(struct fake *f);

@@ -99,11 +99,21 @@ START_TEST(some_more_than_ever_are_there)
 	uint32_t had;
 
 	crowd(16);
+	fake_hold(f, true);
 	had = f->ctx_opened;
 	ck_assert_uint_gt(had, 16);
-	fake_hold(f, true);
 	crowd((int)had); /* without the OSM */
 	ck_assert_uint_eq(f->ctx_opened, had);
+	fake_hold(f, false);
+}
+END_TEST
+
+START_TEST(crowd_after_crowd_leaves_no_more_than_is_kept)
+{
+	for (int i = 0; i < 10; i++)
+		crowd(64);
+	fake_hold(f, true);
+	ck_assert_uint_le(open_contexts(), 64 + 1 + 4); /* kept, ours, and asked for ahead */
 	fake_hold(f, false);
 }
 END_TEST
@@ -351,6 +361,7 @@ int main(void)
 	tcase_add_test(t, the_next_thread_has_the_context_of_the_last);
 	tcase_add_test(t, threads_go_on_while_the_osm_is_stopped);
 	tcase_add_test(t, some_more_than_ever_are_there);
+	tcase_add_test(t, crowd_after_crowd_leaves_no_more_than_is_kept);
 	tcase_add_test(t, a_thread_beyond_the_spare_ones_waits_for_the_osm);
 	tcase_add_test(t, the_osm_is_started_anew_under_threads);
 	tcase_add_test(t, a_context_whose_opener_died_before_it_said_so_is_given_back);
