@@ -165,7 +165,8 @@ fi
 
 # ---- fragments, ICMP, neighbours ----------------------------------------------------------------
 
-pings() { on client1 ping "$@" -c 10 -i 0.06 -W 1 -q 2>/dev/null | sed -n 's/.*, \([0-9]*\) received.*/\1/p'; }
+received() { sed -n 's/.*, \([0-9]*\) received.*/\1/p'; }
+pings() { on client1 ping "$@" -c 10 -i 0.06 -W 1 -q 2>/dev/null | received; }
 if todo_attack frag; then
   for f in frag overlap; do
     pings -s 4000 10.1.0.11 >"$work/pings" &
@@ -191,7 +192,7 @@ fi
 if todo_attack neigh; then
   attack arp "${on_link[@]}" arp
   attack nd "${six[@]}" nd
-  is 'nd: the neighbour that is in use stays' "$(pings "$us6")" 10
+  is 'nd: the neighbour that is in use stays' "$(ping_all 10 client1 -W$patience -q "$us6" | received)" 10
 fi
 
 # ---- from within connections ---------------------------------------------------------------------

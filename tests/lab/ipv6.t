@@ -18,7 +18,7 @@ is 'and its name both' "$(grep -c '	web1$' /etc/netns/"$lab"-client1/hosts)" 2
 ok 'it answers ping' on client1 ping -6 -c3 -i0.2 -W$patience web1
 is 'under its MAC address' "$(ip netns exec "$lab-client1" ip -6 neigh show $npp6 | grep -o 'lladdr [^ ]*')" "lladdr $mac"
 for size in 0 1452 1453 8000 40000; do
-  out=$(on client1 ping -6 -c4 -i0.1 -W$patience -s $size web1 2>&1)
+  out=$(ping_all 4 client1 -6 -W$patience -s $size web1)
   like "ping of $size bytes, each answered once" "$out" '4 packets transmitted, 4 received, 0% packet loss'
 done
 IFS=: read -r a b c d e f <<<"$mac"

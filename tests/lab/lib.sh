@@ -263,6 +263,10 @@ on()
   "$npplab" exec --lab "$lab" "$node" -- "$@"
 }
 
+# ping_all COUNT NODE OPTION... ADDRESS: what ping says of so many questions at once, each of whose answers it waits
+# for. (Once it has had an answer it waits for the last one no longer than its interval, or two round trips.)
+ping_all() { on "$2" ping -c "$1" -l "$1" -i "$patience" "${@:3}" 2>&1; }
+
 # start NAME NODE COMMAND...: in the background, output to $evidence/NAME.log.
 # Sets $started to its pid.
 start()
