@@ -349,12 +349,15 @@ static bool heeds_path(uint32_t opt)
 	return NPP_OPT_PMTUDISC(opt) <= NPP_PMTUDISC_DO;
 }
 
-/* As elsewhere, connected datagram sockets hear of ICMP errors that are final, and those with IP_RECVERR of all. */
+/* As elsewhere, connected datagram sockets hear of ICMP errors that are final, and those with IP_RECVERR of all;
+ * and who has a peer of what was sent to that one only. */
 static bool hears(const struct npp_sock *rec, const struct stack_udp_error *e)
 {
 	uint32_t opt = atomic_load_explicit(&rec->opt_flags, memory_order_relaxed);
 	bool connected = atomic_load_explicit(&rec->fl, memory_order_relaxed) & NPP_FL_CONNECTED;
 
+	if (connected && (rec->rport != e->port || !npp_addr_eq(&rec->raddr, &e->addr)))
+		return false;
 	return opt & NPP_OPT_RECVERR || (connected && (e->hard || (e->err == EMSGSIZE && wants_whole(opt))));
 }
 

@@ -81,15 +81,24 @@ static struct so *candidate(int fd, const struct sockaddr *sa, socklen_t len)
 
 int npp_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct so *so = candidate(fd, addr, len);
 	int saved = errno, r = 1;
+	struct so *so = candidate(fd, addr, len);
 
 	if (so) {
 		fd_lock();
 		r = sock_do_bind(so, fd, addr, len);
 		fd_unlock();
 	}
-	return r == 1 ? R->bind(fd, addr, len) : (int)done(r, saved);
+	errno = saved;
+	if (r != 1)
+		return (int)done(r, saved);
+	r = R->bind(fd, addr, len);
+	if (r < 0) { /* it may become ours yet */
+		saved = errno;
+		candidate(fd, addr, len);
+		errno = saved;
+	}
+	return r;
 }
 
 int npp_listen(int fd, int backlog)
@@ -102,6 +111,7 @@ int npp_listen(int fd, int backlog)
 		r = sock_do_listen(so, fd, backlog);
 		fd_unlock();
 	}
+	errno = saved;
 	return r == 1 ? R->listen(fd, backlog) : (int)done(r, saved);
 }
 
@@ -119,11 +129,12 @@ int npp_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 
 int npp_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct so *so = candidate(fd, addr, len);
 	int saved = errno, r = 1;
+	struct so *so = candidate(fd, addr, len);
 
 	if (so && npp_thr.inside == 0)
 		r = so->dgram ? dgram_do_connect(so, fd, addr, len) : sock_do_connect(so, fd, addr, len);
+	errno = saved;
 	return r == 1 ? R->connect(fd, addr, len) : (int)done(r, saved);
 }
 
@@ -243,6 +254,8 @@ static int dup_onto(int fd, int to, int flags)
 
 	if (so && so->kind == SO_INTERNAL)
 		return -EBADF;
+	if (flags & ~O_CLOEXEC)
+		return -EINVAL; /* before anything is taken out */
 	fd_lock();
 	if (R->fcntl(fd, F_GETFD) < 0)
 		r = -EBADF;
@@ -333,7 +346,7 @@ ssize_t npp_read(int fd, void *buf, size_t n)
 	struct iovec iov = { buf, n };
 	int saved = errno;
 
-	return so ? done(recv_iov(so, fd, &iov, 1, 0), saved) : R->read(fd, buf, n);
+	return so && n ? done(recv_iov(so, fd, &iov, 1, 0), saved) : R->read(fd, buf, n);
 }
 
 ssize_t npp_readv(int fd, const struct iovec *iov, int n)
@@ -341,7 +354,7 @@ ssize_t npp_readv(int fd, const struct iovec *iov, int n)
 	struct so *so = fd_ours(fd);
 	int saved = errno;
 
-	return so ? done(recv_iov(so, fd, iov, n, 0), saved) : R->readv(fd, iov, n);
+	return so && iov_total(iov, n) > 0 ? done(recv_iov(so, fd, iov, n, 0), saved) : R->readv(fd, iov, n);
 }
 
 ssize_t npp_recv(int fd, void *buf, size_t n, int flags)
@@ -365,7 +378,7 @@ static ssize_t recv_msg(struct so *so, int fd, struct msghdr *mh, int flags)
 	if (r >= 0) {
 		mh->msg_namelen = 0;
 		mh->msg_controllen = 0;
-		mh->msg_flags = flags & MSG_OOB && r ? MSG_OOB : 0;
+		mh->msg_flags = !(flags & MSG_OOB) ? 0 : r ? MSG_OOB : iov_total(mh->msg_iov, (int)mh->msg_iovlen) ? 0 : MSG_OOB | MSG_TRUNC;
 	}
 	return r;
 }
@@ -416,13 +429,21 @@ int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct times
 			pass_received(&mm[j].msg_hdr);
 		return k;
 	}
-	for (i = 0; i < n && i < 1024; i++) {
+	r = -sock_error(so); /* as Linux: before anything that may be there */
+	for (i = 0; r >= 0 && i < n && i < 1024; i++) {
 		r = recv_msg(so, fd, &mm[i].msg_hdr, flags & ~MSG_WAITFORONE);
-		if (r < 0)
+		if (r < 0) { /* something came before: the error is for the next call */
+			if (i && r != -EAGAIN && r != -EINTR)
+				atomic_store_explicit(&so->sk->err, (int)-r, memory_order_release);
 			break;
+		}
 		mm[i].msg_len = (unsigned)r;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
+		if (mm[i].msg_hdr.msg_flags & MSG_OOB) { /* which is told at once */
+			i++;
+			break;
+		}
 		if (lib_now_us() >= end) { /* looked at after each one, as the kernel does */
 			i++;
 			break;
@@ -456,8 +477,6 @@ static ssize_t send_msg(struct so *so, int fd, const struct msghdr *mh, int flag
 		}
 		if (so->kind != SO_OURS)
 			return send_kernel(fd, mh, flags);
-		if (mh->msg_name && so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP)
-			return -EISCONN;
 		return stream_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, flags);
 	}
 	r = dgram_send(so, fd, mh, flags);
@@ -499,9 +518,9 @@ ssize_t npp_writev(int fd, const struct iovec *iov, int n)
 	struct msghdr mh = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
 	int saved = errno;
 
-	if (!so)
+	if (!so || iov_total(iov, n) <= 0) /* nothing, or nonsense: the kernel knows */
 		return R->writev(fd, iov, n);
-	return done(n < 0 || n > 1024 ? -EINVAL : send_msg(so, fd, &mh, 0), saved);
+	return done(send_msg(so, fd, &mh, 0), saved);
 }
 
 ssize_t npp_sendmsg(int fd, const struct msghdr *mh, int flags)

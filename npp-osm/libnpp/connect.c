@@ -34,7 +34,8 @@ static int slot_for_bound(struct npp_sock *sk, int att)
 	return att * NPP_MAX_IOPS + (int)iop;
 }
 
-/* A connection attempt has failed and was reported: a new record for a new attempt. */
+/* A connection attempt has failed and was reported: a new record for a new attempt, and until then it looks like
+ * a new socket. What cannot have one (others hold it, too, or it is bound) stays as it is. */
 static int renew(struct so *so, int fd)
 {
 	struct so old = { .idx = so->idx, .gen = so->gen, .sk = so->sk, .kind = SO_OURS };
@@ -92,11 +93,9 @@ static int earlier(struct so *so, int fd)
 	case ST_FAILED:
 		break;
 	}
-	err = sock_error(so);
-	if (err)
-		return -err;
-	err = renew(so, fd);
-	return err < 0 ? err : 1;
+	err = sock_error(so); /* who has asked for it before hears of this, too */
+	renew(so, fd);
+	return err ? -err : -ECONNABORTED;
 }
 
 /* Fills the record and posts CONNECT. Under fd_lock. */
@@ -164,6 +163,10 @@ static int finish(struct so *so, int fd)
 			return 0;
 		case ST_FAILED:
 			r = sock_error(so);
+			fd_lock();
+			if (so->kind == SO_OURS && stream_state(so) == ST_FAILED)
+				renew(so, fd);
+			fd_unlock();
 			return r ? -r : -ECONNABORTED;
 		case ST_CONNECTING:
 			break;
@@ -172,6 +175,30 @@ static int finish(struct so *so, int fd)
 		if (r < 0)
 			return r == -EAGAIN ? -EINPROGRESS : r;
 	}
+}
+
+static bool v4_to_v6only(const struct so *so, const struct sockaddr *sa)
+{
+	const struct sockaddr_in6 *a6 = (const void *)sa;
+
+	return sock_v6only(so) && IN6_IS_ADDR_V4MAPPED(&a6->sin6_addr);
+}
+
+/* What keeps a socket of ours from connecting to SA, in the order of Linux: the state comes before the address.
+ * 0: an earlier attempt has succeeded; 1: nothing does. */
+static int refused(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	int r;
+
+	if (!sa || len < sizeof sa->sa_family)
+		return -EINVAL;
+	if (sa->sa_family == AF_UNSPEC) /* Linux would end any connection, and any listener */
+		return so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_IDLE ? 0 : -EOPNOTSUPP;
+	r = earlier(so, fd);
+	if (r != 1)
+		return r;
+	r = addr_check(so, sa, len);
+	return r < 0 ? r : v4_to_v6only(so, sa) ? -ENETUNREACH : 1;
 }
 
 /**
@@ -185,14 +212,13 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 	uint16_t port;
 	int att, r = 1;
 
-	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
-		return so->kind == SO_OURS ? (sa && sa->sa_family == AF_UNSPEC ? -EOPNOTSUPP : -EAFNOSUPPORT) : 1;
-	if (sock_v6only(so) && npp_addr_is_v4(&addr))
-		return so->kind == SO_OURS ? -ENETUNREACH : 1;
+	if (so->kind != SO_OURS && (addr_check(so, sa, len) < 0 || v4_to_v6only(so, sa)))
+		return 1;
 	fd_lock();
 	if (so->kind == SO_OURS)
-		r = earlier(so, fd);
+		r = refused(so, fd, sa, len);
 	if (r == 1) {
+		addr_in(sa, len, &addr, &port);
 		att = sock_route(&addr, &src);
 		r = att < 0 ? back_to_kernel(so, fd) : begin(so, fd, att, &addr, port, addr_scope(sa, len), &src);
 		if (r == 0)
@@ -263,6 +289,8 @@ int sock_do_shutdown(struct so *so, int fd, int how)
 	}
 	if (so->dgram ? !(sock_fl(so) & NPP_FL_CONNECTED) : stream_state(so) == ST_IDLE)
 		return -ENOTCONN;
+	if (!so->dgram && stream_state(so) == ST_UP) /* as for Linux the attempt is over then, and connect() says so */
+		atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
 	over = !so->dgram && stream_over(so); /* before what we do here may end it */
 	if (how != SHUT_WR)
 		atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_SHUT_RD, memory_order_relaxed);

@@ -219,8 +219,6 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 	uint64_t deadline = 0;
 	ssize_t r;
 
-	if (flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	if (flags & MSG_ERRQUEUE)
 		return cmsg_error(so, mh);
 	for (;;) {
@@ -485,6 +483,15 @@ static void set_peer(struct so *so, const struct peer *p)
 	atomic_fetch_or_explicit(&so->sk->fl, NPP_FL_CONNECTED, memory_order_release);
 }
 
+/* The port that the kernel has given the socket already, when a send of it failed. */
+static uint16_t kernel_port(int fd)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+	socklen_t len = sizeof a;
+
+	return R->getsockname(fd, (struct sockaddr *)&a, &len) < 0 ? 0 : ntohs(a.sin6_port); /* at the same place in both families */
+}
+
 /* Makes a datagram socket that has no port yet one of ours, with a PEER if there is one.
  * Under fd_lock. */
 static int autobind(struct so *so, int fd, const struct peer *peer)
@@ -495,10 +502,14 @@ static int autobind(struct so *so, int fd, const struct peer *peer)
 		return r;
 	sock_ask_v6only(so, fd);
 	so->sk->laddr = sock_any(so);
-	so->sk->lport = 0;
+	so->sk->lport = kernel_port(fd);
 	if (peer)
 		set_peer(so, peer);
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
+	if (r == -EADDRINUSE && so->sk->lport) {
+		so->sk->lport = 0;
+		r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
+	}
 	if (r < 0) {
 		sock_unmake(so, fd, false);
 		return r;
@@ -521,6 +532,21 @@ static int ensure_ours(struct so *so, int fd)
 	return r;
 }
 
+/* As addr_check(), but a socket of IPv6 takes addresses of IPv4, too, unless it is for IPv6 alone. */
+static int dgram_addr_check(const struct so *so, const struct sockaddr *sa, socklen_t len)
+{
+	if (so->domain == AF_INET6 && sa && len >= sizeof sa->sa_family && sa->sa_family == AF_INET && !sock_v6only(so))
+		return len < sizeof(struct sockaddr_in) ? -EINVAL : 0;
+	return addr_check(so, sa, len);
+}
+
+/* Is SO bound to an address of the family that A is not of? */
+static bool other_family(const struct so *so, const union npp_addr *a)
+{
+	return so->kind == SO_OURS && so->domain == AF_INET6 && !npp_addr_is_any(&so->sk->laddr) &&
+	       npp_addr_is_v4(&so->sk->laddr) != npp_addr_is_v4(a);
+}
+
 /* Where does it go? 0: ours, peer in O; 1: the kernel's; -errno. */
 static int destination(struct so *so, int fd, const struct sockaddr *to, socklen_t tolen, struct outgoing *o)
 {
@@ -535,11 +561,14 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 		o->scope = so->sk->scope & 7;
 		return 0;
 	}
-	if (to->sa_family != so->domain)
-		return 1;
+	r = dgram_addr_check(so, to, tolen);
+	if (r < 0)
+		return so->kind == SO_OURS && !so->kpart ? r : 1;
 	r = addr_in(to, tolen, &o->d.addr, &o->d.port);
 	if (r < 0)
 		return 1;
+	if (other_family(so, &o->d.addr))
+		return npp_addr_is_v4(&o->d.addr) ? -ENETUNREACH : -EAFNOSUPPORT;
 	o->scope = addr_scope(to, tolen);
 	att = sock_ask_way(&o->d.addr, &way);
 	if (att < 0)
@@ -594,9 +623,13 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 
 	if (len < 0)
 		return len;
+	if (so->kind == SO_OURS && so->domain == AF_INET && (len > UINT16_MAX || flags & MSG_OOB))
+		return len > UINT16_MAX ? -EMSGSIZE : -EOPNOTSUPP; /* before the address, as Linux */
 	r = destination(so, fd, mh->msg_name, mh->msg_namelen, &o);
 	if (r != 0)
 		return r == 1 ? INT32_MIN : r;
+	if (flags & MSG_OOB && npp_addr_is_v4(&o.d.addr)) /* IPv6 takes it for nothing */
+		return -EOPNOTSUPP;
 	if (len > DGRAM_MAX)
 		return -EMSGSIZE;
 	if (sock_fl(so) & NPP_FL_SHUT_WR)
@@ -665,8 +698,11 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 
 	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC)
 		return disconnect(so);
-	if (addr_in(sa, len, &p.addr, &p.port) < 0 || sa->sa_family != so->domain)
-		return so->kind == SO_OURS && !so->kpart ? -EAFNOSUPPORT : 1;
+	r = dgram_addr_check(so, sa, len);
+	if (r < 0 || addr_in(sa, len, &p.addr, &p.port) < 0)
+		return so->kind == SO_OURS && !so->kpart ? r : 1;
+	if (other_family(so, &p.addr))
+		return npp_addr_is_v4(&p.addr) ? -ENETUNREACH : -EAFNOSUPPORT;
 	p.scope = addr_scope(sa, len);
 	if (sock_ask_way(&p.addr, &way) < 0) { /* the kernel checks the peer itself then */
 		r = disconnect(so);

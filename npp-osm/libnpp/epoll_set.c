@@ -218,11 +218,20 @@ static int ep_any_fd(struct ep *ep)
 	return -1;
 }
 
+/* What may be waited for exclusively. The kernel says so of its own part only. */
+static bool exclusive_ok(const struct epoll_event *ev)
+{
+	return !(ev->events & EPOLLEXCLUSIVE) ||
+	       !(ev->events & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE));
+}
+
 static int ctl_add(struct ep *ep, int epfd, int fd, struct so *so, const struct epoll_event *ev)
 {
 	struct item *it;
 	int r;
 
+	if (!exclusive_ok(ev))
+		return -EINVAL;
 	if (ep->by_fd[fd])
 		return -EEXIST;
 	it = item_new(ep);
@@ -251,9 +260,11 @@ static int ctl_mod(struct ep *ep, int fd, const struct epoll_event *ev)
 	struct item *it = ep->by_fd[fd];
 	int r = 0;
 
+	if (ev->events & EPOLLEXCLUSIVE)
+		return -EINVAL;
 	if (!it)
 		return -ENOENT;
-	if ((it->events | ev->events) & EPOLLEXCLUSIVE)
+	if (it->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
 	it->events = ev->events;
 	it->data = ev->data;

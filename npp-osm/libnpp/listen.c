@@ -103,6 +103,28 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 	return 0;
 }
 
+/* The wildcard address as old programs name it. */
+static bool old_wildcard(const struct so *so, const struct sockaddr *sa, socklen_t len)
+{
+	return so->domain == AF_INET && sa && len >= sizeof(struct sockaddr_in) && sa->sa_family == AF_UNSPEC &&
+	       ((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr == INADDR_ANY;
+}
+
+/* bind() on a socket that is ours: what is said of the address comes before what is said of the socket. */
+static int bound_again(const struct so *so, const struct sockaddr *sa, socklen_t len)
+{
+	union npp_addr addr;
+	uint16_t port;
+	int r = addr_check(so, sa, len);
+
+	if (r < 0)
+		return old_wildcard(so, sa, len) ? -EINVAL : r;
+	addr_in(sa, len, &addr, &port);
+	if (so->domain == AF_INET && !npp_addr_is_any(&addr) && !sock_is_ours_addr(&addr) && !kaddr_is_local(&addr))
+		return -EADDRNOTAVAIL;
+	return -EINVAL;
+}
+
 /**
  * sock_do_bind() - bind() on a socket that may become ours
  *
@@ -111,11 +133,18 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
 	union npp_addr addr, src;
+	struct sockaddr_in in;
 	uint16_t port;
 	bool any;
 
 	if (so->kind == SO_OURS)
-		return sock_fl(so) & NPP_FL_BOUND || so->dgram || stream_state(so) != ST_IDLE ? -EINVAL : 1;
+		return sock_fl(so) & NPP_FL_BOUND || so->dgram || stream_state(so) != ST_IDLE ? bound_again(so, sa, len) : 1;
+	if (old_wildcard(so, sa, len)) {
+		memcpy(&in, sa, sizeof in);
+		in.sin_family = AF_INET;
+		sa = (struct sockaddr *)&in;
+		len = sizeof in;
+	}
 	if (addr_in(sa, len, &addr, &port) < 0 || sa->sa_family != so->domain)
 		return 1;
 	any = npp_addr_is_any(&addr);
@@ -212,7 +241,7 @@ int sock_do_listen(struct so *so, int fd, int backlog)
 		return r;
 	so->sk->type = NPP_SOCK_LISTENER;
 	atomic_store_explicit(&so->sk->tcp_state, TCP_ST_LISTEN, memory_order_release);
-	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog < 1 ? 1 : backlog > 4096 ? 4096 : (uint32_t)backlog);
+	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog == 0 ? 1 : backlog < 0 || backlog > 4096 ? 4096 : (uint32_t)backlog);
 	if (r < 0) {
 		memset((void *)&so->sk->tfo, 0, sizeof so->sk->tfo);
 		so->sk->type = NPP_SOCK_STREAM;

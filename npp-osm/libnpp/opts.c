@@ -276,6 +276,8 @@ static int set_value(struct so *so, const struct opt *o, int v)
 	switch (o->place) {
 	case P_FLAG:
 	case P_FLAG_NOT:
+		if (v != 0 && v != 1 && o->place == P_FLAG_NOT && (o->level == IPPROTO_IPV6) == (o->arg == NPP_OPT_MC_NOLOOP))
+			return -EINVAL; /* as Linux: those of groups differ in this */
 		set_flags(so, o->arg, (v != 0) == (o->place == P_FLAG));
 		return 0;
 	case P_MC_HOPS:
@@ -524,12 +526,23 @@ static int get_congestion(struct so *so, void *val, socklen_t *len)
 	return 0;
 }
 
+/* Has a socket like SO options of LEVEL? */
+static bool level_ok(const struct so *so, int level)
+{
+	return level == SOL_SOCKET || level == IPPROTO_IP || (level == IPPROTO_IPV6 && so->domain == AF_INET6) ||
+	       level == (so->dgram ? IPPROTO_UDP : IPPROTO_TCP);
+}
+
 /* Into the record, or noted. 0, -ENOPROTOOPT unknown, or -errno. */
 static int set_option(struct so *so, int level, int name, const void *val, socklen_t len)
 {
 	const struct opt *o;
 	int v = 0, r;
 
+	if ((int)len < 0 || (len < sizeof v && (level == SOL_SOCKET || (level == IPPROTO_TCP && !so->dgram && name != TCP_CONGESTION))))
+		return -EINVAL;
+	if (!level_ok(so, level))
+		return -ENOPROTOOPT;
 	if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
 		return set_timeout(so, name == SO_RCVTIMEO, val, len);
 	if (level == SOL_SOCKET && name == SO_LINGER)
@@ -541,16 +554,18 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 	if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
 		return 0;
 	o = find(level, name);
-	if (!o || (level == IPPROTO_TCP && so->dgram) || (o->place == P_SEGMENT && !so->dgram))
+	if (!o || o->place == P_CONST)
 		return -ENOPROTOOPT;
+	if (o->arg == NPP_OPT_V6ONLY && o->place == P_FLAG && so->sk && so->sk->lport)
+		return -EINVAL; /* it has a port, in one family or in both */
 	if (o->place == P_MC_HOPS && !so->dgram)
-		return -EINVAL;
+		return level == IPPROTO_IP ? -EINVAL : -ENOPROTOOPT;
 	if (len >= sizeof v)
 		memcpy(&v, val, sizeof v);
 	else if (len >= 1 && level == IPPROTO_IP)
 		v = *(const uint8_t *)val;
-	else
-		return -EINVAL;
+	else if (level != IPPROTO_IP || o->place == P_TTL || o->place == P_MC_HOPS || o->place == P_FLAG_NOT)
+		return -EINVAL; /* the others of IP take nothing for 0 */
 	r = set_value(so, o, v);
 	if (r == 0 && o->place == P_FLAG_NOT && o->arg == NPP_OPT_MC_NOTALL)
 		mcast_tell(so);
@@ -738,15 +753,19 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 {
 	const struct opt *o = find(level, name);
 	struct tcp_info ti;
+	uint64_t wide;
+	uint8_t byte;
 	int v, r;
 
+	if (!level_ok(so, level))
+		return so->domain == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP; /* as Linux */
+	if ((int)*len < 0)
+		return -EINVAL;
 	if (level == SOL_SOCKET) {
 		r = get_socket_level(so, name, val, len);
 		if (r != -ENOPROTOOPT)
 			return r;
 	}
-	if (level == IPPROTO_TCP && so->dgram)
-		return -EOPNOTSUPP;
 	if (level == IPPROTO_TCP && name == TCP_INFO) {
 		fill_tcp_info(so, &ti);
 		return give(val, len, &ti, sizeof ti);
@@ -764,6 +783,14 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 		v = get_value(so, o);
 	} else {
 		return -ENOPROTOOPT;
+	}
+	if (o && o->place == P_PACE && *len >= sizeof wide) {
+		wide = v == -1 ? UINT64_MAX : (uint32_t)v;
+		return give(val, len, &wide, sizeof wide);
+	}
+	if (level == IPPROTO_IP && *len && *len < sizeof v && v >= 0 && v <= 255) { /* as programs once asked */
+		byte = (uint8_t)v;
+		return give(val, len, &byte, 1);
 	}
 	return give(val, len, &v, sizeof v);
 }
@@ -794,6 +821,10 @@ int npp_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	/* The ISM picks the port of an unbound connection. It does so at once. */
 	for (int i = 0; i < 1000 && so->sk->lport == 0 && stream_state(so) == ST_CONNECTING; i++)
 		lib_nap(100);
+	if (len && (int)*len < 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	addr_out(so, &so->sk->laddr, so->sk->lport, sock_ifno(so->sk), addr, len);
 	errno = saved;
 	return 0;
@@ -808,8 +839,8 @@ int npp_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 		return R->getpeername(fd, addr, len);
 	connected = so->dgram ? sock_fl(so) & NPP_FL_CONNECTED
 			      : so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP;
-	if (!connected) {
-		errno = ENOTCONN;
+	if (!connected || (len && (int)*len < 0)) {
+		errno = connected ? EINVAL : ENOTCONN;
 		return -1;
 	}
 	addr_out(so, &so->sk->raddr, so->sk->rport, sock_ifno(so->sk), addr, len);
@@ -863,20 +894,28 @@ int npp_ioctl(int fd, unsigned long request, void *arg)
 		*(int *)arg = (int)n;
 		return 0;
 	case SIOCOUTQ:
+		if (!so->dgram && so->sk->type == NPP_SOCK_LISTENER) {
+			errno = EINVAL;
+			return -1;
+		}
 		n = atomic_load_explicit(&so->sk->tx_head, memory_order_relaxed) -
 		    atomic_load_explicit(&so->sk->tx_tail, memory_order_relaxed);
 		*(int *)arg = (int)in_ring(so, &so->sk->tx_ring, n);
 		return 0;
 	case SIOCOUTQNSD:
-		n = so->dgram || so->sk->type != NPP_SOCK_STREAM ? 0 : not_sent(so);
+		if (so->dgram || so->sk->type != NPP_SOCK_STREAM) {
+			errno = so->dgram ? ENOTTY : EINVAL;
+			return -1;
+		}
+		n = not_sent(so);
 		*(int *)arg = (int)in_ring(so, &so->sk->tx_ring, n);
 		return 0;
 	case SIOCATMARK:
-		if (!so->dgram && so->sk->type == NPP_SOCK_LISTENER) {
-			errno = EINVAL;
+		if (so->dgram) {
+			errno = ENOTTY;
 			return -1;
 		}
-		*(int *)arg = !so->dgram && urg_at(so, &u) && u.at_mark;
+		*(int *)arg = so->sk->type != NPP_SOCK_LISTENER && urg_at(so, &u) && u.at_mark;
 		return 0;
 	case FIOSETOWN:
 	case SIOCSPGRP:

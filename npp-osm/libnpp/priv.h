@@ -323,6 +323,7 @@ void sock_to_kernel(struct so *so, int fd);	/* it will never be ours: forget it;
 uint32_t sock_fl(const struct so *so);
 bool sock_alive(const struct so *so);		/* the record is still the one we mean */
 int addr_in(const struct sockaddr *sa, socklen_t len, union npp_addr *addr, uint16_t *port);
+int addr_check(const struct so *so, const struct sockaddr *sa, socklen_t len);
 /* IFNO: the network port that ADDR is at, the scope of a link-local address. */
 void addr_out(const struct so *so, const union npp_addr *addr, uint16_t port, uint32_t ifno, struct sockaddr *sa, socklen_t *len);
 /* Where a session goes now; for a datagram socket with a peer, where that was said to be. */

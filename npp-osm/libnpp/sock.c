@@ -56,6 +56,14 @@ int addr_in(const struct sockaddr *sa, socklen_t len, union npp_addr *addr, uint
 	return 0;
 }
 
+/* 0, or what Linux says of an address that is not of the family of SO, or cut short. */
+int addr_check(const struct so *so, const struct sockaddr *sa, socklen_t len)
+{
+	if (!sa || len < (so->domain == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_scope_id) : sizeof(struct sockaddr_in)))
+		return -EINVAL;
+	return sa->sa_family == so->domain ? 0 : -EAFNOSUPPORT;
+}
+
 static bool link_local(const union npp_addr *a)
 {
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;

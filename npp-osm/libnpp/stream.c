@@ -167,10 +167,10 @@ static void told_read(struct so *so, uint32_t tail)
 		sock_look(so, NPP_IN_RX);
 }
 
-/* What is there now, at most WANT from SKIP bytes into the iovec. 0: nothing. *STOP: something was
- * read, in this call or (MORE) before, and now comes the mark of urgent data. */
+/* What is there now, at most WANT from SKIP bytes into the iovec. 0: nothing, but for *HIDDEN bytes that are none
+ * for who peeks. *STOP: something was read, in this call or (MORE) before, and now comes the mark of urgent data. */
 static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, size_t want, int flags, bool more,
-		    bool *stop)
+		    bool *stop, uint32_t *hidden)
 {
 	struct npp_sock *sk = so->sk;
 	struct cursor c = cursor_at(iov, n, skip);
@@ -180,6 +180,7 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 	int r;
 
 	*stop = false;
+	*hidden = 0;
 	if (stream_readable(so) == 0)
 		return 0;
 	r = sock_lock_take(&sk->rx_lock);
@@ -203,6 +204,8 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 		ring_out(base, size, from, avail, &c);
 	from += avail;
 	*stop = u.any && u.off == from && (avail || more);
+	if (avail == 0 && flags & MSG_PEEK)
+		*hidden = from - tail;
 	if (from != tail && !(flags & MSG_PEEK)) {
 		if (unlikely(u.any))
 			urg_passed(so, &u, from);
@@ -224,8 +227,8 @@ int stream_byte(struct so *so, uint32_t off)
 	return ring_ok(so->sk->slot, &so->sk->rx_ring, &base, &size) && ahead < size ? base[off & (size - 1)] : -EIO;
 }
 
-/* Nothing to read: why? 0 end of file, -EAGAIN, or the error. */
-static int why_empty(struct so *so)
+/* Nothing to read, but for HIDDEN bytes: why? 0 end of file, -EAGAIN, or the error. */
+static int why_empty(struct so *so, uint32_t hidden)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t rxf;
@@ -241,7 +244,7 @@ static int why_empty(struct so *so)
 		break;
 	}
 	rxf = atomic_load_explicit(&sk->rx_flags, memory_order_acquire);
-	if (stream_readable(so) && sock_alive(so))
+	if (stream_readable(so) > hidden && sock_alive(so))
 		return -EAGAIN; /* came after the look; the flags come after the bytes */
 	if (rxf & NPP_RXF_FIN && sock_alive(so))
 		return 0; /* whatever became of it since: that is for whoever writes, or asks, to hear (as on Linux) */
@@ -251,6 +254,17 @@ static int why_empty(struct so *so)
 	if (!sock_alive(so))
 		return -EBADF;
 	return rxf || sock_fl(so) & NPP_FL_SHUT_RD ? 0 : -EAGAIN;
+}
+
+/* recv() of no bytes: as on Linux it waits, once, for something that could be read. */
+static ssize_t recv_nothing(struct so *so, int fd, bool block)
+{
+	int r = stream_readable(so) && sock_alive(so) ? 0 : why_empty(so, 0);
+
+	if (r != -EAGAIN || !block)
+		return r;
+	r = sock_wait(so, fd, EPOLLIN, deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed)));
+	return r == -EAGAIN ? 0 : r;
 }
 
 /**
@@ -265,6 +279,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 	ssize_t want = iov_total(iov, n), got = 0, r;
 	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false, stop;
 	uint64_t deadline = 0;
+	uint32_t hidden;
 
 	if (want < 0)
 		return want;
@@ -273,15 +288,15 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 	if (flags & MSG_OOB)
 		return urg_recv(so, iov, n, (size_t)want, flags);
 	if (want == 0)
-		return stream_state(so) == ST_IDLE ? -ENOTCONN : 0;
+		return recv_nothing(so, fd, block);
 	for (;;) {
 		r = take(so, iov, n, flags & MSG_PEEK ? 0 : (size_t)got, (size_t)(flags & MSG_PEEK ? want : want - got),
-			 flags, got && !(flags & MSG_PEEK), &stop);
+			 flags, got && !(flags & MSG_PEEK), &stop, &hidden);
 		if (r > 0)
 			got = flags & MSG_PEEK ? r : got + r;
 		if (r < 0 || stop || got == want || (got && (!(flags & MSG_WAITALL) || !block)))
 			break;
-		r = why_empty(so);
+		r = why_empty(so, hidden);
 		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK))
 			continue;
 		if (r != -EAGAIN || !block)
@@ -329,8 +344,8 @@ static int may_send(struct so *so, int flags)
 		break;
 	}
 	err = sock_error(so);
-	if (err)
-		return -err;
+	if (err) /* after the peer's end a reset is told as that, too */
+		return err == EPIPE ? (int)broken_pipe(flags) : -err;
 	if (sock_fl(so) & NPP_FL_SHUT_WR ||
 	    atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) & (NPP_RXF_RESET | NPP_RXF_CLOSED))
 		return (int)broken_pipe(flags);

@@ -86,7 +86,7 @@ ssize_t urg_recv(struct so *so, const struct iovec *iov, int n, size_t want, int
 	struct urg u;
 	int c;
 
-	if (so->sk->type == NPP_SOCK_LISTENER || stream_state(so) == ST_IDLE)
+	if (so->sk->type == NPP_SOCK_LISTENER)
 		return -ENOTCONN;
 	c = sock_lock_take(&so->sk->rx_lock);
 	if (c < 0)

@@ -245,17 +245,27 @@ static int hear(int err, bool hard)
 	return atomic_exchange(&env_sock(e, 0, 20)->err, 0);
 }
 
+/* Has the peer that hear() is about. */
+static void connect_20(struct npp_sock *k)
+{
+	k->raddr = npp_addr_v4(0x0200000a);
+	k->rport = 9;
+	k->fl = NPP_FL_CONNECTED;
+}
+
 START_TEST(icmp_errors_reach_connected_datagram_sockets_and_those_that_ask)
 {
 	struct npp_sock *k = env_sock(e, 0, 20);
 
 	bind_udp(20, 53);
 	ck_assert_int_eq(hear(ECONNREFUSED, true), 0);
-	k->fl = NPP_FL_CONNECTED;
+	connect_20(k);
 	ck_assert_int_eq(hear(ECONNREFUSED, true), ECONNREFUSED);
 	ck_assert_int_eq(hear(EHOSTUNREACH, false), 0);
 	k->opt_flags = NPP_OPT_RECVERR;
 	ck_assert_int_eq(hear(EHOSTUNREACH, false), EHOSTUNREACH);
+	k->rport = 10; /* what was sent before it had this peer */
+	ck_assert_int_eq(hear(ECONNREFUSED, true), 0);
 	k->fl = 0;
 	ck_assert_int_eq(hear(ECONNREFUSED, true), ECONNREFUSED);
 	ck_assert_uint_eq(k->dgram.ee_type, 3);
@@ -271,7 +281,7 @@ START_TEST(who_does_not_want_fragments_hears_of_what_is_too_large)
 	struct npp_sock *k = env_sock(e, 0, 20);
 
 	bind_udp(20, 53);
-	k->fl = NPP_FL_CONNECTED;
+	connect_20(k);
 	for (uint32_t mode = NPP_PMTUDISC_DONT; mode <= NPP_PMTUDISC_OMIT; mode++) {
 		k->opt_flags = (mode ^ 1) << NPP_OPT_PMTUDISC_SHIFT;
 		ck_assert_int_eq(hear(EMSGSIZE, false), heard[mode]);

@@ -84,6 +84,7 @@ static int get_int(int fd, int level, int name)
 START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 {
 	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6 };
 	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
 	struct npp_sock *k;
 	char buf[3000] = "";
@@ -120,6 +121,10 @@ START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 	ck_assert_int_eq(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT), 0);
 	ck_assert_int_eq(npp_send(fd, buf, 3000, 0), 3000);
 	EVENTUALLY(*(volatile uint32_t *)&f->sent_flags == 0);
+	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 1), ENOPROTOOPT); /* of the other family */
+	npp_close(fd);
+	fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
+	ck_assert_int_eq(npp_bind(fd, SA(any6)), 0);
 	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 256), EINVAL);
 	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, -2), EINVAL);
 	npp_close(fd);

@@ -119,7 +119,7 @@ START_TEST(without_urgent_data_there_is_none)
 	ck_fails(npp_recv(fd, buf, 1, MSG_OOB), EINVAL);
 	ck_assert_int_eq(ready(), POLLIN);
 	ck_fails(npp_recv(listener, buf, 1, MSG_OOB), ENOTCONN);
-	ck_fails(npp_ioctl(listener, SIOCATMARK, &(int){ 0 }), EINVAL);
+	ck_assert_int_eq(npp_ioctl(listener, SIOCATMARK, &(int){ 0 }), 0); /* as Linux */
 }
 END_TEST
 
