@@ -241,7 +241,7 @@ int sock_do_listen(struct so *so, int fd, int backlog)
 		return r;
 	so->sk->type = NPP_SOCK_LISTENER;
 	atomic_store_explicit(&so->sk->tcp_state, TCP_ST_LISTEN, memory_order_release);
-	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog == 0 ? 1 : backlog < 0 || backlog > 4096 ? 4096 : (uint32_t)backlog);
+	r = sock_bind_rpc(so, NPP_CTL_LISTEN, backlog == 0 ? 1 : backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (uint32_t)backlog);
 	if (r < 0) {
 		memset((void *)&so->sk->tfo, 0, sizeof so->sk->tfo);
 		so->sk->type = NPP_SOCK_STREAM;

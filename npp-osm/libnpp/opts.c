@@ -32,7 +32,7 @@
 #define BUF_MAX (8u << 20)
 #define BUF_MIN 2304u
 #define LINGER2_MAX 120
-#define CLAMP_MIN 1152u
+#define CLAMP_MIN 1152
 #define PRIORITY_MAX 6	/* without CAP_NET_ADMIN */
 #define MAXSEG_MIN 88
 #define MAXSEG_MAX 32767
@@ -45,11 +45,12 @@ enum place { P_FLAG, P_RCVBUF, P_SNDBUF, P_KEEP_IDLE, P_KEEP_INTVL, P_KEEP_CNT, 
 
 /* Refused also while the socket is the kernel's: who was told that he has it would count on it. */
 #define AT_ONCE 1
+#define FORCE 1		/* cannot be asked for */
 
 static const struct opt {
 	int level, name;
 	enum place place;
-	uint32_t arg;		/* P_FLAG: NPP_OPT_*; P_CONST: what get says */
+	uint32_t arg;		/* P_FLAG: NPP_OPT_*; P_CONST: what get says; buffers: FORCE, or not */
 	uint32_t dflt;		/* what get says for 0; P_REFUSE: AT_ONCE, or not */
 	bool tell;		/* the ISM acts on it */
 } options[] = {
@@ -59,8 +60,8 @@ static const struct opt {
 	{ SOL_SOCKET, SO_BROADCAST, P_FLAG, NPP_OPT_BROADCAST, 0, true },
 	{ SOL_SOCKET, SO_RCVBUF, P_RCVBUF, 0, RCVBUF_DEFAULT, true },
 	{ SOL_SOCKET, SO_SNDBUF, P_SNDBUF, 0, SNDBUF_DEFAULT, true },
-	{ SOL_SOCKET, SO_RCVBUFFORCE, P_RCVBUF, 0, RCVBUF_DEFAULT, true },
-	{ SOL_SOCKET, SO_SNDBUFFORCE, P_SNDBUF, 0, SNDBUF_DEFAULT, true },
+	{ SOL_SOCKET, SO_RCVBUFFORCE, P_RCVBUF, FORCE, RCVBUF_DEFAULT, true },
+	{ SOL_SOCKET, SO_SNDBUFFORCE, P_SNDBUF, FORCE, SNDBUF_DEFAULT, true },
 	{ SOL_SOCKET, SO_RCVLOWAT, P_LOWAT, 0, 1, false },
 	{ SOL_SOCKET, SO_SNDLOWAT, P_CONST, 1, 0, false },
 	{ SOL_SOCKET, SO_OOBINLINE, P_FLAG, NPP_OPT_OOBINLINE, 0, false },
@@ -89,9 +90,10 @@ static const struct opt {
 	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, P_CLAMP, 0, 0, true },
 	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, P_NOTSENT, 0, 0, true },
 	{ IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, P_IGNORE, 0, 0, false },
-	{ IPPROTO_TCP, TCP_TIMESTAMP, P_IGNORE, 0, 0, false },
+	{ IPPROTO_TCP, TCP_TIMESTAMP, P_REFUSE, EPERM, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN, P_FASTOPEN, 0, 0, false },
 	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, P_FLAG, NPP_OPT_FASTOPEN, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_KEY, P_REFUSE, ENOPROTOOPT, 0, false }, /* but of streams */
 	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, P_FLAG, NPP_OPT_TFO_NO_COOKIE, 0, false },
 	{ IPPROTO_TCP, TCP_ULP, P_REFUSE, ENOENT, 0, false },
 	{ IPPROTO_TCP, TCP_MD5SIG, P_REFUSE, ENOPROTOOPT, AT_ONCE, false },
@@ -100,6 +102,7 @@ static const struct opt {
 	{ IPPROTO_IP, IP_TOS, P_TOS, 0, 0, true },
 	{ IPPROTO_IP, IP_TTL, P_TTL, 0, 64, true },
 	{ IPPROTO_IP, IP_MTU_DISCOVER, P_PMTUDISC, 0, 0, false },
+	{ IPPROTO_IP, IP_MTU, P_REFUSE, ENOPROTOOPT, 0, false }, /* to ask only */
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_FREEBIND, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IP, IP_TRANSPARENT, P_REFUSE, EPERM, 0, false },
@@ -125,9 +128,10 @@ static const struct opt {
 	{ IPPROTO_IPV6, IPV6_MULTICAST_ALL, P_FLAG_NOT, NPP_OPT_MC_NOTALL, 0, false },
 	{ IPPROTO_IPV6, IPV6_MULTICAST_IF, P_IGNORE, 0, 0, false },
 	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, P_IGNORE, 0, 0, false },
-	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, P_IGNORE, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, P_IGNORE, 1, 0, false },
 	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, P_FLAG, NPP_OPT_PKTINFO, 0, false },
 	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, P_PMTUDISC, 0, 0, false },
+	{ IPPROTO_IPV6, IPV6_MTU, P_REFUSE, ENOPROTOOPT, 0, false },
 	{ IPPROTO_IPV6, IPV6_RECVERR, P_FLAG, NPP_OPT_RECVERR, 0, false },
 };
 
@@ -182,9 +186,10 @@ static void set_flags(struct so *so, uint32_t bits, bool on)
 		atomic_fetch_and_explicit(&so->sk->opt_flags, ~bits, memory_order_relaxed);
 }
 
-static uint32_t buffer_size(int v)
+/* Less than 0 is as much as can be, but for who may have more than that. */
+static uint32_t buffer_size(int v, bool force)
 {
-	uint32_t n = v < 0 ? 0 : (uint32_t)v;
+	uint32_t n = v < 0 && force ? 0 : (uint32_t)v;
 
 	n = n > BUF_MAX / 2 ? BUF_MAX : n * 2; /* Linux doubles it and shows the double */
 	return n < BUF_MIN ? BUF_MIN : n;
@@ -214,6 +219,14 @@ static uint32_t buffer_now(const struct so *so, bool send, uint32_t set)
 	if (so->sk)
 		ring = *(volatile uint32_t *)(send ? &so->sk->tx_ring.size : &so->sk->rx_ring.size);
 	return ring > m.dflt ? ring : m.dflt;
+}
+
+/* Nobody shall wait for more than there can be: half of the buffer, as Linux has it. */
+static uint32_t lowat_max(const struct so *so)
+{
+	uint32_t set = WORD(so, rcvbuf, rcvbuf);
+
+	return (set ? npp_tcp_mem_set(sock_mem(so, false), set) : sock_mem(so, false).max) / 2;
 }
 
 /* TCP_DEFER_ACCEPT as Linux keeps it: how many SYN-ACKs take so many seconds, and back. */
@@ -252,9 +265,11 @@ static int set_ip_value(struct so *so, const struct opt *o, int v)
 	case P_TOS:
 		if (six && (v < -1 || v > 255))
 			return -EINVAL;
-		SET_BITS(so, manner, 0, 0xff, v < 0 ? 0 : u & 0xff);
+		if (six && v < 0)
+			u = 0;
+		SET_BITS(so, manner, 0, 0xff, so->dgram ? u & 0xff : u & 0xfc); /* the rest is of ECN */
 		if (!six) /* as Linux: by the bits that were the type of service once */
-			SET_BITS(so, manner, 24, 0xff, (v < 0 ? 0u : 0x4620u >> (u >> 3 & 3) * 4) & 15);
+			SET_BITS(so, manner, 24, 0xff, 0x4620u >> (u >> 3 & 3) * 4 & 15);
 		return 0;
 	case P_TTL:
 		if (v != -1 && (v < 1 || v > 255))
@@ -300,11 +315,11 @@ static int set_value(struct so *so, const struct opt *o, int v)
 		SET_WORD(so, max_seg, max_seg, u);
 		return 0;
 	case P_RCVBUF:
-		SET_WORD(so, rcvbuf, rcvbuf, buffer_size(v));
+		SET_WORD(so, rcvbuf, rcvbuf, buffer_size(v, o->arg));
 		set_flags(so, NPP_OPT_RCVBUF, true);
 		return 0;
 	case P_SNDBUF:
-		SET_WORD(so, sndbuf, sndbuf, buffer_size(v));
+		SET_WORD(so, sndbuf, sndbuf, buffer_size(v, o->arg));
 		set_flags(so, NPP_OPT_SNDBUF, true);
 		return 0;
 	case P_KEEP_IDLE:
@@ -329,9 +344,7 @@ static int set_value(struct so *so, const struct opt *o, int v)
 		SET_WORD(so, notsent_lowat, notsent_lowat, u);
 		return 0;
 	case P_CLAMP:
-		if (v == 0 && so->sk)
-			return -EINVAL;
-		SET_WORD(so, win_clamp, win_clamp, u && u < CLAMP_MIN ? CLAMP_MIN : u);
+		SET_WORD(so, win_clamp, win_clamp, v && v < CLAMP_MIN ? CLAMP_MIN : u);
 		return 0;
 	case P_PRIO: /* the privileged may say more, which would mean as much */
 		if (v < 0 || (v > PRIORITY_MAX && geteuid() != 0))
@@ -349,17 +362,18 @@ static int set_value(struct so *so, const struct opt *o, int v)
 	case P_FASTOPEN:
 		if (v < 0)
 			return -EINVAL;
-		SET_WORD(so, fastopen, fastopen, u);
+		SET_WORD(so, fastopen, fastopen, u < BACKLOG_MAX ? u : BACKLOG_MAX);
 		return 0;
 	case P_LOWAT:
-		SET_WORD(so, rcvlowat, rcvlowat, v < 0 ? INT32_MAX : v ? u : 1);
+		u = v < 0 ? INT32_MAX : v ? u : 1;
+		SET_WORD(so, rcvlowat, rcvlowat, so->dgram || u < lowat_max(so) ? u : lowat_max(so));
 		return 0;
 	case P_TOS:
 	case P_TTL:
 	case P_PMTUDISC:
 		return set_ip_value(so, o, v);
 	case P_REFUSE:
-		return -(int)o->arg;
+		return v == 0 && o->name == SO_ZEROCOPY && o->level == SOL_SOCKET ? 0 : -(int)o->arg;
 	case P_CONST:
 	case P_IGNORE:
 		break;
@@ -373,6 +387,8 @@ static int get_value(struct so *so, const struct opt *o)
 
 	switch (o->place) {
 	case P_FLAG:
+		if (o->arg == NPP_OPT_V6ONLY && sock_fl(so) & NPP_FL_BOUND && !npp_addr_is_any(&so->sk->laddr))
+			return !npp_addr_is_v4(&so->sk->laddr);
 		return (WORD(so, opt_flags, flags) & o->arg) != 0;
 	case P_FLAG_NOT:
 		return (WORD(so, opt_flags, flags) & o->arg) == 0;
@@ -526,6 +542,23 @@ static int get_congestion(struct so *so, void *val, socklen_t *len)
 	return 0;
 }
 
+/* SO_MAX_PACING_RATE may have eight bytes; more than four can say is no bound to us. */
+static int pace_of(const void *val, socklen_t len, int v)
+{
+	uint64_t rate;
+
+	if (len < sizeof rate)
+		return v;
+	memcpy(&rate, val, sizeof rate);
+	return (int)(rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX);
+}
+
+/* Is the value a name, which may be short? */
+static bool by_name(int level, int name)
+{
+	return level == SOL_SOCKET ? name == SO_BINDTODEVICE : level == IPPROTO_TCP && (name == TCP_CONGESTION || name == TCP_ULP);
+}
+
 /* Has a socket like SO options of LEVEL? */
 static bool level_ok(const struct so *so, int level)
 {
@@ -539,7 +572,7 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 	const struct opt *o;
 	int v = 0, r;
 
-	if ((int)len < 0 || (len < sizeof v && (level == SOL_SOCKET || (level == IPPROTO_TCP && !so->dgram && name != TCP_CONGESTION))))
+	if ((int)len < 0 || (len < sizeof v && !by_name(level, name) && (level == SOL_SOCKET || (level == IPPROTO_TCP && !so->dgram))))
 		return -EINVAL;
 	if (!level_ok(so, level))
 		return -ENOPROTOOPT;
@@ -556,6 +589,8 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 	o = find(level, name);
 	if (!o || o->place == P_CONST)
 		return -ENOPROTOOPT;
+	if (by_name(level, name))
+		return -(int)o->arg;
 	if (o->arg == NPP_OPT_V6ONLY && o->place == P_FLAG && so->sk && so->sk->lport)
 		return -EINVAL; /* it has a port, in one family or in both */
 	if (o->place == P_MC_HOPS && !so->dgram)
@@ -566,7 +601,11 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 		v = *(const uint8_t *)val;
 	else if (level != IPPROTO_IP || o->place == P_TTL || o->place == P_MC_HOPS || o->place == P_FLAG_NOT)
 		return -EINVAL; /* the others of IP take nothing for 0 */
-	r = set_value(so, o, v);
+	r = so->kind == SO_OURS && !so->kpart ? opts_judge(so, level, name, v) : 0;
+	if (r == 0 && o->place == P_PACE)
+		v = pace_of(val, len, v);
+	if (r == 0)
+		r = set_value(so, o, v);
 	if (r == 0 && o->place == P_FLAG_NOT && o->arg == NPP_OPT_MC_NOTALL)
 		mcast_tell(so);
 	if (r == 0 && o->tell && so->sk && so->sk->type != NPP_SOCK_LISTENER &&
@@ -589,7 +628,7 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 
 	if (!so || so->kind == SO_EPOLL || so->kind == SO_INTERNAL)
 		return R->setsockopt(fd, level, name, val, len);
-	r = so->dgram ? mcast_set(so, fd, level, name, val, len) : 1;
+	r = so->dgram && (level != IPPROTO_IPV6 || so->domain == AF_INET6) ? mcast_set(so, fd, level, name, val, len) : 1;
 	if (r != 1) {
 		errno = r < 0 ? -r : saved;
 		return r < 0 ? -1 : 0;
@@ -775,11 +814,12 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY)
 		return tfo_key_get(so, val, len);
 	if ((level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU)) {
-		v = so->dgram ? dgram_mtu(so) : (int)brief_of(so)->pmtu;
+		v = so->dgram ? dgram_mtu(so) : stream_state(so) == ST_IDLE ? -ENOTCONN : (int)brief_of(so)->pmtu;
 		if (v < 0)
 			return v;
 		v = v ? v : 1500;
-	} else if (o && o->place != P_REFUSE) {
+	} else if (o && (o->place != P_REFUSE || o->arg == EOPNOTSUPP) &&
+		   !((o->place == P_RCVBUF || o->place == P_SNDBUF) && o->arg == FORCE)) {
 		v = get_value(so, o);
 	} else {
 		return -ENOPROTOOPT;

@@ -37,7 +37,7 @@ enum stream_state stream_state(const struct so *so)
 static uint32_t stream_ready(struct so *so, uint32_t want)
 {
 	struct npp_sock *sk = so->sk;
-	uint32_t fl = sock_fl(so), m = 0, rxf, low;
+	uint32_t fl = sock_fl(so), m = 0, rxf, low, n;
 	bool dead, urgent;
 	struct urg u;
 
@@ -63,7 +63,8 @@ static uint32_t stream_ready(struct so *so, uint32_t want)
 	} else {
 		low = atomic_load_explicit(&sk->rcvlowat, memory_order_relaxed);
 		low = (low ? low : 1) + (urgent && u.at_mark && !u.inlined); /* that byte is none to read */
-		if (stream_readable(so) >= low)
+		n = stream_readable(so);
+		if (n >= low || (n && n >= *(volatile uint32_t *)&sk->rx_ring.size)) /* as much as there is room for */
 			m |= EPOLLIN;
 	}
 	if (urgent && u.here && !u.read)

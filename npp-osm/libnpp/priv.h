@@ -29,6 +29,7 @@
 #define R (npp_real_get())
 #define FD_MAX (NPP_FDTAB_CHUNK * NPP_FDTAB_CHUNKS)
 #define NO_HANDLE 0xffffffffu
+#define BACKLOG_MAX 4096	/* of a listener */
 #define SPAN_MAX 0x7ffff000ul	/* what Linux moves at most in one call */
 
 static inline bool unlikely(bool x) { return __builtin_expect(x, 0); }
@@ -390,6 +391,9 @@ bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint3
 bool lib_patience(uint32_t slot, uint64_t *since);
 ssize_t iov_total(const struct iovec *iov, int n);
 int sock_lock_take(npp_lock_t *l);
+
+/* ---- opts_judge.c */
+int opts_judge(const struct so *so, int level, int name, int v);
 
 /* ---- tfo_key.c */
 int tfo_key_set(struct so *so, const void *val, socklen_t len);

@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -140,6 +141,70 @@ START_TEST(what_others_would_count_on_is_refused_before_the_socket_is_ours)
 	ck_fails(npp_setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof one), EOPNOTSUPP);
 	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof key), ENOPROTOOPT);
 	npp_close(fd);
+}
+END_TEST
+
+/* As Linux 6 does it, where the kernel is not there to be asked: a connected socket, and one that is bound to an address of
+ * the NPP. WANT: errno, or 0 and what is read then. */
+static const struct { int level, name, set, want, get; bool bound; } judged[] = {
+	{ IPPROTO_IP, IP_TOS, 255, 0, 252, false }, { IPPROTO_IP, IP_TOS, -1, 0, 252, false }, { IPPROTO_IP, IP_TOS, 7, 0, 4, false },
+	{ IPPROTO_IPV6, IPV6_TCLASS, 1, ENOPROTOOPT, 0, false }, { IPPROTO_UDP, UDP_GRO, 1, ENOPROTOOPT, 0, false },
+	{ IPPROTO_IP, IP_MULTICAST_ALL, 2, EINVAL, 0, false }, { IPPROTO_TCP, TCP_FASTOPEN, 5, EINVAL, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN, 5, 0, 5, true }, { IPPROTO_TCP, TCP_FASTOPEN, 70000, 0, 4096, true },
+	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1, EINVAL, 0, false }, { IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 2, EINVAL, 0, true },
+	{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1, 0, 1, true }, { IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1, EINVAL, 0, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1, 0, 1, true }, { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 2, EINVAL, 0, false },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, EINVAL, 0, false }, { IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0, 0, true },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, -1, 0, 1152, false }, { IPPROTO_TCP, TCP_TIMESTAMP, 1, EPERM, 0, false },
+	{ SOL_SOCKET, SO_SNDLOWAT, 1, ENOPROTOOPT, 0, false }, { SOL_SOCKET, SO_SNDBUF, -1, 0, 1 << 20, false },
+	{ SOL_SOCKET, SO_RCVBUF, -1, 0, 1 << 20, false }, { SOL_SOCKET, SO_RCVLOWAT, -1, 0, 1 << 19, false },
+	{ SOL_SOCKET, SO_RCVLOWAT, 5, 0, 5, false }, { SOL_SOCKET, SO_ZEROCOPY, 0, 0, 0, false },
+};
+
+START_TEST(values_are_judged_as_by_linux)
+{
+	struct sockaddr_in a = addr_of(FAKE_ADDR, 0);
+	int fd[2] = { dial(FAKE_ECHO), npp_socket(AF_INET, SOCK_STREAM, 0) }, v;
+	socklen_t n = sizeof v;
+	uint64_t rate = 5;
+	uint8_t byte;
+
+	ck_assert_int_eq(npp_bind(fd[1], SA(a)), 0);
+	for (size_t i = 0; i < sizeof judged / sizeof *judged; i++) {
+		int r = npp_setsockopt(fd[judged[i].bound], judged[i].level, judged[i].name, &judged[i].set, sizeof(int));
+
+		ck_assert_msg((r < 0 ? errno : 0) == judged[i].want, "row %zu: %d, errno %d", i, r, errno);
+		if (r < 0)
+			continue;
+		ck_assert_int_eq(npp_getsockopt(fd[judged[i].bound], judged[i].level, judged[i].name, &v, &n), 0);
+		ck_assert_msg(v == judged[i].get, "row %zu: %d", i, v);
+	}
+	ck_fails(npp_setsockopt(*fd, SOL_SOCKET, SO_TYPE, &v, 1), EINVAL);
+	ck_fails(npp_setsockopt(*fd, IPPROTO_TCP, TCP_ULP, "tls", 3), ENOENT); /* names may be short */
+	ck_assert_int_eq(npp_setsockopt(*fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), 0);
+	ck_fails(npp_setsockopt(*fd, SOL_SOCKET, SO_KEEPALIVE, &v, (socklen_t)-1), EINVAL);
+	ck_assert_int_eq(npp_setsockopt(*fd, IPPROTO_IP, IP_TOS, NULL, 0), 0);
+	ck_fails(npp_setsockopt(*fd, IPPROTO_IP, IP_TTL, NULL, 0), EINVAL);
+	ck_assert_int_eq(npp_setsockopt(*fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate), 0);
+	n = sizeof rate;
+	ck_assert_int_eq(npp_getsockopt(*fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &n), 0);
+	ck_assert(n == sizeof rate && rate == 5);
+	rate = UINT64_MAX;
+	ck_assert_int_eq(npp_setsockopt(*fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate), 0);
+	rate = 0;
+	ck_assert_int_eq(npp_getsockopt(*fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &n), 0);
+	ck_assert(rate == UINT64_MAX);
+	ck_fails(npp_getsockopt(*fd, SOL_SOCKET, SO_RCVBUFFORCE, &v, &n), ENOPROTOOPT);
+	ck_fails(npp_getsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, &n), EOPNOTSUPP);
+	ck_fails(npp_getsockopt(*fd, IPPROTO_UDP, UDP_GRO, &v, &n), EOPNOTSUPP);
+	ck_fails(npp_getsockopt(fd[1], IPPROTO_IP, IP_MTU, &v, &n), ENOTCONN);
+	n = (socklen_t)-1;
+	ck_fails(npp_getsockopt(*fd, SOL_SOCKET, SO_TYPE, &v, &n), EINVAL);
+	n = 3;
+	ck_assert_int_eq(npp_getsockopt(*fd, IPPROTO_IP, IP_TTL, &byte, &n), 0);
+	ck_assert(n == 1 && byte == 64);
+	npp_close(fd[0]);
+	npp_close(fd[1]);
 }
 END_TEST
 
@@ -639,6 +704,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_others_would_count_on_is_refused_before_the_socket_is_ours);
 	tcase_add_test(t, options_do_not_touch_their_neighbours);
 	tcase_add_test(t, options_read_back_as_on_linux);
+	tcase_add_test(t, values_are_judged_as_by_linux);
 	tcase_add_test(t, a_listener_keeps_its_keys_where_isms_look);
 	tcase_add_test(t, options_set_before_connect_go_into_the_record);
 

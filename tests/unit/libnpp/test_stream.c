@@ -248,6 +248,31 @@ START_TEST(end_of_file_after_the_last_byte)
 }
 END_TEST
 
+/* As on Linux: who waits for more than fits would wait for ever. */
+START_TEST(a_full_ring_is_readable_whatever_was_asked_for)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd, many = 200000;
+	uint32_t idx = fake_peer_connect(f, port, 0, 5000);
+	struct npp_sock *s;
+	struct pollfd p;
+	char byte = 'x';
+
+	fake_peer_send(f, idx, &byte, 1);
+	fd = npp_accept4(l, NULL, NULL, 0);
+	p = (struct pollfd){ .fd = fd, .events = POLLIN };
+	ck_assert_int_eq(npp_setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &many, sizeof many), 0);
+	s = fake_sock_of(f, fd, NULL);
+	while (s->rx_head < s->rx_ring.size - 1)
+		fake_peer_send(f, idx, &byte, 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 0), 0);
+	fake_peer_send(f, idx, &byte, 1);
+	ck_assert_int_eq(npp_poll(&p, 1, 0), 1);
+	npp_close(fd);
+	npp_close(l);
+}
+END_TEST
+
 START_TEST(reset_gives_data_then_the_error_once)
 {
 	uint16_t port;
@@ -423,6 +448,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_is_sent_comes_back);
 	tcase_add_test(t, many_times_the_ring_goes_through_whole);
 	tcase_add_test(t, peek_leaves_and_waitall_waits);
+	tcase_add_test(t, a_full_ring_is_readable_whatever_was_asked_for);
 	tcase_add_test(t, errno_is_left_alone_on_success);
 	tcase_add_test(t, full_ring_says_eagain_and_then_writable);
 	tcase_add_test(t, a_full_ring_that_may_grow_is_looked_at);
