@@ -328,6 +328,32 @@ bool accept_waiting(const struct so *so)
 	return false;
 }
 
+/**
+ * accept_queue() - connections of the listener SO that nobody has taken, without those of its kernel part
+ * @backlog: how many there may be
+ */
+uint32_t accept_queue(const struct so *so, uint32_t *backlog)
+{
+	struct npp_listener *l = listener_of(so);
+	uint32_t mask, n = 0;
+
+	*backlog = l ? *(volatile uint32_t *)&l->backlog : 0;
+	for (uint32_t s = slot_next((uint32_t)-1); l && s < NPP_MAX_SLOTS; s = slot_next(s)) {
+		struct npp_accept_lane *lane = lane_at(l, s, &mask);
+		uint32_t head, at;
+
+		if (!lane)
+			continue;
+		/* acquire: pairs with the ISM's release of head after the entry */
+		head = atomic_load_explicit(&lane->head, memory_order_acquire);
+		at = atomic_load_explicit(&lane->tail, memory_order_relaxed);
+		for (at = head - at > mask + 1 ? head - mask - 1 : at; at != head; at++)
+			n += NPP_ACCEPT_OWNER(atomic_load_explicit(&lane->entry[at & mask], memory_order_relaxed)) ==
+			     NPP_ACCEPT_READY;
+	}
+	return n;
+}
+
 /* An exclusive subscriber that was told of connections leaves without taking them all:
  * the ISMs that have some tell another one. */
 void accept_hand_on(struct so *so)

@@ -683,6 +683,22 @@ static uint32_t not_sent(const struct so *so)
 	return written > flight ? written - flight : 0;
 }
 
+/* As Linux: of a listener those that wait to be accepted, and how many there may be. */
+static void fill_listener_info(const struct so *so, int fd, struct tcp_info *ti)
+{
+	struct tcp_info kernel = { .tcpi_unacked = 0 };
+	socklen_t n = sizeof kernel;
+	uint32_t backlog;
+
+	memset(ti, 0, sizeof *ti);
+	ti->tcpi_state = linux_state[TCP_ST_LISTEN];
+	ti->tcpi_unacked = accept_queue(so, &backlog);
+	ti->tcpi_sacked = backlog;
+	ti->tcpi_max_pacing_rate = UINT64_MAX;
+	if (so->kpart && R->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &kernel, &n) == 0)
+		ti->tcpi_unacked += kernel.tcpi_unacked;
+}
+
 static void fill_tcp_info(const struct so *so, struct tcp_info *ti)
 {
 	const volatile struct npp_tcp_brief *b = brief_of(so);
@@ -788,7 +804,7 @@ static int get_socket_level(struct so *so, int name, void *val, socklen_t *len)
 	return give(val, len, &v, sizeof v);
 }
 
-static int get_option(struct so *so, int level, int name, void *val, socklen_t *len)
+static int get_option(struct so *so, int fd, int level, int name, void *val, socklen_t *len)
 {
 	const struct opt *o = find(level, name);
 	struct tcp_info ti;
@@ -806,7 +822,10 @@ static int get_option(struct so *so, int level, int name, void *val, socklen_t *
 			return r;
 	}
 	if (level == IPPROTO_TCP && name == TCP_INFO) {
-		fill_tcp_info(so, &ti);
+		if (so->sk->type == NPP_SOCK_LISTENER)
+			fill_listener_info(so, fd, &ti);
+		else
+			fill_tcp_info(so, &ti);
 		return give(val, len, &ti, sizeof ti);
 	}
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
@@ -842,7 +861,7 @@ int npp_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 	if (!so)
 		return R->getsockopt(fd, level, name, val, len);
-	r = !val || !len ? -EFAULT : get_option(so, level, name, val, len);
+	r = !val || !len ? -EFAULT : get_option(so, fd, level, name, val, len);
 	if (r == -ENOPROTOOPT && so->kpart)
 		return R->getsockopt(fd, level, name, val, len);
 	errno = r < 0 ? -r : saved;

@@ -455,6 +455,7 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 void sock_unmake(struct so *so, int fd, bool bound);	/* back to a kernel-yet socket; under fd_lock */
 int sock_all_placeholder(struct so *so, int fd);	/* every descriptor of SO; under fd_lock */
 bool accept_waiting(const struct so *so);
+uint32_t accept_queue(const struct so *so, uint32_t *backlog);
 void accept_hand_on(struct so *so);
 
 /* ---- epoll.c, epoll_set.c ------------------------------------------------------------------------------------------- */

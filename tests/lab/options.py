@@ -68,6 +68,14 @@ def listener(port, options):
     return ls
 
 
+def waiting(ls, n):
+    """What TCP_INFO says of the accept queue, once N are in it."""
+    end = time.monotonic() + 20 * SLOW
+    while (seen := struct.unpack_from("2I", ls.getsockopt(TCP, 11, 256), 24))[0] < n and time.monotonic() < end:
+        time.sleep(0.01)
+    return seen
+
+
 def serve(port):
     control, _ = listener(port, {}).accept()
     f = control.makefile("rw")
@@ -78,6 +86,14 @@ def serve(port):
         ls = listener(port + 1, q["options"])
         f.write(json.dumps(read(ls, q["options"])) + "\n")
         f.flush()
+        if "queue" in q:
+            f.write(json.dumps(waiting(ls, q["queue"])) + "\n")
+            f.flush()
+            for _ in range(q["queue"]):
+                ls.accept()[0].close()
+            f.readline()
+            ls.close()
+            continue
         apply(ls, q.get("then", {}))
         s, _ = ls.accept()
         if q.get("tell"):
@@ -222,6 +238,16 @@ def deferred(c, say):
         say(kept, then, "with data" if data else "without data", "long before" if took < 60 else "too late")
 
 
+def queued(c, say):
+    c.word({"options": {}, "queue": 5})
+    c.heard()
+    s = [socket.create_connection(c.to, 20 * SLOW) for _ in range(5)]
+    say("waiting, backlog:", c.heard())
+    c.word(0)
+    for x in s:
+        x.close()
+
+
 JUDGED = {
     "SO": (SOL, [(6, "BROADCAST"), (9, "KEEPALIVE"), (19, "SNDLOWAT"), (32, "SNDBUFFORCE"), (47, "MAX_PACING_RATE")]),
     "TCP": (TCP, [(1, "NODELAY"), (4, "KEEPIDLE"), (6, "KEEPCNT"), (8, "LINGER2"), (9, "DEFER_ACCEPT"), (10, "WINDOW_CLAMP"), (23, "FASTOPEN"),
@@ -271,7 +297,7 @@ def judged(c, say):
         s.close()
 
 
-SCENARIOS = [inherited, windows, held, segments, inodes, deferred, judged]
+SCENARIOS = [inherited, windows, held, segments, inodes, deferred, queued, judged]
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

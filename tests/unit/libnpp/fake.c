@@ -668,6 +668,7 @@ static int on_bind(struct fake *f, struct npp_ctl_bind *b, bool listen)
 		f->kernel_first += kernel_listens(b->port);
 		s->ext_off64 = (uint32_t)(heap(f, sizeof *l) / 64);
 		l = at(f, (uint64_t)s->ext_off64 * 64);
+		l->backlog = b->backlog;
 		for (unsigned i = 0; i < FAKE_IOPS; i++) {
 			uint64_t off = heap(f, sizeof(struct npp_accept_lane) + 64 * 8);
 

@@ -83,8 +83,8 @@ static int get_int(int fd, int level, int name)
 /* ip(7): IP_MTU_DISCOVER, IP_MTU. The link takes 1500 bytes. */
 START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 {
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(FAKE_DISCARD) };
 	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6 };
 	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
 	struct npp_sock *k;
 	char buf[3000] = "";
@@ -121,12 +121,16 @@ START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 	ck_assert_int_eq(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT), 0);
 	ck_assert_int_eq(npp_send(fd, buf, 3000, 0), 3000);
 	EVENTUALLY(*(volatile uint32_t *)&f->sent_flags == 0);
-	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 1), ENOPROTOOPT); /* of the other family */
+	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 1), ENOPROTOOPT);
 	npp_close(fd);
 	fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
-	ck_assert_int_eq(npp_bind(fd, SA(any6)), 0);
+	ck_assert_int_eq(inet_pton(AF_INET6, "::ffff:" FAKE_PEER, &six.sin6_addr), 1);
+	ck_assert_int_eq(npp_connect(fd, (struct sockaddr *)&six, sizeof six), 0);
 	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 256), EINVAL);
 	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, -2), EINVAL);
+	ck_assert_int_eq(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 255), 0);
+	ck_assert_int_eq(get_int(fd, IPPROTO_IPV6, IPV6_TCLASS), 255);
+	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1), EINVAL);
 	npp_close(fd);
 }
 END_TEST

@@ -208,6 +208,27 @@ START_TEST(values_are_judged_as_by_linux)
 }
 END_TEST
 
+START_TEST(tcp_info_of_a_listener_tells_its_queue)
+{
+	uint16_t port;
+	int l = serve(&port, 0), c;
+	struct tcp_info ti;
+	socklen_t n = sizeof ti;
+
+	for (uint16_t i = 0; i < 3; i++)
+		fake_peer_connect(f, port, i % FAKE_IOPS, (uint16_t)(5000 + i));
+	ck_assert_int_eq(npp_getsockopt(l, IPPROTO_TCP, TCP_INFO, &ti, &n), 0);
+	ck_assert_uint_eq(ti.tcpi_state, TCP_LISTEN);
+	ck_assert_uint_eq(ti.tcpi_unacked, 3);
+	ck_assert_uint_eq(ti.tcpi_sacked, 16);
+	c = npp_accept4(l, NULL, NULL, 0);
+	ck_assert_int_eq(npp_getsockopt(l, IPPROTO_TCP, TCP_INFO, &ti, &n), 0);
+	ck_assert_uint_eq(ti.tcpi_unacked, 2);
+	npp_close(c);
+	npp_close(l);
+}
+END_TEST
+
 /* Words that several options share. */
 START_TEST(options_do_not_touch_their_neighbours)
 {
@@ -704,6 +725,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_others_would_count_on_is_refused_before_the_socket_is_ours);
 	tcase_add_test(t, options_do_not_touch_their_neighbours);
 	tcase_add_test(t, options_read_back_as_on_linux);
+	tcase_add_test(t, tcp_info_of_a_listener_tells_its_queue);
 	tcase_add_test(t, values_are_judged_as_by_linux);
 	tcase_add_test(t, a_listener_keeps_its_keys_where_isms_look);
 	tcase_add_test(t, options_set_before_connect_go_into_the_record);
