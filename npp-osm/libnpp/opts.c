@@ -814,7 +814,7 @@ static int get_option(struct so *so, int fd, int level, int name, void *val, soc
 
 	if (!level_ok(so, level))
 		return so->domain == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP; /* as Linux */
-	if ((int)*len < 0)
+	if ((int)*len < 0 && level != IPPROTO_IPV6)
 		return -EINVAL;
 	if (level == SOL_SOCKET) {
 		r = get_socket_level(so, name, val, len);

@@ -88,6 +88,8 @@ START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
 	struct npp_sock *k;
 	char buf[3000] = "";
+	socklen_t n;
+	int v;
 
 	ck_assert_int_eq(set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO), 0); /* before it is npp's */
 	ck_assert_int_eq(npp_sendto(fd, buf, 1472, 0, SA(to)), 1472);
@@ -131,6 +133,9 @@ START_TEST(what_must_not_be_cut_is_refused_at_once_if_too_large)
 	ck_assert_int_eq(set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 255), 0);
 	ck_assert_int_eq(get_int(fd, IPPROTO_IPV6, IPV6_TCLASS), 255);
 	ck_fails(set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1), EINVAL);
+	n = (socklen_t)-1; /* which is EINVAL at all other levels */
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &v, &n), 0);
+	ck_assert_uint_eq(n, sizeof v);
 	npp_close(fd);
 }
 END_TEST
