@@ -40,6 +40,33 @@ START_TEST(accepted_connection_has_a_record_and_is_queued)
 }
 END_TEST
 
+/* They may change at any time, and are whatever a host has written there. */
+START_TEST(what_a_listener_asks_for_is_looked_up_when_it_counts)
+{
+	struct tcp_listener *l = env_listener(e, 80);
+	struct npp_sock *rec = env_sock(e, 0, 1);
+	uint64_t key[NPP_TFO_KEYS][2] = { { 0 } };
+	struct tcp_options o = { 0 };
+
+	ism_listener_options(e->I, l, &o);
+	ck_assert_uint_eq(o.defer, 0);
+	rec->tries = 7u << 24;
+	ism_listener_options(e->I, l, &o);
+	ck_assert_uint_eq(o.defer, 7);
+	ck_assert_uint_eq(ism_fastopen_keys(e->I, l, key), 0);
+	for (unsigned turn = 1; turn < 4; turn++) {
+		rec->tfo.key[turn & 1][0][0] = 100 + turn;
+		rec->tfo.key[turn & 1][1][1] = 200 + turn;
+		rec->tfo.state = NPP_TFO_STATE(turn, 2);
+		ck_assert_uint_eq(ism_fastopen_keys(e->I, l, key), 2);
+		ck_assert_uint_eq(key[0][0], 100 + turn);
+		ck_assert_uint_eq(key[1][1], 200 + turn);
+	}
+	rec->tfo.state = UINT32_MAX;
+	ck_assert_uint_le(ism_fastopen_keys(e->I, l, key), NPP_TFO_KEYS);
+}
+END_TEST
+
 START_TEST(listener_event_goes_once_until_the_bit_is_cleared)
 {
 	struct npp_msg m;
@@ -283,6 +310,7 @@ int main(void)
 
 	t = bench_case(s, "accept");
 	tcase_add_test(t, accepted_connection_has_a_record_and_is_queued);
+	tcase_add_test(t, what_a_listener_asks_for_is_looked_up_when_it_counts);
 	tcase_add_test(t, listener_event_goes_once_until_the_bit_is_cleared);
 	tcase_add_test(t, a_listener_hears_though_the_bit_was_set_by_another);
 	tcase_add_test(t, accept_stops_at_the_backlog);
