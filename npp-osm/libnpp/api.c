@@ -176,6 +176,7 @@ int npp_close(int fd)
 			vfork_note(fd, NULL);
 		return R->close(fd);
 	}
+	pthread_testcancel(); /* here as in the C library: before anything is done */
 	fd_lock();
 	last = remove_fd(fd, &gone);
 	r = R->close(fd) < 0 ? -errno : 0;

@@ -49,7 +49,7 @@ uint64_t lib_now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* These two not by the C library: who is cancelled in usleep() or write() never comes back from calls
+/* These not by the C library: who is cancelled in usleep(), close() or write() never comes back from calls
  * that POSIX says are no points of cancellation, as shutdown(), and keeps what they hold. */
 void lib_ring(int bell)
 {
@@ -70,6 +70,11 @@ bool lib_nap(uint32_t us)
 	return whole;
 }
 
+int lib_close(int fd)
+{
+	return (int)R->syscall(SYS_close, fd);
+}
+
 void lib_say(unsigned what, const char *text)
 {
 	char line[320];
@@ -79,7 +84,7 @@ void lib_say(unsigned what, const char *text)
 	    1u << what % 32)
 		return;
 	n = snprintf(line, sizeof line, "npp: %s\n", text);
-	if (n > 0 && R->write(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
+	if (n > 0 && R->syscall(SYS_write, 2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
 		return;
 }
 
@@ -113,7 +118,7 @@ static uint64_t own_start_time(void)
 	if (fd < 0)
 		return 0;
 	n = R->read(fd, buf, sizeof buf - 1);
-	R->close(fd);
+	lib_close(fd);
 	if (n <= 0)
 		return 0;
 	buf[n] = '\0';
@@ -137,7 +142,7 @@ static bool went_away(int r)
 static void hang_up(void)
 {
 	fd_mark(npp_lib.rpc, false);
-	R->close(npp_lib.rpc);
+	lib_close(npp_lib.rpc);
 	npp_lib.rpc = -1;
 	npp_lib.strays |= npp_lib.n_asked != 0;
 	npp_lib.n_asked = 0;
@@ -406,14 +411,14 @@ int lib_reconnect(uint32_t *proc)
 		if (r == 0 && w.proc >= NPP_MAX_PROCS)
 			r = -EPROTO;
 		if (mem >= 0)
-			R->close(mem);
+			lib_close(mem);
 		npp_ctl_close_fds(&m);
 	}
 	if (r >= 0) {
 		npp_lib.rpc = fd;
 		*proc = w.proc;
 	} else if (fd >= 0) {
-		R->close(fd);
+		lib_close(fd);
 	}
 	npp_thr.inside--;
 	return r < 0 ? r : 0;
@@ -534,19 +539,19 @@ static int map_iops(uint32_t att, uint32_t n, struct npp_ctl_msg *m)
 							     npp_abi_layout_hash());
 
 		if (mem >= 0)
-			R->close(mem);
+			lib_close(mem);
 		if (r == 0 && in.size < sizeof(struct npp_inbound))
 			r = -EPROTO;
 		if (r < 0) {
 			if (bell >= 0)
-				R->close(bell);
+				lib_close(bell);
 			npp_region_unmap(&in);
 			return r;
 		}
 		if (atomic_load_explicit(&s->in, memory_order_relaxed)) { /* of an attachment that ended; the memory
 									    stays, a thread may be at it */
 			fd_disown(&s->bell);
-			R->close(s->bell);
+			lib_close(s->bell);
 		}
 		s->bell = fd_high(bell);
 		fd_own(&s->bell);
@@ -588,7 +593,7 @@ static int map_attach(uint32_t att)
 							       : npp_region_map(&global, fd, false, 0, NPP_REGION_GLOBAL,
 										npp_abi_layout_hash());
 	if (fd >= 0)
-		R->close(fd);
+		lib_close(fd);
 	if (r == 0)
 		r = map_iops(att, a.n_iops, &m);
 	npp_ctl_close_fds(&m);
@@ -666,7 +671,7 @@ void npp_stop(void)
 	for (uint32_t fd = 0; fd < FD_MAX; fd++)
 		if (fd_get((int)fd) == &npp_lib.internal) {
 			atomic_store_explicit(&npp_lib.tab[fd], NULL, memory_order_relaxed);
-			R->close((int)fd);
+			lib_close((int)fd);
 		}
 	for (uint32_t a = 0; a < NPP_MAX_ATTACH; a++) {
 		if (npp_lib.att[a].global)

@@ -153,7 +153,7 @@ static struct lctx *open_now(uint32_t kind)
 	r = lib_rpc(NPP_CTL_CTX_OPEN, &q, sizeof q, &a, sizeof a, &bell);
 	if (r < 0 || a.ctx == 0 || a.ctx >= NPP_MAX_CTX) {
 		if (r >= 0)
-			R->close(bell);
+			lib_close(bell);
 		lctx_free(c);
 		return NULL;
 	}
@@ -172,7 +172,7 @@ static void give_back(struct lctx *c)
 	disown(c->no);
 	fd_lock();
 	fd_disown(&c->bell);
-	R->close(c->bell);
+	lib_close(c->bell);
 	fd_unlock();
 	lctx_free(c);
 }
@@ -206,7 +206,7 @@ void ctx_ahead_answer(struct npp_ctl_msg *m)
 	/* No more are asked for than there is room for; who says more than that shall have it back. */
 	if (a.ctx == 0 || a.ctx >= NPP_MAX_CTX || npp_lib.n_got == AHEAD_MAX) {
 		npp_lib.strays = true;
-		R->close(bell);
+		lib_close(bell);
 		return;
 	}
 	bell = fd_high(bell);
@@ -439,7 +439,7 @@ void ctx_pool_forked(void)
 		lctx_free(c);
 	for (uint32_t i = 0; i < npp_lib.n_got; i++) {
 		fd_mark(npp_lib.got[i].bell, false);
-		R->close(npp_lib.got[i].bell);
+		lib_close(npp_lib.got[i].bell);
 	}
 	npp_lib.n_got = npp_lib.n_asked = 0;
 	npp_lib.strays = false;

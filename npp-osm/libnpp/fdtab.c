@@ -20,16 +20,31 @@
 
 #include "npp-osm/libnpp/priv.h"
 
+/* Who were cancelled in close() or open() would keep the lock: the process could close nothing any more. */
 void fd_lock(void)
 {
-	if (npp_thr.fd_depth++ == 0)
-		pthread_mutex_lock(&npp_lib.fd_lock);
+	if (npp_thr.fd_depth++)
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &npp_thr.fd_cancel);
+	pthread_mutex_lock(&npp_lib.fd_lock);
 }
 
 void fd_unlock(void)
 {
-	if (--npp_thr.fd_depth == 0)
-		pthread_mutex_unlock(&npp_lib.fd_lock);
+	int cancel = npp_thr.fd_cancel; /* a signal handler may take the lock as soon as it is free */
+
+	if (--npp_thr.fd_depth)
+		return;
+	pthread_mutex_unlock(&npp_lib.fd_lock);
+	pthread_setcancelstate(cancel, NULL);
+}
+
+/* In the child of a fork, which has a lock of its own. */
+void fd_lock_forked(void)
+{
+	if (npp_thr.fd_depth)
+		pthread_setcancelstate(npp_thr.fd_cancel, NULL);
+	npp_thr.fd_depth = 0;
 }
 
 /* A child of vfork shares our memory but has its own descriptors: what it does to them
@@ -250,7 +265,7 @@ int fd_high(int fd)
 		to = R->fcntl(fd, F_DUPFD_CLOEXEC, base);
 	if (to < 0)
 		return fd;
-	R->close(fd);
+	lib_close(fd);
 	return to;
 }
 

@@ -106,7 +106,7 @@ static void let_go(void)
 	pthread_mutex_init(&npp_lib.start_lock, NULL);
 	pthread_mutex_init(&npp_lib.rpc_lock, NULL);
 	pthread_mutex_init(&npp_lib.fd_lock, NULL);
-	npp_thr.fd_depth = 0;
+	fd_lock_forked();
 	npp_thr.inside = 0;
 	npp_lib.pid = getpid();
 	if (npp_thr.ctx) {
@@ -193,7 +193,7 @@ pid_t npp_fork(void)
 	saved = errno;
 	npp_lib.fork_wrapped = false;
 	if (pid == 0) {
-		npp_thr.fd_depth = 0;
+		fd_lock_forked();
 		return 0;
 	}
 	embryo = npp_lib.embryo;

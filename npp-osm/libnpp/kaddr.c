@@ -74,7 +74,7 @@ static void refresh(void)
 				done = true;
 		}
 	}
-	R->close(fd);
+	lib_close(fd);
 	for (uint32_t i = 0; i < f.n; i++)
 		for (unsigned k = 0; k < 2; k++)
 			atomic_store_explicit(&npp_lib.kaddr.addr[i][k], f.addr[i].q[k], memory_order_relaxed);

@@ -495,7 +495,7 @@ static int install_taken(struct so *so, struct taken *t, int flags)
 		uint64_t e = t->entry;
 
 		if (fd >= 0)
-			R->close(fd);
+			lib_close(fd);
 		atomic_compare_exchange_strong_explicit(
 			&t->lane->entry[t->pos & t->mask], &e,
 			NPP_ACCEPT_ENTRY(t->idx, NPP_ACCEPT_GEN(e), NPP_ACCEPT_READY), memory_order_release,

@@ -85,9 +85,9 @@ static int ticket_make(int fd)
 	r = ticket_write(pair[0], so, so->kpart ? fd : -1);
 	if (r == 0)
 		r = lib_rpc_give(NPP_CTL_PASS, &q, sizeof q, pair[0]);
-	R->close(pair[0]);
+	lib_close(pair[0]);
 	if (r < 0)
-		R->close(pair[1]);
+		lib_close(pair[1]);
 	return r < 0 ? r : pair[1];
 }
 
@@ -109,7 +109,7 @@ static void drop(struct passed *p)
 	fd_lock();
 	for (unsigned i = 0; i < p->n; i++) {
 		fd_disown(&p->fd[i]);
-		R->close(p->fd[i]);
+		lib_close(p->fd[i]);
 	}
 	p->n = 0;
 	fd_unlock();
@@ -202,7 +202,7 @@ static bool ticket_read(int fd, struct ticket *t, int *kernel)
 	if (t->magic == TICKET_MAGIC && t->sign == sign(t) && t->idx > 0 && t->idx < npp_lib.sock_count)
 		return true;
 	if (*kernel >= 0)
-		R->close(*kernel);
+		lib_close(*kernel);
 	return false;
 }
 
@@ -243,7 +243,7 @@ static void take(int fd)
 		fd_unlock();
 	}
 	if (kernel >= 0)
-		R->close(kernel);
+		lib_close(kernel);
 }
 
 /* A message has come: tickets in it become sockets. */

@@ -107,6 +107,7 @@ struct thr {
 	struct lctx *ctx;
 	uint32_t inside;	/* in attach or fork: our own calls go straight to the kernel */
 	uint32_t fd_depth;	/* holds fd_lock; more than 1 in a signal handler */
+	int fd_cancel;		/* may it be cancelled when it has let go of that? */
 	bool creds;		/* holds urg.creds */
 };
 extern _Thread_local struct thr npp_thr __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -236,8 +237,10 @@ void lib_forget(void);
 void *lib_pages(size_t size);		/* zeroed pages, NULL if none */
 void lib_pages_free(void *p, size_t size);
 uint64_t lib_now_us(void);
+/* No points of cancellation: */
 void lib_ring(int bell);
-bool lib_nap(uint32_t us);	/* false: a signal ended it; both are no points of cancellation */
+bool lib_nap(uint32_t us);	/* false: a signal ended it */
+int lib_close(int fd);
 enum { ONCE_NO_HOST, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
        ONCE_URG_LATE, ONCE_RAW, ONCE_FORK, ONCE_FOREIGN };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
@@ -310,6 +313,7 @@ int fd_evict(int fd);				/* under fd_lock: a program wants this number */
 bool vfork_child(void);
 void fd_lock(void);
 void fd_unlock(void);
+void fd_lock_forked(void);
 void fd_adopt_table(void);			/* after exec */
 int fd_put_over(int from, int fd);		/* dup2(), close-on-exec of FD kept */
 int fd_adopt(int fd, uint32_t idx, uint32_t gen); /* FD means a record that has come to us; under fd_lock */

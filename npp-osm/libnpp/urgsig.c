@@ -319,6 +319,7 @@ static bool lock_in_time(void)
 		lib_nap(200);
 	}
 	npp_thr.fd_depth++;
+	npp_thr.fd_cancel = PTHREAD_CANCEL_DISABLE; /* as npp_creds_begin() has it */
 	return true;
 }
 
