@@ -100,6 +100,10 @@ bool ip6_options(struct stack *s, const struct pkt *pkt, uint32_t at, uint8_t pr
 		const uint8_t *h = pkt->ip + at;
 		uint32_t len = proto == IP_PROTO_FRAGMENT ? 8 : (h[1] + 1u) * 8;
 
+		if (len > w->off - at) { /* the packet has changed since the walk: it lies where others write */
+			STAT_INC(s, IS_DROP_IP_OPTIONS);
+			return false;
+		}
 		if ((proto == IP_PROTO_HOPOPTS || proto == IP_PROTO_DSTOPTS) && !options(s, pkt, at, len))
 			return false;
 		if (proto == IP_PROTO_ROUTING && h[3] != 0) { /* we are nobody's way station (RFC 5095) */

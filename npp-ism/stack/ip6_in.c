@@ -119,7 +119,7 @@ void ip6_input(struct stack *s, const struct ip_in *in)
 	if (w.fragment)
 		fragment_in(s, in, &w, &pkt);
 	else
-		ip_deliver(s, in, &pkt, ETH_HDR_LEN + IP6_HDR_LEN + ntohs(h->plen));
+		ip_deliver(s, in, &pkt, (uint32_t)(pkt.l4 - in->frame) + pkt.l4_len);
 }
 
 void ip6_reassembled(struct stack *s, struct reass_ent *e)

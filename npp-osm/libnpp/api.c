@@ -155,7 +155,8 @@ static bool remove_fd(int fd, struct so *gone)
 
 	if (!so)
 		return false;
-	*gone = (struct so){ .idx = so->idx, .gen = so->gen, .sk = so->sk, .kind = SO_OURS, .dgram = so->dgram };
+	*gone = (struct so){ .idx = so->idx, .gen = so->gen, .sk = so->sk, .kind = SO_OURS, .dgram = so->dgram,
+			     .opt.linger = so->opt.linger };
 	return fd_remove(fd);
 }
 

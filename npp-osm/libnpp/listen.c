@@ -487,6 +487,7 @@ static int install_taken(struct so *so, struct taken *t, int flags)
 		n->idx = t->idx;
 		n->gen = t->gen;
 		n->sk = sk;
+		n->opt.linger = so->opt.linger;
 		atomic_store_explicit(&sk->fl, (flags & SOCK_NONBLOCK ? NPP_FL_NONBLOCK : 0) |
 						       (so->domain == AF_INET6 ? NPP_FL_API6 : 0), memory_order_relaxed);
 		r = fd_install(fd, n);

@@ -322,6 +322,7 @@ int fd_adopt(int fd, uint32_t idx, uint32_t gen); /* FD means a record that has 
 struct npp_sock *sock_claim(struct lctx *c, uint32_t *idx);
 void sock_unclaim(struct npp_sock *sk);
 int sock_make(struct so *so, int fd);		/* gives a kernel-yet object its record; under fd_lock */
+uint32_t sock_linger_adopted(const struct npp_sock *sk);
 void sock_drop(struct so *so, bool last_fd);	/* after the last descriptor anywhere: tells ISM or OSM */
 struct so *sock_adopt(int fd, int domain);	/* an unknown kernel socket; under fd_lock */
 void sock_to_kernel(struct so *so, int fd);	/* it will never be ours: forget it; under fd_lock */

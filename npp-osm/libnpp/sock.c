@@ -17,6 +17,8 @@
 
 #include "npp-osm/libnpp/priv.h"
 
+#define LINGER_ADOPTED 11u	/* ten seconds, as SO_LINGER stands in a record */
+
 uint32_t sock_fl(const struct so *so)
 {
 	return atomic_load_explicit(&so->sk->fl, memory_order_relaxed);
@@ -488,6 +490,15 @@ static void linger(struct so *so, uint32_t seconds)
 	}
 }
 
+/* What we may wait for a socket that another program has left us, or sent: what stands in its record, but not for ever,
+ * for an ISM may have written it. */
+uint32_t sock_linger_adopted(const struct npp_sock *sk)
+{
+	uint32_t lg = atomic_load_explicit(&sk->linger, memory_order_relaxed);
+
+	return lg < LINGER_ADOPTED ? lg : LINGER_ADOPTED;
+}
+
 static void drop_stream(struct so *so)
 {
 	struct npp_sock *sk = so->sk;
@@ -498,6 +509,9 @@ static void drop_stream(struct so *so)
 
 	if (sock_post(so, NPP_MSG_CLOSE, flags, atomic_load_explicit(&sk->tx_head, memory_order_relaxed)) < 0)
 		return; /* no ISM there: the OSM reaps the record with our context */
+	/* Only as long as is known to have been asked for by a program. */
+	if (lg > so->opt.linger)
+		lg = so->opt.linger;
 	if (lg > 1 && !flags)
 		linger(so, lg - 1);
 }

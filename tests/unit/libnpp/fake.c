@@ -203,18 +203,29 @@ static void on_connect(struct fake *f, unsigned iop, uint32_t idx, const struct 
 	}
 }
 
-static void on_close(struct fake *f, uint32_t idx, const struct npp_msg *m)
+static void finish(struct fake *f, uint32_t idx)
 {
 	struct npp_sock *s = &f->sock[idx];
 
-	f->closes++;
-	f->aborts += (m->flags & NPP_CLOSE_ABORT) != 0;
-	f->sess[idx].used = false;
+	f->sess[idx].used = f->sess[idx].closing = false;
 	atomic_store(&s->tcp_state, TCP_ST_CLOSED);
 	atomic_store(&s->fl, 0);
 	atomic_fetch_add(&s->gen, 1);
 	f->freed++;
 	atomic_store(&s->owner, 0);
+}
+
+/* What has been sent to a peer that does not acknowledge is not done with yet. */
+static void on_close(struct fake *f, uint32_t idx, const struct npp_msg *m)
+{
+	bool abort = m->flags & NPP_CLOSE_ABORT;
+
+	f->closes++;
+	f->aborts += abort;
+	if (!abort && f->sess[idx].deaf)
+		f->sess[idx].closing = true;
+	else
+		finish(f, idx);
 }
 
 #define UDP_RING (1u << 17)
@@ -486,8 +497,11 @@ uint32_t fake_peer_read(struct fake *f, uint32_t sock, void *buf, uint32_t cap)
 void fake_pause(struct fake *f, uint32_t sock, bool on)
 {
 	pthread_mutex_lock(&f->lock);
-	f->sess[sock].paused = on;
-	pump(f, sock);
+	f->sess[sock].paused = f->sess[sock].deaf = on;
+	if (!on && f->sess[sock].closing)
+		finish(f, sock);
+	else
+		pump(f, sock);
 	pthread_mutex_unlock(&f->lock);
 }
 

@@ -24,7 +24,7 @@
 enum { FAKE_ECHO = 7, FAKE_DISCARD = 9, FAKE_SILENT = 10, FAKE_REFUSE = 11, FAKE_STALL = 12, FAKE_HASTY = 13 };
 
 struct fake_sess { /* what an ISM knows of a record */
-	bool used, paused, shut;
+	bool used, paused, deaf, shut, closing; /* deaf: by fake_pause() */
 	uint32_t gen, fin_at;
 	uint8_t slot;
 	uint64_t tx_digest;

@@ -136,6 +136,29 @@ START_TEST(more_bytes_than_the_ring_holds_are_not_spoken_of)
 }
 END_TEST
 
+START_TEST(an_ism_does_not_make_close_linger)
+{
+	struct linger own = { 1, 1 };
+
+	for (int set = 0; set < 2; set++) {
+		int fd = dial(FAKE_DISCARD);
+		uint32_t idx;
+		struct npp_sock *s = fake_sock_of(f, fd, &idx);
+		uint64_t begin;
+
+		if (set)
+			ck_assert_int_eq(npp_setsockopt(fd, SOL_SOCKET, SO_LINGER, &own, sizeof own), 0);
+		fake_pause(f, idx, true);
+		ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+		atomic_store(&s->linger, 100000);
+		begin = lib_now_us();
+		npp_close(fd);
+		ck_assert_msg(set == (lib_now_us() - begin >= 1000000), "%d: %u us", set, (unsigned)(lib_now_us() - begin));
+		fake_pause(f, idx, false);
+	}
+}
+END_TEST
+
 START_TEST(a_ring_of_a_byte_is_none)
 {
 	int fd = dial(FAKE_STALL);
@@ -230,6 +253,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_lock_is_waited_for_while_its_holder_is_stopped);
 	tcase_add_test(t, an_epoch_that_is_spoilt_all_the_time_does_not_stop_anything);
 	tcase_add_test(t, more_bytes_than_the_ring_holds_are_not_spoken_of);
+	tcase_add_test(t, an_ism_does_not_make_close_linger);
 	tcase_add_test(t, a_ring_of_a_byte_is_none);
 	tcase_add_test(t, datagram_that_waits_for_room_sleeps_and_hears_of_an_error);
 	tcase_add_test(t, datagrams_go_to_no_place_between_the_places_of_headers);

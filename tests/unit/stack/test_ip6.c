@@ -100,6 +100,20 @@ START_TEST(too_many_headers_are_refused)
 }
 END_TEST
 
+/* What an IOP handed on lies in a ring that it may write: the lengths may be others by the second look. */
+START_TEST(options_end_where_the_headers_were_found_to_end)
+{
+	static const uint8_t longer[56] = { [40] = 17, 1, 1, 4, [48] = 1, 6 }; /* the header had 8 bytes and has 16 */
+	struct stack *s = r->node[0].s;
+	struct pkt pkt = { .ip = longer };
+	struct ip6_walk w = { .off = 48 };
+	uint64_t before = rig_stat(r, 0, NPP_IS_DROP_IP_OPTIONS);
+
+	ck_assert(!ip6_options(s, &pkt, 40, IP_PROTO_DSTOPTS, &w));
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_IP_OPTIONS), before + 1);
+}
+END_TEST
+
 START_TEST(too_many_bytes_of_headers_or_options_are_refused)
 {
 	uint8_t big[256 * 8] = { 0 };	/* Pad1 all over */
@@ -442,6 +456,7 @@ int main(void)
 	tcase_add_test(tc, udp_without_a_checksum_is_refused);
 	tcase_add_test(tc, headers_are_walked_and_padding_is_skipped);
 	tcase_add_test(tc, too_many_headers_are_refused);
+	tcase_add_test(tc, options_end_where_the_headers_were_found_to_end);
 	tcase_add_test(tc, too_many_bytes_of_headers_or_options_are_refused);
 	tcase_add_test(tc, headers_beyond_the_end_are_refused);
 	tcase_add_test(tc, unknown_options_do_what_their_number_says);
