@@ -107,4 +107,17 @@ killed listeners.t said 2
 killed nppd.t said 4
 killed lifecycle.t said 7
 is 'no hugepage is lost' "$(unborrowed)" "$before"
+
+# One that fails, and takes its lab down before its end.
+cat >"$work/fails.t" <<T
+. "$here/lib.sh"
+lab_begin fails
+lab_up "\$topologies/pair-kernel.yaml"
+fail 'on purpose'
+lab_down
+done_testing
+T
+kept=$(top_srcdir=$top_srcdir top_builddir=$top_builddir bash "$work/fails.t" 2>&1 | sed -n 's/^# evidence is in //p')
+ok 'what was to be seen of a lab before it went is kept after a failure' eval 'test -s "$kept"/rundir-t*-fails/lab.json'
+[ -z "$kept" ] || rm -rf "$kept"
 done_testing

@@ -229,7 +229,13 @@ lab_up()
   [ -z "$out" ] || diag "$out"
 }
 
-lab_down() { keep_logs "${1:-$lab}"; "$npplab" down "${1:-$lab}" </dev/null; }
+# After a failure what can be seen of it is kept first: there is nothing left to see at the end.
+lab_down()
+{
+  [ "$tap_failed" = 0 ] || collect
+  keep_logs "${1:-$lab}"
+  "$npplab" down "${1:-$lab}" </dev/null
+}
 
 # With sanitizers: the logs of a lab outlive it, for what a process says at its end.
 keep_logs()
@@ -296,6 +302,7 @@ collect()
   local l node
   for l in "${labs[@]}"; do
     [ -e "$rundir/$l/lab.json" ] || continue
+    rm -rf "$evidence/rundir-$l" # of another lab of that name
     cp -r "$rundir/$l" "$evidence/rundir-$l" 2>/dev/null
     find "$evidence/rundir-$l" -type s -delete 2>/dev/null
     "$npplab" status "$l" --json >"$evidence/status-$l.json" 2>&1
