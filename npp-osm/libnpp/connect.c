@@ -88,6 +88,8 @@ static int earlier(struct so *so, int fd)
 	case ST_UP:
 		if (!(sock_fl(so) & NPP_FL_CONNECTING))
 			return -EISCONN;
+		if (stream_over(so))
+			break; /* it was there for a while, and nobody had asked */
 		atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
 		return 0;
 	case ST_FAILED:
@@ -269,8 +271,8 @@ static int shut_write(struct so *so)
 	return 0;
 }
 
-/* Is there no connection any more to shut? */
-static bool stream_over(const struct so *so)
+/* Is there no connection any more? */
+bool stream_over(const struct so *so)
 {
 	return atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) & (NPP_RXF_RESET | NPP_RXF_CLOSED);
 }

@@ -815,7 +815,7 @@ static int get_option(struct so *so, int fd, int level, int name, void *val, soc
 
 	if (!level_ok(so, level))
 		return so->domain == AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP; /* as Linux */
-	if ((int)*len < 0 && level != IPPROTO_IPV6)
+	if ((int)*len < 0 && level != IPPROTO_IPV6) /* where Linux takes it for a large one */
 		return -EINVAL;
 	if (level == SOL_SOCKET) {
 		r = get_socket_level(so, name, val, len);
@@ -898,7 +898,7 @@ int npp_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	if (!so)
 		return R->getpeername(fd, addr, len);
 	connected = so->dgram ? sock_fl(so) & NPP_FL_CONNECTED
-			      : so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP;
+			      : so->sk->type == NPP_SOCK_STREAM && stream_state(so) == ST_UP && !stream_over(so);
 	if (!connected || (len && (int)*len < 0)) {
 		errno = connected ? EINVAL : ENOTCONN;
 		return -1;

@@ -81,7 +81,7 @@ static uint32_t dgram_ready(struct so *so, uint32_t want)
 	uint32_t m = dgram_readable(so, NULL) ? EPOLLIN : 0;
 
 	if (sock_fl(so) & NPP_FL_SHUT_RD)
-		m |= EPOLLIN | EPOLLRDHUP;
+		m |= EPOLLIN | EPOLLRDHUP | (sock_fl(so) & NPP_FL_SHUT_WR ? EPOLLHUP : 0);
 	if (atomic_load_explicit(&so->sk->err, memory_order_relaxed))
 		m |= EPOLLERR;
 	if (want & EPOLLOUT && dgram_writable(so))

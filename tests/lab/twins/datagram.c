@@ -157,7 +157,7 @@ static void step_send(struct world *w)
 
 static bool can_hear(const struct obj *o)
 {
-	return is_dgram(o) && o->port && !o->shared && o->to != 'D' && o->queued < 6;
+	return is_dgram(o) && o->port && !o->shared && o->to != 'D' && o->queued < 6 && !(o->queued && o->big);
 }
 
 static void step_peer_sends(struct world *w)
@@ -176,8 +176,11 @@ static void step_peer_sends(struct world *w)
 		family = 0;
 	if ((o->to == 'U' && family) || (o->to == 'V' && !family))
 		return;
-	if (n > 1472)
-		count = 1; /* pieces come together as they do */
+	if (n > 1472 && o->queued)
+		return; /* pieces come together as they do, perhaps after what was sent later */
+	o->big = n > 1472;
+	if (o->big)
+		count = 1;
 	for (int k = 0; k < count; k++)
 		ask(w, "usend %d %s %d %d %d", family, w->me[family], o->port, n, k);
 	say(w, "peer sends %d datagrams of %d to s%d by %d", count, n, i, family);

@@ -60,15 +60,9 @@ static void reset(int fd)
 	close(fd);
 }
 
-static void begin(struct peer *p, char *answer)
+/* Sockets to be connected to, and such that are not. */
+static void do_begin(struct peer *p, uint16_t *port)
 {
-	uint16_t port[8];
-
-	for (int i = 0; i < PSLOTS; i++) {
-		reset(p->fd[i]);
-		p->fd[i] = -1;
-		p->sent[i] = p->got[i] = 0;
-	}
 	for (int f = 0; f < FAMILIES; f++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof ss;
@@ -85,6 +79,20 @@ static void begin(struct peer *p, char *answer)
 		if (connect(p->udp_closed[f], (void *)&ss, len) < 0)
 			err(1, "peer");
 	}
+}
+
+static void begin(struct peer *p, char *answer)
+{
+	uint16_t port[8];
+
+	for (int i = 0; i < PSLOTS; i++) {
+		reset(p->fd[i]);
+		p->fd[i] = -1;
+		p->sent[i] = p->got[i] = 0;
+	}
+	do_begin(p, port);
+	while (port[4] == port[0] || port[4] == port[2] || port[5] == port[1] || port[5] == port[3]) /* names go by the number */
+		do_begin(p, port);
 	sprintf(answer, "%d %d %d %d %d %d %d %d", port[0], port[1], port[2], port[3], port[4], port[5], port[6], port[7]);
 }
 

@@ -69,6 +69,8 @@ static void step_ioctl(struct world *w)
 	unsigned long request = one_of(w, requests);
 	int before = value;
 
+	if (w->obj[i] && w->obj[i]->tried && request == SIOCOUTQNSD)
+		return; /* Linux counts what it has forgotten */
 	if (request == FIOASYNC)
 		value = before = 0;
 	errno = 0;
@@ -89,6 +91,8 @@ static void step_name(struct world *w)
 	socklen_t len = (socklen_t)one_of(w, lens), given = len;
 	struct sockaddr_storage ss;
 
+	if (w->obj[i] && w->obj[i]->tried)
+		return; /* Linux names a port that it has no more */
 	memset(&ss, 0x5a, sizeof ss);
 	errno = 0;
 	r = peer ? getpeername(w->slot[i], (void *)&ss, &len) : getsockname(w->slot[i], (void *)&ss, &len);

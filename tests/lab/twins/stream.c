@@ -160,8 +160,8 @@ static void call_connect(struct world *w, int i, bool well)
 
 	if (o && o->shared && fresh)
 		return; /* may be a second connection of the same ports */
-	if (domain == AF_INET6 && o && o->tried)
-		return; /* Linux stays with IPv4 if it was that at first, and waits in vain */
+	if (o && o->tried && (domain == AF_INET6 || o->bound))
+		return; /* Linux stays with IPv4 if it was that at first, and waits in vain; npp is bound as it was */
 	if (!strcmp(what, "closed") && o && (o->bound || o->refs > 1))
 		return; /* npp: is no new socket afterwards */
 	port = !strcmp(what, "closed") ? w->closed[family] : port;
@@ -189,7 +189,7 @@ static void call_connect(struct world *w, int i, bool well)
 	else if (r < 0 && e == EINPROGRESS)
 		o->state = OVER, o->refused = true;
 	else if (r < 0 && e == ECONNREFUSED)
-		learn_port(w, i), o->tried = true;
+		o->tried = true;
 }
 
 static void step_connect(struct world *w)

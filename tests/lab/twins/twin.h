@@ -34,6 +34,7 @@ struct obj {
 	bool nonblock;
 	int pending[8], n_pending;	/* a listener's: the peer's slots that wait */
 	int queued;			/* datagrams that came and were not read */
+	bool big;			/* of which one in pieces */
 	char to;			/* datagrams: connected to 'U' (the peer's) or 'D' (nobody's) */
 	uint16_t port;
 	bool tried;			/* it has failed to connect or to send, and may be bound again on one of the two only */

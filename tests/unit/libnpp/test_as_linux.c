@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * test_as_linux.c - corners of the socket calls, as Linux has them: what tests/lab/twins once found different
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+#include "host.h"
+
+#define V6(port) { .sin6_family = AF_INET6, .sin6_port = htons(port) }
+
+/* A connection that was accepted, and its record. */
+static int taken(uint32_t *idx)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd;
+
+	*idx = fake_peer_connect(f, port, 0, 5000);
+	fd = npp_accept4(l, NULL, NULL, 0);
+	ck_assert_int_ge(fd, 0);
+	npp_close(l);
+	return fd;
+}
+
+static short ready(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP };
+
+	ck_assert_int_ge(npp_poll(&p, 1, 0), 0);
+	return p.revents;
+}
+
+START_TEST(an_address_for_a_stream_is_ignored)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, 99);
+	int fd = dial(FAKE_DISCARD);
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(a)), 1);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(a_reset_that_is_told_as_a_broken_pipe_raises_the_signal)
+{
+	uint32_t idx;
+	int fd = taken(&idx);
+
+	signals = 0;
+	signal(SIGPIPE, on_signal);
+	fake_peer_fin(f, idx);
+	fake_peer_reset(f, idx, EPIPE);
+	ck_fails((int)npp_write(fd, "x", 1), EPIPE);
+	ck_assert_int_eq(signals, 1);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(recv_of_nothing_waits_once_and_read_does_not)
+{
+	struct timeval tv = { 0, 20000 };
+	struct iovec none = { NULL, 0 };
+	uint64_t start = now_ms();
+	uint32_t idx;
+	int fd = taken(&idx);
+	char c;
+
+	ck_assert_int_eq(npp_read(fd, &c, 0), 0);
+	ck_assert_int_eq(npp_readv(fd, &none, 1), 0);
+	ck_assert_int_eq(npp_writev(fd, &none, 1), 0);
+	ck_fails((int)npp_recv(fd, &c, 0, MSG_DONTWAIT), EAGAIN);
+	ck_assert_int_eq(npp_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv), 0);
+	ck_assert_int_eq(npp_recv(fd, &c, 0, 0), 0);
+	ck_assert_uint_ge(now_ms() - start, 19);
+	fake_peer_send(f, idx, "x", 1);
+	ck_assert_int_eq(npp_recv(fd, &c, 0, MSG_DONTWAIT), 0);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(who_peeks_at_an_urgent_byte_alone_sees_the_end_behind_it)
+{
+	uint32_t idx;
+	int fd = taken(&idx);
+	char c;
+
+	fake_peer_urgent(f, idx, 0, false);
+	fake_peer_send(f, idx, "X", 1);
+	fake_peer_fin(f, idx);
+	EVENTUALLY(ready(fd) & POLLRDHUP);
+	ck_assert_int_eq(npp_recv(fd, &c, 1, MSG_PEEK), 0);
+	ck_assert_int_eq(npp_recv(fd, &c, 1, 0), 0);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(recvmmsg_tells_an_error_before_what_is_there)
+{
+	struct iovec iov = { &(char){ 0 }, 1 };
+	struct mmsghdr mm = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+	uint32_t idx;
+	int fd = taken(&idx);
+
+	fake_peer_send(f, idx, "x", 1);
+	fake_peer_reset(f, idx, ECONNRESET);
+	ck_fails(npp_recvmmsg(fd, &mm, 1, 0, NULL), ECONNRESET);
+	ck_assert_int_eq(npp_recvmmsg(fd, &mm, 1, 0, NULL), 1);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(names_have_no_negative_length_and_the_dead_no_peer)
+{
+	struct sockaddr_in a;
+	socklen_t n = (socklen_t)-1;
+	uint32_t idx;
+	int fd = taken(&idx), v;
+
+	ck_fails(npp_getsockname(fd, (struct sockaddr *)&a, &n), EINVAL);
+	ck_fails(npp_getpeername(fd, (struct sockaddr *)&a, &n), EINVAL);
+	ck_fails(npp_getsockopt(fd, SOL_SOCKET, SO_TYPE, &v, &n), EINVAL);
+	n = sizeof a;
+	ck_assert_int_eq(npp_getpeername(fd, (struct sockaddr *)&a, &n), 0);
+	fake_peer_reset(f, idx, ECONNRESET);
+	ck_fails(npp_getpeername(fd, (struct sockaddr *)&a, &n), ENOTCONN);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(dup3_with_flags_that_do_not_exist_takes_nothing_away)
+{
+	int a = dial(FAKE_ECHO), b = dial(FAKE_ECHO);
+	char c;
+
+	ck_fails(npp_dup3(a, b, O_NONBLOCK), EINVAL);
+	ck_assert_int_eq(npp_send(b, "x", 1, 0), 1);
+	ck_assert_int_eq(npp_recv(b, &c, 1, 0), 1);
+	npp_close(a);
+	npp_close(b);
+}
+END_TEST
+
+START_TEST(exclusive_items_take_few_events_and_no_change)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	int ep = npp_epoll_create1(0), fd = dial(FAKE_ECHO);
+
+	ck_fails(npp_epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev), EINVAL);
+	ck_fails(ep_add(ep, fd, EPOLLRDHUP | EPOLLEXCLUSIVE), EINVAL);
+	ck_assert_int_eq(ep_add(ep, fd, EPOLLIN | EPOLLEXCLUSIVE), 0);
+	npp_close(fd);
+	npp_close(ep);
+}
+END_TEST
+
+START_TEST(levels_lengths_and_values_of_options)
+{
+	int fd = dial(FAKE_ECHO), one[4] = { 1, 0, 0, 0 }, two = 2, dgram = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in me = addr_of(FAKE_ADDR, 0);
+	uint8_t v[16];
+	socklen_t n = 2;
+
+	ck_assert_int_eq(npp_bind(dgram, SA(me)), 0);
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_IP, IP_TTL, v, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(v[0], 64);
+	n = 16;
+	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, v, &n), 0);
+	ck_assert_uint_eq(n, 8);
+	ck_fails(npp_getsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, v, &n), EOPNOTSUPP);
+	ck_fails(npp_getsockopt(dgram, IPPROTO_TCP, TCP_NODELAY, v, &n), EOPNOTSUPP);
+	ck_fails(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, one, 4), ENOPROTOOPT);
+	ck_fails(npp_setsockopt(fd, SOL_SOCKET, 9999, one, 3), EINVAL);
+	ck_fails(npp_setsockopt(fd, IPPROTO_TCP, 9999, one, 3), EINVAL);
+	ck_fails(npp_setsockopt(fd, SOL_SOCKET, SO_SNDLOWAT, one, 4), ENOPROTOOPT);
+	ck_fails(npp_setsockopt(dgram, IPPROTO_IP, IP_MULTICAST_ALL, &two, 4), EINVAL);
+	ck_assert_int_eq(npp_setsockopt(dgram, IPPROTO_IP, IP_MULTICAST_LOOP, &two, 4), 0);
+	ck_assert_int_eq(npp_setsockopt(dgram, IPPROTO_IP, IP_RECVTTL, one, 0), 0);
+	ck_fails(npp_ioctl(dgram, SIOCATMARK, v), ENOTTY);
+	ck_fails(npp_ioctl(dgram, SIOCOUTQNSD, v), ENOTTY);
+	npp_close(dgram);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(the_state_comes_before_the_address)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO), other = a;
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int fd = dial(FAKE_ECHO), s = npp_socket(AF_INET, SOCK_STREAM, 0);
+
+	other.sin_family = AF_INET6;
+	ck_fails(npp_connect(fd, (struct sockaddr *)&a, 8), EISCONN);
+	ck_fails(npp_connect(fd, SA(other)), EISCONN);
+	ck_fails(npp_connect(fd, (struct sockaddr *)&a, 1), EINVAL);
+	ck_fails(npp_bind(fd, SA(other)), EAFNOSUPPORT);
+	ck_fails(npp_bind(fd, (struct sockaddr *)&a, 8), EINVAL);
+	ck_fails(npp_bind(fd, SA(a)), EADDRNOTAVAIL);
+	a = addr_of(FAKE_ADDR, 0);
+	ck_fails(npp_bind(fd, SA(a)), EINVAL);
+	ck_assert_int_eq(npp_bind(s, SA(a)), 0);
+	ck_assert_int_eq(npp_connect(s, &none, sizeof none), 0);
+	ck_fails(npp_connect(s, SA(other)), EAFNOSUPPORT);
+	npp_close(s);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(who_could_not_connect_is_as_new)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_REFUSE), b = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), err;
+	socklen_t n = sizeof err;
+
+	ck_fails(npp_connect(fd, SA(a)), ECONNREFUSED);
+	ck_assert_int_eq(ready(fd), POLLOUT | POLLHUP);
+	npp_close(fd);
+	fd = npp_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	ck_fails(npp_connect(fd, SA(a)), EINPROGRESS);
+	EVENTUALLY(ready(fd) & POLLERR);
+	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n), 0);
+	ck_fails(npp_connect(fd, SA(b)), ECONNABORTED);
+	ck_fails(npp_connect(fd, SA(b)), EINPROGRESS);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(shutdown_ends_the_attempt_to_connect)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	ck_fails(npp_connect(fd, SA(a)), EINPROGRESS);
+	EVENTUALLY(ready(fd) & POLLOUT);
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_RD), 0);
+	ck_fails(npp_connect(fd, SA(a)), EISCONN);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(the_wildcard_may_have_no_family)
+{
+	struct sockaddr_in a = addr_of("0.0.0.0", 0), got;
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t n = sizeof got;
+
+	a.sin_family = AF_UNSPEC;
+	ck_assert_int_eq(npp_bind(fd, SA(a)), 0);
+	ck_assert_ptr_nonnull(fake_sock_of(f, fd, NULL));
+	ck_assert_int_eq(npp_getsockname(fd, (struct sockaddr *)&got, &n), 0);
+	ck_assert_uint_eq(fake_sock_of(f, fd, NULL)->lport, ntohs(got.sin_port));
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO);
+	struct sockaddr_in6 any = V6(0);
+	int fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
+	char c = 0;
+
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	ck_assert_int_eq(npp_recv(fd, &c, 1, MSG_OOB), 1);
+	ck_assert_int_eq(c, 'x');
+	ck_fails((int)npp_sendto(fd, "x", 1, MSG_OOB, SA(to)), EOPNOTSUPP);
+	ck_assert_int_eq(npp_connect(fd, SA(to)), 0);
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_RDWR), 0);
+	ck_assert_int_eq(ready(fd) & POLLHUP, POLLHUP);
+	npp_close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("libnpp_as_linux");
+	TCase *tc = tcase_create("as_linux");
+
+	tcase_add_checked_fixture(tc, up, down);
+	tcase_add_test(tc, an_address_for_a_stream_is_ignored);
+	tcase_add_test(tc, a_reset_that_is_told_as_a_broken_pipe_raises_the_signal);
+	tcase_add_test(tc, recv_of_nothing_waits_once_and_read_does_not);
+	tcase_add_test(tc, who_peeks_at_an_urgent_byte_alone_sees_the_end_behind_it);
+	tcase_add_test(tc, recvmmsg_tells_an_error_before_what_is_there);
+	tcase_add_test(tc, names_have_no_negative_length_and_the_dead_no_peer);
+	tcase_add_test(tc, dup3_with_flags_that_do_not_exist_takes_nothing_away);
+	tcase_add_test(tc, exclusive_items_take_few_events_and_no_change);
+	tcase_add_test(tc, levels_lengths_and_values_of_options);
+	tcase_add_test(tc, the_state_comes_before_the_address);
+	tcase_add_test(tc, who_could_not_connect_is_as_new);
+	tcase_add_test(tc, shutdown_ends_the_attempt_to_connect);
+	tcase_add_test(tc, the_wildcard_may_have_no_family);
+	tcase_add_test(tc, datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4);
+	suite_add_tcase(suite, tc);
+	return npp_suite_run(suite);
+}
