@@ -431,7 +431,7 @@ int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct times
 			pass_received(&mm[j].msg_hdr);
 		return k;
 	}
-	r = -sock_error(so); /* as Linux: before anything that may be there */
+	r = flags & MSG_ERRQUEUE ? 0 : -sock_error(so); /* as Linux: before anything that may be there */
 	for (i = 0; r >= 0 && i < n && i < 1024; i++) {
 		r = recv_msg(so, fd, &mm[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (r < 0) { /* something came before: the error is for the next call */

@@ -20,6 +20,7 @@
 #include "shm/lock.h"
 
 #define DGRAM_MAX NPP_DGRAM_MAX
+#define DGRAM_MAX4 65507u	/* over IPv4, which counts its header */
 #define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u) /* LEN: payload and tail */
 #define SEGMENTS_MAX 128	/* as Linux has it, and the stack */
 #define RING_WAIT_US 500000	/* a first send waits that long for its ring, blocking or not */
@@ -630,7 +631,7 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 		return r == 1 ? INT32_MIN : r;
 	if (flags & MSG_OOB && npp_addr_is_v4(&o.d.addr)) /* IPv6 takes it for nothing */
 		return -EOPNOTSUPP;
-	if (len > DGRAM_MAX)
+	if (len > DGRAM_MAX || ((size_t)len > DGRAM_MAX4 && npp_addr_is_v4(&o.d.addr)))
 		return -EMSGSIZE;
 	if (sock_fl(so) & NPP_FL_SHUT_WR)
 		return -EPIPE;

@@ -86,6 +86,8 @@ static int bind_ours(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 		return r;
 	so->sk->laddr = *addr;
 	so->sk->lport = port;
+	if (!any && !npp_addr_is_v4(addr)) /* what has an address of IPv6 is for IPv6 alone, as with Linux */
+		atomic_fetch_or_explicit(&so->sk->opt_flags, NPP_OPT_V6ONLY, memory_order_relaxed);
 	r = sock_bind_rpc(so, NPP_CTL_BIND, 0);
 	if (r < 0) {
 		sock_unmake(so, fd, false);

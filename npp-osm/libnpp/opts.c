@@ -679,6 +679,8 @@ static uint32_t not_sent(const struct so *so)
 			   atomic_load_explicit(&so->sk->tx_tail, memory_order_acquire);
 	uint32_t flight = brief_of(so)->unacked;
 
+	if (stream_over(so))
+		return 0; /* nor will they ever be */
 	if (atomic_load_explicit(&so->sk->notsent_lowat, memory_order_relaxed))
 		return stream_unsent(so->sk);
 	return written > flight ? written - flight : 0;

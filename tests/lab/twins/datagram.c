@@ -10,6 +10,8 @@
 
 #include "twin.h"
 
+#define IN_ONE_PIECE 1452
+
 static const int sizes[] = { 1, 10, 100, 1000, 1472, 1473, 3000, 0, 65507, 65508, 5 };
 
 static void step_open(struct world *w)
@@ -70,12 +72,16 @@ static void step_connect(struct world *w)
 		len -= 5 + roll(w, 10);
 	if (what == 'f' && domain == AF_INET6)
 		return; /* to what is where an address of IPv4 would be */
+	if (what == 'D' && o->sent_d)
+		return; /* it would hear what comes of that, or not */
 	if (what == 'x' && o->port)
 		return; /* Linux takes a port away that was not asked for by number, npp leaves it */
 	errno = 0;
 	r = connect(w->slot[i], (void *)&ss, len);
 	say(w, "s%d connect(%c%s)", i, what, domain == AF_INET ? "" : family ? " 6" : " mapped");
 	say_result(w, r);
+	if (r < 0)
+		o->tried = !o->bound;
 	if (r == 0) {
 		o->to = what == 'x' ? 0 : what == 'U' && family ? 'V' : what;
 		learn_port(w, i);
@@ -146,18 +152,20 @@ static void step_send(struct world *w)
 		o->tried = !o->bound; /* Linux has bound it for that, npp has not */
 		return;
 	}
-	learn_port(w, i);
 	if (how == 2 && to == '0' && n == 0)
 		return; /* writes nothing */
+	learn_port(w, i);
 	if (to == 'U' || (to == '0' && o->to == 'U') || (to == '0' && o->to == 'V'))
 		say_heard(w, to == 'U' ? family : o->to == 'V');
+	else if (o->to != 'D' && to == 'D')
+		o->sent_d = true;
 	else if (o->to == 'D' && (to == '0' || (to == 'D' && (o->domain == AF_INET || bound_family(w, i) == family))))
 		o->refused = true;
 }
 
 static bool can_hear(const struct obj *o)
 {
-	return is_dgram(o) && o->port && !o->shared && o->to != 'D' && o->queued < 6 && !(o->queued && o->big);
+	return is_dgram(o) && o->port && !o->tried && !o->shared && o->to != 'D' && o->queued < 6 && !(o->queued && o->big);
 }
 
 static void step_peer_sends(struct world *w)
@@ -176,9 +184,9 @@ static void step_peer_sends(struct world *w)
 		family = 0;
 	if ((o->to == 'U' && family) || (o->to == 'V' && !family))
 		return;
-	if (n > 1472 && o->queued)
+	if (n > IN_ONE_PIECE && o->queued)
 		return; /* pieces come together as they do, perhaps after what was sent later */
-	o->big = n > 1472;
+	o->big = n > IN_ONE_PIECE;
 	if (o->big)
 		count = 1;
 	for (int k = 0; k < count; k++)

@@ -31,6 +31,8 @@ static void step_dup2(struct world *w)
 {
 	int i = pick(w, is_any), to = pick(w, is_any), how = (int)roll(w, 3), r;
 
+	if (w->slot[i] >= 0 && i != to)
+		forget(w, to);
 	errno = 0;
 	r = how == 0 ? dup2(w->slot[i], w->slot[to]) : dup3(w->slot[i], w->slot[to], how == 1 ? O_CLOEXEC : 0x40);
 	say(w, "s%d dup2(s%d) %d", i, to, how);

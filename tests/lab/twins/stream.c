@@ -160,6 +160,8 @@ static void call_connect(struct world *w, int i, bool well)
 
 	if (o && o->shared && fresh)
 		return; /* may be a second connection of the same ports */
+	if (fresh && domain == AF_INET6 && o->bound)
+		return; /* to another family than it is bound to: npp may say that later */
 	if (o && o->tried && (domain == AF_INET6 || o->bound))
 		return; /* Linux stays with IPv4 if it was that at first, and waits in vain; npp is bound as it was */
 	if (!strcmp(what, "closed") && o && (o->bound || o->refs > 1))
@@ -182,6 +184,8 @@ static void call_connect(struct world *w, int i, bool well)
 	say_result(w, r);
 	if (r == 0 && o && !strcmp(what, "unspec"))
 		given_up(w, o);
+	if (is_over(o) && r < 0 && e != EISCONN)
+		o->state = OVER, o->tried = true; /* nobody had asked how the first attempt went */
 	if (!fresh)
 		return;
 	if (!strcmp(what, "listener") && (r == 0 || e == EINPROGRESS))
@@ -533,7 +537,7 @@ static void step_shutdown(struct world *w)
 	int i = pick(w, is_up), how = one_of(w, hows), r;
 	struct obj *o = w->obj[i];
 
-	if (is_fresh(o) && !o->to)
+	if ((is_fresh(o) && !o->to) || (is_stream(o) && (o->tried || o->state == OVER)))
 		return; /* Linux says ENOTCONN and does it, npp does not */
 	if (is_listener(o)) /* npp: it accepts nothing any more, but remains a listener */
 		return;
@@ -553,6 +557,7 @@ static void step_close(struct world *w)
 {
 	int i = pick(w, is_any), r;
 
+	forget(w, i);
 	errno = 0;
 	r = close(w->slot[i]);
 	say(w, "s%d close()", i);

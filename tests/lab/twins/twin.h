@@ -34,6 +34,7 @@ struct obj {
 	bool nonblock;
 	int pending[8], n_pending;	/* a listener's: the peer's slots that wait */
 	int queued;			/* datagrams that came and were not read */
+	bool sent_d;			/* something to nobody, when it had no peer */
 	bool big;			/* of which one in pieces */
 	char to;			/* datagrams: connected to 'U' (the peer's) or 'D' (nobody's) */
 	uint16_t port;
@@ -79,6 +80,7 @@ socklen_t address(struct world *w, struct sockaddr_storage *ss, int domain, cons
 void take_slot(struct world *w, int i, int fd, struct obj *o);
 struct obj *obj_new(int type, int domain);
 void drop(struct world *w, int i);
+void forget(struct world *w, int i);
 void settle(struct world *w);
 bool wait_for(struct world *w, int i, short events);
 void say_state(struct world *w);

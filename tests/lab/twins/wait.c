@@ -104,9 +104,16 @@ static void step_epoll(struct world *w)
 		bool again = k && !by_data(&ev[k], &ev[k - 1]);
 
 		int i = (int)(ev[k].data.u64 & 0xff);
+		bool edge = ev[k].data.u64 >> 32 & EPOLLET;
 
+		if (again && ev[k].events == EPOLLHUP)
+			continue; /* both parts of a socket that is npp's and the kernel's say so */
 		if (i == NESTED || (w->obj[i] && w->obj[i]->tried))
 			continue; /* may be said to be ready when it is not, or to be what it was made anew */
+		if (edge) /* the place to write to may have gone and come back */
+			ev[k].events &= ~(uint32_t)EPOLLOUT;
+		if (!ev[k].events)
+			continue;
 		if (!again || ev[k].data.u64 >> 32 & ONCE)
 			say(w, " %d:%x%s", i, ev[k].events, again ? " again" : "");
 	}

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -216,6 +217,14 @@ void take_slot(struct world *w, int i, int fd, struct obj *o)
 	w->slot[i] = fd;
 	w->obj[i] = o;
 	o->refs++;
+}
+
+/* The descriptor of slot I is about to be closed. With Linux an instance of epoll that it is in keeps it if there is
+ * another one of the same socket, with npp it does not. */
+void forget(struct world *w, int i)
+{
+	for (int e = 0; e < EPOLLS && w->obj[i] && w->obj[i]->refs > 1; e++)
+		epoll_ctl(w->ep[e], EPOLL_CTL_DEL, w->slot[i], NULL);
 }
 
 /* The descriptor of slot I is closed. What follows for the peer is waited for, and said. */

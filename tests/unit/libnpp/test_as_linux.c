@@ -263,9 +263,11 @@ START_TEST(datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4)
 	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO);
 	struct sockaddr_in6 any = V6(0);
 	int fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
+	static char large[65508];
 	char c = 0;
 
 	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	ck_fails((int)npp_sendto(fd, large, sizeof large, 0, SA(to)), EMSGSIZE);
 	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
 	ck_assert_int_eq(npp_recv(fd, &c, 1, MSG_OOB), 1);
 	ck_assert_int_eq(c, 'x');
