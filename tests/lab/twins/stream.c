@@ -334,6 +334,7 @@ static long send_somehow(struct world *w, int fd, int n, int flags, const char *
 	case 1: *name = "writev"; return writev(fd, iov, 3);
 	case 2: *name = "sendmsg"; return sendmsg(fd, &mh, flags);
 	case 3:
+		n += !n; /* of nothing on npp nothing is said */
 		*name = "sendfile";
 		r = sendfile(fd, w->file, &off, (size_t)n);
 		say(w, "offset %ld, ", (long)off);
