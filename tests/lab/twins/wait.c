@@ -106,7 +106,7 @@ static void step_epoll(struct world *w)
 		int i = (int)(ev[k].data.u64 & 0xff);
 		bool edge = ev[k].data.u64 >> 32 & EPOLLET;
 
-		if (k && ev[k].events == EPOLLHUP && (int)(ev[k - 1].data.u64 & 0xff) == i)
+		if (ev[k].events == EPOLLHUP)
 			continue; /* both parts of a socket that is npp's and the kernel's say so */
 		if (i == NESTED || (w->obj[i] && w->obj[i]->tried))
 			continue; /* may be said to be ready when it is not, or to be what it was made anew */
