@@ -415,6 +415,17 @@ ssize_t npp_recvmsg(int fd, struct msghdr *mh, int flags)
 	return r;
 }
 
+/* ERR came after something else: it is for the next call, if it is one of the connection and no newer one is there.
+ * What is wrong with this call alone is nothing to the others that have the socket, nor to whom the record belongs by now. */
+static void leave_error(struct so *so, int err)
+{
+	int none = 0;
+
+	if (err == EAGAIN || err == EINTR || err == EBADF || err == ENOBUFS || err == EIO || !sock_alive(so))
+		return;
+	atomic_compare_exchange_strong_explicit(&so->sk->err, &none, err, memory_order_release, memory_order_relaxed);
+}
+
 int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct timespec *timeout)
 {
 	struct so *so = fd_ours(fd);
@@ -434,9 +445,9 @@ int npp_recvmmsg(int fd, struct mmsghdr *mm, unsigned n, int flags, struct times
 	r = flags & MSG_ERRQUEUE ? 0 : -sock_error(so); /* as Linux: before anything that may be there */
 	for (i = 0; r >= 0 && i < n && i < 1024; i++) {
 		r = recv_msg(so, fd, &mm[i].msg_hdr, flags & ~MSG_WAITFORONE);
-		if (r < 0) { /* something came before: the error is for the next call */
-			if (i && r != -EAGAIN && r != -EINTR)
-				atomic_store_explicit(&so->sk->err, (int)-r, memory_order_release);
+		if (r < 0) {
+			if (i)
+				leave_error(so, (int)-r);
 			break;
 		}
 		mm[i].msg_len = (unsigned)r;

@@ -7,6 +7,7 @@
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -110,6 +111,63 @@ START_TEST(recvmmsg_tells_an_error_before_what_is_there)
 	fake_peer_reset(f, idx, ECONNRESET);
 	ck_fails(npp_recvmmsg(fd, &mm, 1, 0, NULL), ECONNRESET);
 	ck_assert_int_eq(npp_recvmmsg(fd, &mm, 1, 0, NULL), 1);
+	npp_close(fd);
+}
+END_TEST
+
+struct reading { int fd, got; volatile bool over; };
+
+static void *reads_two(void *arg)
+{
+	struct reading *r = arg;
+	struct iovec iov[2] = { { &(char){ 0 }, 1 }, { &(char){ 0 }, 1 } };
+	struct mmsghdr mm[2] = { { .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+				 { .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1 } } };
+
+	r->got = npp_recvmmsg(r->fd, mm, 2, 0, NULL);
+	r->over = true;
+	return NULL;
+}
+
+/* While it waits for the second the record becomes another connection's. */
+START_TEST(recvmmsg_leaves_no_error_to_whom_the_record_belongs_by_then)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct npp_sock *sk;
+	pthread_t thread;
+	uint32_t idx;
+	struct reading r = { .fd = taken(&idx) };
+
+	sk = &f->sock[idx];
+	sigaction(SIGUSR1, &sa, NULL);
+	ck_assert_int_eq(pthread_create(&thread, NULL, reads_two, &r), 0);
+	fake_peer_send(f, idx, "x", 1);
+	EVENTUALLY(atomic_load(&sk->rx_tail) == 1);
+	atomic_fetch_add(&sk->gen, 1);
+	for (uint64_t end = now_ms() + 20000; !r.over && now_ms() < end; usleep(1000))
+		pthread_kill(thread, SIGUSR1);
+	ck_assert(r.over);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(r.got, 1);
+	ck_assert_int_eq(atomic_load(&sk->err), 0);
+	atomic_fetch_sub(&sk->gen, 1);
+	npp_close(r.fd);
+}
+END_TEST
+
+START_TEST(recvmmsg_leaves_the_error_that_came_after_something)
+{
+	struct iovec iov[2] = { { &(char){ 0 }, 1 }, { &(char){ 0 }, 1 } };
+	struct mmsghdr mm[2] = { { .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+				 { .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1025 } } };
+	uint32_t idx;
+	int fd = taken(&idx);
+	char c;
+
+	fake_peer_send(f, idx, "xy", 2);
+	ck_assert_int_eq(npp_recvmmsg(fd, mm, 2, 0, NULL), 1);
+	ck_fails(npp_recvmmsg(fd, mm, 1, 0, NULL), EMSGSIZE);
+	ck_assert_int_eq(npp_recv(fd, &c, 1, 0), 1);
 	npp_close(fd);
 }
 END_TEST
@@ -290,6 +348,8 @@ int main(void)
 	tcase_add_test(tc, recv_of_nothing_waits_once_and_read_does_not);
 	tcase_add_test(tc, who_peeks_at_an_urgent_byte_alone_sees_the_end_behind_it);
 	tcase_add_test(tc, recvmmsg_tells_an_error_before_what_is_there);
+	tcase_add_test(tc, recvmmsg_leaves_no_error_to_whom_the_record_belongs_by_then);
+	tcase_add_test(tc, recvmmsg_leaves_the_error_that_came_after_something);
 	tcase_add_test(tc, names_have_no_negative_length_and_the_dead_no_peer);
 	tcase_add_test(tc, dup3_with_flags_that_do_not_exist_takes_nothing_away);
 	tcase_add_test(tc, exclusive_items_take_few_events_and_no_change);
