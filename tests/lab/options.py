@@ -132,8 +132,8 @@ class Caller:
         """Is a connection accepted by one that waits SECONDS for data, which may change its mind? And when?"""
         self.word({"options": {"TCP_DEFER_ACCEPT": seconds}, "then": then, "tell": 1})
         kept = self.heard()["TCP_DEFER_ACCEPT"]
+        began = time.monotonic()    # before the listener can have: who is held up in between sees more time, not less
         s = socket.create_connection(self.to, 20 * SLOW)
-        began = time.monotonic()
         if data:
             s.send(b"x")
         self.heard()
