@@ -6,35 +6,62 @@
 #        twins.py FILE  ...             the cases that FILE names, one to a line: SEED STEPS [left out ...] [# why]
 #
 # Each command starts tests/lab/twins/twin run (see there), which reads cases and prints what the calls gave. After a difference
-# the case is run again; one that comes again is made shorter by leaving steps out, as long as one remains, and shown.
+# the case is run again; one that comes again is made shorter by leaving steps out, as long as one remains, and shown. A program
+# that died, or has not ended in time, counts even if it does so once.
+import os
+import select
 import subprocess
 import sys
 import time
 
 SHOWN = 3   # differences that are made shorter and shown; the others are counted
+LONGEST = 150 * int(os.environ.get("NPP_SLOW", "1"))    # seconds for a case; twin ends it before that
+DIED, ENDED = "the program died", "the program died: 9"
 
 
 class Twin:
     def __init__(self, command):
-        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace")
+        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.rest = b""
 
     def begin(self, case):
-        self.p.stdin.write(case + "\n")
+        self.p.stdin.write(case.encode() + b"\n")
         self.p.stdin.flush()
 
-    def lines(self):
-        out = []
-        while (line := self.p.stdout.readline()) != "end\n":
-            if not line:
+    def line(self, end):
+        while b"\n" not in self.rest:
+            if not select.select([self.p.stdout], [], [], max(0, end - time.monotonic()))[0]:
+                raise SystemExit(f"the case has not ended within {LONGEST} seconds")
+            if not (more := os.read(self.p.stdout.fileno(), 65536)):
                 raise SystemExit("the program has ended")
-            out.append(line.rstrip("\n"))
+            self.rest += more
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode(errors="replace")
+
+    def lines(self, end):
+        out = []
+        while (line := self.line(end)) != "end":
+            out.append(line)
         return out
 
 
 def both(twins, case):
     for t in twins:
         t.begin(case)
-    return [t.lines() for t in twins]
+    end, out = time.monotonic() + LONGEST, []
+    try:
+        for t in twins:
+            out.append(t.lines(end))
+    except SystemExit as e:
+        print(f"# twin {case}: {'one' if not out else 'the other'}: {e}", flush=True)
+        for t in twins:
+            t.p.kill()
+        raise
+    return out
+
+
+def died(*runs, how=DIED):
+    return any(line.startswith(how) for lines in runs for line in lines)
 
 
 def differs(one, other):
@@ -79,13 +106,18 @@ def show(case, a, b, i):
 
 
 def examine(twins, case, brief):
-    """0: they are the same, 1: they differ."""
+    """0: they are the same, 1: they differ, or one died."""
     a, b = both(twins, case)
     i = differs(a, b)
-    if i is None:
+    if i is None and not died(a, b):
         return 0
     c, d = both(twins, case)
     j = differs(c, d)
+    if died(a, b, c, d) and (i is None or j is None or died(a, b, c, d, how=ENDED)):
+        if not died(a, b):
+            a, b, i = c, d, j
+        show(case, a, b, len(a) - 1 if i is None else i)
+        return 1
     if j is None:
         print(f"# twin {case}: only once:")
         show(case, a[max(0, i - 3):i + 1], b[max(0, i - 3):i + 1], min(i, 3))

@@ -19,6 +19,11 @@ some='1 90 12'
 [ -z "${NPP_SOAK:-}" ] || some="1 1000 120"
 read -r first count seconds <<<"${TWINS:-$some}"
 
+# One that dies in its first case and never again.
+dies='while read -r _; do echo "${died-the program died: b}"; died=nothing; echo end; done'
+not_ok 'a program that dies once is a difference' python3 "$here_lab/twins.py" 1 2 60 60 \
+  sh -c 'while read -r _; do echo nothing; echo end; done' vs sh -c "$dies"
+
 sed 's/^  acc1:/  client2: {kind: client, networks: {lan: 10.1.0.12}}\n&/' "$topologies/pair.yaml" >"$work/twins.yaml"
 lab_up "$work/twins.yaml" --set ipv6=yes
 export TWIN_PEER4=10.1.0.10 TWIN_PEER6=fd00:0:0:1::a

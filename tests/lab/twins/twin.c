@@ -18,14 +18,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "twin.h"
 
 #define STEPS_MAX 512
+#define LONGEST 120	/* seconds for a case, which takes one or two */
 
 volatile int pipes, alarms;
 
@@ -161,6 +164,18 @@ static struct world *world_new(const char *path)
 	return w;
 }
 
+/* A call that never comes back is the end of the case: that it died of it is what is said then. */
+static void set_deadline(const struct world *w)
+{
+	struct itimerspec end = { .it_value.tv_sec = LONGEST * w->slow };
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+	timer_t timer;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (timer_create(CLOCK_MONOTONIC, &ev, &timer) < 0 || timer_settime(timer, 0, &end, NULL) < 0)
+		err(1, "timer");
+}
+
 /* A child for each case: what one leaves behind is nothing to the next, and who dies is noticed. */
 static void run(const char *path, char *said)
 {
@@ -179,6 +194,7 @@ static void run(const char *path, char *said)
 		sigaction(SIGALRM, &sa, NULL);
 		sigaction(SIGPIPE, &sa, NULL);
 		w = world_new(path);
+		set_deadline(w);
 		run_case(w, seed, steps < STEPS_MAX ? steps : STEPS_MAX, left_out);
 		fflush(stdout);
 		_exit(0);
