@@ -379,7 +379,7 @@ bool ism_ring_retry(struct ism *I, unsigned h);	/* true: some still wait */
 uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order);
 /* The largest affordable block of at most WISH and at least NEED bytes, for a peer of prefix PEER. */
 uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order);
-/* The same for a ring of a datagram socket, of which ISM_UDP_RING is the least. */
+/* The same for the receive ring of a datagram socket, of which ISM_UDP_RING is the least. */
 uint32_t ism_block_dgram(struct ism *I, unsigned h, uint16_t peer, uint32_t wish, unsigned *order);
 void ism_block_put(struct ism *I, unsigned h, uint16_t peer, uint32_t blk, unsigned order);
 /* Asks the OSM for BYTES or more, not before it had time to answer the last time. */

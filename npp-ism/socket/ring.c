@@ -98,7 +98,8 @@ bool ism_mem_scarce(const struct ism_host *hs)
  * quarter is for the first ring of each session alone, and the last eighth for those of peers that
  * have less than their share: others that only hold memory, by closed windows or by data out of
  * order, must not take all of it. Large rings leave that quarter alone anyway, but for the least that a
- * datagram socket can do with (DGRAM), for what it is sent comes only once: that leaves the last eighth. */
+ * datagram socket receives in (DGRAM), for what it is sent comes only once: while more memory is on its way,
+ * that leaves only the last eighth alone. */
 static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes, bool dgram)
 {
 	const struct ism_host *hs = ism_hst(I, h);
@@ -110,7 +111,7 @@ static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes,
 	if (bytes > ISM_RING_PLENTY)
 		ism_mem_ask(I, h, bytes);
 	if (dgram)
-		return free >= lent / 8 + bytes;
+		return !scarce && free >= lent / 8 + bytes;
 	if (bytes > ISM_RING_FIRST)
 		return bytes <= ISM_RING_PLENTY && !scarce;
 	if (may || free >= lent / 8 + bytes)

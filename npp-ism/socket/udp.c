@@ -486,7 +486,7 @@ void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 	}
 	if (s->tx_blk == ISM_NONE) {
 		set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
-		s->tx_blk = ism_block_dgram(I, s->host, s->peer, ring_bytes(set, ISM_UDP_RING), &order);
+		s->tx_blk = ism_block_between(I, s->host, s->peer, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING), &order);
 		if (s->tx_blk == ISM_NONE) {
 			ism_ring_wait(I, s, want);
 			return;

@@ -107,11 +107,17 @@ START_TEST(the_first_datagram_has_room_also_while_more_memory_is_on_its_way)
 	fake_udp_in(e->I->stack, fake_any_udp(e->I->stack, 0), 9, data, 1400);
 	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 0);
 	ck_assert_uint_eq(u->lane[ENV_SLOT].rx_ring.size, ISM_UDP_RING);
-	/* The last eighth is for streams, which need less. */
+	/* Not if the OSM has refused to lend more. */
 	u = bind_udp(21, 54);
-	leave(ENV_EXTENT / 8 + ISM_UDP_RING - ISM_PAGE);
+	hs->asked_us = e->I->now_us;
+	hs->ask_backoff_us = 1000000;
 	fake_udp_in(e->I->stack, fake_any_udp(e->I->stack, 2), 9, data, 1400);
 	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 1);
+	hs->asked_us = 0;
+	/* The last eighth is for streams, which need less. */
+	leave(ENV_EXTENT / 8 + ISM_UDP_RING - ISM_PAGE);
+	fake_udp_in(e->I->stack, fake_any_udp(e->I->stack, 2), 9, data, 1400);
+	ck_assert_uint_eq(u->lane[ENV_SLOT].drops, 2);
 	while (n_ballast > 0)
 		ism_block_put(e->I, 0, ISM_PEER_NONE, ballast[--n_ballast], 0);
 }
