@@ -275,6 +275,7 @@ static void attach_syn(struct stack *s, uint32_t i)
 	}
 	tcp->syn_pool.used++;
 	tcp->lsns[e->listener].half_open++;
+	tcp->lsns[e->listener].held += e->held != 0;
 	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, i));
 	wheel_arm(&s->wheel, &e->timer, due ? due : s->now_us);
 }
@@ -301,7 +302,7 @@ static void attach_lsn(struct stack *s, uint32_t i)
 	struct tcp_lsn *l = &tcp->lsns[i];
 
 	l->l.index = i;
-	l->half_open = l->tfo_open = 0;
+	l->half_open = l->held = l->tfo_open = 0;
 	if (!l->in_use || l->busy) {
 		l->in_use = l->busy = 0;
 		l->hnext = tcp->lsn_pool.free;

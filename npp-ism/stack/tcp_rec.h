@@ -350,6 +350,7 @@ struct tcp_lsn {
 	struct tcp_listener l;		/* must stand first */
 	uint32_t hnext;			/* derived */
 	uint32_t half_open;		/* derived: entries of the SYN cache */
+	uint32_t held;			/* derived: those of them that wait for room in the accept queue */
 	uint32_t tfo_open;		/* derived: connections by Fast Open whose handshake is not complete */
 	uint32_t tfo_reset;		/* of those, reset by the peer: they count on for a while (RFC 7413, 5.1) */
 	uint32_t tfo_reset_ms;		/* when the last one was */

@@ -29,7 +29,7 @@
 #define COOKIE_NO_WS 15u
 #define COOKIE_SACK 16u
 #define COOKIE_ECN 32u
-#define HELD_MAX 256u			/* of a listener's half-open connections, beyond which none is held */
+#define HELD_MAX 256u			/* of a listener */
 #define HELD_CHECKS 66u			/* looks for room: about a second */
 #define HELD_SHIFT 4u			/* from 1 to 16 ms apart */
 #define BARE_LOST 0x80000000u		/* in sent_us, with TCP_SYN_BARE: not a time but how often the SYN-ACK was sent again */
@@ -64,6 +64,7 @@ void tcp_syncache_free(struct stack *s, struct tcp_syn *e)
 	tcp_hash_remove(s, TCP_REF(TCP_REF_SYN, i));
 	wheel_cancel(&s->wheel, &e->timer);
 	tcp->lsns[e->listener].half_open--;
+	tcp->lsns[e->listener].held -= e->held != 0;
 	e->hnext = tcp->syn_pool.free;
 	tcp->syn_pool.free = i;
 	tcp->syn_pool.used--;
@@ -146,6 +147,7 @@ static bool hold(struct stack *s, struct tcp_syn *e)
 	if (e->held == HELD_CHECKS)
 		return false;
 	wheel_arm(&s->wheel, &e->timer, s->now_us + (1000ull << u32_min(e->held, HELD_SHIFT)));
+	s->tcp->lsns[e->listener].held += e->held == 0;
 	e->held++;
 	return true;
 }
@@ -153,6 +155,7 @@ static bool hold(struct stack *s, struct tcp_syn *e)
 /* There is room, or E was held long enough. */
 static void unhold(struct stack *s, struct tcp_syn *e)
 {
+	s->tcp->lsns[e->listener].held -= e->held != 0;
 	e->held = 0;
 	if (!e->acked)
 		e->sent_us = u32_max((uint32_t)s->now_us, 1);
@@ -274,7 +277,7 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	}
 	if ((seg->opt & TO_TFO || seg->len) && room && tcp_tfo_syn(s, l, seg, &path, min_iss, &give_tfo))
 		return;
-	if (l->half_open < (room ? max : u32_min(max, HELD_MAX)))
+	if (l->half_open < max && (room || l->held < HELD_MAX))
 		e = syn_alloc(s);
 	if (!e && !room) {
 		STAT_INC(s, IS_DROP_ACCEPT_FULL);
@@ -375,7 +378,7 @@ static void hold_acked(struct stack *s, const struct tcp_lsn *l, struct tcp_syn 
 {
 	if (e->held)
 		return;
-	if (e->acked || l->half_open > HELD_MAX) {
+	if (e->acked || l->held >= HELD_MAX) {
 		STAT_INC(s, IS_DROP_ACCEPT_FULL);
 		return;
 	}

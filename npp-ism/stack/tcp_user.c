@@ -52,7 +52,7 @@ struct tcp_listener *stack_listen(struct stack *s, const struct tcp_listener *te
 	l->l = *template;
 	l->l.index = i;
 	l->l.gen = gen;
-	l->half_open = l->tfo_open = l->tfo_reset = 0;
+	l->half_open = l->held = l->tfo_open = l->tfo_reset = 0;
 	tcp_listener_insert(s, l);
 	l->in_use = 1;
 	tcp_leave(l);

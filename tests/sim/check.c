@@ -165,6 +165,19 @@ static uint32_t list_length(const struct tcp_pool *pool, const void *recs, size_
 	return n;
 }
 
+/* What is counted of half-open connections beside their number. */
+static void check_half_open(struct iop *p)
+{
+	const struct tcp_state *tcp = p->s->tcp;
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < tcp->syn_pool.count; i++)
+		held += tcp->syns[i].in_use && tcp->syns[i].held;
+	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++)
+		held -= tcp->lsns[i].in_use ? tcp->lsns[i].held : 0;
+	MUST(p, held == 0);
+}
+
 /* Free lists, chains, queue, counts. */
 static void check_lists(struct iop *p)
 {
@@ -208,6 +221,7 @@ static void check_lists(struct iop *p)
 		n += tcp->conns[i].in_use && tcp->conns[i].flags & TF_DEAD;
 	MUST(p, n == tcp->conn_pool.used + tcp->syn_pool.used + tcp->tw_pool.used);
 	MUST(p, half == tcp->syn_pool.used);
+	check_half_open(p);
 	half = 0;
 	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++) {
 		half += tcp->lsns[i].in_use ? tcp->lsns[i].half_open : 0;
@@ -279,7 +293,7 @@ static uint64_t derived(const struct stack *s)
 	h += rng_mix(tcp->conn_pool.used) + 3 * rng_mix(tcp->syn_pool.used) + 5 * rng_mix(tcp->tw_pool.used) +
 	     7 * rng_mix(tcp->lsn_pool.used) + 11 * rng_mix(tcp->block_pool.used) + 13 * rng_mix(tcp->flight_pool.used);
 	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++)
-		h += rng_mix(0x200000000ull + i) * (tcp->lsns[i].half_open + 1000ull * tcp->lsns[i].tfo_open);
+		h += rng_mix(0x200000000ull + i) * (tcp->lsns[i].half_open + 1000ull * tcp->lsns[i].tfo_open + 1000000ull * tcp->lsns[i].held);
 	for (uint32_t i = 0; i < tcp->conn_pool.count; i++)
 		if (tcp->conns[i].in_use)
 			h += rng_mix(0x300000000ull + i) * (1ull + tcp->conns[i].sacked + 3ull * tcp->conns[i].lost);

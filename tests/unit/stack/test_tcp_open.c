@@ -219,6 +219,33 @@ START_TEST(listen_with_a_full_accept_queue_holds_few_syns)
 }
 END_TEST
 
+/* Peers that are half open for other reasons, and may be so for hours, do not count. */
+START_TEST(listen_holds_syns_however_many_are_half_open)
+{
+	struct th *big = th_new(1024);
+	struct tcp_seg g = bare(TCPF_SYN, TP_ISS, 0);
+
+	th_listen(big, PORT, 1024);
+	for (int i = 0; i < 300; i++, g.sport++)
+		th_input(big, &g, NULL, 0);
+	th_forget(big);
+	big->accept_room = false;
+	for (int i = 0; i < 257; i++, g.sport++)
+		th_input(big, &g, NULL, 0);
+	ck_assert(th_none(big));
+	ck_assert_uint_eq(th_stat(big, NPP_IS_TCP_SYN_HELD), 256);
+	ck_assert_uint_eq(th_stat(big, NPP_IS_DROP_ACCEPT_FULL), 1);
+	th_restart(big);
+	big->accept_room = true;
+	th_advance(big, 20000);
+	th_forget(big);
+	big->accept_room = false;
+	th_input(big, &g, NULL, 0); /* those before wait no more */
+	ck_assert_uint_eq(th_stat(big, NPP_IS_TCP_SYN_HELD), 257);
+	th_free(big);
+}
+END_TEST
+
 START_TEST(listeners_are_found_by_address_and_port)
 {
 	struct tcp_listener tmpl = { .addr = h->addr, .port = PORT, .backlog = 4, .reuseport = 1 };
@@ -869,6 +896,7 @@ int main(void)
 	tcase_add_test(tc, listen_answers_syn_as_soon_as_the_accept_queue_has_room);
 	tcase_add_test(tc, listen_with_a_queue_that_stays_full_drops_syn);
 	tcase_add_test(tc, listen_with_a_full_accept_queue_holds_few_syns);
+	tcase_add_test(tc, listen_holds_syns_however_many_are_half_open);
 	tcase_add_test(tc, listeners_are_found_by_address_and_port);
 	tcase_add_test(tc, hosts_share_a_listener_by_weight_or_in_order);
 	tcase_add_test(tc, hosts_share_a_listener_by_load);
