@@ -138,6 +138,7 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->block_pool = (struct tcp_pool){ l.n_blocks, 0, TCP_NONE };
 	tcp->flight_pool = (struct tcp_pool){ l.n_flights, 0, TCP_NONE };
 	tcp->orphans = 0;
+	memset(tcp->bare, 0, sizeof tcp->bare);
 	tcp->todo_head = tcp->todo_tail = TCP_NONE;
 	tcp->tw_head = tcp->tw_tail = TCP_NONE;
 	tcp->tw_timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_TW };
@@ -276,6 +277,7 @@ static void attach_syn(struct stack *s, uint32_t i)
 	tcp->syn_pool.used++;
 	tcp->lsns[e->listener].half_open++;
 	tcp->lsns[e->listener].held += e->held != 0;
+	*tcp_bare_of(s, e) += e->opts & TCP_SYN_BARE ? 1 : 0;
 	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, i));
 	wheel_arm(&s->wheel, &e->timer, due ? due : s->now_us);
 }

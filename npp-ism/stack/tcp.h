@@ -240,6 +240,7 @@ static inline bool tcp_ack_plausible(const struct tcb *t, uint32_t ack)
 	return !seq_gt(ack, t->snd_nxt) && !seq_lt(ack, t->snd_una - t->max_wnd);
 }
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);
+uint32_t *tcp_bare_of(const struct stack *s, const struct tcp_syn *e);
 void tcp_rtt_sample(struct stack *s, struct tcb *t, uint32_t us);
 /* The handshake is complete; its SYN was sent TRIES + 1 times, first at SENT_US. */
 void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us);

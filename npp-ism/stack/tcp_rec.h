@@ -410,6 +410,7 @@ struct tcp_state {
 	struct tcp_ahead_hash ahead[STACK_AHEAD];	/* IPv4 */
 	uint32_t port_next;		/* how far the search for source ports has come */
 	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
+	uint32_t bare[NPP_MAX_HOSTS];	/* derived: half-open connections with TCP_SYN_BARE, by the host of their listener */
 	uint32_t challenge_s, challenge_left;	/* this second, and how many challenge ACKs it still allows */
 	uint32_t lbucket[TCP_LISTEN_BUCKETS];
 	struct tcp_tfo_peer tfo[TCP_TFO_PEERS];	/* sets of TCP_TFO_WAYS, by the hash of the address */

@@ -14,7 +14,8 @@
  *
  * A listener may wait for data (TCP_DEFER_ACCEPT): an ACK that brings none leaves the record as it
  * is, and the SYN-ACK rests until the last one that is waited for, whose ACK opens the connection. It is the
- * count of the listener as it is now that holds; cookies do not wait, nor does Fast Open.
+ * count of the listener as it is now that holds; cookies do not wait, nor does Fast Open. Such records may stay for
+ * hours: those of a host are a quarter of the cache at most, all of them half of it, and beyond that an ACK is enough.
  *
  * The cache is bounded, and so is each listener's part of it. Beyond the bound the
  * SYN-ACK carries a cookie (tcp_isn.c) and nothing is remembered.
@@ -55,6 +56,12 @@ static uint32_t syn_index(const struct stack *s, const struct tcp_syn *e)
 	return (uint32_t)(e - s->tcp->syns);
 }
 
+/* How many connections of the host of E's listener wait for data. */
+uint32_t *tcp_bare_of(const struct stack *s, const struct tcp_syn *e)
+{
+	return &s->tcp->bare[s->tcp->lsns[e->listener].l.user_host % NPP_MAX_HOSTS];
+}
+
 void tcp_syncache_free(struct stack *s, struct tcp_syn *e)
 {
 	struct tcp_state *tcp = s->tcp;
@@ -65,6 +72,7 @@ void tcp_syncache_free(struct stack *s, struct tcp_syn *e)
 	wheel_cancel(&s->wheel, &e->timer);
 	tcp->lsns[e->listener].half_open--;
 	tcp->lsns[e->listener].held -= e->held != 0;
+	*tcp_bare_of(s, e) -= e->opts & TCP_SYN_BARE ? 1 : 0;
 	e->hnext = tcp->syn_pool.free;
 	tcp->syn_pool.free = i;
 	tcp->syn_pool.used--;
@@ -359,16 +367,30 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	return t;
 }
 
+/* May E wait for data, for hours perhaps? There must be records left for those that do not, of any host. */
+static bool may_wait(const struct stack *s, const struct tcp_syn *e)
+{
+	const struct tcp_state *tcp = s->tcp;
+	uint32_t all = 0;
+
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		all += tcp->bare[h];
+	return *tcp_bare_of(s, e) < tcp->syn_pool.count / 4 && all < tcp->syn_pool.count / 2;
+}
+
 /* SEG acknowledges E. Is it dropped, because it has no data and these are waited for? */
 static bool bare(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 {
 	if (seg->seq + seg_space(seg) != e->irs + 1 || e->tries >= defer_of(s, e))
+		return false;
+	if (!(e->opts & TCP_SYN_BARE) && !may_wait(s, e))
 		return false;
 	STAT_INC(s, IS_TCP_DEFERRED);
 	if (e->opts & TCP_SYN_BARE)
 		return true;
 	e->sent_us = e->tries ? BARE_LOST | e->tries : u32_max((uint32_t)s->now_us - e->sent_us, 1) & ~BARE_LOST;
 	e->opts |= TCP_SYN_BARE;
+	++*tcp_bare_of(s, e);
 	return true;
 }
 

@@ -169,13 +169,17 @@ static uint32_t list_length(const struct tcp_pool *pool, const void *recs, size_
 static void check_half_open(struct iop *p)
 {
 	const struct tcp_state *tcp = p->s->tcp;
-	uint32_t held = 0;
+	uint32_t held = 0, bare = 0;
 
-	for (uint32_t i = 0; i < tcp->syn_pool.count; i++)
+	for (uint32_t i = 0; i < tcp->syn_pool.count; i++) {
 		held += tcp->syns[i].in_use && tcp->syns[i].held;
+		bare += tcp->syns[i].in_use && tcp->syns[i].opts & TCP_SYN_BARE;
+	}
 	for (uint32_t i = 0; i < tcp->lsn_pool.count; i++)
 		held -= tcp->lsns[i].in_use ? tcp->lsns[i].held : 0;
-	MUST(p, held == 0);
+	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
+		bare -= tcp->bare[h];
+	MUST(p, held == 0 && bare == 0);
 }
 
 /* Free lists, chains, queue, counts. */

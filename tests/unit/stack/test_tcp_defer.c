@@ -31,6 +31,19 @@ static struct tcp_seg segment(uint8_t flags, uint32_t seq, uint32_t ack)
 	return (struct tcp_seg){ .sport = 4000, .dport = PORT, .seq = seq, .ack = ack, .flags = flags, .wnd = 5000 };
 }
 
+/* A handshake whose last ACK has no data. */
+static void idle_peer(uint16_t from, uint16_t to)
+{
+	struct tcp_seg g = { .sport = from, .dport = to, .seq = TP_ISS, .flags = TCPF_SYN, .wnd = 5000 };
+
+	th_input(h, &g, NULL, 0);
+	g.ack = th_next(h)->g.seq + 1;
+	g.flags = TCPF_ACK;
+	g.seq = TP_ISS + 1;
+	th_input(h, &g, NULL, 0);
+	th_forget(h);
+}
+
 static void put(uint8_t flags, uint32_t seq, uint32_t ack, const char *data)
 {
 	struct tcp_seg g = segment(flags, seq, ack);
@@ -234,23 +247,56 @@ END_TEST
 
 START_TEST(those_that_wait_are_half_open_and_more_are_not_remembered)
 {
-	struct tcp_seg g = segment(TCPF_SYN, TP_ISS, 0);
-	struct th_seg *o;
-
-	for (g.sport = 100; g.sport < 117; g.sport++) {
-		g.flags = TCPF_SYN;
-		g.seq = TP_ISS;
-		g.ack = 0;
-		th_input(h, &g, NULL, 0);
-		o = th_next(h);
-		g.flags = TCPF_ACK;
-		g.seq = TP_ISS + 1;
-		g.ack = o->g.seq + 1;
-		th_input(h, &g, NULL, 0);
-	}
+	for (uint16_t port = 100; port < 117; port++)
+		idle_peer(port, PORT);
 	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 16);
 	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_COOKIES_OUT), 1);
 	ck_assert_uint_eq(h->n_accepted, 1); /* a cookie: there is nothing that could wait */
+}
+END_TEST
+
+static struct tcp_listener *listener_of(uint8_t host, uint16_t port)
+{
+	struct tcp_listener tmpl = { .addr = npp_addr_v4(0), .port = port, .backlog = 64, .user_host = host };
+	struct tcp_listener *l;
+	int err;
+
+	l = stack_listen(h->s, &tmpl, &err);
+	ck_assert_ptr_nonnull(l);
+	return l;
+}
+
+/* Of 64 records. Listener, host by host, and then all of them. */
+START_TEST(so_many_wait_that_there_are_records_for_others)
+{
+	struct tcp_listener *l;
+
+	h->given.defer = 255;
+	l = listener_of(1, 81);
+	listener_of(1, 82);
+	listener_of(2, 83);
+	listener_of(3, 84);
+	for (uint16_t port = 100; port < 110; port++) {
+		idle_peer(port, 81);
+		idle_peer(port, 82);
+	}
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 16);
+	ck_assert_uint_eq(h->n_accepted, 4);
+	th_restart(h);
+	th_forget(h);
+	idle_peer(300, 82);
+	ck_assert_uint_eq(h->n_accepted, 5);
+	for (uint16_t port = 100; port < 118; port++)
+		idle_peer(port, 83);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 32);
+	ck_assert_uint_eq(h->n_accepted, 7);
+	idle_peer(100, 84);
+	ck_assert_uint_eq(h->n_accepted, 8);
+	stack_unlisten(h->s, l);
+	idle_peer(301, 82);
+	idle_peer(101, 84);
+	ck_assert_uint_eq(h->n_accepted, 8);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_COOKIES_OUT), 0);
 }
 END_TEST
 
@@ -291,6 +337,7 @@ int main(void)
 	tcase_add_test(tc, the_round_trip_is_that_of_the_first_ack);
 	tcase_add_test(tc, after_lost_syn_acks_it_starts_with_one_segment);
 	tcase_add_test(tc, those_that_wait_are_half_open_and_more_are_not_remembered);
+	tcase_add_test(tc, so_many_wait_that_there_are_records_for_others);
 	tcase_add_test(tc, a_full_queue_does_not_lose_who_has_sent);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
