@@ -44,7 +44,7 @@ static int renew(struct so *so, int fd)
 	struct npp_sock *sk;
 	int r;
 
-	if (so->nfds != 1 || atomic_load_explicit(&old.sk->refs, memory_order_relaxed) != 1 || fl & NPP_FL_BOUND)
+	if (fd_get(fd) != so || so->nfds != 1 || atomic_load_explicit(&old.sk->refs, memory_order_relaxed) != 1 || fl & NPP_FL_BOUND)
 		return -ECONNABORTED;
 	sk = c ? sock_claim(c, &idx) : NULL;
 	if (!sk)
@@ -151,23 +151,30 @@ static int back_to_kernel(struct so *so, int fd)
 	return 1;
 }
 
-/* Waits for the end of the attempt. */
-static int finish(struct so *so, int fd)
+/* The attempt WAS is of: what the socket had when it was begun. SO may be another socket's since, if this one was closed. */
+static bool is_still(const struct so *so, const struct so *was)
 {
-	uint64_t deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
-	int r;
+	return so->kind == SO_OURS && so->idx == was->idx && so->gen == was->gen;
+}
 
-	for (;;) {
+/* Waits for the end of the attempt. */
+static int finish(struct so *so, int fd, const struct so *was)
+{
+	uint64_t deadline = deadline_of(atomic_load_explicit(&was->sk->sndtimeo_ms, memory_order_relaxed));
+	int r = 0;
+
+	while (is_still(so, was)) {
 		switch (stream_state(so)) {
 		case ST_UP:
 		case ST_IDLE:
-			atomic_fetch_and_explicit(&so->sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
+			atomic_fetch_and_explicit(&was->sk->fl, ~NPP_FL_CONNECTING, memory_order_relaxed);
 			return 0;
 		case ST_FAILED:
-			r = sock_error(so);
 			fd_lock();
-			if (so->kind == SO_OURS && stream_state(so) == ST_FAILED)
+			if (is_still(so, was)) {
+				r = sock_error(so);
 				renew(so, fd);
+			}
 			fd_unlock();
 			return r ? -r : -ECONNABORTED;
 		case ST_CONNECTING:
@@ -177,6 +184,7 @@ static int finish(struct so *so, int fd)
 		if (r < 0)
 			return r == -EAGAIN ? -EINPROGRESS : r;
 	}
+	return -ECONNABORTED;
 }
 
 static bool v4_to_v6only(const struct so *so, const struct sockaddr *sa)
@@ -211,8 +219,10 @@ static int refused(struct so *so, int fd, const struct sockaddr *sa, socklen_t l
 int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
 	union npp_addr addr, src;
+	struct so was;
 	uint16_t port;
 	int att, r = 1;
+	bool waits;
 
 	if (so->kind != SO_OURS && (addr_check(so, sa, len) < 0 || v4_to_v6only(so, sa)))
 		return 1;
@@ -226,10 +236,10 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 		if (r == 0)
 			r = sock_fl(so) & NPP_FL_NONBLOCK ? -EINPROGRESS : -EALREADY;
 	}
+	was = (struct so){ .sk = so->sk, .idx = so->idx, .gen = so->gen };
+	waits = r == -EALREADY && !(sock_fl(so) & NPP_FL_NONBLOCK);
 	fd_unlock();
-	if (r == -EALREADY && !(sock_fl(so) & NPP_FL_NONBLOCK))
-		r = finish(so, fd);
-	return r;
+	return waits ? finish(so, fd, &was) : r;
 }
 
 /**
@@ -242,6 +252,7 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
 	uint64_t deadline = lib_now_us() + FAST_OPEN_WAIT_US;
+	struct so was;
 	int r;
 
 	if (so->sk)
@@ -252,7 +263,8 @@ int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t l
 	while (r == -EINPROGRESS && stream_state(so) == ST_CONNECTING)
 		if (sock_wait(so, fd, WANT_STATE, deadline) < 0)
 			return r;
-	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd) : r;
+	was = (struct so){ .sk = so->sk, .idx = so->idx, .gen = so->gen };
+	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd, &was) : r;
 }
 
 /* No more sending: after the bytes that are in the ring now. */

@@ -288,6 +288,48 @@ START_TEST(who_could_not_connect_is_as_new)
 }
 END_TEST
 
+struct dialing { int fd, r, err; volatile bool over; };
+
+static void *dials(void *arg)
+{
+	struct dialing *d = arg;
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_SILENT);
+
+	d->r = npp_connect(d->fd, SA(a));
+	d->err = errno;
+	d->over = true;
+	return NULL;
+}
+
+/* The descriptor is closed while connect() waits, and what stood for it stands for another socket then. */
+START_TEST(a_connect_that_was_closed_leaves_others_their_errors)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_REFUSE);
+	struct dialing d = { .fd = npp_socket(AF_INET, SOCK_STREAM, 0) };
+	socklen_t n = sizeof(int);
+	pthread_t thread;
+	uint32_t idx;
+	int fd, v, rung = 0;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, dials, &d), 0);
+	EVENTUALLY(fake_sock_of(f, d.fd, &idx) && atomic_load(&f->sock[idx].fl) & NPP_FL_CONNECTING);
+	usleep(20000); /* asleep: or the test says less */
+	npp_close(d.fd);
+	fd = npp_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	ck_fails(npp_connect(fd, SA(a)), EINPROGRESS);
+	EVENTUALLY(ready(fd) & POLLERR || ready(fd) & POLLHUP);
+	for (uint64_t end = now_ms() + 20000; !d.over && now_ms() < end; usleep(1000))
+		for (int c = 1; c < NPP_MAX_CTX; c++)
+			rung += write(f->ctx_bell[c], &(uint64_t){ 1 }, 8) == 8;
+	ck_assert_msg(d.over, "woken by one of %d bells", rung);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(d.r, -1);
+	ck_assert_int_eq(npp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &v, &n), 0);
+	ck_assert_int_eq(v, ECONNREFUSED);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(shutdown_ends_the_attempt_to_connect)
 {
 	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO);
@@ -356,6 +398,7 @@ int main(void)
 	tcase_add_test(tc, levels_lengths_and_values_of_options);
 	tcase_add_test(tc, the_state_comes_before_the_address);
 	tcase_add_test(tc, who_could_not_connect_is_as_new);
+	tcase_add_test(tc, a_connect_that_was_closed_leaves_others_their_errors);
 	tcase_add_test(tc, shutdown_ends_the_attempt_to_connect);
 	tcase_add_test(tc, the_wildcard_may_have_no_family);
 	tcase_add_test(tc, datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4);
