@@ -497,11 +497,12 @@ static uint16_t kernel_port(int fd)
  * Under fd_lock. */
 static int autobind(struct so *so, int fd, const struct peer *peer)
 {
-	int r = sock_make(so, fd);
+	int r;
 
+	sock_ask_v6only(so, fd); /* before the record takes what is known of it */
+	r = sock_make(so, fd);
 	if (r < 0)
 		return r;
-	sock_ask_v6only(so, fd);
 	so->sk->laddr = sock_any(so);
 	so->sk->lport = kernel_port(fd);
 	if (peer)
@@ -533,19 +534,25 @@ static int ensure_ours(struct so *so, int fd)
 	return r;
 }
 
-/* As addr_check(), but a socket of IPv6 takes addresses of IPv4, too, unless it is for IPv6 alone. */
-static int dgram_addr_check(const struct so *so, const struct sockaddr *sa, socklen_t len)
+/* As addr_check(), but a socket of IPv6 takes addresses of IPv4, too; if it is for IPv6 alone, NONE is what Linux says. */
+static int dgram_addr_check(const struct so *so, const struct sockaddr *sa, socklen_t len, int none)
 {
-	if (so->domain == AF_INET6 && sa && len >= sizeof sa->sa_family && sa->sa_family == AF_INET && !sock_v6only(so))
-		return len < sizeof(struct sockaddr_in) ? -EINVAL : 0;
-	return addr_check(so, sa, len);
+	if (so->domain != AF_INET6 || !sa || len < sizeof sa->sa_family || sa->sa_family != AF_INET)
+		return addr_check(so, sa, len);
+	return sock_v6only(so) ? none : len < sizeof(struct sockaddr_in) ? -EINVAL : 0;
 }
 
-/* Is SO bound to an address of the family that A is not of? */
-static bool other_family(const struct so *so, const union npp_addr *a)
+/* Has SO an address of the family that A is not of, or is it for the other one alone? 0, or what Linux says then. */
+static int other_family(const struct so *so, const union npp_addr *a)
 {
-	return so->kind == SO_OURS && so->domain == AF_INET6 && !npp_addr_is_any(&so->sk->laddr) &&
-	       npp_addr_is_v4(&so->sk->laddr) != npp_addr_is_v4(a);
+	bool v4 = npp_addr_is_v4(a);
+
+	if (v4 && sock_v6only(so))
+		return -ENETUNREACH;
+	if (so->kind != SO_OURS || so->domain != AF_INET6 || npp_addr_is_any(&so->sk->laddr) ||
+	    npp_addr_is_v4(&so->sk->laddr) == v4)
+		return 0;
+	return v4 ? -ENETUNREACH : -EAFNOSUPPORT;
 }
 
 /* Where does it go? 0: ours, peer in O; 1: the kernel's; -errno. */
@@ -562,14 +569,15 @@ static int destination(struct so *so, int fd, const struct sockaddr *to, socklen
 		o->scope = so->sk->scope & 7;
 		return 0;
 	}
-	r = dgram_addr_check(so, to, tolen);
+	r = dgram_addr_check(so, to, tolen, -ENETUNREACH);
 	if (r < 0)
 		return so->kind == SO_OURS && !so->kpart ? r : 1;
 	r = addr_in(to, tolen, &o->d.addr, &o->d.port);
 	if (r < 0)
 		return 1;
-	if (other_family(so, &o->d.addr))
-		return npp_addr_is_v4(&o->d.addr) ? -ENETUNREACH : -EAFNOSUPPORT;
+	r = other_family(so, &o->d.addr);
+	if (r < 0)
+		return so->kind == SO_OURS && !so->kpart ? r : 1;
 	o->scope = addr_scope(to, tolen);
 	att = sock_ask_way(&o->d.addr, &way);
 	if (att < 0)
@@ -699,11 +707,12 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 
 	if (sa && len >= sizeof sa->sa_family && sa->sa_family == AF_UNSPEC)
 		return disconnect(so);
-	r = dgram_addr_check(so, sa, len);
+	r = dgram_addr_check(so, sa, len, -EAFNOSUPPORT);
 	if (r < 0 || addr_in(sa, len, &p.addr, &p.port) < 0)
 		return so->kind == SO_OURS && !so->kpart ? r : 1;
-	if (other_family(so, &p.addr))
-		return npp_addr_is_v4(&p.addr) ? -ENETUNREACH : -EAFNOSUPPORT;
+	r = other_family(so, &p.addr);
+	if (r < 0)
+		return so->kind == SO_OURS && !so->kpart ? r : 1;
 	p.scope = addr_scope(sa, len);
 	if (sock_ask_way(&p.addr, &way) < 0) { /* the kernel checks the peer itself then */
 		r = disconnect(so);

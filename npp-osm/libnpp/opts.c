@@ -387,8 +387,6 @@ static int get_value(struct so *so, const struct opt *o)
 
 	switch (o->place) {
 	case P_FLAG:
-		if (o->arg == NPP_OPT_V6ONLY && sock_fl(so) & NPP_FL_BOUND && !npp_addr_is_any(&so->sk->laddr))
-			return !npp_addr_is_v4(&so->sk->laddr);
 		return (WORD(so, opt_flags, flags) & o->arg) != 0;
 	case P_FLAG_NOT:
 		return (WORD(so, opt_flags, flags) & o->arg) == 0;

@@ -379,6 +379,66 @@ START_TEST(datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4)
 }
 END_TEST
 
+/* The NPP has an address of IPv6, too. */
+static void with_ipv6(void)
+{
+	struct npp_global *g = f->global.base;
+	unsigned plen;
+
+	ck_assert_int_eq(npp_addr_parse_prefix("fd00:0:0:1::1/64", &g->addr[1].addr, &plen), 0);
+	g->addr[1].prefix_len = (uint8_t)plen;
+	g->n_addrs = 2;
+}
+
+static int v6only(int fd)
+{
+	socklen_t n = sizeof(int);
+	int v = -1;
+
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, &n), 0);
+	return v;
+}
+
+START_TEST(a_datagram_socket_for_ipv6_alone_has_no_way_to_ipv4)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	struct sockaddr_in6 at = V6(0), mapped = V6(FAKE_DISCARD);
+	int fd = npp_socket(AF_INET6, SOCK_DGRAM, 0), on = 1;
+
+	with_ipv6();
+	ck_assert_int_eq(inet_pton(AF_INET6, "fd00:0:0:1::1", &at.sin6_addr), 1);
+	ck_assert_int_eq(inet_pton(AF_INET6, "::ffff:" FAKE_PEER, &mapped.sin6_addr), 1);
+	ck_assert_int_eq(npp_bind(fd, SA(at)), 0);
+	ck_assert_int_eq(v6only(fd), 1);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(to)), ENETUNREACH);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, (struct sockaddr *)&to, 8), ENETUNREACH);
+	ck_fails(npp_connect(fd, SA(to)), EAFNOSUPPORT);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(mapped)), ENETUNREACH);
+	ck_fails(npp_connect(fd, SA(mapped)), ENETUNREACH);
+	npp_close(fd);
+
+	fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), 0);
+	ck_fails((int)npp_sendto(fd, "x", 1, 0, SA(mapped)), ENETUNREACH);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(connect_from_the_wildcard_leaves_a_socket_to_both_families)
+{
+	struct sockaddr_in6 any = V6(0), to = V6(FAKE_DISCARD);
+	int fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
+
+	with_ipv6();
+	ck_assert_int_eq(inet_pton(AF_INET6, "fd00:0:0:1::63", &to.sin6_addr), 1);
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	ck_assert_int_eq(npp_connect(fd, SA(to)), 0);
+	ck_assert_ptr_nonnull(fake_sock_of(f, fd, NULL));
+	ck_assert_int_eq(v6only(fd), 0);
+	npp_close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("libnpp_as_linux");
@@ -402,6 +462,8 @@ int main(void)
 	tcase_add_test(tc, shutdown_ends_the_attempt_to_connect);
 	tcase_add_test(tc, the_wildcard_may_have_no_family);
 	tcase_add_test(tc, datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4);
+	tcase_add_test(tc, a_datagram_socket_for_ipv6_alone_has_no_way_to_ipv4);
+	tcase_add_test(tc, connect_from_the_wildcard_leaves_a_socket_to_both_families);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
