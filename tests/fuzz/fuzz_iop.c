@@ -215,7 +215,7 @@ UNSEEN static bool part_of(const void *at, const void *what, size_t size)
 /* The IOP may not write to the data of the rings that it reads; the others have them elsewhere. */
 UNSEEN static void loaded(const void *at, unsigned len)
 {
-	bool ctl = false;
+	bool ctl = false, out = false;
 	void *w = NULL;
 
 	if (!loads_left || !inside)
@@ -224,10 +224,12 @@ UNSEEN static void loaded(const void *at, unsigned len)
 		const struct npp_fring_map *m = map_of(k);
 
 		ctl = part_of(at, m->ctl, sizeof *m->ctl);
-		if (ctl || (k == R_OUT && part_of(at, m->data, 2 * RING)))
+		if (ctl || (k == R_OUT && part_of(at, m->data, 2 * RING))) {
 			w = (void *)(uintptr_t)at;
-		else if (k != R_OUT && part_of(at, m->data, 2 * RING))
+			out = k == R_OUT;
+		} else if (k != R_OUT && part_of(at, m->data, 2 * RING)) {
 			w = to[k].m.data + ((size_t)((const uint8_t *)at - m->data) & (RING - 1));
+		}
 	}
 	if (!w && (part_of(at, r->t, sizeof *r->t) || part_of(at, &locks, sizeof locks)))
 		w = (void *)(uintptr_t)at;
@@ -236,6 +238,7 @@ UNSEEN static void loaded(const void *at, unsigned len)
 	memcpy(w, &load_value, len < sizeof load_value ? len : sizeof load_value);
 	if (ctl)
 		go_wild();
+	out_wild |= out;
 }
 #endif
 
@@ -474,6 +477,7 @@ static void spoil_ctl(const struct op *o)
 	struct npp_fring *ctl = k == R_OUT ? from.m.ctl : to[k].m.ctl;
 
 	go_wild();
+	out_wild |= k == R_OUT;
 	spoil(&words, o, &ctl->hdr + 1, sizeof *ctl - sizeof ctl->hdr);
 	look();
 }
