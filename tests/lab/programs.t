@@ -153,10 +153,11 @@ pid $work/nginx.pid;
 error_log $evidence/nginx-error.log info;
 events { worker_connections 1024; }
 http {
-  access_log off;
+  access_log off; client_header_timeout 600s;
   client_body_temp_path $work/tmp; proxy_temp_path $work/tmp; fastcgi_temp_path $work/tmp;
   uwsgi_temp_path $work/tmp; scgi_temp_path $work/tmp;
-  server { listen 80 backlog=1024; root $work/www; location /proxy/ { proxy_pass http://10.1.0.10:8000/; } }
+  server { listen 80 backlog=1024; root $work/www; location /proxy/ { proxy_pass http://10.1.0.10:8000/; }
+    location = /status { stub_status; } }
   server { listen 81 reuseport; root $work/www; }
   server { listen 82 deferred; root $work/www; }
 }
@@ -166,6 +167,18 @@ CONF
   wait_for 10 listening client1 8000
   is 'nginx: proxy_pass to the kernel' "$(on client1 curl -s --max-time $((3 * patience)) http://web1/proxy/file | sha256sum)" "$want"
   is 'nginx: a listener with reuseport' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:81/file | sha256sum)" "$want"
+  # Those that nginx has: the one that asks, and the one that came later than the silent one at the deferred listener.
+  is 'nginx: a deferred listener keeps who is silent' "$(on client1 $python - $((20 * slow)) 2>&1 <<'P'
+import socket, sys, time, urllib.request
+silent, later = [socket.create_connection(("web1", port), 60) for port in (82, 80)]
+end, seen = time.time() + int(sys.argv[1]), 0
+while seen != 2 and time.time() < end:
+    time.sleep(0.05)
+    seen = int(urllib.request.urlopen("http://web1/status", timeout=60).read().split()[2])
+silent.send(b"GET /index.html HTTP/1.0\r\n\r\n")
+print(seen, silent.makefile("rb").read().split()[-1].decode())
+P
+)" '2 hello'
   is 'nginx: a deferred listener' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:82/file | sha256sum)" "$want"
   for p in 80 81; do
     on client1 $python - $p >"$work/load$p" 2>&1 <<'P' &

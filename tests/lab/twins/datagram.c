@@ -50,6 +50,15 @@ static int bound_family(struct world *w, int i)
 	return !IN6_IS_ADDR_V4MAPPED(&a.sin6_addr);
 }
 
+/* Is it for IPv6 alone? Then an address of IPv4 is refused, whatever it is. */
+static bool v6only(struct world *w, int i)
+{
+	socklen_t len = sizeof(int);
+	int v = 0;
+
+	return getsockopt(w->slot[i], IPPROTO_IPV6, IPV6_V6ONLY, &v, &len) == 0 && v;
+}
+
 static void step_connect(struct world *w)
 {
 	static const char whats[] = "UUUUDxfs";
@@ -61,7 +70,7 @@ static void step_connect(struct world *w)
 
 	if (!is_dgram(o))
 		return;
-	if (domain == AF_INET6 && what != 'x' && bound_family(w, i) >= 0 && bound_family(w, i) != family)
+	if (domain == AF_INET6 && what != 'x' && !v6only(w, i) && bound_family(w, i) >= 0 && bound_family(w, i) != family)
 		return; /* Linux connects and has no way then, npp says so at once */
 	len = address(w, &ss, domain, w->peer[family], what == 'D' ? w->udp_closed[family] : w->udp[family]);
 	if (what == 'x')
@@ -70,7 +79,7 @@ static void step_connect(struct world *w)
 		ss.ss_family = domain == AF_INET ? AF_INET6 : AF_INET;
 	if (what == 's')
 		len -= 5 + roll(w, 10);
-	if (what == 'f' && domain == AF_INET6)
+	if (what == 'f' && domain == AF_INET6 && !v6only(w, i))
 		return; /* to what is where an address of IPv4 would be */
 	if (what == 'D' && o->sent_d)
 		return; /* it would hear what comes of that, or not */
@@ -128,7 +137,7 @@ static void step_send(struct world *w)
 	if (!is_dgram(o))
 		return;
 	family = destination(w, o, &to, &ss, &len);
-	if (o->domain == AF_INET6 && (to == 'f' || (to != '0' && bound_family(w, i) == !family)))
+	if (o->domain == AF_INET6 && !v6only(w, i) && (to == 'f' || (to != '0' && bound_family(w, i) == !family)))
 		return;
 	for (int k = 0; k < n; k++)
 		w->out[k] = (uint8_t)(k + i);
