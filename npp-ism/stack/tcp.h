@@ -241,6 +241,8 @@ static inline bool tcp_ack_plausible(const struct tcb *t, uint32_t ack)
 }
 enum tcp_verdict tcp_ack_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg);
 uint32_t *tcp_bare_of(const struct stack *s, const struct tcp_syn *e);
+/* What the peer's echo of our timestamp says, in whole milliseconds; 0: nothing. */
+uint32_t tcp_rtt_echo(const struct stack *s, uint32_t ts_off, const struct tcp_seg *seg);
 void tcp_rtt_sample(struct stack *s, struct tcb *t, uint32_t us);
 /* The handshake is complete; its SYN was sent TRIES + 1 times, first at SENT_US. */
 void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us);

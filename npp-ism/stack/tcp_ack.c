@@ -40,15 +40,20 @@ void tcp_rtt_sample(struct stack *s, struct tcb *t, uint32_t us)
 	t->rto_us = u32_min(u32_max(t->rto_us, TCP_RTO_MIN_US), TCP_RTO_MAX_US);
 }
 
-/* What the peer's echo of our timestamp says, in whole milliseconds. */
+uint32_t tcp_rtt_echo(const struct stack *s, uint32_t ts_off, const struct tcp_seg *seg)
+{
+	uint32_t ms = tcp_tsval(s, ts_off) - seg->tsecr;
+
+	return seg->opt & TO_TS && seg->tsecr && ms < 60000 ? u32_max(ms, 1) * 1000 : 0;
+}
+
 static bool rtt_by_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
-	uint32_t ms = tcp_tsval(s, t->ts_off) - seg->tsecr;
+	uint32_t us = t->flags & TF_TS ? tcp_rtt_echo(s, t->ts_off, seg) : 0;
 
-	if (!(t->flags & TF_TS) || !(seg->opt & TO_TS) || !seg->tsecr || ms >= 60000)
-		return false;
-	tcp_rtt_sample(s, t, u32_max(ms, 1) * 1000);
-	return true;
+	if (us)
+		tcp_rtt_sample(s, t, us);
+	return us;
 }
 
 void tcp_rtt_of_syn(struct stack *s, struct tcb *t, const struct tcp_seg *seg, unsigned tries, uint32_t sent_us)

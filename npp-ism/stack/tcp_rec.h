@@ -301,6 +301,7 @@ _Static_assert(offsetof(struct tcb, sent) == TCB_TEXT && offsetof(struct tcb, us
 #define TCP_SYN_ECN 8u
 #define TCP_SYN_TFO 16u		/* the SYN-ACK gives a Fast Open cookie */
 #define TCP_SYN_BARE 32u	/* acknowledged, but its listener waits for data (TCP_DEFER_ACCEPT) */
+#define TCP_SYN_LOST 0x80000000u /* in bare_us: the SYN-ACK was sent more than twice before there was an ACK */
 
 /* A half-open connection. */
 struct tcp_syn {
@@ -310,9 +311,9 @@ struct tcp_syn {
 	uint32_t listener, listener_gen;
 	uint32_t iss, irs;
 	uint32_t ts_off, ts_recent;
-	uint32_t sent_us;		/* 0: not known; with TCP_SYN_BARE, how long the ACK took */
+	uint32_t sent_us;		/* 0: not known */
+	uint32_t bare_us;		/* with TCP_SYN_BARE: how long the ACK took, 0: not known; TCP_SYN_LOST */
 	uint32_t wnd;			/* announced */
-	uint32_t snd_wnd;
 	uint16_t peer_mss;
 	uint16_t max_seg;		/* TCP_MAXSEG of the listener; 0: none */
 	uint8_t snd_ws : 4, rcv_ws : 4;	/* rcv_ws: with TCP_SYN_WS, else 0 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * tcp_syncache.c - passive open: half-open connections as small records, or as none
  *
- * SYN_RECEIVED of a passive open lives here. A SYN makes a record of 128 bytes and a
+ * SYN_RECEIVED of a passive open lives here. A SYN makes a record of 112 bytes and a
  * SYN-ACK; the ACK that completes the handshake makes the TCB, gives it to the user
  * (ops->accept) and is then processed like any segment of the connection, with the data
  * and the FIN that it may carry.
@@ -33,7 +33,6 @@
 #define HELD_MAX 256u			/* of a listener */
 #define HELD_CHECKS 66u			/* looks for room: about a second */
 #define HELD_SHIFT 4u			/* from 1 to 16 ms apart */
-#define BARE_LOST 0x80000000u		/* in sent_us, with TCP_SYN_BARE: not a time but how often the SYN-ACK was sent again */
 
 static struct tcp_syn *syn_alloc(struct stack *s)
 {
@@ -236,7 +235,6 @@ void tcp_syn_take(struct stack *s, struct tcp_lsn *l, struct tcp_syn *e, const s
 	e->hash = seg->hash;
 	e->irs = seg->seq;
 	e->peer_mss = seg->opt & TO_MSS ? (uint16_t)u32_max(seg->mss, TCP_MSS_MIN) : tcp_default_mss(&p->src);
-	e->snd_wnd = seg->wnd;
 	e->ts_off = tcp_ts_offset(s, &p->dst, seg->dport, &p->src, seg->sport);
 	e->ts_recent = seg->tsval;
 	e->snd_ws = seg->wscale & 15;
@@ -323,12 +321,11 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 /* How long the peer took is known by the first ACK; the data came when its program had some. */
 static void rtt_of_bare(struct stack *s, struct tcb *t, const struct tcp_syn *e)
 {
-	if (!(e->sent_us & BARE_LOST)) {
-		tcp_rtt_sample(s, t, e->sent_us);
-		return;
-	}
-	t->rto_us = TCP_RTO_LOST_SYN_US;
-	if ((e->sent_us & ~BARE_LOST) > 1) /* RFC 6928, 2 */
+	if (e->bare_us & ~TCP_SYN_LOST)
+		tcp_rtt_sample(s, t, e->bare_us & ~TCP_SYN_LOST);
+	else
+		t->rto_us = TCP_RTO_LOST_SYN_US;
+	if (e->bare_us & TCP_SYN_LOST) /* RFC 6928, 2 */
 		t->cwnd = t->mss;
 }
 
@@ -381,6 +378,8 @@ static bool may_wait(const struct stack *s, const struct tcp_syn *e)
 /* SEG acknowledges E. Is it dropped, because it has no data and these are waited for? */
 static bool bare(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 {
+	uint32_t us;
+
 	if (seg->seq + seg_space(seg) != e->irs + 1 || e->tries >= defer_of(s, e))
 		return false;
 	if (!(e->opts & TCP_SYN_BARE) && !may_wait(s, e))
@@ -388,7 +387,11 @@ static bool bare(struct stack *s, struct tcp_syn *e, const struct tcp_seg *seg)
 	STAT_INC(s, IS_TCP_DEFERRED);
 	if (e->opts & TCP_SYN_BARE)
 		return true;
-	e->sent_us = e->tries ? BARE_LOST | e->tries : u32_max((uint32_t)s->now_us - e->sent_us, 1) & ~BARE_LOST;
+	us = u32_max((uint32_t)s->now_us - e->sent_us, 1);
+	if (e->tries)
+		us = e->opts & TCP_SYN_TS ? tcp_rtt_echo(s, e->ts_off, seg) : 0;
+	e->bare_us = (us & ~TCP_SYN_LOST) | (e->tries > 1 ? TCP_SYN_LOST : 0);
+	atomic_signal_fence(memory_order_seq_cst); /* says nothing before it is marked: see tcp_enter() */
 	e->opts |= TCP_SYN_BARE;
 	++*tcp_bare_of(s, e);
 	return true;

@@ -233,6 +233,51 @@ START_TEST(the_round_trip_is_that_of_the_first_ack)
 }
 END_TEST
 
+/* The predecessor was killed after it had written how long the ACK took, before it marked the record. */
+START_TEST(a_successor_of_half_a_change_does_not_take_a_duration_for_a_time)
+{
+	struct tcp_syn *e = h->s->tcp->syns;
+
+	ask();
+	while (!e->in_use)
+		e++;
+	th_advance(h, 20 * MS);
+	bare_ack();
+	ck_assert_uint_ne(e->opts & TCP_SYN_BARE, 0);
+	e->opts &= (uint8_t)~TCP_SYN_BARE;
+	th_restart(h);
+	put(TCPF_ACK, TP_ISS + 1, iss + 1, "hello");
+	ck_assert_uint_eq(accepted()->srtt_us, 20 * MS);
+}
+END_TEST
+
+/* A SYN-ACK was lost; the echo says which of them the peer answered, and when its program wrote does not count. */
+START_TEST(with_timestamps_a_lost_syn_ack_hides_no_round_trip)
+{
+	struct tcp_seg g = segment(TCPF_SYN, TP_ISS, 0);
+
+	g.opt = TO_TS;
+	g.tsval = 7;
+	th_input(h, &g, NULL, 0);
+	th_forget(h);
+	th_advance(h, 1010 * MS);
+	g = segment(TCPF_ACK, TP_ISS + 1, 0);
+	g.opt = TO_TS;
+	g.tsval = 1007;
+	g.tsecr = h->out[h->next_out].g.tsval;
+	g.ack = th_next(h)->g.seq + 1;
+	th_advance(h, 20 * MS);
+	th_input(h, &g, NULL, 0);
+	th_advance(h, 500 * MS);
+	g.len = 5;
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(h->n_accepted, 1);
+	ck_assert_uint_ge(accepted()->srtt_us, 20 * MS);
+	ck_assert_uint_le(accepted()->srtt_us, 30 * MS);
+	ck_assert_uint_gt(accepted()->cwnd, accepted()->mss);
+}
+END_TEST
+
 START_TEST(after_lost_syn_acks_it_starts_with_one_segment)
 {
 	ask();
@@ -242,6 +287,7 @@ START_TEST(after_lost_syn_acks_it_starts_with_one_segment)
 	put(TCPF_ACK, TP_ISS + 1, iss + 1, "hello");
 	ck_assert_uint_eq(h->n_accepted, 1);
 	ck_assert_uint_eq(accepted()->rto_us, TCP_RTO_LOST_SYN_US);
+	ck_assert_uint_eq(accepted()->cwnd, accepted()->mss);
 }
 END_TEST
 
@@ -335,6 +381,8 @@ int main(void)
 	tcase_add_test(tc, a_long_wait_ends);
 	tcase_add_test(tc, the_listener_may_change_its_mind);
 	tcase_add_test(tc, the_round_trip_is_that_of_the_first_ack);
+	tcase_add_test(tc, a_successor_of_half_a_change_does_not_take_a_duration_for_a_time);
+	tcase_add_test(tc, with_timestamps_a_lost_syn_ack_hides_no_round_trip);
 	tcase_add_test(tc, after_lost_syn_acks_it_starts_with_one_segment);
 	tcase_add_test(tc, those_that_wait_are_half_open_and_more_are_not_remembered);
 	tcase_add_test(tc, so_many_wait_that_there_are_records_for_others);
