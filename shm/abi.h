@@ -654,7 +654,7 @@ struct npp_sock { /* 384 bytes; index 0 is never used */
 	uint8_t type;			/* enum npp_sock_type */
 	uint8_t family;			/* 4 or 6 */
 	uint8_t slot;			/* the ISM that owns the session (home of a datagram socket) */
-	uint8_t pad0;
+	_Atomic uint8_t rx_full;	/* ISM, before rx_head: not 0: hardly more can come until something is read */
 	_Atomic uint32_t ism_handle;	/* ISM; 0xffffffff: none yet */
 	_Atomic uint32_t refs;		/* descriptors and SCM_RIGHTS in flight, all processes */
 	_Atomic uint32_t fl;		/* NPP_FL_*, programs */

@@ -265,6 +265,16 @@ static uint32_t publish_state(struct ism_sess *s, struct tcp_conn *c, struct npp
 	return bits;
 }
 
+/* Before rx_head: who sees what came then sees whether more can come. */
+static void publish_full(struct ism *I, struct tcp_conn *c, struct npp_sock *rec)
+{
+	uint32_t unread = c->rx_head - atomic_load_explicit(&rec->rx_tail, memory_order_relaxed);
+	uint8_t full = unread >= stack_tcp_rx_bound(I->stack, c);
+
+	if (full != atomic_load_explicit(&rec->rx_full, memory_order_relaxed))
+		atomic_store_explicit(&rec->rx_full, full, memory_order_relaxed);
+}
+
 /* Publishes UP of a session whose program still wants to know. False: the host lies. */
 static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t up)
 {
@@ -278,6 +288,7 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	    !(s->flags & SESS_SHUT))
 		ism_ring_grow_tx(I, s, c, 0);
 	if (up & (TCP_UP_RX | TCP_UP_FREED)) {
+		publish_full(I, c, rec);
 		/* release: the bytes are there; pairs with the program's acquire load */
 		atomic_store_explicit(&rec->rx_head, c->rx_head, memory_order_release);
 		if (up & TCP_UP_RX)
@@ -391,6 +402,7 @@ static void record_zero_line1(struct npp_sock *rec)
 {
 	atomic_store_explicit(&rec->rx_head, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->rx_flags, 0, memory_order_relaxed);
+	atomic_store_explicit(&rec->rx_full, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->rx_wake, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->rx_want, 0, memory_order_relaxed);
 	atomic_store_explicit(&rec->tx_tail, 0, memory_order_relaxed);

@@ -73,6 +73,8 @@ static void run_short(struct stack *s, struct tcb *t)
 	if (t->rx_short || t->flags & TF_RCV_FIN)
 		return;
 	t->rx_short = 1;
+	if (t->c.rx.base && t->c.rx_head != t->c.rx_tail)
+		t->up |= TCP_UP_RX; /* who waits for more than there is room for waits no longer */
 	t->drs_tail = t->c.rx_tail;
 	t->drs_ms = now_ms(s);
 }

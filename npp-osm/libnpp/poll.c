@@ -61,10 +61,11 @@ static uint32_t stream_ready(struct so *so, uint32_t want)
 		if (dead || fl & NPP_FL_SHUT_WR)
 			m |= EPOLLHUP;
 	} else {
-		low = atomic_load_explicit(&sk->rcvlowat, memory_order_relaxed);
+		low = want & WANT_ANY ? 1 : atomic_load_explicit(&sk->rcvlowat, memory_order_relaxed);
 		low = (low ? low : 1) + (urgent && u.at_mark && !u.inlined); /* that byte is none to read */
 		n = stream_readable(so);
-		if (n >= low || (n && n >= *(volatile uint32_t *)&sk->rx_ring.size)) /* as much as there is room for */
+		/* that flag as old as these bytes or younger: as on Linux who waits for more than can come may read */
+		if (n >= low || (n && atomic_load_explicit(&sk->rx_full, memory_order_relaxed)))
 			m |= EPOLLIN;
 	}
 	if (urgent && u.here && !u.read)

@@ -369,6 +369,7 @@ bool kaddr_is_local(const union npp_addr *addr);
 enum stream_state { ST_IDLE, ST_CONNECTING, ST_UP, ST_FAILED };
 enum stream_state stream_state(const struct so *so);
 #define WANT_OUT (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)	/* three names for one wish */
+#define WANT_ANY (1u << 26)	/* likewise, with EPOLLIN: a byte will do, whatever SO_RCVLOWAT says */
 #define WANT_STATE (1u << 27)	/* beside EPOLL* in a mask: connecting has come to its end */
 uint32_t so_ready(struct so *so, uint32_t want);	/* EPOLL* that hold now; arms what is missing of WANT */
 

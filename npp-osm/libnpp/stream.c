@@ -263,8 +263,18 @@ static ssize_t recv_nothing(struct so *so, int fd, bool block)
 
 	if (r != -EAGAIN || !block)
 		return r;
-	r = sock_wait(so, fd, EPOLLIN, deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed)));
+	r = sock_wait(so, fd, EPOLLIN | WANT_ANY, deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed)));
 	return r == -EAGAIN ? 0 : r;
+}
+
+/* How many of WANT bytes a call waits for. */
+static ssize_t recv_target(const struct npp_sock *sk, ssize_t want, int flags)
+{
+	uint32_t low = atomic_load_explicit(&sk->rcvlowat, memory_order_relaxed);
+
+	if (flags & MSG_WAITALL || low > want)
+		return want;
+	return low ? (ssize_t)low : 1;
 }
 
 /**
@@ -294,7 +304,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 			 flags, got && !(flags & MSG_PEEK), &stop, &hidden);
 		if (r > 0)
 			got = flags & MSG_PEEK ? r : got + r;
-		if (r < 0 || stop || got == want || (got && (!(flags & MSG_WAITALL) || !block)))
+		if (r < 0 || stop || (got && (!block || got >= recv_target(sk, want, flags))))
 			break;
 		r = why_empty(so, hidden);
 		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK))
@@ -312,7 +322,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 			if (r == -EAGAIN && soon < deadline)
 				r = 0;
 		} else {
-			r = sock_wait(so, fd, EPOLLIN, deadline);
+			r = sock_wait(so, fd, EPOLLIN | WANT_ANY, deadline);
 		}
 		if (r < 0)
 			break;

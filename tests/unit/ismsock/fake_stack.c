@@ -317,6 +317,15 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 
 uint32_t fake_tx_sent;
 
+uint32_t fake_rx_bound = UINT32_MAX;
+
+uint32_t stack_tcp_rx_bound(const struct stack *s, const struct tcp_conn *c)
+{
+	(void)s;
+	(void)c;
+	return fake_rx_bound;
+}
+
 uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c)
 {
 	(void)s;

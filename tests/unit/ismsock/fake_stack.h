@@ -34,6 +34,7 @@ extern uint32_t fake_tx_up;		/* what stack_tcp_urgent() was told last */
 extern uint32_t fake_pushed;		/* tx_head at the last stack_tcp_push() */
 extern uint32_t fake_tx_useful;		/* what stack_tcp_tx_useful() says */
 extern uint32_t fake_tx_sent;		/* and stack_tcp_tx_sent(), no more than was written */
+extern uint32_t fake_rx_bound;		/* of stack_tcp_rx_bound() */
 extern uint8_t fake_linger2;		/* what the last stack_tcp_close() was given */
 struct tcp_conn *fake_any(struct stack *s, uint32_t r);
 struct tcp_listener *fake_any_listener(struct stack *s, uint32_t r);

@@ -223,6 +223,27 @@ START_TEST(what_was_not_sent_holds_a_program_back_that_asked_for_it)
 }
 END_TEST
 
+START_TEST(a_program_hears_when_no_more_can_come)
+{
+	uint32_t sock;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+	struct npp_sock *rec = env_sock(e, 0, sock);
+
+	fake_rx_bound = 4;
+	fake_rx(e->I->stack, c, "abc", 3);
+	ism_flush(e->I);
+	ck_assert_uint_eq(rec->rx_full, 0);
+	fake_rx(e->I->stack, c, "d", 1);
+	ism_flush(e->I);
+	ck_assert_uint_eq(rec->rx_full, 1);
+	rec->rx_tail = 3;
+	fake_rx(e->I->stack, c, "e", 1);
+	ism_flush(e->I);
+	ck_assert_uint_eq(rec->rx_full, 0);
+	fake_rx_bound = UINT32_MAX;
+}
+END_TEST
+
 START_TEST(close_hands_on_how_long_to_wait_for_the_fin)
 {
 	uint32_t sock;
@@ -423,6 +444,7 @@ int main(void)
 	tcase_add_test(t, need_ring_waits_for_a_lock_that_a_program_holds);
 	tcase_add_test(t, transmit_ring_to_a_slow_peer_stays_small);
 	tcase_add_test(t, what_was_not_sent_holds_a_program_back_that_asked_for_it);
+	tcase_add_test(t, a_program_hears_when_no_more_can_come);
 	tcase_add_test(t, close_hands_on_how_long_to_wait_for_the_fin);
 	tcase_add_test(t, transmit_ring_grows_when_filled_and_keeps_its_content);
 	tcase_add_test(t, transmit_ring_grows_though_a_program_held_its_lock);

@@ -159,6 +159,28 @@ START_TEST(a_ring_that_grows_only_sometimes_costs_nothing_but_time)
 }
 END_TEST
 
+/* Who waits for more bytes than come must hear of it. */
+START_TEST(a_full_ring_that_cannot_grow_is_told)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK, RING);
+
+	ck_assert_uint_gt(stack_tcp_rx_bound(h->s, p.k->c), RING);
+	ck_assert_uint_lt(stack_tcp_rx_bound(h->s, p.k->c), 65536);
+	th_input(h, &g, data, 1024);
+	stack_flush(h->s);
+	ck_assert_uint_eq(p.k->c->rx_head, RING);
+	ck_assert_uint_gt(stack_tcp_rx_bound(h->s, p.k->c), RING); /* it may grow */
+	p.k->events = 0;
+	p.seq = tcb()->rcv_nxt;
+	g = tp_seg(&p, TCPF_ACK, MSS);
+	th_input(h, &g, data, MSS);
+	stack_flush(h->s);
+	ck_assert_uint_eq(p.k->c->rx_head, RING);
+	ck_assert(p.k->events & TCP_UP_RX);
+	ck_assert_uint_lt(stack_tcp_rx_bound(h->s, p.k->c), RING);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_short");
@@ -171,6 +193,7 @@ int main(void)
 	tcase_add_test(tc, a_buffer_that_was_set_is_so_again_when_there_is_memory);
 	tcase_add_test(tc, the_ring_does_not_grow_for_a_program_that_does_not_keep_up);
 	tcase_add_test(tc, a_ring_that_grows_only_sometimes_costs_nothing_but_time);
+	tcase_add_test(tc, a_full_ring_that_cannot_grow_is_told);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
