@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -97,6 +98,24 @@ static int k_socket(int d, int t, int p)
 	return eventfd(0, (t & SOCK_CLOEXEC ? EFD_CLOEXEC : 0) | (t & SOCK_NONBLOCK ? EFD_NONBLOCK : 0));
 }
 static int k_bind(int fd, const struct sockaddr *a, socklen_t n) { (void)fd, (void)a, (void)n; return 0; }
+/* lib_nap() sleeps by it. */
+static long k_syscall(long nr, ...)
+{
+	long a[5]; /* none of libnpp has more */
+	va_list ap;
+
+	va_start(ap, nr);
+	for (unsigned i = 0; i < 5; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (inside && nr == SYS_clock_nanosleep) {
+		const struct timespec *t = (const struct timespec *)a[2];
+
+		nap((uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_nsec / 1000);
+		return 0;
+	}
+	return syscall(nr, a[0], a[1], a[2], a[3], a[4]);
+}
 static int k_listen(int fd, int n) { (void)fd, (void)n; return 0; }
 static int k_shutdown(int fd, int how) { (void)fd, (void)how; return 0; }
 static int k_accept4(int fd, struct sockaddr *a, socklen_t *n, int fl)
@@ -217,6 +236,7 @@ static void take_kernel(void)
 	r->socket = k_socket;
 	r->bind = k_bind;
 	r->listen = k_listen;
+	r->syscall = k_syscall;
 	r->accept4 = k_accept4;
 	r->connect = k_connect;
 	r->shutdown = k_shutdown;
