@@ -31,6 +31,7 @@
 struct lib npp_lib = {
 	.rpc = -1,
 	.lock_held_us = 5000000,
+	.linger_most_us = 10000000,
 	.placeholder = -1,
 	.start_lock = PTHREAD_MUTEX_INITIALIZER,
 	.rpc_lock = PTHREAD_MUTEX_INITIALIZER,

@@ -334,7 +334,6 @@ static struct so *adopt_record(int fd, uint32_t idx, uint32_t gen)
 	so->gen = gen;
 	so->sk = sk;
 	so->dgram = sk->type == NPP_SOCK_DGRAM;
-	so->opt.linger = sock_linger_adopted(sk);
 	so->domain = sock_fl(so) & NPP_FL_API6 ? AF_INET6 : AF_INET;
 	so->kpart = is_kernel_socket(fd, SO_DOMAIN, AF_INET) || is_kernel_socket(fd, SO_DOMAIN, AF_INET6);
 	return so;

@@ -499,7 +499,7 @@ static int set_linger(struct so *so, const void *val, socklen_t len)
 	memcpy(&l, val, sizeof l);
 	v = l.l_onoff ? (l.l_linger < 0 ? 0 : (uint32_t)l.l_linger) + 1 : 0;
 	SET_WORD(so, linger, linger, v);
-	so->opt.linger = v; /* an ISM must not make it longer */
+	so->opt.linger = v; /* what we know of ourselves: a record may lie */
 	return 0;
 }
 

@@ -177,6 +177,9 @@ struct lib {
 	bool vforked;			/* there may be some */
 	_Atomic uint64_t lied_until_us;	/* locks may be held by nobody who is named there (ctx.c) */
 	uint32_t lock_held_us;		/* no program that runs has a lock for so long */
+	uint32_t linger_most_us;	/* what we wait for in a minute because records say so (SO_LINGER) */
+	_Atomic uint32_t lingered_us;	/* of that ... */
+	_Atomic uint64_t lingers_us;	/* ... since then */
 	_Atomic bool confined;		/* system calls may be forbidden to this process */
 	struct once once;
 	struct { _Atomic uint64_t until_us; _Atomic uint32_t n; _Atomic uint64_t addr[KADDR_MAX][2]; } kaddr;
@@ -322,7 +325,6 @@ int fd_adopt(int fd, uint32_t idx, uint32_t gen); /* FD means a record that has 
 struct npp_sock *sock_claim(struct lctx *c, uint32_t *idx);
 void sock_unclaim(struct npp_sock *sk);
 int sock_make(struct so *so, int fd);		/* gives a kernel-yet object its record; under fd_lock */
-uint32_t sock_linger_adopted(const struct npp_sock *sk);
 void sock_drop(struct so *so, bool last_fd);	/* after the last descriptor anywhere: tells ISM or OSM */
 struct so *sock_adopt(int fd, int domain);	/* an unknown kernel socket; under fd_lock */
 void sock_to_kernel(struct so *so, int fd);	/* it will never be ours: forget it; under fd_lock */

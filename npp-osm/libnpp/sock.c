@@ -17,7 +17,7 @@
 
 #include "npp-osm/libnpp/priv.h"
 
-#define LINGER_ADOPTED 11u	/* ten seconds, as SO_LINGER stands in a record */
+#define LINGER_ANEW_US 60000000
 
 uint32_t sock_fl(const struct so *so)
 {
@@ -475,28 +475,38 @@ static void drop_unused(struct so *so)
 	sock_unclaim(so->sk);
 }
 
-/* SO_LINGER with a time: wait until everything is acknowledged. */
-static void linger(struct so *so, uint32_t seconds)
+/* What a process waits for by the word of records alone: so long a minute in all. SINCE: of this wait. */
+static bool linger_share(uint64_t *since)
 {
-	uint64_t end = lib_now_us() + (uint64_t)seconds * 1000000;
+	uint64_t now = lib_now_us();
 
-	while (sock_alive(so) && lib_now_us() < end) {
+	if (now - atomic_load_explicit(&npp_lib.lingers_us, memory_order_relaxed) > LINGER_ANEW_US) {
+		atomic_store_explicit(&npp_lib.lingers_us, now, memory_order_relaxed);
+		atomic_store_explicit(&npp_lib.lingered_us, 0, memory_order_relaxed);
+	}
+	if (*since)
+		atomic_fetch_add_explicit(&npp_lib.lingered_us, (uint32_t)(now - *since), memory_order_relaxed);
+	*since = now;
+	return atomic_load_explicit(&npp_lib.lingered_us, memory_order_relaxed) < npp_lib.linger_most_us;
+}
+
+/* SO_LINGER with a time: wait until everything is acknowledged. OWN seconds were set by this process;
+ * another may have set the rest up to ASKED, or an ISM that lies. */
+static void linger(struct so *so, uint32_t own, uint32_t asked)
+{
+	uint64_t begin = lib_now_us(), since = 0;
+
+	while (sock_alive(so)) {
 		uint32_t st = atomic_load_explicit(&so->sk->tcp_state, memory_order_acquire);
+		uint64_t waited = lib_now_us() - begin;
 
 		if (st == TCP_ST_CLOSED || st == TCP_ST_FIN_WAIT_2 || st == TCP_ST_TIME_WAIT)
+			return;
+		if (waited >= own * 1000000ull && (waited >= asked * 1000000ull || !linger_share(&since)))
 			return;
 		if (!lib_nap(1000))
 			return;
 	}
-}
-
-/* What we may wait for a socket that another program has left us, or sent: what stands in its record, but not for ever,
- * for an ISM may have written it. */
-uint32_t sock_linger_adopted(const struct npp_sock *sk)
-{
-	uint32_t lg = atomic_load_explicit(&sk->linger, memory_order_relaxed);
-
-	return lg < LINGER_ADOPTED ? lg : LINGER_ADOPTED;
 }
 
 static void drop_stream(struct so *so)
@@ -509,11 +519,8 @@ static void drop_stream(struct so *so)
 
 	if (sock_post(so, NPP_MSG_CLOSE, flags, atomic_load_explicit(&sk->tx_head, memory_order_relaxed)) < 0)
 		return; /* no ISM there: the OSM reaps the record with our context */
-	/* Only as long as is known to have been asked for by a program. */
-	if (lg > so->opt.linger)
-		lg = so->opt.linger;
 	if (lg > 1 && !flags)
-		linger(so, lg - 1);
+		linger(so, so->opt.linger ? (so->opt.linger < lg ? so->opt.linger : lg) - 1 : 0, lg - 1);
 }
 
 /**
