@@ -15,6 +15,7 @@
 #endif
 
 #include "host.h"
+#include "npp-osm/libnpp/priv.h"
 #include "shm/lock.h"
 
 static void exchange(void)
@@ -347,6 +348,41 @@ START_TEST(who_is_cancelled_in_close_keeps_no_lock)
 }
 END_TEST
 
+static void *close_and_die(void *arg)
+{
+	(void)arg;
+	pthread_cleanup_push(forget_calls, NULL);
+	npp_close(shared_fd);
+	pthread_testcancel();
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+/* The kernel's close(), which the library calls under the lock, is a point of cancellation. */
+START_TEST(who_is_cancelled_under_the_lock_of_the_descriptors_lets_go_of_it)
+{
+	void *end = NULL;
+	pthread_t t;
+	bool free;
+
+	shared_fd = dial(FAKE_ECHO);
+	fd_lock();
+	pthread_create(&t, NULL, close_and_die, NULL);
+	EVENTUALLY(*(volatile int *)&npp_lib.fd_lock.__data.__lock == 2); /* somebody waits for it */
+	pthread_cancel(t);
+	fd_unlock();
+	pthread_join(t, &end);
+	ck_assert_ptr_eq(end, PTHREAD_CANCELED);
+	free = pthread_mutex_trylock(&npp_lib.fd_lock) == 0;
+	if (free)
+		pthread_mutex_unlock(&npp_lib.fd_lock);
+	else /* so that the test can end */
+		npp_lib.fd_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	ck_assert_msg(free, "it has died with the lock");
+	EVENTUALLY(f->closes == 1);
+}
+END_TEST
+
 START_TEST(the_child_of_a_fork_has_contexts_of_its_own)
 {
 	int status;
@@ -420,6 +456,7 @@ int main(void)
 	tcase_add_test(t, a_thread_cancelled_under_a_lock_leaves_its_context_to_the_osm);
 	tcase_add_test(t, shutdown_is_no_point_of_cancellation);
 	tcase_add_test(t, who_is_cancelled_in_close_keeps_no_lock);
+	tcase_add_test(t, who_is_cancelled_under_the_lock_of_the_descriptors_lets_go_of_it);
 	tcase_add_test(t, the_child_of_a_fork_has_contexts_of_its_own);
 	tcase_add_test(t, few_are_kept_when_contexts_are_scarce);
 	tcase_add_test(t, an_epoll_instance_may_have_a_spare_one);
