@@ -277,6 +277,13 @@ static ssize_t recv_target(const struct npp_sock *sk, ssize_t want, int flags)
 	return low ? (ssize_t)low : 1;
 }
 
+/* Has all come that will? Whoever only peeks leaves it there, so it cannot be seen by nothing being left. */
+static bool no_more(const struct so *so)
+{
+	return sock_fl(so) & NPP_FL_SHUT_RD || atomic_load_explicit(&so->sk->err, memory_order_relaxed) ||
+	       atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) & (NPP_RXF_FIN | NPP_RXF_RESET | NPP_RXF_CLOSED);
+}
+
 /**
  * stream_recv() - read(), recv() and their family
  * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT, MSG_TRUNC (discard), MSG_OOB (urgent.c)
@@ -315,6 +322,8 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 			deadline = deadline_of(atomic_load_explicit(&sk->rcvtimeo_ms, memory_order_relaxed));
 			timed = true;
 		}
+		if (flags & MSG_PEEK && got && no_more(so))
+			break;
 		if (flags & MSG_PEEK && got) { /* wait for more than there is: look at times */
 			uint64_t soon = lib_now_us() + 1000;
 

@@ -172,6 +172,25 @@ START_TEST(recvmmsg_leaves_the_error_that_came_after_something)
 }
 END_TEST
 
+START_TEST(who_peeks_at_all_waits_for_nothing_behind_the_end)
+{
+	char buf[10];
+	uint32_t idx;
+
+	for (int i = 0; i < 2; i++) {
+		int fd = taken(&idx);
+
+		fake_peer_send(f, idx, "xy", 2);
+		if (i)
+			fake_peer_fin(f, idx);
+		else
+			ck_assert_int_eq(npp_shutdown(fd, SHUT_RDWR), 0);
+		ck_assert_int_eq(npp_recv(fd, buf, sizeof buf, MSG_PEEK | MSG_WAITALL), 2);
+		npp_close(fd);
+	}
+}
+END_TEST
+
 START_TEST(names_have_no_negative_length_and_the_dead_no_peer)
 {
 	struct sockaddr_in a;
@@ -452,6 +471,7 @@ int main(void)
 	tcase_add_test(tc, recvmmsg_tells_an_error_before_what_is_there);
 	tcase_add_test(tc, recvmmsg_leaves_no_error_to_whom_the_record_belongs_by_then);
 	tcase_add_test(tc, recvmmsg_leaves_the_error_that_came_after_something);
+	tcase_add_test(tc, who_peeks_at_all_waits_for_nothing_behind_the_end);
 	tcase_add_test(tc, names_have_no_negative_length_and_the_dead_no_peer);
 	tcase_add_test(tc, dup3_with_flags_that_do_not_exist_takes_nothing_away);
 	tcase_add_test(tc, exclusive_items_take_few_events_and_no_change);
