@@ -7,11 +7,13 @@ need iperf3 jq
 
 lab_up "$topologies/pair.yaml"
 tries=1
+declare -A turns=([web1]=0 [client1]=0)
 run() # NAME CLIENT-NODE SERVER ARGS...
 {
   local name=$1 node=$2 server=$3 out bytes try
   shift 3
   for try in $(seq $tries); do
+    wait_for $patience iperf_listens "server-$server" $((++turns[$server]))
     out=$(on "$node" timeout $((30 * slow)) iperf3 -c "$server" -t 1 -J "$@" 2>&1)
     bytes=$(jq -r '.end.sum_received.bytes // .end.sum.bytes // 0' <<<"$out" 2>/dev/null)
     [ "${bytes:-0}" = 0 ] || break
@@ -25,7 +27,7 @@ run() # NAME CLIENT-NODE SERVER ARGS...
   fi
 }
 
-start server-npp web1 iperf3 -s
+start server-web1 web1 iperf3 -s --forceflush
 ok 'the server on npp listens' wait_for 10 listening web1 5201
 run 'to npp' client1 web1
 run 'to npp, -R' client1 web1 -R
@@ -42,7 +44,7 @@ run 'to npp, UDP, -R' client1 web1 -u -b 20M -R
 run 'to npp, UDP, four streams' client1 web1 -u -b 20M -P 4
 run 'to npp, UDP, both ways at once' client1 web1 -u -b 20M --bidir
 
-start server-kernel client1 iperf3 -s
+start server-client1 client1 iperf3 -s --forceflush
 ok 'the server on the kernel listens' wait_for 10 listening client1 5201
 run 'from npp' web1 client1
 run 'from npp, -R' web1 client1 -R

@@ -134,9 +134,10 @@ is 'under the addresses that belong' "$(sed '1,/ready/d' "$evidence/sockets.log"
 30000 ::ffff:10.1.0.10"
 
 # ---- bulk ---------------------------------------------------------------------------------------
-start iperf web1 iperf3 -s
-wait_for 10 listening web1 5201
+start iperf web1 iperf3 -s --forceflush
+turn=0
 for args in '' -R '-u -b 20M -l 1200'; do
+  wait_for $patience iperf_listens iperf $((++turn))
   out=$(on client1 timeout $((30 * slow)) iperf3 -6 -c web1 -t 1 -J $args 2>&1)
   cmp_num "iperf3 -6 $args" "$(jq -r '(.end.sum_received.bytes // .end.sum.bytes // 0) | floor' <<<"$out" 2>/dev/null || echo 0)" -gt 1000000
 done

@@ -401,6 +401,10 @@ iops_filter='[.. | objects | select(.role? == "ism")] | sort_by(.index) | .[]'
 dispatch_filter='[.. | objects | select(.role? == "dispatch")] | .[0]'
 osm_filter='[.. | objects | select(.role? == "osm")] | .[0]'
 
+# iperf_listens NAME N: `start NAME ... iperf3 -s --forceflush` listens for the Nth time, as it does anew for each test;
+# who comes between two is refused.
+iperf_listens() { [ "$(grep -c 'Server listening' "$evidence/$1.log")" -ge "$2" ]; }
+
 # listening NODE PORT: a program listens there, on npp with all its replicas.
 listening()
 {
