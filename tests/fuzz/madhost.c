@@ -196,6 +196,8 @@ static int w_ppoll(struct pollfd *p, nfds_t n, const struct timespec *t, const s
 
 	if (r || (t && !us))
 		return r;
+	if (us > CALL_MAX_US / 2) /* an ISM has made SO_RCVTIMEO or SO_SNDTIMEO endless */
+		t = NULL;
 	nap(t ? us : 1000);
 	r = real_ppoll(p, n, &now, mask);
 	return r ? r : waited(!t);
