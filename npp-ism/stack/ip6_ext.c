@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * ip6_ext.c - IPv6 extension headers (RFC 8200, 4), within bounds
  *
- * First a walk that looks at lengths only and finds out what the packet carries, then the
- * options are obeyed: an error message about one must know whether the packet is itself an
- * error. Headers, their bytes and the options in each are limited (RFC 8504, 5.3).
+ * First a walk that looks at lengths only, notes where each header stands and finds out what the packet
+ * carries, then the options are obeyed: an error message about one must know whether the packet is itself an
+ * error. Lengths are read once, for the packet may lie where others write. Headers, their bytes and the options in each are limited (RFC 8504, 5.3).
  */
 #include "config.h"
 
@@ -37,14 +37,19 @@ static bool walk_fragment(const uint8_t *h, struct ip6_walk *w)
 bool ip6_walk(const uint8_t *ip, uint32_t at, uint32_t end, uint8_t proto, uint32_t proto_off,
 	      struct ip6_walk *w)
 {
-	*w = (struct ip6_walk){ .proto = proto, .off = at, .proto_off = proto_off };
-	for (unsigned n = 0; is_ext(w->proto); n++) {
+	w->proto = proto;
+	w->fragment = w->more = false;
+	w->off = at;
+	w->proto_off = proto_off;
+	w->frag_off = w->frag_id = 0;
+	w->n_ext = 0; /* not all of ext[], which most packets do not need */
+	while (is_ext(w->proto)) {
 		const uint8_t *h = ip + w->off;
 		uint32_t len, left = end - w->off;
 		bool last = false;
 
 		/* Hop-by-hop options stand first or not at all (RFC 8200, 4.1). */
-		if (n == IP6_EXT_HEADERS || left < 8 ||
+		if (w->n_ext == IP6_EXT_HEADERS || left < 8 ||
 		    (w->proto == IP_PROTO_HOPOPTS && w->proto_off != offsetof(struct ip6_hdr_w, next)))
 			return false;
 		len = w->proto == IP_PROTO_FRAGMENT ? 8 : (h[1] + 1u) * 8;
@@ -52,6 +57,7 @@ bool ip6_walk(const uint8_t *ip, uint32_t at, uint32_t end, uint8_t proto, uint3
 			return false;
 		if (w->proto == IP_PROTO_FRAGMENT)
 			last = walk_fragment(h, w);
+		w->ext[w->n_ext++] = (struct ip6_ext){ .at = (uint16_t)w->off, .len = (uint16_t)len, .proto = w->proto };
 		w->proto = h[0];
 		w->proto_off = w->off;
 		w->off += len;
@@ -94,25 +100,18 @@ static bool options(struct stack *s, const struct pkt *pkt, uint32_t at, uint32_
 	return true;
 }
 
-bool ip6_options(struct stack *s, const struct pkt *pkt, uint32_t at, uint8_t proto, const struct ip6_walk *w)
+bool ip6_options(struct stack *s, const struct pkt *pkt, const struct ip6_walk *w)
 {
-	while (at < w->off) {
-		const uint8_t *h = pkt->ip + at;
-		uint32_t len = proto == IP_PROTO_FRAGMENT ? 8 : (h[1] + 1u) * 8;
+	for (unsigned i = 0; i < w->n_ext; i++) {
+		const struct ip6_ext *e = &w->ext[i];
 
-		if (len > w->off - at) { /* the packet has changed since the walk: it lies where others write */
+		if ((e->proto == IP_PROTO_HOPOPTS || e->proto == IP_PROTO_DSTOPTS) && !options(s, pkt, e->at, e->len))
+			return false;
+		if (e->proto == IP_PROTO_ROUTING && pkt->ip[e->at + 3] != 0) { /* we are nobody's way station (RFC 5095) */
 			STAT_INC(s, IS_DROP_IP_OPTIONS);
+			icmp6_error(s, pkt, ICMP6_PARAM, 0, htonl(e->at + 2u), false);
 			return false;
 		}
-		if ((proto == IP_PROTO_HOPOPTS || proto == IP_PROTO_DSTOPTS) && !options(s, pkt, at, len))
-			return false;
-		if (proto == IP_PROTO_ROUTING && h[3] != 0) { /* we are nobody's way station (RFC 5095) */
-			STAT_INC(s, IS_DROP_IP_OPTIONS);
-			icmp6_error(s, pkt, ICMP6_PARAM, 0, htonl(at + 2), false);
-			return false;
-		}
-		proto = h[0];
-		at += len;
 	}
 	return true;
 }

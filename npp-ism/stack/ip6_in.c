@@ -106,15 +106,13 @@ void ip6_input(struct stack *s, const struct ip_in *in)
 {
 	struct ip6_walk w;
 	struct pkt pkt;
-	const struct ip6_hdr_w *h;
 	int drop = ip6_parse(s, in, &w, &pkt);
 
 	if (drop >= 0) {
 		npp_stat_inc(s->env->stats, (unsigned)drop);
 		return;
 	}
-	h = (const struct ip6_hdr_w *)pkt.ip;
-	if (w.off > IP6_HDR_LEN && !ip6_options(s, &pkt, IP6_HDR_LEN, h->next, &w))
+	if (w.n_ext && !ip6_options(s, &pkt, &w))
 		return;
 	if (w.fragment)
 		fragment_in(s, in, &w, &pkt);
@@ -159,6 +157,6 @@ void ip6_reassembled(struct stack *s, struct reass_ent *e)
 	pkt.l4_len = IP6_HDR_LEN + total - w.off;
 	pkt.proto = w.proto;
 	pkt.proto_off = (uint16_t)w.proto_off;
-	if (w.off == IP6_HDR_LEN || ip6_options(s, &pkt, IP6_HDR_LEN, h->next, &w))
+	if (!w.n_ext || ip6_options(s, &pkt, &w))
 		ip_deliver(s, &in, &pkt, in.len);
 }

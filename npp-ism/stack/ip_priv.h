@@ -464,19 +464,23 @@ void ip6_reassembled(struct stack *s, struct reass_ent *e);
 #define IP6_EXT_HEADERS 8	/* headers, and bytes of them, that a packet may have */
 #define IP6_EXT_BYTES 512
 #define IP6_EXT_OPTIONS 16	/* options in a header, padding included */
-struct ip6_walk {	/* offsets count from the IPv6 header */
+/* Offsets count from the IPv6 header. */
+struct ip6_ext { uint16_t at, len; uint8_t proto; };
+struct ip6_walk {
 	uint8_t proto;		/* of what stands at off */
 	bool fragment;		/* at off begins the payload of a fragment */
 	bool more;
 	uint32_t off, proto_off;
 	uint32_t frag_off, frag_id;
+	unsigned n_ext;		/* where each header stands that was walked over; the others are not set */
+	struct ip6_ext ext[IP6_EXT_HEADERS];
 };
 /* Walks the headers between AT (protocol PROTO, named at PROTO_OFF) and END. False: they make
  * no sense or are too many. */
 bool ip6_walk(const uint8_t *ip, uint32_t at, uint32_t end, uint8_t proto, uint32_t proto_off,
 	      struct ip6_walk *w);
-/* Obeys the options of the headers between AT and w->off. False: the packet is to be dropped (counted). */
-bool ip6_options(struct stack *s, const struct pkt *pkt, uint32_t at, uint8_t proto, const struct ip6_walk *w);
+/* Obeys the options of the headers of W. False: the packet is to be dropped (counted). */
+bool ip6_options(struct stack *s, const struct pkt *pkt, const struct ip6_walk *w);
 
 /* ---- ip6_out.c, frag.c */
 void ip6_put_header(struct ip6_hdr_w *h, uint32_t payload, uint8_t tos, uint8_t hops, uint8_t proto,

@@ -103,14 +103,18 @@ END_TEST
 /* What an IOP handed on lies in a ring that it may write: the lengths may be others by the second look. */
 START_TEST(options_end_where_the_headers_were_found_to_end)
 {
-	static const uint8_t longer[56] = { [40] = 17, 1, 1, 4, [48] = 1, 6 }; /* the header had 8 bytes and has 16 */
+	uint8_t b[64] = { [40] = 17, 0, 1, 4, [48] = 0x80, 6 }; /* behind the header what would be a wrong option */
 	struct stack *s = r->node[0].s;
-	struct pkt pkt = { .ip = longer };
-	struct ip6_walk w = { .off = 48 };
+	struct pkt pkt = { .ip = b };
+	struct ip6_walk w;
 	uint64_t before = rig_stat(r, 0, NPP_IS_DROP_IP_OPTIONS);
 
-	ck_assert(!ip6_options(s, &pkt, 40, IP_PROTO_DSTOPTS, &w));
-	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_IP_OPTIONS), before + 1);
+	ck_assert(ip6_walk(b, 40, 56, IP_PROTO_DSTOPTS, 6, &w));
+	ck_assert_uint_eq(w.n_ext, 1);
+	ck_assert_uint_eq(w.off, 48);
+	b[41] = 1;
+	ck_assert(ip6_options(s, &pkt, &w));
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_IP_OPTIONS), before);
 }
 END_TEST
 
