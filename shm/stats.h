@@ -209,7 +209,8 @@
 	X(IS_BACKLOG_BYTES, "mem.backlog", "gauge: bytes of it in rings of connections that no program has accepted") \
 	X(IS_BACKLOG_REFUSED, "mem.backlog_refused", "rings of such connections that were refused: their listener has its budget") \
 	X(IS_SOCKS_OUT, "host.socks_out", "times that no socket record of a host was left for a connection (`sockets`)") \
-	X(IS_TCP_DEFERRED, "tcp.deferred", "handshakes not completed because their listener waits for data")
+	X(IS_TCP_DEFERRED, "tcp.deferred", "handshakes not completed because their listener waits for data") \
+	X(IS_SYN_SHARE, "tcp.syn_share", "SYNs of prefixes that have their share of the half-open connections: cookies sent")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

@@ -87,7 +87,7 @@ size_t tcp_size(const struct stack_cfg *cfg)
 
 uint64_t tcp_layout_hash(void)
 {
-	uint64_t h = 4; /* another one when a field changes its place or meaning and no size does */
+	uint64_t h = 5; /* another one when a field changes its place or meaning and no size does */
 
 	h = NPP_ABI_MIX(h, sizeof(struct tcp_state));
 	h = NPP_ABI_MIX(h, sizeof(struct tcb));
@@ -139,6 +139,9 @@ static void tcp_place(struct stack *s, struct tcp_state *tcp)
 	tcp->flight_pool = (struct tcp_pool){ l.n_flights, 0, TCP_NONE };
 	tcp->orphans = 0;
 	memset(tcp->bare, 0, sizeof tcp->bare);
+	tcp->n_syn_peers = 0;
+	memset(tcp->syn_peers, 0, sizeof tcp->syn_peers);
+	memset(tcp->syn_lsn_peers, 0, sizeof tcp->syn_lsn_peers);
 	tcp->todo_head = tcp->todo_tail = TCP_NONE;
 	tcp->tw_head = tcp->tw_tail = TCP_NONE;
 	tcp->tw_timer = (struct wheel_timer){ .kind = TIMER_TCP, .arg = TCP_WHEEL_TW };
@@ -278,6 +281,7 @@ static void attach_syn(struct stack *s, uint32_t i)
 	tcp->lsns[e->listener].half_open++;
 	tcp->lsns[e->listener].held += e->held != 0;
 	*tcp_bare_of(s, e) += e->opts & TCP_SYN_BARE ? 1 : 0;
+	tcp_syn_charge(s, e);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, i));
 	wheel_arm(&s->wheel, &e->timer, due ? due : s->now_us);
 }

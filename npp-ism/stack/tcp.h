@@ -386,6 +386,14 @@ void tcp_syncache_timer(struct stack *s, struct tcp_syn *e);
 void tcp_syncache_free(struct stack *s, struct tcp_syn *e);
 void tcp_syncache_drop_listener(struct stack *s, uint32_t index);
 
+/* ---- tcp_syn_share.c -------------------------------------------------------------------------------------------------------------- */
+
+uint16_t tcp_syn_peer(const struct stack *s, const union npp_addr *addr);	/* a hash of the prefix of ADDR */
+void tcp_syn_charge(struct stack *s, const struct tcp_syn *e);
+void tcp_syn_discharge(struct stack *s, const struct tcp_syn *e);
+/* May PEER have one more record, of L, of which there may be MAX? */
+bool tcp_syn_fair(const struct stack *s, const struct tcp_lsn *l, uint32_t max, uint16_t peer);
+
 /* T becomes a small record in state TIME_WAIT or FIN_WAIT_2. */
 void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state);
 /* True: SEG is a SYN that opens a new connection; the record is gone, *MIN_ISS is where

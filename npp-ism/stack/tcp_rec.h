@@ -73,6 +73,7 @@
 #define TCP_MTU_SEARCH_S 5u		/* from a black hole found to the first probe */
 #define TCP_MTU_RAISE_S 600u		/* PMTU_RAISE_TIMER of RFC 8899, 5.1.1 */
 #define TCP_SYN_MAX 4096u
+#define TCP_SYN_PEERS 1024u		/* prefixes whose half-open connections are counted: a hash of them */
 #define TCP_TFO_COOKIE 8u		/* bytes of the cookies that we give */
 #define TCP_TFO_COOKIE_MAX 16u		/* of those that we are given */
 #define TCP_TFO_PEERS 256u		/* whose cookies we keep */
@@ -308,7 +309,9 @@ struct tcp_syn {
 	union npp_addr laddr, raddr;
 	uint16_t lport, rport;
 	uint32_t hash, hnext;		/* hnext derived */
-	uint32_t listener, listener_gen;
+	uint16_t listener;
+	uint16_t peer;			/* its prefix: tcp_syn_peer() */
+	uint32_t listener_gen;
 	uint32_t iss, irs;
 	uint32_t ts_off, ts_recent;
 	uint32_t sent_us;		/* 0: not known */
@@ -412,6 +415,9 @@ struct tcp_state {
 	uint32_t port_next;		/* how far the search for source ports has come */
 	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
 	uint32_t bare[NPP_MAX_HOSTS];	/* derived: half-open connections with TCP_SYN_BARE, by the host of their listener */
+	/* derived: half-open connections by the prefix of the peer, and by that and the listener */
+	uint32_t n_syn_peers;		/* of the first, how many are not 0 */
+	uint16_t syn_peers[TCP_SYN_PEERS], syn_lsn_peers[TCP_SYN_PEERS];
 	uint32_t challenge_s, challenge_left;	/* this second, and how many challenge ACKs it still allows */
 	uint32_t lbucket[TCP_LISTEN_BUCKETS];
 	struct tcp_tfo_peer tfo[TCP_TFO_PEERS];	/* sets of TCP_TFO_WAYS, by the hash of the address */

@@ -17,8 +17,8 @@
  * count of the listener as it is now that holds; cookies do not wait, nor does Fast Open. Such records may stay for
  * hours: those of a host are a quarter of the cache at most, all of them half of it, and beyond that an ACK is enough.
  *
- * The cache is bounded, and so is each listener's part of it. Beyond the bound the
- * SYN-ACK carries a cookie (tcp_isn.c) and nothing is remembered.
+ * The cache is bounded, so is each listener's part of it, and when half is taken that of each prefix of
+ * peers (tcp_syn_share.c). Beyond the bound the SYN-ACK carries a cookie (tcp_isn.c) and nothing is remembered.
  */
 #include "config.h"
 
@@ -72,6 +72,7 @@ void tcp_syncache_free(struct stack *s, struct tcp_syn *e)
 	tcp->lsns[e->listener].half_open--;
 	tcp->lsns[e->listener].held -= e->held != 0;
 	*tcp_bare_of(s, e) -= e->opts & TCP_SYN_BARE ? 1 : 0;
+	tcp_syn_discharge(s, e);
 	e->hnext = tcp->syn_pool.free;
 	tcp->syn_pool.free = i;
 	tcp->syn_pool.used--;
@@ -275,7 +276,8 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	uint32_t max = u32_max(l->l.backlog, HALF_OPEN_MIN);
 	struct ip_path path = { 0 };
 	struct tcp_syn *e = NULL;
-	bool give_tfo = false;
+	bool give_tfo = false, fair;
+	uint16_t peer;
 
 	if (ip_path_answer(s, &path, &seg->pkt->dst, &seg->pkt->src, seg->pkt->port) != 0) {
 		STAT_INC(s, IS_DROP_NO_ROUTE);
@@ -283,14 +285,19 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	}
 	if ((seg->opt & TO_TFO || seg->len) && room && tcp_tfo_syn(s, l, seg, &path, min_iss, &give_tfo))
 		return;
-	if (l->half_open < max && (room || l->held < HELD_MAX))
+	peer = tcp_syn_peer(s, &seg->pkt->src);
+	fair = tcp_syn_fair(s, l, max, peer);
+	if (l->half_open < max && fair && (room || l->held < HELD_MAX))
 		e = syn_alloc(s);
 	if (!e && !room) {
 		STAT_INC(s, IS_DROP_ACCEPT_FULL);
 		return;
 	}
 	if (!e) {
-		STAT_INC(s, IS_DROP_SYN_FULL);
+		if (fair)
+			STAT_INC(s, IS_DROP_SYN_FULL);
+		else
+			STAT_INC(s, IS_SYN_SHARE);
 		send_cookie(s, l, seg, &path);
 		return;
 	}
@@ -299,9 +306,11 @@ void tcp_syn_input(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg
 	e->iss = tcp_isn(s, &e->laddr, e->lport, &e->raddr, e->rport);
 	if (min_iss && seq_lt(e->iss, min_iss))
 		e->iss = min_iss;
-	e->listener = l->l.index;
+	e->listener = (uint16_t)l->l.index;
+	e->peer = peer;
 	e->listener_gen = l->l.gen;
 	l->half_open++;
+	tcp_syn_charge(s, e);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_SYN, syn_index(s, e)));
 	if (room)
 		wheel_arm(&s->wheel, &e->timer, s->now_us + TCP_RTO_INIT_US);
@@ -336,7 +345,7 @@ struct tcb *tcp_syn_tcb(struct stack *s, const struct tcp_syn *e, const struct t
 	if (!t)
 		return NULL;
 	t->c.passive = 1;
-	t->c.listener = (uint16_t)e->listener;
+	t->c.listener = e->listener;
 	t->flags |= (e->opts & TCP_SYN_TS ? TF_TS : 0) | (e->opts & TCP_SYN_SACK ? TF_SACK : 0) |
 		    (e->opts & TCP_SYN_WS ? TF_WS : 0) | (e->opts & TCP_SYN_ECN ? TF_ECN : 0) | TF_INTERACTIVE;
 	t->iss = e->iss;
@@ -518,7 +527,7 @@ bool tcp_cookie_input(struct stack *s, struct tcp_seg *seg)
 	if (!l || !tcp_cookie_check(s, seg, &mss))
 		return false;
 	tcp_syn_take(s, l, &e, seg);
-	e.listener = l->l.index;
+	e.listener = (uint16_t)l->l.index;
 	e.irs = seg->seq - 1;
 	e.iss = seg->ack - 1;
 	e.peer_mss = mss;

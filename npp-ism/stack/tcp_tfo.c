@@ -150,7 +150,7 @@ bool tcp_tfo_syn(struct stack *s, struct tcp_lsn *l, const struct tcp_seg *seg, 
 		return false;
 	}
 	tcp_syn_take(s, l, &e, seg);
-	e.listener = l->l.index;
+	e.listener = (uint16_t)l->l.index;
 	e.sent_us = 0;
 	e.iss = tcp_isn(s, &e.laddr, e.lport, &e.raddr, e.rport);
 	if (min_iss && seq_lt(e.iss, min_iss))

@@ -93,7 +93,7 @@ attack()
   diag "$name: $packets packets, $(num .pps "$report") /s, $((cost / (packets > 0 ? packets : 1))) ns of CPU each," \
     "$((cost / 10000 / (wall > 0 ? wall : 1))) % of a core; requests served $served %, failed $errors, p99 $lat ms"
   diag "  $(jq -rn --argjson a "$after" --argjson b "$before" '[$a | to_entries[] | .value -= ($b[.key] // 0)
-    | select(.value != 0 and (.key | test("^drop|cookies|challenge|half_open|conns|rings|time_wait|recycled|rst_|echo_r|icmp.out|conflicts|probes|reass|syn_held|retrans|mem[.]"))) | "\(.key) \(.value)"] | join(", ")')"
+    | select(.value != 0 and (.key | test("^drop|cookies|challenge|half_open|conns|rings|time_wait|recycled|rst_|echo_r|icmp.out|conflicts|probes|reass|syn_held|syn_share|retrans|mem[.]"))) | "\(.key) \(.value)"] | join(", ")')"
   cost=$((cost / (packets > 0 ? packets : 1)))
   cmp_num "$name: it was one" "$packets" -gt 20
   if $long; then
@@ -119,6 +119,10 @@ answers=$((2 * (2000 + 10000 * (${seconds%.*} + 3))))
 # ---- SYN ------------------------------------------------------------------------------------
 
 if todo_attack syn; then
+  # One sender cannot have more than its share: others need no cookies.
+  attack syn-one -t 10.1.0.11 -s 172.31.5.0 -k 200 syn
+  cmp_num 'syn-one: its share is what it gets' "$(grew tcp.syn_share)" -gt 0
+  is 'syn-one: nobody else needs a cookie' "$(grew tcp.cookies_ok)" 0
   strangers=$(aside)
   attack syn "${far[@]}" syn
   ! $permitted || cmp_num 'syn: who has no connection is put aside' "$(aside)" -gt $((strangers + 20))

@@ -165,6 +165,22 @@ static uint32_t list_length(const struct tcp_pool *pool, const void *recs, size_
 	return n;
 }
 
+/* How many of them each prefix has, and each with each listener. */
+static void check_syn_peers(struct iop *p)
+{
+	const struct tcp_state *tcp = p->s->tcp;
+	uint32_t all = 0, of_listeners = 0, peers = 0;
+
+	for (uint32_t i = 0; i < tcp->syn_pool.count; i++)
+		MUST(p, !tcp->syns[i].in_use || tcp->syns[i].peer == tcp_syn_peer(p->s, &tcp->syns[i].raddr));
+	for (uint32_t i = 0; i < TCP_SYN_PEERS; i++) {
+		all += tcp->syn_peers[i];
+		of_listeners += tcp->syn_lsn_peers[i];
+		peers += tcp->syn_peers[i] != 0;
+	}
+	MUST(p, all == tcp->syn_pool.used && of_listeners == all && peers == tcp->n_syn_peers);
+}
+
 /* What is counted of half-open connections beside their number. */
 static void check_half_open(struct iop *p)
 {
@@ -180,6 +196,7 @@ static void check_half_open(struct iop *p)
 	for (unsigned h = 0; h < NPP_MAX_HOSTS; h++)
 		bare -= tcp->bare[h];
 	MUST(p, held == 0 && bare == 0);
+	check_syn_peers(p);
 }
 
 /* Free lists, chains, queue, counts. */

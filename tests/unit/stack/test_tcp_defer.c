@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "tests/unit/stack/tcp_helper.h"
@@ -332,10 +333,13 @@ START_TEST(so_many_wait_that_there_are_records_for_others)
 	th_forget(h);
 	idle_peer(300, 82);
 	ck_assert_uint_eq(h->n_accepted, 5);
-	for (uint16_t port = 100; port < 118; port++)
+	for (uint16_t port = 100; port < 118; port++) { /* of several prefixes: none has more than its share */
+		h->peer = npp_addr_v4(htonl(0x0a000101u + (port % 4u << 8)));
 		idle_peer(port, 83);
+	}
 	ck_assert_uint_eq(th_stat(h, NPP_IS_HALF_OPEN), 32);
 	ck_assert_uint_eq(h->n_accepted, 7);
+	h->peer = npp_addr_v4(htonl(0x0a000901));
 	idle_peer(100, 84);
 	ck_assert_uint_eq(h->n_accepted, 8);
 	stack_unlisten(h->s, l);

@@ -222,10 +222,10 @@ END_TEST
 /* Peers that are half open for other reasons, and may be so for hours, do not count. */
 START_TEST(listen_holds_syns_however_many_are_half_open)
 {
-	struct th *big = th_new(1024);
+	struct th *big = th_new(2048);
 	struct tcp_seg g = bare(TCPF_SYN, TP_ISS, 0);
 
-	th_listen(big, PORT, 1024);
+	th_listen(big, PORT, 2048);
 	for (int i = 0; i < 300; i++, g.sport++)
 		th_input(big, &g, NULL, 0);
 	th_forget(big);
@@ -597,6 +597,78 @@ START_TEST(cookies_do_not_count_before_an_overflow)
 }
 END_TEST
 
+/* ---- shares of the SYN cache ------------------------------------------------------------------------ */
+
+/* N SYNs from host PEER of 10.0.NET.0/24. How many records there are then. */
+static uint64_t syns_from(struct th *big, uint8_t net, uint8_t peer, unsigned n)
+{
+	struct tcp_seg g = bare(TCPF_SYN, TP_ISS, 0);
+
+	big->peer = npp_addr_v4(htonl(0x0a000000u | (uint32_t)net << 8 | peer));
+	for (unsigned i = 0; i < n; i++) {
+		g.sport = (uint16_t)(5000 + net * 500 + i);
+		th_input(big, &g, NULL, 0);
+		th_forget(big);
+	}
+	return th_stat(big, NPP_IS_HALF_OPEN);
+}
+
+START_TEST(one_prefix_takes_no_more_than_half_of_a_listener)
+{
+	struct th *big = th_new(4096);
+
+	th_listen(big, PORT, 64);
+	ck_assert_uint_eq(syns_from(big, 1, 9, 200), 32);
+	ck_assert_uint_eq(th_stat(big, NPP_IS_SYN_SHARE), 168);
+	ck_assert_uint_eq(th_stat(big, NPP_IS_TCP_COOKIES_OUT), 168);
+	ck_assert_uint_eq(syns_from(big, 1, 10, 1), 32); /* a neighbour of it */
+	ck_assert_uint_eq(syns_from(big, 2, 9, 1), 33);	 /* somebody else */
+	ck_assert_uint_eq(th_stat(big, NPP_IS_TCP_COOKIES_OUT), 169);
+	th_restart(big);
+	th_forget(big);
+	ck_assert_uint_eq(syns_from(big, 1, 11, 1), 33);
+	ck_assert_uint_eq(syns_from(big, 2, 10, 1), 34);
+	ck_assert_uint_eq(th_stat(big, NPP_IS_DROP_SYN_FULL), 0);
+	th_advance(big, 100000000); /* given up: all is free again */
+	ck_assert_uint_eq(th_stat(big, NPP_IS_HALF_OPEN), 0);
+	ck_assert_uint_eq(big->s->tcp->n_syn_peers, 0);
+	ck_assert_uint_eq(syns_from(big, 1, 12, 20), 20);
+	th_free(big);
+}
+END_TEST
+
+START_TEST(one_prefix_takes_no_more_than_half_of_the_cache)
+{
+	struct th *big = th_new(256);
+
+	th_listen(big, PORT, 4096);
+	ck_assert_uint_eq(syns_from(big, 1, 9, 200), 128);
+	ck_assert_uint_eq(syns_from(big, 2, 9, 200), 128 + 64);
+	ck_assert_uint_eq(syns_from(big, 3, 9, 200), 128 + 64 + 42);
+	ck_assert_uint_eq(th_stat(big, NPP_IS_DROP_SYN_FULL), 0);
+	for (uint8_t net = 4; net < 20; net++) /* many: until all are taken */
+		syns_from(big, net, 9, 20);
+	ck_assert_uint_eq(th_stat(big, NPP_IS_HALF_OPEN), 256);
+	ck_assert_uint_gt(th_stat(big, NPP_IS_DROP_SYN_FULL), 0);
+	th_free(big);
+}
+END_TEST
+
+START_TEST(a_prefix_of_peers_is_24_bits_of_ipv4_and_64_of_ipv6)
+{
+	union npp_addr a, b;
+
+	ck_assert_int_eq(npp_addr_parse("10.1.2.3", &a) | npp_addr_parse("10.1.2.200", &b), 0);
+	ck_assert_uint_eq(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
+	ck_assert_int_eq(npp_addr_parse("10.1.3.3", &b), 0);
+	ck_assert_uint_ne(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
+	ck_assert_int_eq(npp_addr_parse("2001:db8:0:1::3", &a) | npp_addr_parse("2001:db8:0:1:ffff::9", &b), 0);
+	ck_assert_uint_eq(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
+	ck_assert_int_eq(npp_addr_parse("2001:db8:0:2::3", &b), 0);
+	ck_assert_uint_ne(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
+}
+END_TEST
+
 /* ---- SYN_SENT (3.10.7.3) ------------------------------------------------------------------------------ */
 
 /* With options O, or without. */
@@ -914,6 +986,9 @@ int main(void)
 	tcase_add_test(tc, cookie_without_timestamps_carries_the_mss);
 	tcase_add_test(tc, cookie_that_is_wrong_or_old_is_reset);
 	tcase_add_test(tc, cookies_do_not_count_before_an_overflow);
+	tcase_add_test(tc, one_prefix_takes_no_more_than_half_of_a_listener);
+	tcase_add_test(tc, one_prefix_takes_no_more_than_half_of_the_cache);
+	tcase_add_test(tc, a_prefix_of_peers_is_24_bits_of_ipv4_and_64_of_ipv6);
 	tcase_add_test(tc, syn_sent_handshake);
 	tcase_add_test(tc, syn_sent_lost_syn_makes_a_patient_connection);
 	tcase_add_test(tc, syn_sent_rst_with_ack_refuses);
