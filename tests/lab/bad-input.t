@@ -48,7 +48,8 @@ refused 'a run directory where none can be' 1 "cannot make /proc/nowhere" env NP
 refused 'an option that nppd does not have' 1 "'require' is not one of auto, always, never" "$npplab" up "$topologies/pair.yaml" --name "$lab" \
   --set 'nodes.web1.options={hugepages: require}'
 refused 'an NPP that does not start, though its host stands before it' 1 "nppd of 'acc1' did not start" \
-  "$npplab" up "$topologies/fig17b.yaml" --name "$lab" --set 'nodes.acc1.options={hugepages: always, reserve: no, memory: {rx_ring: 1G}}'
+  "$npplab" up "$topologies/fig17b.yaml" --name "$lab" --set nodes.acc1.iops=16 \
+  --set 'nodes.acc1.options={hugepages: always, reserve: no, memory: {rx_ring: 1G}}'
 refused 'more hugepages than the machine has' 1 '[Hh]ugepages' "$npplab" up "$topologies/pair.yaml" --name "$lab" \
   --set nodes.web1.memory=64G --set 'nodes.web1.options={hugepages: always, reserve: no}'
 is 'nothing is left of it' "$(leftovers "$lab")" ''
