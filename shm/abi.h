@@ -523,6 +523,7 @@ enum npp_tcp_state {
 #define NPP_OUT_TX 2u		/* room in the transmit ring, ring made, connected */
 #define NPP_OUT_ERR 4u		/* error or reset */
 #define NPP_OUT_URG 8u		/* a new urgent byte was announced */
+#define NPP_OUT_SHUT 16u	/* an EVENT that answers NPP_IN_WAKE; never in pend_out */
 
 /* rx_flags (ISM) */
 #define NPP_RXF_FIN 1u		/* peer's FIN is in sequence: after rx_head comes end of file */
@@ -541,8 +542,8 @@ enum npp_tcp_state {
 #define NPP_OPT_SNDBUF 256u
 #define NPP_OPT_FASTOPEN 1024u	/* connect by Fast Open, if there is a cookie (RFC 7413) */
 #define NPP_OPT_V6ONLY 512u	/* with laddr :: it hears IPv6 only, without it both families */
-#define NPP_OPT_PKTINFO 2048u	/* datagrams come with the address they were sent to (NPP_DGRAM_LOCAL) */
-#define NPP_OPT_RECVTTL 4096u	/* control messages that recvmsg() gives */
+#define NPP_OPT_PKTINFO 2048u	/* IPV6_RECVPKTINFO: datagrams come with the address they were sent to (NPP_DGRAM_LOCAL) */
+#define NPP_OPT_RECVTTL 4096u	/* IPV6_RECVHOPLIMIT and so on: control messages that recvmsg() gives */
 #define NPP_OPT_RECVTOS 8192u
 #define NPP_OPT_RECVERR 16384u
 #define NPP_OPT_GRO 32768u	/* UDP_GRO: may be given several datagrams as one */
@@ -553,6 +554,9 @@ enum npp_tcp_state {
 enum { NPP_PMTUDISC_DONT, NPP_PMTUDISC_WANT, NPP_PMTUDISC_DO, NPP_PMTUDISC_PROBE, NPP_PMTUDISC_INTERFACE, NPP_PMTUDISC_OMIT };
 #define NPP_OPT_PMTUDISC(flags) (((flags) >> NPP_OPT_PMTUDISC_SHIFT & 7) ^ 1)
 #define NPP_OPT_TFO_NO_COOKIE 524288u	/* Fast Open without cookies, both ways */
+#define NPP_OPT_PKTINFO4 (1u << 23)	/* the same by the names of IPv4: of datagrams of IPv4 alone */
+#define NPP_OPT_RECVTTL4 (1u << 24)
+#define NPP_OPT_RECVTOS4 (1u << 25)
 
 /* keep (program): seconds without a segment before the first probe, and between probes */
 #define NPP_KEEP_IDLE(w) ((w) & 0xffffu)

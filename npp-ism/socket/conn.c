@@ -618,7 +618,7 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 	struct tcp_conn *c = ism_conn_of(I, s);
 
 	if ((pend & NPP_IN_WAKE) && !(s->flags & SESS_CLOSED))
-		ism_notify(I, s, NPP_OUT_RX | NPP_OUT_TX, true);
+		ism_notify_shut(I, s);
 	if (!c || (s->flags & SESS_CLOSED))
 		return;
 	seen(I, s);

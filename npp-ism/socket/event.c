@@ -149,7 +149,7 @@ bool ism_owed_retry(struct ism *I, unsigned h)
 
 static bool cares(uint32_t sub, uint32_t bits)
 {
-	return (bits & NPP_OUT_ERR) || ((bits & NPP_OUT_RX) && (sub & NPP_SUB_RX)) ||
+	return (bits & (NPP_OUT_ERR | NPP_OUT_SHUT)) || ((bits & NPP_OUT_RX) && (sub & NPP_SUB_RX)) ||
 	       ((bits & NPP_OUT_TX) && (sub & NPP_SUB_TX)) || ((bits & NPP_OUT_URG) && (sub & NPP_SUB_URG));
 }
 
@@ -192,23 +192,13 @@ static void tell_map(struct ism *I, unsigned h, struct npp_sock *rec, struct npp
 	}
 }
 
-void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always)
+static void tell(struct ism *I, struct ism_sess *s, struct npp_sock *rec, uint32_t bits)
 {
-	struct npp_sock *rec = ism_sess_rec(I, s);
 	unsigned h = s->host, n = 0;
 	uint32_t excl[NPP_SOCK_SUBS];
-	struct npp_msg m = { .type = NPP_MSG_EVENT, .sock = s->sock, .sock_gen = s->sock_gen };
-	/* What the bits speak of is published before: pairs with the subscriber that clears them
-	 * before it looks. seq_cst: a new subscriber stores its word, fences, looks; one of the two
-	 * sees the other. */
-	uint32_t old = atomic_fetch_or_explicit(&rec->pend_out, bits, memory_order_seq_cst);
+	struct npp_msg m = { .type = NPP_MSG_EVENT, .sock = s->sock, .sock_gen = s->sock_gen, .arg = bits };
 
-	if (!always)
-		bits &= ~old;
-	if (!bits)
-		return;
 	m.ism_handle = atomic_load_explicit(&rec->ism_handle, memory_order_relaxed);
-	m.arg = bits;
 	for (unsigned i = 0; i < NPP_SOCK_SUBS; i++) {
 		uint32_t w = atomic_load_explicit(&rec->sub[i], memory_order_relaxed);
 
@@ -223,6 +213,27 @@ void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always)
 		tell_one(I, h, rec, excl, n, &m);
 	if (atomic_load_explicit(&rec->sub_all, memory_order_relaxed))
 		tell_map(I, h, rec, &m);
+}
+
+void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always)
+{
+	struct npp_sock *rec = ism_sess_rec(I, s);
+	/* What the bits speak of is published before: pairs with the subscriber that clears them
+	 * before it looks. seq_cst: a new subscriber stores its word, fences, looks; one of the two
+	 * sees the other. */
+	uint32_t old = atomic_fetch_or_explicit(&rec->pend_out, bits, memory_order_seq_cst);
+
+	if (!always)
+		bits &= ~old;
+	if (bits)
+		tell(I, s, rec, bits);
+}
+
+void ism_notify_shut(struct ism *I, struct ism_sess *s)
+{
+	/* pairs with the fence of a new subscriber between its word and its look, as above */
+	atomic_thread_fence(memory_order_seq_cst);
+	tell(I, s, ism_sess_rec(I, s), NPP_OUT_SHUT);
 }
 
 void ism_notify_shared(struct ism *I, struct ism_sess *s)

@@ -346,6 +346,8 @@ void ism_answer(struct ism *I, unsigned h, const struct npp_msg *q, unsigned typ
 bool ism_owed_retry(struct ism *I, unsigned h);	/* true: some are left */
 /* Sets BITS in pend_out of S and tells subscribers about those that were clear (ALWAYS: all). */
 void ism_notify(struct ism *I, struct ism_sess *s, uint32_t bits, bool always);
+/* A program has called shutdown(): whoever subscribes shall look, whatever is pending. */
+void ism_notify_shut(struct ism *I, struct ism_sess *s);
 /* Something came for S, a listener or datagram socket, which other ISMs serve, too. One that sets the bit
  * and says nothing would keep our word from them, so now and then it is said whatever the bit. */
 void ism_notify_shared(struct ism *I, struct ism_sess *s);

@@ -320,7 +320,7 @@ void ism_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_dgram *i
 	opt = atomic_load_explicit(&ism_sess_rec(I, s)->opt_flags, memory_order_relaxed);
 	if (!segment || d.len <= segment || opt & NPP_OPT_GRO)
 		segment = d.len;
-	d.flags = (in->flags & NPP_DGRAM_PORT_FLAGS(7)) | (opt & NPP_OPT_PKTINFO ? NPP_DGRAM_LOCAL : 0);
+	d.flags = (in->flags & NPP_DGRAM_PORT_FLAGS(7)) | (opt & (NPP_OPT_PKTINFO | NPP_OPT_PKTINFO4) ? NPP_DGRAM_LOCAL : 0);
 	if (opt & NPP_OPT_GRO)
 		d.flags |= in->flags & NPP_DGRAM_SEG_FLAGS(0xffff);
 	for (uint32_t at = 0; at == 0 || at < in->len; at += segment ? segment : 1) {
@@ -437,13 +437,15 @@ static uint32_t send_one(struct ism *I, struct ism_sess *s, struct udp_endpoint 
 void ism_udp_look(struct ism *I, struct ism_sess *s)
 {
 	struct udp_endpoint *ep = ep_of(I, s);
-	uint32_t head, n = 0, size = ism_tx_size(s);
+	uint32_t head, pend, n = 0, size = ism_tx_size(s);
 	struct tx_words w;
 	const uint8_t *base;
 
 	if (!tx_words(I, s, &w))
 		return;
-	atomic_exchange_explicit(w.pend, 0, memory_order_acq_rel);
+	pend = atomic_exchange_explicit(w.pend, 0, memory_order_acq_rel);
+	if (is_home(I, s) && (pend & NPP_IN_WAKE))
+		ism_notify_shut(I, s);
 	if (!ep || !size)
 		return;
 	base = I->host[s->host]->base + ism_mem_off(I->chunks, s->tx_blk);

@@ -59,31 +59,35 @@ static void put_local(struct out *o, bool six, const union npp_addr *local)
 /**
  * cmsg_received() - what the socket's options ask for beside the datagram D
  * @local: the address it was sent to, if d->flags says that it is known
+ *
+ * As on Linux the options of IPv4 are for datagrams of IPv4, also on a socket of IPv6, whose own are for those of
+ * IPv6; but that IPV6_RECVPKTINFO is for both.
  */
 void cmsg_received(const struct so *so, struct msghdr *mh, const struct npp_dgram *d, const union npp_addr *local)
 {
 	uint32_t opt = atomic_load_explicit(&so->sk->opt_flags, memory_order_relaxed);
 	struct out o = { .at = mh->msg_control, .left = mh->msg_control ? mh->msg_controllen : 0 };
-	bool six = so->domain == AF_INET6;
+	bool six = so->domain == AF_INET6, four = npp_addr_is_v4(&d->addr);
 	int v;
 
 	mh->msg_controllen = 0;
-	if (!(opt & (NPP_OPT_PKTINFO | NPP_OPT_RECVTTL | NPP_OPT_RECVTOS | NPP_OPT_GRO)))
+	if (!(opt & (NPP_OPT_PKTINFO | NPP_OPT_RECVTTL | NPP_OPT_RECVTOS | NPP_OPT_PKTINFO4 | NPP_OPT_RECVTTL4 | NPP_OPT_RECVTOS4 |
+		     NPP_OPT_GRO)))
 		return;
-	if ((opt & NPP_OPT_PKTINFO) && (d->flags & NPP_DGRAM_LOCAL))
-		put_local(&o, six, local);
-	if (opt & NPP_OPT_RECVTTL) {
-		v = d->ttl;
-		put(&o, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_HOPLIMIT : IP_TTL, &v, sizeof v);
-	}
-	if (opt & NPP_OPT_RECVTOS) {
-		v = d->tos;
-		put(&o, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS, &v, six ? sizeof v : 1);
-	}
 	if ((opt & NPP_OPT_GRO) && NPP_DGRAM_SEG(d->flags)) {
 		v = (int)NPP_DGRAM_SEG(d->flags);
 		put(&o, IPPROTO_UDP, UDP_GRO, &v, sizeof v);
 	}
+	if (six && (opt & NPP_OPT_PKTINFO) && (d->flags & NPP_DGRAM_LOCAL))
+		put_local(&o, true, local);
+	if (four && (opt & NPP_OPT_PKTINFO4) && (d->flags & NPP_DGRAM_LOCAL))
+		put_local(&o, false, local);
+	v = d->ttl;
+	if (opt & (four ? NPP_OPT_RECVTTL4 : NPP_OPT_RECVTTL))
+		put(&o, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TTL : IPV6_HOPLIMIT, &v, sizeof v);
+	v = d->tos;
+	if (opt & (four ? NPP_OPT_RECVTOS4 : NPP_OPT_RECVTOS))
+		put(&o, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TOS : IPV6_TCLASS, &v, four ? 1 : sizeof v);
 	mh->msg_controllen = o.used;
 	if (o.cut)
 		mh->msg_flags |= MSG_CTRUNC;

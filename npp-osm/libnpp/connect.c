@@ -314,9 +314,11 @@ int sock_do_shutdown(struct so *so, int fd, int how)
 		else
 			r = shut_write(so);
 	}
-	if (so->dgram || r < 0)
+	if (r < 0)
 		return r;
-	/* Others may be asleep in recv() and send(), or wait for what has now come to be: the ISM tells them. */
+	/* Our instances of epoll know it at once. Others may be asleep in recv() and send(), or wait for what has now
+	 * come to be: the ISM tells them. */
+	ep_so_shut(so);
 	sock_look(so, NPP_IN_WAKE);
 	return over ? -ENOTCONN : 0; /* as Linux, which has noted it all the same */
 }

@@ -157,7 +157,7 @@ static size_t scatter(const struct iovec *iov, size_t n, const uint8_t *from, si
 /* What comes beside the datagram F. */
 static void take_control(const struct so *so, struct msghdr *mh, const struct found *f)
 {
-	struct npp_dgram d = { .tos = f->d->tos, .ttl = f->d->ttl, .flags = f->flags };
+	struct npp_dgram d = { .addr = f->d->addr, .tos = f->d->tos, .ttl = f->d->ttl, .flags = f->flags };
 	union npp_addr local;
 
 	memcpy(local.b, (const uint8_t *)(f->d + 1) + f->len, npp_dgram_tail(f->flags));
@@ -240,10 +240,14 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 		}
 		if (r != -EAGAIN)
 			return r == -EDEADLK ? -EAGAIN : r;
-		if (sock_fl(so) & NPP_FL_SHUT_RD)
-			return 0;
 		if (!block)
 			return -EAGAIN;
+		if (sock_fl(so) & NPP_FL_SHUT_RD) { /* as Linux: only who would wait hears of it */
+			mh->msg_namelen = 0;
+			mh->msg_controllen = 0;
+			mh->msg_flags = 0;
+			return 0;
+		}
 		if (!timed) {
 			deadline = deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed));
 			timed = true;

@@ -28,16 +28,23 @@
 #include "shm/bell.h"
 
 #define KERNEL_TURN 8	/* while ours are ready, look at the kernel's every so many waits */
+#define SHUT (NPP_FL_SHUT_RD | NPP_FL_SHUT_WR)
 #define WANTED(ev) ((ev) & 0x7ffu)	/* EPOLLIN .. EPOLLMSG */
 
 /* ---- wait ------------------------------------------------------------------------------------------ */
+
+/* Was IT looked at since the socket was shut? Edge-triggered, it must not be told twice. */
+static bool knows_shut(const struct item *it)
+{
+	return sock_alive(it->so) && it->so->idx == it->idx && (sock_fl(it->so) & SHUT) == it->shut;
+}
 
 static void on_event(void *arg, const struct npp_msg *m)
 {
 	struct ep *ep = arg;
 
 	for (struct item *it = ep->bucket[m->sock % EP_BUCKETS]; it; it = it->chain)
-		if (it->idx == m->sock && it->gen == m->sock_gen)
+		if (it->idx == m->sock && it->gen == m->sock_gen && !(m->arg == NPP_OUT_SHUT && knows_shut(it)))
 			ep_ready_add(ep, it);
 }
 
@@ -57,6 +64,7 @@ static uint32_t evaluate(struct item *it)
 
 	if (it->off || !sock_alive(it->so) || it->so->gen != it->gen || it->so->idx != it->idx)
 		return 0;
+	it->shut = sock_fl(it->so) & SHUT;
 	if (!(it->events & EPOLLET)) {
 		m = so_ready(it->so, want) & (want | (it->events & EPOLLRDHUP));
 		if (m)

@@ -15,6 +15,7 @@ struct item {
 	uint32_t events;
 	epoll_data_t data;
 	bool ready, off;
+	uint32_t shut;			/* NPP_FL_SHUT_* as last looked at */
 	struct item *next, *prev;	/* ready list; next: free list */
 	struct item *chain;		/* same bucket */
 };

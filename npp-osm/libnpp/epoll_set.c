@@ -396,6 +396,22 @@ void ep_fd_changed(int fd, struct so *so)
 	}
 }
 
+/* Under no lock: SO is what it is by its own words. */
+void ep_so_shut(struct so *so)
+{
+	if (!atomic_load_explicit(&so->items, memory_order_relaxed))
+		return;
+	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
+		if (!ep->used)
+			continue;
+		pthread_mutex_lock(&ep->lock);
+		for (struct item *it = ep->bucket[so->idx % EP_BUCKETS]; it; it = it->chain)
+			if (it->so == so)
+				ep_ready_add(ep, it);
+		pthread_mutex_unlock(&ep->lock);
+	}
+}
+
 /* SO's record goes, and it is the kernel's alone again. */
 void ep_so_lost(struct so *so)
 {

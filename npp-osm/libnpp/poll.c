@@ -42,8 +42,8 @@ static uint32_t stream_ready(struct so *so, uint32_t want)
 	struct urg u;
 
 	switch (stream_state(so)) {
-	case ST_IDLE:
-		return EPOLLOUT | EPOLLHUP;
+	case ST_IDLE: /* its kernel part, if it has one, says so itself, and an instance of epoll shall not hear it twice */
+		return so->kpart ? 0 : EPOLLOUT | EPOLLHUP;
 	case ST_CONNECTING:
 		return 0;
 	case ST_FAILED:

@@ -471,6 +471,7 @@ void accept_hand_on(struct so *so);
 struct ep;
 void ep_fd_closed(int fd, struct so *so);	/* under fd_lock */
 void ep_fd_changed(int fd, struct so *so);	/* kernel-yet became ours; under fd_lock */
+void ep_so_shut(struct so *so);			/* shutdown() was called: it is to be looked at */
 void ep_so_lost(struct so *so);			/* ours is to become kernel-yet; under fd_lock */
 void ep_free(struct so *so);
 void ep_forked(void);

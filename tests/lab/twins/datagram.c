@@ -83,7 +83,7 @@ static void step_connect(struct world *w)
 		return; /* to what is where an address of IPv4 would be */
 	if (what == 'D' && o->sent_d)
 		return; /* it would hear what comes of that, or not */
-	if (what == 'x' && o->port)
+	if (what == 'x' && (o->port || o->tried))
 		return; /* Linux takes a port away that was not asked for by number, npp leaves it */
 	errno = 0;
 	r = connect(w->slot[i], (void *)&ss, len);
@@ -193,6 +193,9 @@ static void step_peer_sends(struct world *w)
 		family = 0;
 	if ((o->to == 'U' && family) || (o->to == 'V' && !family))
 		return;
+	if (o->queued && o->family != family)
+		return; /* two IOPs of one NPP may have them: who is faster? */
+	o->family = family;
 	if (n > IN_ONE_PIECE && o->queued)
 		return; /* pieces come together as they do, perhaps after what was sent later */
 	o->big = n > IN_ONE_PIECE;

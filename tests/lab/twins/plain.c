@@ -61,7 +61,7 @@ static void step_fcntl(struct world *w)
 	say(w, "s%d fcntl(%d, %x)", i, cmds[how], (unsigned)arg);
 	say_result(w, r);
 	if (r >= 0 && how == 1 && w->obj[i])
-		w->obj[i]->nonblock = arg & O_NONBLOCK;
+		w->obj[i]->nonblock = arg & O_NONBLOCK, w->obj[i]->append = arg & O_APPEND;
 }
 
 static void step_ioctl(struct world *w)

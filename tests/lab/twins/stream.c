@@ -186,10 +186,13 @@ static void call_connect(struct world *w, int i, bool well)
 		given_up(w, o);
 	if (is_over(o) && r < 0 && e != EISCONN)
 		o->state = OVER, o->tried = true; /* nobody had asked how the first attempt went */
-	if (!fresh)
+	if (!fresh && !is_over(o))
 		return;
-	if (!strcmp(what, "listener") && (r == 0 || e == EINPROGRESS))
+	if (!strcmp(what, "listener") && (r == 0 || e == EINPROGRESS)) {
+		if (!fresh) /* a new attempt */
+			*o = (struct obj){ .refs = o->refs, .type = o->type, .domain = o->domain, .linger0 = o->linger0, .nonblock = o->nonblock };
 		connected(w, i, family);
+	}
 	else if (r < 0 && e == EINPROGRESS)
 		o->state = OVER, o->refused = true;
 	else if (r < 0 && e == ECONNREFUSED)
@@ -277,7 +280,7 @@ static void accepted(struct world *w, int from, int fd, int flags, int family)
 		memmove(&l->pending[k], &l->pending[k + 1], (size_t)(--l->n_pending - k) * sizeof l->pending[0]);
 	}
 	o->nonblock = flags & SOCK_NONBLOCK;
-	o->bound = true;
+	o->bound = o->accepted = true;
 	take_slot(w, i, fd, o);
 	learn_port(w, i);
 }
@@ -335,6 +338,8 @@ static long send_somehow(struct world *w, int fd, int n, int flags, const char *
 	case 2: *name = "sendmsg"; return sendmsg(fd, &mh, flags);
 	case 3:
 		n += !n; /* of nothing on npp nothing is said */
+		if (to && to->append)
+			return send(fd, w->out, (size_t)n, flags);
 		*name = "sendfile";
 		r = sendfile(fd, w->file, &off, (size_t)n);
 		say(w, "offset %ld, ", (long)off);

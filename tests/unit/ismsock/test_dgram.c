@@ -187,6 +187,23 @@ START_TEST(a_datagram_socket_told_again_has_another_peer)
 }
 END_TEST
 
+START_TEST(who_waits_for_datagrams_is_told_of_a_shutdown)
+{
+	struct npp_sock *rec;
+	struct npp_msg m;
+
+	bind_udp(20, 53);
+	rec = env_sock(e, 0, 20);
+	rec->sub[0] = (4 + 1) | NPP_SUB_RX;
+	rec->pend_in = NPP_IN_WAKE;
+	env_post(e, 0, 3, env_msg(e, 0, NPP_MSG_LOOK, 20, 0));
+	env_run(e);
+	ck_assert(env_expect(e, 0, 4, NPP_MSG_EVENT, &m));
+	ck_assert_uint_eq(m.sock, 20);
+	ck_assert_uint_eq(m.arg, NPP_OUT_SHUT);
+}
+END_TEST
+
 START_TEST(lie_datagram_lengths)
 {
 	struct npp_sock *rec = env_sock(e, 0, 20);
@@ -316,6 +333,7 @@ int main(void)
 	tcase_add_test(t, full_datagram_ring_drops);
 	tcase_add_test(t, the_first_datagram_has_room_also_while_more_memory_is_on_its_way);
 	tcase_add_test(t, datagrams_are_sent_and_the_ring_is_freed);
+	tcase_add_test(t, who_waits_for_datagrams_is_told_of_a_shutdown);
 	tcase_add_test(t, lie_datagram_lengths);
 	tcase_add_test(t, lie_datagram_reader);
 	tcase_add_test(t, a_datagram_socket_told_again_has_another_peer);

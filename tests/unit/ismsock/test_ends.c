@@ -105,6 +105,8 @@ START_TEST(who_waits_is_told_of_a_shutdown_by_another)
 	post(NPP_MSG_LOOK, sock, 0, 0);
 	ck_assert(env_expect(e, 0, 4, NPP_MSG_EVENT, &m));
 	ck_assert_uint_eq(m.sock, sock);
+	ck_assert_uint_eq(m.arg, NPP_OUT_SHUT); /* which who has seen it may pass over: nothing else is meant by it */
+	ck_assert_uint_eq(env_sock(e, 0, sock)->pend_out, NPP_OUT_RX);
 }
 END_TEST
 

@@ -66,8 +66,8 @@ static void post(struct fake *f, unsigned iop, unsigned c, struct npp_msg *m)
 static void notify(struct fake *f, uint32_t idx, uint32_t slot, uint32_t bits)
 {
 	struct npp_sock *s = &f->sock[idx];
-	uint32_t old = atomic_fetch_or(&s->pend_out, bits), excl[NPP_SOCK_SUBS], n = 0;
-	struct npp_msg m = { .type = NPP_MSG_EVENT, .sock = idx, .sock_gen = s->gen };
+	uint32_t old = atomic_fetch_or(&s->pend_out, bits & ~NPP_OUT_SHUT), excl[NPP_SOCK_SUBS], n = 0;
+	struct npp_msg m = { .type = NPP_MSG_EVENT, .sock = idx, .sock_gen = s->gen, .arg = bits };
 
 	bits &= ~old;
 	if (!bits)
@@ -75,7 +75,7 @@ static void notify(struct fake *f, uint32_t idx, uint32_t slot, uint32_t bits)
 	for (int i = 0; i < NPP_SOCK_SUBS; i++) {
 		uint32_t w = s->sub[i];
 
-		if (!w || !((bits & NPP_OUT_ERR) || (bits & NPP_OUT_RX && w & NPP_SUB_RX) ||
+		if (!w || !((bits & (NPP_OUT_ERR | NPP_OUT_SHUT)) || (bits & NPP_OUT_RX && w & NPP_SUB_RX) ||
 			    (bits & NPP_OUT_TX && w & NPP_SUB_TX) || (bits & NPP_OUT_URG && w & NPP_SUB_URG)))
 			continue;
 		if (w & NPP_SUB_EXCLUSIVE)
@@ -297,7 +297,7 @@ static void on_message(struct fake *f, unsigned iop, const struct npp_msg *m)
 		pend = atomic_exchange(&s->pend_in, 0);
 		f->urgent += (pend & NPP_IN_URG) != 0;
 		if (pend & NPP_IN_WAKE)
-			notify(f, m->sock, iop, NPP_OUT_RX | NPP_OUT_TX);
+			notify(f, m->sock, iop, NPP_OUT_SHUT);
 		if (s->type == NPP_SOCK_DGRAM)
 			dgrams(f, iop, m->sock);
 		else if (s->type == NPP_SOCK_LISTENER)

@@ -398,6 +398,131 @@ START_TEST(datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4)
 }
 END_TEST
 
+static void *shut_later(void *arg)
+{
+	uint32_t me;
+
+	EVENTUALLY(fake_sock_of(f, *(int *)arg, NULL)->sub[0] != 0);
+	me = NPP_SUB_CTX(fake_sock_of(f, *(int *)arg, NULL)->sub[0]) - 1;
+	EVENTUALLY(atomic_load(&f->ctx[me].sleeping) != 0);
+	ck_assert_int_eq(npp_shutdown(*(int *)arg, SHUT_RD), 0);
+	return NULL;
+}
+
+START_TEST(shutdown_ends_the_wait_for_a_datagram)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD), from;
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	char buf[8], control[64];
+	struct iovec iov = { buf, sizeof buf };
+	struct msghdr mh = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
+			     .msg_control = control, .msg_controllen = sizeof control, .msg_flags = 0x55 };
+	pthread_t t;
+
+	ck_assert_int_eq(npp_connect(fd, SA(to)), 0);
+	pthread_create(&t, NULL, shut_later, &fd);
+	ck_assert_int_eq(npp_recvmsg(fd, &mh, 0), 0);
+	pthread_join(t, NULL);
+	ck_assert_uint_eq(mh.msg_namelen, 0);
+	ck_assert_uint_eq(mh.msg_controllen, 0);
+	ck_assert_int_eq(mh.msg_flags, 0);
+	ck_fails((int)npp_recv(fd, buf, 1, MSG_DONTWAIT), EAGAIN);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(an_edge_of_shutdown_is_told_at_once_and_once)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	int ep = npp_epoll_create1(0), fd, dgram = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	struct epoll_event ev[4];
+	uint32_t idx, looks;
+
+	fd = taken(&idx);
+	ck_assert_int_eq(npp_connect(dgram, SA(to)), 0);
+	ck_assert_int_eq(ep_add(ep, fd, EPOLLIN | EPOLLET), 0);
+	ck_assert_int_eq(ep_add(ep, dgram, EPOLLIN | EPOLLET), 0);
+	ck_assert_int_eq(npp_epoll_pwait(ep, ev, 4, 0, NULL), 0);
+	looks = *(volatile uint32_t *)&f->looks;
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_RD), 0);
+	ck_assert_int_eq(npp_epoll_pwait(ep, ev, 4, 0, NULL), 1);
+	ck_assert_uint_eq(ev[0].events, EPOLLIN);
+	ck_assert_int_eq(npp_shutdown(dgram, SHUT_RD), 0);
+	ck_assert_int_eq(npp_epoll_pwait(ep, ev, 4, 0, NULL), 1);
+	ck_assert_uint_eq(ev[0].events, EPOLLIN);
+	EVENTUALLY(*(volatile uint32_t *)&f->looks >= looks + 2);
+	ck_assert_int_eq(npp_epoll_pwait(ep, ev, 4, 20, NULL), 0);
+	fake_peer_send(f, idx, "a", 1); /* what comes then is told */
+	ck_assert_int_eq(npp_epoll_pwait(ep, ev, 4, 20000, NULL), 1);
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_WR), 0);
+	ck_assert_int_eq(npp_epoll_pwait(ep, ev, 4, 0, NULL), 1);
+	ck_assert_uint_eq(ev[0].events, EPOLLIN | EPOLLHUP);
+	npp_close(fd);
+	npp_close(dgram);
+	npp_close(ep);
+}
+END_TEST
+
+START_TEST(one_shot_is_one_also_of_what_is_the_kernels_as_well)
+{
+	struct sockaddr_in any = addr_of("0.0.0.0", 0);
+	int ep = npp_epoll_create1(0), fd = npp_socket(AF_INET, SOCK_STREAM, 0), n = 0;
+	struct epoll_event ev[2] = { 0 };
+
+	ck_assert_int_eq(ep_add(ep, fd, EPOLLOUT | EPOLLONESHOT), 0);
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	ck_assert_ptr_nonnull(fake_sock_of(f, fd, NULL));
+	for (int i = 0; i < 20; i++)
+		n += npp_epoll_pwait(ep, &ev[n != 0], 1, 0, NULL);
+	ck_assert_int_eq(n, 1);
+	ck_assert_uint_eq(ev[0].events, EPOLLOUT | EPOLLHUP);
+	ck_assert_int_eq(ready(fd), POLLOUT | POLLHUP);
+	npp_close(fd);
+	npp_close(ep);
+}
+END_TEST
+
+/* The levels and types of what comes beside a datagram that FD sends to itself by the peer, and their lengths. */
+static void ck_beside(int fd, const struct sockaddr *to, socklen_t len, const char *want)
+{
+	char buf[8], control[256], said[128] = "";
+	struct iovec iov = { buf, sizeof buf };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, to, len), 1);
+	ck_assert_int_eq(npp_recvmsg(fd, &mh, 0), 1);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c))
+		sprintf(said + strlen(said), "%d.%d/%zu ", c->cmsg_level, c->cmsg_type, (size_t)c->cmsg_len - CMSG_LEN(0));
+	ck_assert_str_eq(said, want);
+}
+
+START_TEST(options_of_ipv4_are_for_datagrams_of_ipv4)
+{
+	static const int on = 1;
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET6, SOCK_DGRAM, 0), v = 7;
+	socklen_t n = sizeof v;
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	ck_assert_int_eq(npp_recv(fd, &v, 1, 0), 1);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on), 0);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on), 0);
+	ck_beside(fd, SA(to), "");
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_IP, IP_RECVTOS, &v, &n), 0);
+	ck_assert_int_eq(v, 0);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on), 0);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on), 0);
+	ck_beside(fd, SA(to), "0.2/4 0.1/1 ");
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &(int){ 0 }, sizeof on), 0);
+	ck_beside(fd, SA(to), "0.2/4 0.1/1 ");
+	npp_close(fd);
+	fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(npp_setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on), 0);
+	ck_beside(fd, SA(to), "0.2/4 ");
+	npp_close(fd);
+}
+END_TEST
+
 /* The NPP has an address of IPv6, too. */
 static void with_ipv6(void)
 {
@@ -484,6 +609,10 @@ int main(void)
 	tcase_add_test(tc, datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4);
 	tcase_add_test(tc, a_datagram_socket_for_ipv6_alone_has_no_way_to_ipv4);
 	tcase_add_test(tc, connect_from_the_wildcard_leaves_a_socket_to_both_families);
+	tcase_add_test(tc, shutdown_ends_the_wait_for_a_datagram);
+	tcase_add_test(tc, an_edge_of_shutdown_is_told_at_once_and_once);
+	tcase_add_test(tc, one_shot_is_one_also_of_what_is_the_kernels_as_well);
+	tcase_add_test(tc, options_of_ipv4_are_for_datagrams_of_ipv4);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);
 }
