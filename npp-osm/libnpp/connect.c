@@ -161,6 +161,7 @@ static bool is_still(const struct so *so, const struct so *was)
 static int finish(struct so *so, int fd, const struct so *was)
 {
 	uint64_t deadline = deadline_of(atomic_load_explicit(&was->sk->sndtimeo_ms, memory_order_relaxed));
+	unsigned vain = 0;
 	int r = 0;
 
 	while (is_still(so, was)) {
@@ -180,7 +181,7 @@ static int finish(struct so *so, int fd, const struct so *was)
 		case ST_CONNECTING:
 			break;
 		}
-		r = sock_wait(so, fd, WANT_STATE, deadline);
+		r = sock_wait(so, fd, WANT_STATE, deadline, &vain);
 		if (r < 0)
 			return r == -EAGAIN ? -EINPROGRESS : r;
 	}
@@ -252,6 +253,7 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
 	uint64_t deadline = lib_now_us() + FAST_OPEN_WAIT_US;
+	unsigned vain = 0;
 	struct so was;
 	int r;
 
@@ -261,7 +263,7 @@ int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t l
 		so->opt.flags |= NPP_OPT_FASTOPEN;
 	r = sock_do_connect(so, fd, sa, len);
 	while (r == -EINPROGRESS && stream_state(so) == ST_CONNECTING)
-		if (sock_wait(so, fd, WANT_STATE, deadline) < 0)
+		if (sock_wait(so, fd, WANT_STATE, deadline, &vain) < 0)
 			return r;
 	was = (struct so){ .sk = so->sk, .idx = so->idx, .gen = so->gen };
 	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd, &was) : r;

@@ -27,6 +27,7 @@
 #define LOCK_ANEW_US 60000000
 #define LOCK_BUSY_US 10000	/* so long a copy may take: then it is waited for asleep */
 #define LOCK_NAP_US 10000
+#define VAIN_NAP_US 1000
 #define ISM_HOLDERS 0x8000u	/* + IOP + 1: how ISMs call themselves in locks */
 
 /* ---- messages to an ISM -------------------------------------------------------- */
@@ -132,6 +133,8 @@ static bool lane_fresh(struct lctx *c, uint32_t slot)
 	return true;
 }
 
+/* As much as fits in a lane, or an ISM that posts as fast could keep us here. What it posts after we have begun finds
+ * us awake, and is taken next time, or finds the announcement of sleep, which comes before this, and rings. */
 bool ctx_drain(struct lctx *c, void (*fn)(void *arg, const struct npp_msg *msg), void *arg)
 {
 	bool overflow = false;
@@ -146,7 +149,7 @@ bool ctx_drain(struct lctx *c, void (*fn)(void *arg, const struct npp_msg *msg),
 
 			if (!lane_fresh(c, slot))
 				continue;
-			while (npp_i2oq_poll(&c->out[slot], &m) == 1)
+			for (unsigned n = 0; n < NPP_I2OQ_DEPTH && npp_i2oq_poll(&c->out[slot], &m) == 1; n++)
 				if (fn && m.type == NPP_MSG_EVENT)
 					fn(arg, &m);
 			if (unlikely(atomic_load_explicit(&c->out[slot].q->overflow, memory_order_relaxed) != 0))
@@ -309,7 +312,15 @@ static int sleep_on(struct lctx *c, int kfd, uint32_t mask, uint64_t deadline)
 	return r ? 0 : -EAGAIN;
 }
 
-int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
+/* It is ready, they say, and has been VAIN times, and each time there was nothing: words of an ISM that do not agree. */
+static int wait_vainly(uint64_t deadline)
+{
+	if (deadline != UINT64_MAX && lib_now_us() >= deadline)
+		return -EAGAIN;
+	return lib_nap(VAIN_NAP_US) ? 0 : -EINTR;
+}
+
+int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline, unsigned *vain)
 {
 	struct lctx *c = ctx_self();
 	uint32_t stop = mask | EPOLLERR | EPOLLHUP;
@@ -324,7 +335,8 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline)
 		return r;
 	sock_clear(so, mask);
 	if (so_ready(so, mask) & stop || (npp_lib.spin_us && spin(so, mask)))
-		return 0;
+		return ++*vain > VAIN_MAX ? wait_vainly(deadline) : 0;
+	*vain = 0;
 	npp_bell_announce(&c->sh->sleeping);
 	if (!(so_ready(so, mask) & stop) && sock_alive(so)) /* as the ISM would see it now */
 		r = sleep_on(c, atomic_load_explicit(&so->kpart, memory_order_relaxed) ? fd : -1, kmask, deadline);

@@ -218,6 +218,7 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 	socklen_t namelen = mh->msg_namelen;
 	size_t controllen = mh->msg_controllen;
 	uint64_t deadline = 0;
+	unsigned vain = 0;
 	ssize_t r;
 
 	if (flags & MSG_ERRQUEUE)
@@ -252,7 +253,7 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags)
 			deadline = deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed));
 			timed = true;
 		}
-		r = sock_wait(so, fd, EPOLLIN, deadline);
+		r = sock_wait(so, fd, EPOLLIN, deadline, &vain);
 		if (r < 0)
 			return r;
 	}
@@ -443,6 +444,7 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 	uint64_t deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
 	struct way w = way_of(so, o->out);
 	uint64_t ring_by = 0;
+	unsigned vain = 0;
 	int r;
 
 	for (;;) {
@@ -468,7 +470,7 @@ static ssize_t send_ours(struct so *so, int fd, const struct outgoing *o, int fl
 			if (r == -EAGAIN && soon < deadline)
 				r = 0;
 		} else {
-			r = sock_wait(so, fd, EPOLLOUT, deadline);
+			r = sock_wait(so, fd, EPOLLOUT, deadline, &vain);
 			if (r == 0) /* an error ends the wait, too */
 				r = -sock_error(so);
 		}

@@ -284,8 +284,10 @@ static struct npp_accept_lane *lane_at(struct npp_listener *l, uint32_t slot, ui
 	return lane;
 }
 
-/* The first entry of LANE that nobody has claimed. False: none. */
-static bool lane_next(struct npp_accept_lane *lane, uint32_t mask, uint32_t *pos, uint64_t *entry)
+/* A look at the entries of a lane: what stood there when it began, once, so it ends whatever an ISM writes. */
+struct look { struct npp_accept_lane *lane; uint32_t mask, at, head; };
+
+static struct look look_at(struct npp_accept_lane *lane, uint32_t mask)
 {
 	/* acquire: pairs with the ISM's release of head after the entry */
 	uint32_t head = atomic_load_explicit(&lane->head, memory_order_acquire);
@@ -299,12 +301,18 @@ static bool lane_next(struct npp_accept_lane *lane, uint32_t mask, uint32_t *pos
 		at = head - (mask + 1);
 		atomic_compare_exchange_strong_explicit(&lane->tail, &behind, at, memory_order_release, memory_order_relaxed);
 	}
-	for (; at != head; at++) {
-		uint64_t e = atomic_load_explicit(&lane->entry[at & mask], memory_order_acquire);
-		uint32_t expect = at;
+	return (struct look){ .lane = lane, .mask = mask, .at = at, .head = head };
+}
+
+/* The next entry that nobody has claimed. False: no more. */
+static bool look_next(struct look *k, uint32_t *pos, uint64_t *entry)
+{
+	while (k->at != k->head) {
+		uint32_t at = k->at++, expect = at;
+		uint64_t e = atomic_load_explicit(&k->lane->entry[at & k->mask], memory_order_acquire);
 
 		if (e == 0) { /* done with: let the tail pass it */
-			atomic_compare_exchange_strong_explicit(&lane->tail, &expect, at + 1, memory_order_release,
+			atomic_compare_exchange_strong_explicit(&k->lane->tail, &expect, at + 1, memory_order_release,
 								memory_order_relaxed);
 		} else if (NPP_ACCEPT_OWNER(e) == NPP_ACCEPT_READY) {
 			*pos = at;
@@ -315,16 +323,25 @@ static bool lane_next(struct npp_accept_lane *lane, uint32_t mask, uint32_t *pos
 	return false;
 }
 
+/* The first of them. */
+static bool lane_first(struct npp_accept_lane *lane, uint32_t mask, uint64_t *entry)
+{
+	struct look k = look_at(lane, mask);
+	uint32_t pos;
+
+	return look_next(&k, &pos, entry);
+}
+
 bool accept_waiting(const struct so *so)
 {
 	struct npp_listener *l = listener_of(so);
-	uint32_t mask, pos;
+	uint32_t mask;
 	uint64_t e;
 
 	for (uint32_t s = slot_next((uint32_t)-1); l && s < NPP_MAX_SLOTS; s = slot_next(s)) {
 		struct npp_accept_lane *lane = lane_at(l, s, &mask);
 
-		if (lane && lane_next(lane, mask, &pos, &e))
+		if (lane && lane_first(lane, mask, &e))
 			return true;
 	}
 	return false;
@@ -362,7 +379,7 @@ void accept_hand_on(struct so *so)
 {
 	struct npp_listener *l = listener_of(so);
 	struct lctx *c = ctx_self();
-	uint32_t mask, pos;
+	uint32_t mask;
 	uint64_t e;
 
 	sock_clear(so, EPOLLIN);
@@ -370,7 +387,7 @@ void accept_hand_on(struct so *so)
 		struct npp_accept_lane *lane = lane_at(l, s, &mask);
 		struct npp_msg m = { .type = NPP_MSG_LOOK, .ctx = (uint16_t)c->no, .sock = so->idx, .sock_gen = so->gen };
 
-		if (!lane || !lane_next(lane, mask, &pos, &e))
+		if (!lane || !lane_first(lane, mask, &e))
 			continue;
 		m.ism_handle = atomic_load_explicit(&l->replica[s], memory_order_relaxed) - 1;
 		atomic_fetch_or_explicit(&so->sk->pend_in, NPP_IN_RX, memory_order_acq_rel);
@@ -404,18 +421,18 @@ static void entry_done(struct taken *t)
 						memory_order_relaxed);
 }
 
-/* Claims the first connection of the lane of T for context C. */
+/* Claims the first connection of the lane of T for context C. What is none is thrown away, each place once: an ISM
+ * could fill them as fast. */
 static bool claim_in(const struct so *so, struct lctx *c, struct taken *t)
 {
-	struct npp_accept_lane *lane = t->lane;
-	uint32_t mask = t->mask;
+	struct look k = look_at(t->lane, t->mask);
 
-	while (lane_next(lane, mask, &t->pos, &t->entry)) {
+	while (look_next(&k, &t->pos, &t->entry)) {
 		uint64_t e = t->entry;
 
 		t->entry = NPP_ACCEPT_ENTRY(NPP_ACCEPT_SOCK(e), NPP_ACCEPT_GEN(e), c->no + 1);
 		/* acq_rel: pairs with the ISM's release store and with other claimers */
-		if (!atomic_compare_exchange_strong_explicit(&lane->entry[t->pos & mask], &e, t->entry,
+		if (!atomic_compare_exchange_strong_explicit(&t->lane->entry[t->pos & t->mask], &e, t->entry,
 							     memory_order_acq_rel, memory_order_relaxed))
 			continue;
 		if (entry_ok(so, t))
@@ -437,41 +454,48 @@ static uint32_t age_of(uint64_t entry, uint32_t now)
 	return age < 0 ? 0 : age < AGE_MAX_US ? (uint32_t)age : AGE_MAX_US;
 }
 
-/* The lane whose first connection has been waiting for longest, goes to T; of several the next in turn. */
-static bool oldest_lane(const struct so *so, uint32_t turn, struct taken *t)
+/* A lane that has connections, and how long its first one has been waiting. */
+struct offer { struct npp_accept_lane *lane; uint32_t mask, slot, age; };
+
+/* Of all lanes, beginning with another one each TURN; how many there are. */
+static uint32_t offers(const struct so *so, uint32_t turn, struct offer *o)
 {
 	struct npp_listener *l = listener_of(so);
-	uint32_t slots[NPP_MAX_SLOTS], n = 0, mask, pos, age, oldest = 0, now = (uint32_t)lib_now_us();
+	uint32_t slots[NPP_MAX_SLOTS], n = 0, found = 0, mask, now = (uint32_t)lib_now_us();
 	uint64_t e;
 
-	t->lane = NULL;
 	for (uint32_t s = slot_next((uint32_t)-1); s < NPP_MAX_SLOTS; s = slot_next(s))
 		slots[n++] = s;
 	for (uint32_t i = 0; l && i < n; i++) {
 		uint32_t slot = slots[(turn + i) % n];
 		struct npp_accept_lane *lane = lane_at(l, slot, &mask);
 
-		if (!lane || !lane_next(lane, mask, &pos, &e))
-			continue;
-		age = age_of(e, now);
-		if (t->lane && age <= oldest)
-			continue;
-		oldest = age;
-		t->lane = lane;
-		t->mask = mask;
-		t->slot = slot;
+		if (lane && lane_first(lane, mask, &e))
+			o[found++] = (struct offer){ lane, mask, slot, age_of(e, now) };
 	}
-	return t->lane != NULL;
+	return found;
 }
 
-/* Claims the connection that came first: each ISM has a lane of its own. */
+/* Claims the connection that came first: each ISM has a lane of its own. A lane with nothing but lies is left for
+ * this time, which is all that an ISM can do to one call. */
 static bool claim(struct so *so, struct lctx *c, struct taken *t)
 {
-	uint32_t turn = atomic_fetch_add_explicit(&so->turn, 1, memory_order_relaxed);
+	struct offer o[NPP_MAX_SLOTS];
+	uint32_t n = offers(so, atomic_fetch_add_explicit(&so->turn, 1, memory_order_relaxed), o);
 
-	while (oldest_lane(so, turn, t))
+	for (uint32_t tried = 0; tried < n; tried++) {
+		struct offer *best = NULL;
+
+		for (uint32_t i = 0; i < n; i++)
+			if (o[i].lane && (!best || o[i].age > best->age))
+				best = &o[i];
+		t->lane = best->lane;
+		t->mask = best->mask;
+		t->slot = best->slot;
 		if (claim_in(so, c, t))
 			return true;
+		best->lane = NULL;
+	}
 	return false;
 }
 
@@ -550,17 +574,17 @@ static int accept_npp(struct so *so, struct sockaddr *sa, socklen_t *len, int fl
 int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
 	uint64_t deadline = 0;
+	unsigned vain = 0;
 	bool timed = false;
 	int r;
 
 	if (so->dgram)
 		return -EOPNOTSUPP;
-	if (so->sk->type != NPP_SOCK_LISTENER)
-		return -EINVAL;
 	for (;;) {
 		bool kernel_first = so->kpart && (so->turn & 15) == 15;
 
-		if (sock_fl(so) & NPP_FL_SHUT_RD)
+		/* each time: an ISM can write that, and what is no listener would seem ready for ever */
+		if (so->sk->type != NPP_SOCK_LISTENER || sock_fl(so) & NPP_FL_SHUT_RD)
 			return -EINVAL;
 		r = kernel_first ? accept_kernel(so, fd, sa, len, flags) : -EAGAIN;
 		if (r == -EAGAIN)
@@ -573,7 +597,7 @@ int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, i
 			deadline = deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed));
 			timed = true;
 		}
-		r = sock_wait(so, fd, EPOLLIN, deadline);
+		r = sock_wait(so, fd, EPOLLIN, deadline, &vain);
 		if (r < 0)
 			return r;
 	}

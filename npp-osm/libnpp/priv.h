@@ -287,8 +287,10 @@ void sock_unsubscribe(struct so *so, struct lctx *c);
 void sock_look(struct so *so, uint32_t bits);
 int sock_post(struct so *so, uint8_t type, uint8_t flags, uint32_t arg);
 /* Sleeps until SO may be ready for MASK (EPOLLIN, EPOLLOUT); FD: its descriptor, for the
- * kernel part. 0 look again; -EAGAIN deadline (monotonic us, UINT64_MAX none); -EINTR. */
-int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline);
+ * kernel part. 0 look again; -EAGAIN deadline (monotonic us, UINT64_MAX none); -EINTR. VAIN, 0 at first and when
+ * the call has got on, counts how often it was ready at once: who gets nothing all the same does not spin. */
+int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline, unsigned *vain);
+#define VAIN_MAX 1000	/* turns: others may be faster so often */
 void sock_clear(struct so *so, uint32_t mask);
 /* Until the transmit ring has at least SIZE bytes, or something else happened. */
 int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline);

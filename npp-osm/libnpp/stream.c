@@ -260,10 +260,11 @@ static int why_empty(struct so *so, uint32_t hidden)
 static ssize_t recv_nothing(struct so *so, int fd, bool block)
 {
 	int r = stream_readable(so) && sock_alive(so) ? 0 : why_empty(so, 0);
+	unsigned vain = 0;
 
 	if (r != -EAGAIN || !block)
 		return r;
-	r = sock_wait(so, fd, EPOLLIN | WANT_ANY, deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed)));
+	r = sock_wait(so, fd, EPOLLIN | WANT_ANY, deadline_of(atomic_load_explicit(&so->sk->rcvtimeo_ms, memory_order_relaxed)), &vain);
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -297,6 +298,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false, stop;
 	uint64_t deadline = 0;
 	uint32_t hidden;
+	unsigned vain = 0;
 
 	if (want < 0)
 		return want;
@@ -309,12 +311,14 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 	for (;;) {
 		r = take(so, iov, n, flags & MSG_PEEK ? 0 : (size_t)got, (size_t)(flags & MSG_PEEK ? want : want - got),
 			 flags, got && !(flags & MSG_PEEK), &stop, &hidden);
-		if (r > 0)
+		if (r > 0) {
 			got = flags & MSG_PEEK ? r : got + r;
+			vain = flags & MSG_PEEK ? vain : 0;
+		}
 		if (r < 0 || stop || (got && (!block || got >= recv_target(sk, want, flags))))
 			break;
 		r = why_empty(so, hidden);
-		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK))
+		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK) && ++vain <= VAIN_MAX)
 			continue;
 		if (r != -EAGAIN || !block)
 			break;
@@ -327,11 +331,11 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 		if (flags & MSG_PEEK && got) { /* wait for more than there is: look at times */
 			uint64_t soon = lib_now_us() + 1000;
 
-			r = sock_wait(so, fd, 0, soon < deadline ? soon : deadline);
+			r = sock_wait(so, fd, 0, soon < deadline ? soon : deadline, &vain);
 			if (r == -EAGAIN && soon < deadline)
 				r = 0;
 		} else {
-			r = sock_wait(so, fd, EPOLLIN | WANT_ANY, deadline);
+			r = sock_wait(so, fd, EPOLLIN | WANT_ANY, deadline, &vain);
 		}
 		if (r < 0)
 			break;
@@ -572,6 +576,7 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void 
 {
 	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false;
 	uint64_t deadline = 0;
+	unsigned vain = 0;
 	ssize_t sent = 0, r;
 
 	if (!block)
@@ -582,12 +587,15 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void 
 			r = put(so, want - (size_t)sent, fill, arg, flags & MSG_OOB);
 			if (r > 0) {
 				sent += r;
+				vain = 0;
 				if ((size_t)sent == want)
 					break;
 				continue; /* room may have come, or the next turn says why not */
 			}
-			if (r == -ESTALE)
+			if (r == -ESTALE && ++vain <= VAIN_MAX)
 				continue; /* shut or freed between the looks: may_send() will say */
+			if (r == -ESTALE)
+				r = -EIO;
 			if (r != -ENOBUFS)
 				break;
 		} else if (r != -EAGAIN) {
@@ -600,7 +608,7 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void 
 			deadline = deadline_of(atomic_load_explicit(&so->sk->sndtimeo_ms, memory_order_relaxed));
 			timed = true;
 		}
-		r = sock_wait(so, fd, EPOLLOUT, deadline);
+		r = sock_wait(so, fd, EPOLLOUT, deadline, &vain);
 		if (r < 0)
 			break;
 	}

@@ -261,6 +261,186 @@ START_TEST(datagrams_go_to_no_place_between_the_places_of_headers)
 }
 END_TEST
 
+/* ---- what stands in accept lanes, and beside them ---- */
+
+static uint32_t index_of(int fd)
+{
+	uint32_t idx;
+
+	fake_sock_of(f, fd, &idx);
+	return idx;
+}
+
+static double cpu_of_process(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* A lane that is full of what is no connection, as an ISM that fills it faster than it is emptied leaves it. */
+static void fill_with_lies(struct npp_accept_lane *lane)
+{
+	for (uint32_t i = 0; i <= lane->mask; i++)
+		atomic_store(&lane->entry[i], NPP_ACCEPT_ENTRY(1, 7, NPP_ACCEPT_READY));
+	atomic_store(&lane->head, lane->tail + lane->mask + 1);
+}
+
+struct liar { pthread_t t; struct npp_accept_lane *lane; _Atomic bool stop; };
+
+static void *lie_on(void *arg)
+{
+	struct liar *liar = arg;
+
+	while (!liar->stop)
+		fill_with_lies(liar->lane);
+	return NULL;
+}
+
+START_TEST(accept_ends_while_its_lane_is_filled_with_lies)
+{
+	struct liar liar = { .stop = false };
+	uint16_t port;
+	int l = serve(&port, SOCK_NONBLOCK), fd, got = 0;
+	uint64_t end;
+
+	liar.lane = fake_accept_lane(f, index_of(l), 0);
+	pthread_create(&liar.t, NULL, lie_on, &liar);
+	for (end = now_ms() + 500; now_ms() < end;) {
+		uint32_t tail = liar.lane->tail;
+
+		fd = npp_accept4(l, NULL, NULL, 0);
+		ck_assert_msg(fd == -1 && errno == EAGAIN, "%d", fd);
+		ck_assert_uint_le(liar.lane->tail - tail, liar.lane->mask + 1);
+	}
+	for (uint16_t i = 0; i < 20; i++) { /* and the connections of another ISM come in */
+		fake_peer_connect(f, port, 1, (uint16_t)(1 + i));
+		fd = npp_accept4(l, NULL, NULL, 0);
+		ck_assert_int_ge(fd, 0);
+		got++;
+		npp_close(fd);
+	}
+	liar.stop = true;
+	pthread_join(liar.t, NULL);
+	ck_assert_int_eq(got, 20);
+	npp_close(l);
+}
+END_TEST
+
+START_TEST(a_lane_of_lies_is_emptied_by_one_call)
+{
+	uint16_t port;
+	int l = serve(&port, SOCK_NONBLOCK), fd;
+	struct npp_accept_lane *lane = fake_accept_lane(f, index_of(l), 0);
+
+	fill_with_lies(lane);
+	fake_peer_connect(f, port, 1, 5);
+	fd = npp_accept4(l, NULL, NULL, 0);
+	ck_assert_int_ge(fd, 0);
+	npp_close(fd);
+	ck_fails(npp_accept4(l, NULL, NULL, 0), EAGAIN);
+	ck_assert_uint_eq(lane->tail, lane->head);
+	npp_close(l);
+}
+END_TEST
+
+/* An ISM that posts as fast as is read. */
+struct poster { struct npp_i2oq *q; unsigned seen; };
+
+static void post_one_more(void *arg, const struct npp_msg *m)
+{
+	struct poster *p = arg;
+
+	(void)m;
+	if (++p->seen < 100 * NPP_I2OQ_DEPTH)
+		atomic_store(&p->q->post_head, p->q->post_tail + NPP_I2OQ_DEPTH);
+}
+
+START_TEST(messages_are_taken_as_many_as_a_lane_holds)
+{
+	int fd = dial(FAKE_ECHO);
+	struct lctx *c = ctx_self();
+	struct npp_i2oq q;
+	struct poster p = { .seen = 0 };
+
+	ctx_drain(c, NULL, NULL);
+	p.q = c->out[0].q;
+	ck_assert_ptr_nonnull(p.q);
+	pthread_mutex_lock(&f->lock); /* the ISM itself says nothing meanwhile */
+	q = *p.q;
+	for (unsigned i = 0; i < NPP_I2OQ_DEPTH; i++)
+		p.q->frame[i].type = NPP_MSG_EVENT;
+	atomic_store(&p.q->post_head, p.q->post_tail + NPP_I2OQ_DEPTH);
+	ctx_drain(c, post_one_more, &p);
+	*p.q = q;
+	c->out[0].q = NULL; /* as it was, and attached anew */
+	pthread_mutex_unlock(&f->lock);
+	ck_assert_uint_ge(p.seen, NPP_I2OQ_DEPTH - 1);
+	ck_assert_uint_le(p.seen, NPP_I2OQ_DEPTH);
+	npp_close(fd);
+}
+END_TEST
+
+static void *accept_one(void *fd)
+{
+	int r = npp_accept4(*(int *)fd, NULL, NULL, 0);
+
+	return (void *)(intptr_t)(r < 0 ? -errno : r);
+}
+
+/* The record says of a listener that it is none: it seems ready, and there is nothing to take. */
+START_TEST(accept_ends_when_the_record_is_no_listener_any_more)
+{
+	uint16_t port;
+	int l = serve(&port, 0), fd;
+	struct npp_sock *s = fake_sock_of(f, l, NULL);
+	uint64_t end, one = 1;
+	pthread_t t;
+	void *r;
+
+	pthread_create(&t, NULL, accept_one, &l);
+	for (fd = 0; !fd;)
+		for (unsigned c = 1; c < NPP_MAX_CTX; c++)
+			fd |= atomic_load(&f->ctx[c].sleeping) != 0;
+	s->type = NPP_SOCK_STREAM;
+	for (end = now_ms() + 10000; pthread_tryjoin_np(t, &r) != 0; usleep(1000)) {
+		ck_assert_msg(now_ms() < end, "it does not come back");
+		for (unsigned c = 1; c < NPP_MAX_CTX; c++)
+			if (f->ctx_bell[c] >= 0 && atomic_exchange(&f->ctx[c].sleeping, 0))
+				ck_assert_int_eq(write(f->ctx_bell[c], &one, sizeof one), sizeof one);
+	}
+	ck_assert_int_eq((int)(intptr_t)r, -EINVAL);
+	s->type = NPP_SOCK_LISTENER;
+	npp_close(l);
+}
+END_TEST
+
+START_TEST(accept_that_is_lied_to_keeps_its_timeout_and_sleeps)
+{
+	struct timeval tv = { .tv_usec = 400000 };
+	struct liar liar = { .stop = false };
+	uint16_t port;
+	int l = serve(&port, 0);
+	uint64_t begin;
+	double cpu;
+
+	ck_assert_int_eq(npp_setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv), 0);
+	liar.lane = fake_accept_lane(f, index_of(l), 0);
+	pthread_create(&liar.t, NULL, lie_on, &liar);
+	begin = now_ms();
+	ck_fails(npp_accept4(l, NULL, NULL, 0), EAGAIN);
+	ck_assert_uint_ge(now_ms() - begin, 400);
+	liar.stop = true;
+	pthread_join(liar.t, NULL);
+	fill_with_lies(liar.lane);
+	cpu = cpu_of_process();
+	ck_fails(npp_accept4(l, NULL, NULL, 0), EAGAIN);
+	ck_assert_msg(cpu_of_process() - cpu < 0.2, "it does not sleep");
+	npp_close(l);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("libnpp_lies");
@@ -275,6 +455,11 @@ static Suite *suite(void)
 	tcase_add_test(t, a_ring_of_a_byte_is_none);
 	tcase_add_test(t, datagram_that_waits_for_room_sleeps_and_hears_of_an_error);
 	tcase_add_test(t, datagrams_go_to_no_place_between_the_places_of_headers);
+	tcase_add_test(t, accept_ends_while_its_lane_is_filled_with_lies);
+	tcase_add_test(t, a_lane_of_lies_is_emptied_by_one_call);
+	tcase_add_test(t, messages_are_taken_as_many_as_a_lane_holds);
+	tcase_add_test(t, accept_ends_when_the_record_is_no_listener_any_more);
+	tcase_add_test(t, accept_that_is_lied_to_keeps_its_timeout_and_sleeps);
 	return s;
 }
 
