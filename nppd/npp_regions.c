@@ -10,6 +10,7 @@
 
 #include "npp-dispatch/layout.h"
 #include "npp-ism/socket/layout.h"
+#include "nppd/net_table.h"
 #include "nppd/npp_side.h"
 #include "shm/bell.h"
 #include "shm/fring.h"
@@ -32,28 +33,6 @@ static void add_link_local(struct npp_global *g, uint8_t port, const uint8_t *ma
 		g->addr[g->n_addrs++] = a;
 }
 
-/* ROUTE by each of PORTS; the first one is the best. */
-static void add_route(struct npp_global *g, struct npp_route route, uint32_t ports)
-{
-	for (; ports && g->n_routes < NPP_MAX_ROUTES; ports &= ports - 1) {
-		route.port = (uint8_t)__builtin_ctz(ports);
-		g->route[g->n_routes++] = route;
-	}
-}
-
-static void add_default(struct npp_global *g, const union npp_addr *via, uint32_t ports, uint32_t metric)
-{
-	struct npp_route r = { .via = *via, .metric = metric };
-
-	if (npp_addr_is_any(via))
-		return;
-	if (npp_addr_is_v4(via)) {
-		r.dst = npp_addr_v4(0);
-		r.prefix_len = 96;
-	}
-	add_route(g, r, ports);
-}
-
 static void fill_net(struct npp_global *g, const struct npp_settings *s)
 {
 	g->n_addrs = s->n_all;
@@ -63,15 +42,15 @@ static void fill_net(struct npp_global *g, const struct npp_settings *s)
 	for (uint32_t i = 0; i < s->n_routes; i++) {
 		const struct route_settings *r = &s->routes[i];
 
-		add_route(g, (struct npp_route){ .dst = r->to.addr, .via = r->via, .prefix_len = (uint8_t)r->to.len,
+		net_table_add_route(g, (struct npp_route){ .dst = r->to.addr, .via = r->via, .prefix_len = (uint8_t)r->to.len,
 						 .mtu = (uint16_t)r->mtu, .metric = r->metric },
 			  settings_ports_of_route(s, r));
 	}
-	add_default(g, &s->gateway, settings_ports_to(s, &s->gateway), 0);
-	add_default(g, &s->gateway6, settings_ports_to(s, &s->gateway6), 0);
+	net_table_add_default(g, &s->gateway, settings_ports_to(s, &s->gateway), 0);
+	net_table_add_default(g, &s->gateway6, settings_ports_to(s, &s->gateway6), 0);
 	for (uint32_t i = 0; i < s->n_ports; i++) {
-		add_default(g, &s->port[i].gateway, 1u << i, i);
-		add_default(g, &s->port[i].gateway6, 1u << i, i);
+		net_table_add_default(g, &s->port[i].gateway, 1u << i, i);
+		net_table_add_default(g, &s->port[i].gateway6, 1u << i, i);
 		add_link_local(g, (uint8_t)i, s->port[i].mac, s->port[i].autoconf);
 	}
 }
@@ -101,28 +80,6 @@ static bool autoconf_ok(const struct npp_autoconf *a, const struct npp_settings 
 		if (!settings_link_local(&a->router[i]) || !learns(s, a->router_port[i]))
 			return false;
 	return true;
-}
-
-static bool known_addr(const struct npp_global *g, const union npp_addr *a)
-{
-	for (uint32_t i = 0; i < g->n_addrs; i++)
-		if (npp_addr_eq(&g->addr[i].addr, a))
-			return true;
-	return false;
-}
-
-static void add_learned(struct npp_global *g, const struct npp_autoconf *a)
-{
-	for (uint32_t i = 0; i < a->n_addrs && g->n_addrs < NPP_MAX_IF_ADDRS; i++) {
-		if (known_addr(g, &a->addr[i].addr))
-			continue;
-		g->addr[g->n_addrs++] = a->addr[i];
-	}
-	for (uint32_t i = 0; i < a->n_on_link; i++)
-		add_route(g, (struct npp_route){ .dst = a->on_link[i].addr, .prefix_len = a->on_link[i].prefix_len },
-			  1u << a->on_link[i].port);
-	for (uint32_t i = 0; i < a->n_routers; i++)
-		add_default(g, &a->router[i], 1u << a->router_port[i], 1024 + i);
 }
 
 /* Odd while we write: pairs with the acquire and the fence of all readers. */
@@ -164,6 +121,7 @@ bool npp_regions_port_up(struct npp_side *n, unsigned port, bool up)
 void npp_regions_autoconf(struct npp_side *n, struct child *c, const struct npp_autoconf *a)
 {
 	struct npp_global *g = n->global.base;
+	uint32_t left_out;
 
 	if (!autoconf_ok(a, &n->d->s->npp)) {
 		if (child_may_log(c))
@@ -173,7 +131,7 @@ void npp_regions_autoconf(struct npp_side *n, struct child *c, const struct npp_
 	net_begin(g);
 	g->n_addrs = g->n_routes = 0;
 	fill_net(g, &n->d->s->npp);
-	add_learned(g, a);
+	left_out = net_table_add_learned(g, a);
 	for (uint32_t i = 0; i < n->n_ports; i++) {
 		atomic_store_explicit(&g->port[i].ra6, NPP_RA6(a->link[i].hops, a->link[i].mtu), memory_order_relaxed);
 		atomic_store_explicit(&g->port[i].ra6_reachable_ms, a->link[i].reachable_ms, memory_order_relaxed);
@@ -182,6 +140,9 @@ void npp_regions_autoconf(struct npp_side *n, struct child *c, const struct npp_
 	tell_isms(n);
 	if (child_may_log(c))
 		npp_info("router advertisements: %u addresses, %u routers", a->n_addrs, a->n_routers);
+	if (left_out && child_may_log(c))
+		npp_warnx("router advertisements: no room for %u addresses or routes: the NPP has %d and %d", left_out,
+			  NPP_MAX_IF_ADDRS, NPP_MAX_ROUTES);
 }
 
 /* The groups that programs have joined, as the ISM with the link role says. */

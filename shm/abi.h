@@ -385,7 +385,8 @@ struct npp_global { /* nppd writes, everybody else maps it read-only */
 	NPP_ALIGNED _Atomic uint32_t net_seq;
 	uint32_t n_addrs;
 	uint32_t n_routes;
-	uint32_t pad0[13];
+	uint32_t n_left_out;	/* addresses and routes that were learned and found no room */
+	uint32_t pad0[12];
 	struct npp_if_addr addr[NPP_MAX_IF_ADDRS];
 	struct npp_route route[NPP_MAX_ROUTES];
 	/* Dispatch programs, double-buffered: prog[prog_active & 1] runs. */

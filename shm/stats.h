@@ -210,7 +210,10 @@
 	X(IS_BACKLOG_REFUSED, "mem.backlog_refused", "rings of such connections that were refused: their listener has its budget") \
 	X(IS_SOCKS_OUT, "host.socks_out", "times that no socket record of a host was left for a connection (`sockets`)") \
 	X(IS_TCP_DEFERRED, "tcp.deferred", "handshakes not completed because their listener waits for data") \
-	X(IS_SYN_SHARE, "tcp.syn_share", "SYNs of prefixes that have their share of the half-open connections: cookies sent")
+	X(IS_SYN_SHARE, "tcp.syn_share", "SYNs of prefixes that have their share of the half-open connections: cookies sent") \
+	X(IS_ND_ROUTERS_FULL, "nd.routers_full", "advertised routers when all places were taken: one that is silent or liked less goes, or the new one") \
+	X(IS_ND_PREFIXES_FULL, "nd.prefixes_full", "advertised prefixes not taken: no place left") \
+	X(IS_ROUTES_LEFT_OUT, "nd.left_out", "gauge: advertised addresses and routes that the NPP has no room for")
 
 #define NPP_OSM_COUNTERS(X) \
 	X(OS_PROCS, "procs", "gauge: processes registered") \

@@ -185,7 +185,7 @@ struct nd_prefix {
 	uint64_t valid_us, preferred_us;	/* `autonomous`: the same of our address */
 	uint64_t tested_until_us;
 };
-struct nd_router { union npp_addr addr; uint64_t until_us; /* 0: none here */ uint8_t port; int8_t pref; };
+struct nd_router { union npp_addr addr; uint64_t until_us, heard_us; /* until_us 0: none here */ uint8_t port; int8_t pref; };
 struct nd_link {	/* of a port */
 	uint8_t rs_left;
 	uint8_t hops;		/* 0: not said */

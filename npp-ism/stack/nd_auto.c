@@ -224,25 +224,57 @@ void nd_auto_end(struct stack *s)
 
 /* ---- advertisements ------------------------------------------------------------------------ */
 
+/* Does R not answer (RFC 4861, 6.3.6)? */
+static bool silent(struct stack *s, const struct nd_router *r)
+{
+	struct neigh_view v;
+
+	return neigh_lookup(s, &r->addr, r->port, &v) && v.state == NPP_NEIGH_FAILED;
+}
+
+/* A place for a router of preference PREF when all are taken: that of one that does not answer, else of one
+ * that is liked less (RFC 4191, 3.2); of several the one that was heard longest ago. Otherwise who came first stays: a crowd
+ * of routers changes nothing. */
+static struct nd_router *replaceable(struct stack *s, int8_t pref)
+{
+	struct nd_router *best = NULL;
+	int best_rank = 0;
+
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		struct nd_router *r = &s->ip->autoconf.router[i];
+		int rank = silent(s, r) ? 3 : r->pref < pref ? -r->pref + 1 : 0;
+
+		if (rank > best_rank || (rank && rank == best_rank && r->heard_us < best->heard_us)) {
+			best = r;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
 static void learn_router(struct stack *s, const union npp_addr *addr, uint8_t port, uint32_t seconds, int8_t pref)
 {
-	struct nd_router *list = s->ip->autoconf.router, *spare = NULL;
+	struct nd_router *list = s->ip->autoconf.router, *place = NULL;
 
 	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
 		if (list[i].until_us && list[i].port == port && npp_addr_eq(&list[i].addr, addr)) {
 			list[i].until_us = seconds ? s->now_us + seconds * SECOND_US : 0;
+			list[i].heard_us = s->now_us;
 			list[i].pref = pref;
 			return;
 		}
-		if (!list[i].until_us && !spare)
-			spare = &list[i];
+		if (!list[i].until_us && !place)
+			place = &list[i];
 	}
-	if (!seconds || !spare)
-		return;	/* who comes first stays: a crowd of routers changes nothing */
-	spare->addr = *addr;
-	spare->port = port;
-	spare->pref = pref;
-	spare->until_us = s->now_us + seconds * SECOND_US;
+	if (!seconds)
+		return;
+	if (!place) {
+		STAT_INC(s, IS_ND_ROUTERS_FULL);
+		place = replaceable(s, pref);
+	}
+	if (place)
+		*place = (struct nd_router){ .addr = *addr, .port = port, .pref = pref, .heard_us = s->now_us,
+					     .until_us = s->now_us + seconds * SECOND_US };
 }
 
 void nd_auto_no_router(struct stack *s, const union npp_addr *addr, uint8_t port)
@@ -323,7 +355,12 @@ static void learn_prefix(struct stack *s, const struct prefix_opt *o, uint8_t po
 	if (prefix.b[0] == 0xff || (prefix.b[0] == 0xfe && (prefix.b[1] & 0xc0) == 0x80))
 		return;
 	p = prefix_place(&s->ip->autoconf, &prefix, o->plen, port);
-	if (!p || (!p->used && !valid))
+	if (!p) {
+		if (valid)
+			STAT_INC(s, IS_ND_PREFIXES_FULL);
+		return;
+	}
+	if (!p->used && !valid)
 		return;
 	if (!p->used)
 		*p = (struct nd_prefix){ .prefix = prefix, .len = o->plen, .used = 1, .port = port };

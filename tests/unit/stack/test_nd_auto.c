@@ -86,16 +86,21 @@ static void router(const char *who, uint32_t prf, uint32_t lifetime)
 	say(who, "ff02::1", 134, prf << 19 | lifetime, (uint8_t[8]){ 0 }, 8);
 }
 
-static void prefix(uint8_t flags, uint32_t valid, uint32_t preferred)
+static void prefix_of(const char *net, uint8_t flags, uint32_t valid, uint32_t preferred)
 {
 	uint8_t body[8 + 32] = { [8] = 3, 4, 64, flags };
 	uint32_t v = htonl(valid), w = htonl(preferred);
-	union npp_addr a = addr("fd00:0:0:99::");
+	union npp_addr a = addr(net);
 
 	memcpy(body + 12, &v, 4);
 	memcpy(body + 16, &w, 4);
 	memcpy(body + 24, a.b, 16);
 	say(ROUTER, "ff02::1", 134, 1800, body, sizeof body);
+}
+
+static void prefix(uint8_t flags, uint32_t valid, uint32_t preferred)
+{
+	prefix_of("fd00:0:0:99::", flags, valid, preferred);
 }
 
 static void pass(unsigned seconds)
@@ -269,6 +274,90 @@ START_TEST(routers_stand_in_the_order_of_their_preference)
 }
 END_TEST
 
+static bool is_router(const char *who)
+{
+	union npp_addr a = addr(who);
+
+	for (unsigned i = 0; i < r->autoconf.n_routers; i++)
+		if (npp_addr_eq(&r->autoconf.router[i], &a))
+			return true;
+	return false;
+}
+
+static void crowd(uint8_t first_pref)
+{
+	static const char *const who[NPP_AUTO_MAX] = { "fe80::a", "fe80::b", "fe80::c", "fe80::d", "fe80::e", "fe80::f",
+						       "fe80::10", "fe80::11" };
+
+	for (unsigned i = 0; i < NPP_AUTO_MAX; i++) {
+		router(who[i], i < 2 ? first_pref : 0, 1800);
+		rig_advance(r, 1000);
+	}
+	ck_assert_uint_eq(r->autoconf.n_routers, NPP_AUTO_MAX);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ND_ROUTERS_FULL), 0);
+}
+
+START_TEST(a_crowd_of_routers_changes_nothing_and_is_counted)
+{
+	crowd(0);
+	router("fe80::99", 0, 1800);
+	router("fe80::99", 0, 0); /* says that it is none: nothing to count */
+	ck_assert(!is_router("fe80::99"));
+	ck_assert_uint_eq(r->autoconf.n_routers, NPP_AUTO_MAX);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ND_ROUTERS_FULL), 1);
+}
+END_TEST
+
+START_TEST(a_router_that_is_preferred_takes_the_place_of_the_oldest_that_is_not)
+{
+	crowd(3);	/* the first two are low */
+	router("fe80::a", 3, 1800);	/* heard again */
+	router("fe80::99", 0, 1800);
+	ck_assert(is_router("fe80::99") && is_router("fe80::a") && !is_router("fe80::b"));
+	router("fe80::98", 1, 1800);	/* then the other low one, before any of medium preference */
+	ck_assert(is_router("fe80::98") && !is_router("fe80::a") && is_router("fe80::c"));
+	router("fe80::97", 1, 1800);
+	ck_assert(is_router("fe80::97") && !is_router("fe80::c") && is_router("fe80::99"));
+	ck_assert_uint_eq(r->autoconf.n_routers, NPP_AUTO_MAX);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ND_ROUTERS_FULL), 3);
+}
+END_TEST
+
+START_TEST(a_router_that_does_not_answer_gives_its_place_to_any)
+{
+	struct stack *s = r->node[0].s;
+	union npp_addr dead = addr("fe80::d");
+
+
+	crowd(0);
+	neigh_set(s, neigh_entry(s, &dead, 0, true), NPP_NEIGH_FAILED, NULL, true);
+	router("fe80::99", 3, 1800);
+	ck_assert(is_router("fe80::99") && !is_router("fe80::d"));
+}
+END_TEST
+
+START_TEST(prefixes_that_find_no_place_are_counted)
+{
+	for (unsigned i = 0; i < NPP_AUTO_MAX + 2; i++) {
+		char text[32];
+
+		snprintf(text, sizeof text, "2001:db8:%x::", i + 1);
+		prefix_of(text, L, 3600, 3600);
+	}
+	ck_assert_uint_eq(r->autoconf.n_on_link, NPP_AUTO_MAX);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ND_PREFIXES_FULL), 2);
+}
+END_TEST
+
+START_TEST(what_the_npp_has_no_room_for_is_said)
+{
+	r->g->n_left_out = 3;
+	atomic_store(&r->g->net_seq, 6);
+	router(ROUTER, 0, 1800);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ROUTES_LEFT_OUT), 3);
+}
+END_TEST
+
 START_TEST(who_says_that_it_is_no_router_is_none)
 {
 	router(ROUTER, 0, 1800);
@@ -338,6 +427,11 @@ int main(void)
 	tcase_add_test(tc, an_address_is_tested_whenever_it_is_made);
 	tcase_add_test(tc, an_address_under_test_overrides_nobody_and_asks_nobody);
 	tcase_add_test(tc, routers_stand_in_the_order_of_their_preference);
+	tcase_add_test(tc, a_crowd_of_routers_changes_nothing_and_is_counted);
+	tcase_add_test(tc, a_router_that_is_preferred_takes_the_place_of_the_oldest_that_is_not);
+	tcase_add_test(tc, a_router_that_does_not_answer_gives_its_place_to_any);
+	tcase_add_test(tc, prefixes_that_find_no_place_are_counted);
+	tcase_add_test(tc, what_the_npp_has_no_room_for_is_said);
 	tcase_add_test(tc, who_says_that_it_is_no_router_is_none);
 	tcase_add_test(tc, who_asks_from_beyond_the_link_is_answered_but_not_remembered);
 	tcase_add_test(tc, an_answer_to_the_first_question_says_the_address);
