@@ -34,17 +34,36 @@ static int slot_for_bound(struct npp_sock *sk, int att)
 	return att * NPP_MAX_IOPS + (int)iop;
 }
 
+/* All descriptors of SO stand for the record that it has now instead of OLD; refs and words are those of this process alone. */
+static int swap_words(struct so *so, struct so *old, int fd)
+{
+	uint32_t n = atomic_load_explicit(&so->nfds, memory_order_relaxed);
+	int r = fd_word_set(fd, so);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < FD_MAX && n > 1; i++)
+		if (i != fd && fd_get(i) == so) {
+			fd_word_set(i, so); /* which has its place in the table already */
+			ep_fd_changed(i, so);
+		}
+	fd_count_drop(n);
+	if (atomic_fetch_sub_explicit(&old->sk->refs, n, memory_order_acq_rel) == n)
+		sock_drop(old, true);
+	ep_fd_changed(fd, so);
+	return 0;
+}
+
 /* A connection attempt has failed and was reported: a new record for a new attempt, and until then it looks like
- * a new socket. What cannot have one (others hold it, too, or it is bound) stays as it is. */
+ * a new socket. What cannot have one (another process holds it, too, or it is bound) stays as it is. */
 static int renew(struct so *so, int fd)
 {
 	struct so old = { .idx = so->idx, .gen = so->gen, .sk = so->sk, .kind = SO_OURS };
 	struct lctx *c = ctx_self();
 	uint32_t idx, fl = sock_fl(so);
 	struct npp_sock *sk;
-	int r;
 
-	if (fd_get(fd) != so || so->nfds != 1 || atomic_load_explicit(&old.sk->refs, memory_order_relaxed) != 1 || fl & NPP_FL_BOUND)
+	if (fd_get(fd) != so || atomic_load_explicit(&old.sk->refs, memory_order_relaxed) != so->nfds || fl & NPP_FL_BOUND)
 		return -ECONNABORTED;
 	sk = c ? sock_claim(c, &idx) : NULL;
 	if (!sk)
@@ -63,14 +82,7 @@ static int renew(struct so *so, int fd)
 	so->gen = atomic_load_explicit(&sk->gen, memory_order_relaxed);
 	so->sk = sk;
 	urg_renewed(so);
-	r = fd_word_set(fd, so);
-	fd_count_drop(1);
-	if (r < 0)
-		return r;
-	if (atomic_fetch_sub_explicit(&old.sk->refs, 1, memory_order_acq_rel) == 1)
-		sock_drop(&old, true);
-	ep_fd_changed(fd, so);
-	return 0;
+	return swap_words(so, &old, fd);
 }
 
 /* What connect() says while an earlier attempt is under way or done. 1: none is. */

@@ -317,6 +317,11 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 		}
 		if (r < 0 || stop || (got && (!block || got >= recv_target(sk, want, flags))))
 			break;
+		if (got && !(flags & MSG_PEEK) && no_more(so)) { /* an error is for the next call, as on Linux */
+			if (stream_readable(so) && sock_alive(so))
+				continue;
+			break;
+		}
 		r = why_empty(so, hidden);
 		if (r == -EAGAIN && stream_readable(so) && !(flags & MSG_PEEK) && ++vain <= VAIN_MAX)
 			continue;

@@ -174,7 +174,7 @@ static void step_send(struct world *w)
 
 static bool can_hear(const struct obj *o)
 {
-	return is_dgram(o) && o->port && !o->tried && !o->shared && o->to != 'D' && o->queued < 6 && !(o->queued && o->big);
+	return is_dgram(o) && o->port && !o->tried && !o->shared && !o->shut_rd && o->to != 'D' && o->queued < 6 && !(o->queued && o->big);
 }
 
 static void step_peer_sends(struct world *w)

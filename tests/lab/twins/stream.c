@@ -164,7 +164,7 @@ static void call_connect(struct world *w, int i, bool well)
 		return; /* to another family than it is bound to: npp may say that later */
 	if (o && o->tried && (domain == AF_INET6 || o->bound))
 		return; /* Linux stays with IPv4 if it was that at first, and waits in vain; npp is bound as it was */
-	if (!strcmp(what, "closed") && o && (o->bound || o->refs > 1))
+	if (!strcmp(what, "closed") && o && o->bound)
 		return; /* npp: is no new socket afterwards */
 	port = !strcmp(what, "closed") ? w->closed[family] : port;
 	if (!strcmp(what, "unspec") && (is_up(o) || is_listener(o) || is_over(o)))
@@ -350,7 +350,7 @@ static long send_somehow(struct world *w, int fd, int n, int flags, const char *
 		return sendto(fd, w->out, (size_t)n, flags, (void *)&ss, len);
 	case 5:
 		*name = "sendmmsg";
-		r = sendmmsg(fd, mm, is_up(to) && !to->pclosed ? 2 : 1, flags);
+		r = sendmmsg(fd, mm, is_up(to) && !to->pclosed && n <= 1460 ? 2 : 1, flags); /* npp: 4 KB at first */
 		if (r > 0) {
 			say(w, "%u %u, ", mm[0].msg_len, r > 1 ? mm[1].msg_len : 0);
 			r = mm[0].msg_len + (r > 1 ? mm[1].msg_len : 0);
@@ -551,6 +551,8 @@ static void step_shutdown(struct world *w)
 	r = shutdown(w->slot[i], how);
 	say(w, "s%d shutdown(%d)", i, how);
 	say_result(w, r);
+	if (r == 0 && how != SHUT_WR && is_dgram(o))
+		o->shut_rd = true; /* what comes cannot be waited for */
 	if (r < 0 || !is_up(o))
 		return;
 	if (how != SHUT_WR)

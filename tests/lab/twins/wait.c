@@ -111,7 +111,7 @@ static void step_epoll(struct world *w)
 		if (i == NESTED || (w->obj[i] && w->obj[i]->tried))
 			continue; /* may be said to be ready when it is not, or to be what it was made anew */
 		if (edge) /* the place to write to may have gone and come back */
-			ev[k].events &= ~(uint32_t)EPOLLOUT;
+			ev[k].events &= ~(uint32_t)(EPOLLOUT | (ev[k].data.u64 >> 32 & EPOLLIN ? 0 : EPOLLRDHUP));
 		if (!ev[k].events)
 			continue;
 		if (!again || ev[k].data.u64 >> 32 & ONCE)

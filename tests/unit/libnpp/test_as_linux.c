@@ -307,6 +307,30 @@ START_TEST(who_could_not_connect_is_as_new)
 }
 END_TEST
 
+START_TEST(who_could_not_connect_is_as_new_by_all_its_descriptors)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_REFUSE), b = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), other = npp_dup(fd), far = npp_fcntl(fd, F_DUPFD, 300), ep = npp_epoll_create1(0);
+	struct epoll_event ev;
+	uint32_t was, is;
+
+	ck_assert_int_eq(ep_add(ep, other, EPOLLIN), 0);
+	ck_fails(npp_connect(fd, SA(a)), ECONNREFUSED);
+	ck_assert_int_eq(ready(other), POLLOUT | POLLHUP);
+	ck_assert_int_eq(ready(far), POLLOUT | POLLHUP);
+	ck_assert_int_eq(npp_connect(other, SA(b)), 0);
+	ck_assert_uint_eq(fake_sock_of(f, far, &is)->refs, 3);
+	fake_sock_of(f, fd, &was);
+	ck_assert_uint_eq(was, is);
+	ck_assert_int_eq(npp_write(far, "x", 1), 1);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 20000, NULL), 1);
+	ck_assert_int_eq(npp_close(fd) | npp_close(other), 0);
+	ck_assert_uint_eq(fake_sock_of(f, far, NULL)->refs, 1);
+	npp_close(far);
+	npp_close(ep);
+}
+END_TEST
+
 struct dialing { int fd, r, err; volatile bool over; };
 
 static void *dials(void *arg)
@@ -408,6 +432,21 @@ static void *shut_later(void *arg)
 	ck_assert_int_eq(npp_shutdown(*(int *)arg, SHUT_RD), 0);
 	return NULL;
 }
+
+START_TEST(who_waits_for_all_leaves_the_error_to_the_next_call)
+{
+	uint32_t idx;
+	int fd = taken(&idx);
+	char buf[16];
+
+	fake_peer_send(f, idx, "abc", 3);
+	fake_peer_reset(f, idx, ECONNRESET);
+	ck_assert_int_eq(npp_recv(fd, buf, sizeof buf, MSG_WAITALL), 3);
+	ck_assert_int_eq(ready(fd) & POLLERR, POLLERR);
+	ck_fails((int)npp_recv(fd, buf, sizeof buf, MSG_WAITALL), ECONNRESET);
+	npp_close(fd);
+}
+END_TEST
 
 START_TEST(shutdown_ends_the_wait_for_a_datagram)
 {
@@ -603,12 +642,14 @@ int main(void)
 	tcase_add_test(tc, levels_lengths_and_values_of_options);
 	tcase_add_test(tc, the_state_comes_before_the_address);
 	tcase_add_test(tc, who_could_not_connect_is_as_new);
+	tcase_add_test(tc, who_could_not_connect_is_as_new_by_all_its_descriptors);
 	tcase_add_test(tc, a_connect_that_was_closed_leaves_others_their_errors);
 	tcase_add_test(tc, shutdown_ends_the_attempt_to_connect);
 	tcase_add_test(tc, the_wildcard_may_have_no_family);
 	tcase_add_test(tc, datagrams_take_no_urgency_and_ipv6_takes_addresses_of_ipv4);
 	tcase_add_test(tc, a_datagram_socket_for_ipv6_alone_has_no_way_to_ipv4);
 	tcase_add_test(tc, connect_from_the_wildcard_leaves_a_socket_to_both_families);
+	tcase_add_test(tc, who_waits_for_all_leaves_the_error_to_the_next_call);
 	tcase_add_test(tc, shutdown_ends_the_wait_for_a_datagram);
 	tcase_add_test(tc, an_edge_of_shutdown_is_told_at_once_and_once);
 	tcase_add_test(tc, one_shot_is_one_also_of_what_is_the_kernels_as_well);
