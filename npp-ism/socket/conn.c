@@ -266,10 +266,10 @@ static uint32_t publish_state(struct ism_sess *s, struct tcp_conn *c, struct npp
 }
 
 /* Before rx_head: who sees what came then sees whether more can come. */
-static void publish_full(struct ism *I, struct tcp_conn *c, struct npp_sock *rec)
+static void publish_full(const struct tcp_conn *c, struct npp_sock *rec)
 {
 	uint32_t unread = c->rx_head - atomic_load_explicit(&rec->rx_tail, memory_order_relaxed);
-	uint8_t full = unread >= stack_tcp_rx_bound(I->stack, c);
+	uint8_t full = unread >= stack_tcp_rx_bound(c);
 
 	if (full != atomic_load_explicit(&rec->rx_full, memory_order_relaxed))
 		atomic_store_explicit(&rec->rx_full, full, memory_order_relaxed);
@@ -288,7 +288,7 @@ static bool publish(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint3
 	    !(s->flags & SESS_SHUT))
 		ism_ring_grow_tx(I, s, c, 0);
 	if (up & (TCP_UP_RX | TCP_UP_FREED)) {
-		publish_full(I, c, rec);
+		publish_full(c, rec);
 		/* release: the bytes are there; pairs with the program's acquire load */
 		atomic_store_explicit(&rec->rx_head, c->rx_head, memory_order_release);
 		if (up & TCP_UP_RX)

@@ -379,10 +379,9 @@ void ism_ring_wait(struct ism *I, struct ism_sess *s, uint32_t want);
 bool ism_ring_retry(struct ism *I, unsigned h);	/* true: some still wait */
 /* A block of 2^ORDER pages, asking for more memory when it runs low; ISM_NONE. */
 uint32_t ism_block_get(struct ism *I, unsigned h, unsigned order);
-/* The largest affordable block of at most WISH and at least NEED bytes, for a peer of prefix PEER. */
-uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order);
-/* The same for the receive ring of a datagram socket, of which ISM_UDP_RING is the least. */
-uint32_t ism_block_dgram(struct ism *I, unsigned h, uint16_t peer, uint32_t wish, unsigned *order);
+/* The largest affordable block of at most WISH and at least NEED bytes, for a peer of prefix PEER. DGRAM: what datagrams are
+ * received in, of which NEED may be had of what is left for others. */
+uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, bool dgram, unsigned *order);
 void ism_block_put(struct ism *I, unsigned h, uint16_t peer, uint32_t blk, unsigned order);
 /* Asks the OSM for BYTES or more, not before it had time to answer the last time. */
 void ism_mem_ask(struct ism *I, unsigned h, uint32_t bytes);

@@ -120,8 +120,7 @@ static bool affordable(struct ism *I, unsigned h, uint16_t peer, uint32_t bytes,
 	return false;
 }
 
-static uint32_t block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, bool dgram,
-			      unsigned *order)
+uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, bool dgram, unsigned *order)
 {
 	for (unsigned o = order_of(wish), lo = order_of(need);; o--) {
 		if (affordable(I, h, peer, ISM_PAGE << o, dgram && o == lo)) {
@@ -136,16 +135,6 @@ static uint32_t block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t
 		if (o == lo)
 			return ISM_BLK_NONE;
 	}
-}
-
-uint32_t ism_block_between(struct ism *I, unsigned h, uint16_t peer, uint32_t need, uint32_t wish, unsigned *order)
-{
-	return block_between(I, h, peer, need, wish, false, order);
-}
-
-uint32_t ism_block_dgram(struct ism *I, unsigned h, uint16_t peer, uint32_t wish, unsigned *order)
-{
-	return block_between(I, h, peer, ISM_UDP_RING, wish, true, order);
 }
 
 void ism_mem_foresee(struct ism *I, unsigned h, uint32_t bytes)
@@ -249,7 +238,7 @@ static uint32_t rx_some(struct ism *I, struct ism_sess *s, uint32_t have, uint32
 	uint32_t blk = ISM_BLK_NONE;
 
 	if (2 * have < need)
-		blk = ism_block_between(I, s->host, s->peer, 2 * have, need / 2, order);
+		blk = ism_block_between(I, s->host, s->peer, 2 * have, need / 2, false, order);
 	if (blk != ISM_BLK_NONE || have >= ISM_RING_TIGHT || most < ISM_RING_TIGHT ||
 	    hp->free < hp->lent / 4 + ISM_RING_TIGHT)
 		return blk;
@@ -279,7 +268,7 @@ bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 		return false;
 	wish = wish > room ? room : wish;
 	/* The first ring need not hold all: what has no room is sent again. */
-	blk = ism_block_between(I, s->host, s->peer, have ? need : ISM_RING_FIRST, wish, &order);
+	blk = ism_block_between(I, s->host, s->peer, have ? need : ISM_RING_FIRST, wish, false, &order);
 	if (blk == ISM_BLK_NONE && have)
 		blk = rx_some(I, s, have, need, room < limit ? room : limit, &order);
 	if (blk == ISM_BLK_NONE)
@@ -359,7 +348,7 @@ bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uin
 	if (room < (have ? 2 * have : ISM_PAGE))
 		return false;
 	wish = wish > room ? room : wish;
-	blk = ism_block_between(I, s->host, s->peer, have ? 2 * have : ISM_PAGE, wish, &order);
+	blk = ism_block_between(I, s->host, s->peer, have ? 2 * have : ISM_PAGE, wish, false, &order);
 	if (blk == ISM_BLK_NONE)
 		return false;
 	if (!take(I, &rec->tx_lock, have ? 0 : LOCK_SPINS)) {

@@ -231,7 +231,7 @@ static uint8_t *rx_ring(struct ism *I, struct ism_sess *s, struct npp_udp_lane *
 		uint32_t set = atomic_load_explicit(&ism_sess_rec(I, s)->rcvbuf, memory_order_relaxed);
 		unsigned order;
 
-		s->rx_blk = ism_block_dgram(I, s->host, s->peer, ring_bytes(set, ISM_UDP_RING_MAX), &order);
+		s->rx_blk = ism_block_between(I, s->host, s->peer, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING_MAX), true, &order);
 		if (s->rx_blk == ISM_NONE)
 			return NULL;
 		s->rx_order = (uint8_t)order;
@@ -488,7 +488,7 @@ void ism_udp_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 	}
 	if (s->tx_blk == ISM_NONE) {
 		set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
-		s->tx_blk = ism_block_between(I, s->host, s->peer, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING), &order);
+		s->tx_blk = ism_block_between(I, s->host, s->peer, ISM_UDP_RING, ring_bytes(set, ISM_UDP_RING), false, &order);
 		if (s->tx_blk == ISM_NONE) {
 			ism_ring_wait(I, s, want);
 			return;

@@ -307,7 +307,7 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c);
 /* How far the stream was sent, once at least. */
 uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c);
 /* With so many bytes unread the window is so small, or the ring so full, that a peer may send no more. */
-uint32_t stack_tcp_rx_bound(const struct stack *s, const struct tcp_conn *c);
+uint32_t stack_tcp_rx_bound(const struct tcp_conn *c);
 /* No more data after TX_FINAL: FIN follows it. */
 void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t tx_final);
 /* The user is done with it: shutdown, and what still arrives is answered by RST. LINGER2: see NPP_TRIES_LINGER2. The

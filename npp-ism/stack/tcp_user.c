@@ -313,13 +313,12 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	return flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight;
 }
 
-uint32_t stack_tcp_rx_bound(const struct stack *s, const struct tcp_conn *c)
+uint32_t stack_tcp_rx_bound(const struct tcp_conn *c)
 {
 	const struct tcb *t = (const struct tcb *)c;
 	uint32_t size = t->rx_short ? u32_min(t->rcvbuf, c->rx.size) : t->rcvbuf;
 	uint32_t step = 2 * u32_max(t->rcv_mss, TCP_MSS_DEFAULT) + (2u << t->rcv_ws);
 
-	(void)s;
 	return size / 2 > step ? size - step : size / 2;
 }
 

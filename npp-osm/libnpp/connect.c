@@ -169,6 +169,11 @@ static bool is_still(const struct so *so, const struct so *was)
 	return so->kind == SO_OURS && so->idx == was->idx && so->gen == was->gen;
 }
 
+static struct so as_it_is(const struct so *so)
+{
+	return (struct so){ .sk = so->sk, .idx = so->idx, .gen = so->gen };
+}
+
 /* Waits for the end of the attempt. */
 static int finish(struct so *so, int fd, const struct so *was)
 {
@@ -249,7 +254,7 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 		if (r == 0)
 			r = sock_fl(so) & NPP_FL_NONBLOCK ? -EINPROGRESS : -EALREADY;
 	}
-	was = (struct so){ .sk = so->sk, .idx = so->idx, .gen = so->gen };
+	was = as_it_is(so);
 	waits = r == -EALREADY && !(sock_fl(so) & NPP_FL_NONBLOCK);
 	fd_unlock();
 	return waits ? finish(so, fd, &was) : r;
@@ -277,7 +282,7 @@ int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t l
 	while (r == -EINPROGRESS && stream_state(so) == ST_CONNECTING)
 		if (sock_wait(so, fd, WANT_STATE, deadline, &vain) < 0)
 			return r;
-	was = (struct so){ .sk = so->sk, .idx = so->idx, .gen = so->gen };
+	was = as_it_is(so);
 	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd, &was) : r;
 }
 

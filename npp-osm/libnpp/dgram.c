@@ -20,7 +20,6 @@
 #include "shm/lock.h"
 
 #define DGRAM_MAX NPP_DGRAM_MAX
-#define DGRAM_MAX4 65507u	/* over IPv4, which counts its header */
 #define RECORD(len) (((uint32_t)sizeof(struct npp_dgram) + (len) + 31) & ~31u) /* LEN: payload and tail */
 #define SEGMENTS_MAX 128	/* as Linux has it, and the stack */
 #define RING_WAIT_US 500000	/* a first send waits that long for its ring, blocking or not */

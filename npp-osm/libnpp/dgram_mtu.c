@@ -11,7 +11,6 @@
 
 #include "npp-osm/libnpp/priv.h"
 
-#define MAX4 65507u	/* over IPv4, which counts its header */
 #define PMTU_KEPT_MS 600000u	/* as the stack keeps what it has heard */
 
 /* What IP_MTU_DISCOVER asks of each datagram. What may be cut is sent without DF. */
@@ -65,7 +64,7 @@ bool dgram_too_large(const struct so *so, const struct npp_dgram *d)
 	uint32_t unit = segment && segment < d->len ? segment : d->len;
 	struct sock_way way;
 
-	if (d->len > MAX4 && (four || d->len > NPP_DGRAM_MAX))
+	if (d->len > DGRAM_MAX4 && (four || d->len > NPP_DGRAM_MAX))
 		return true;
 	if (!(d->flags & NPP_DGRAM_WHOLE) || sock_ask_way(&d->addr, &way) < 0)
 		return false;

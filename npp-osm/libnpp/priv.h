@@ -30,6 +30,7 @@
 #define FD_MAX (NPP_FDTAB_CHUNK * NPP_FDTAB_CHUNKS)
 #define NO_HANDLE 0xffffffffu
 #define BACKLOG_MAX 4096	/* of a listener */
+#define DGRAM_MAX4 65507u	/* over IPv4, which counts its header */
 #define SPAN_MAX 0x7ffff000ul	/* what Linux moves at most in one call */
 
 static inline bool unlikely(bool x) { return __builtin_expect(x, 0); }

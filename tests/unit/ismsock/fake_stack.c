@@ -319,9 +319,8 @@ uint32_t fake_tx_sent;
 
 uint32_t fake_rx_bound = UINT32_MAX;
 
-uint32_t stack_tcp_rx_bound(const struct stack *s, const struct tcp_conn *c)
+uint32_t stack_tcp_rx_bound(const struct tcp_conn *c)
 {
-	(void)s;
 	(void)c;
 	return fake_rx_bound;
 }

@@ -223,12 +223,12 @@ START_TEST(the_last_eighth_is_for_prefixes_within_their_share)
 	ck_assert_uint_eq(ism_peer_of(e->I, &a), other); /* the same /24 */
 	ck_assert_uint_ne(hog, other);
 	fill(hs->heap.free);
-	while ((blk[n] = ism_block_between(e->I, 0, hog, ISM_RING_FIRST, ISM_RING_FIRST, &order)) != ISM_BLK_NONE)
+	while ((blk[n] = ism_block_between(e->I, 0, hog, ISM_RING_FIRST, ISM_RING_FIRST, false, &order)) != ISM_BLK_NONE)
 		n++;
 	ck_assert_uint_ge(hs->heap.free, hs->heap.lent / 8);
 	ck_assert_uint_le(hs->heap.free, hs->heap.lent / 8 + ISM_PAGE);
 	ck_assert_uint_eq(env_stat(e, NPP_IS_MEM_REFUSED), 1);
-	b = ism_block_between(e->I, 0, other, ISM_RING_FIRST, ISM_RING_FIRST, &order);
+	b = ism_block_between(e->I, 0, other, ISM_RING_FIRST, ISM_RING_FIRST, false, &order);
 	ck_assert_uint_ne(b, ISM_BLK_NONE);
 	ism_block_put(e->I, 0, other, b, order);
 	while (n > 0)
@@ -245,11 +245,11 @@ START_TEST(rings_of_heavy_prefixes_do_not_grow_while_memory_is_tight)
 
 	ism_peer_charge(hs, hog, (int32_t)(hs->heap.lent / ISM_PAGE / 2));
 	fill(hs->heap.lent / 2 - ISM_PAGE);
-	b = ism_block_between(e->I, 0, hog, ISM_RING_FIRST, ISM_RING_PLENTY, &order);
+	b = ism_block_between(e->I, 0, hog, ISM_RING_FIRST, ISM_RING_PLENTY, false, &order);
 	ck_assert_uint_ne(b, ISM_BLK_NONE);
 	ck_assert_uint_eq(order, 0);
 	ism_block_put(e->I, 0, hog, b, order);
-	b = ism_block_between(e->I, 0, 6, ISM_RING_FIRST, ISM_RING_PLENTY, &order);
+	b = ism_block_between(e->I, 0, 6, ISM_RING_FIRST, ISM_RING_PLENTY, false, &order);
 	ck_assert_uint_eq(ISM_PAGE << order, ISM_RING_PLENTY);
 	ism_block_put(e->I, 0, 6, b, order);
 	ism_peer_charge(hs, hog, -(int32_t)(hs->heap.lent / ISM_PAGE / 2));

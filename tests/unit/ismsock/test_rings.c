@@ -414,13 +414,13 @@ START_TEST(memory_that_cannot_be_had_anew_is_left_to_small_rings)
 		ck_assert_uint_ne(blk[n++], ISM_BLK_NONE);
 	}
 	hs->asked_us = 0; /* the OSM has not been asked for more, or has just given it */
-	one = ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_PLENTY, ISM_RING_PLENTY, &order);
+	one = ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_PLENTY, ISM_RING_PLENTY, false, &order);
 	ck_assert_uint_ne(one, ISM_BLK_NONE);
 	ism_block_put(e->I, 0, ISM_PEER_NONE, one, order);
 	hs->asked_us = 1; /* it has, twice, and has refused */
 	hs->ask_backoff_us = 1000000;
-	ck_assert_uint_eq(ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_PLENTY, ISM_RING_PLENTY, &order), ISM_BLK_NONE);
-	one = ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_FIRST, ISM_RING_PLENTY, &order);
+	ck_assert_uint_eq(ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_PLENTY, ISM_RING_PLENTY, false, &order), ISM_BLK_NONE);
+	one = ism_block_between(e->I, 0, ISM_PEER_NONE, ISM_RING_FIRST, ISM_RING_PLENTY, false, &order);
 	ck_assert_uint_ne(one, ISM_BLK_NONE);
 	ck_assert_uint_eq(order, 0);
 	ism_block_put(e->I, 0, ISM_PEER_NONE, one, order);
