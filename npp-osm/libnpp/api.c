@@ -90,15 +90,18 @@ int npp_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		fd_unlock();
 	}
 	errno = saved;
-	if (r != 1)
+	if (r <= 0)
 		return (int)done(r, saved);
-	r = R->bind(fd, addr, len);
-	if (r < 0) { /* it may become ours yet */
-		saved = errno;
-		candidate(fd, addr, len);
+	if (R->bind(fd, addr, len) < 0)
+		return -1; /* it may become ours yet, by whichever descriptor */
+	if (r == 2) {
+		fd_lock();
+		if (fd_get(fd) == so)
+			sock_to_kernel(so, fd);
+		fd_unlock();
 		errno = saved;
 	}
-	return r;
+	return 0;
 }
 
 int npp_listen(int fd, int backlog)

@@ -43,10 +43,8 @@ static int swap_words(struct so *so, struct so *old, int fd)
 	if (r < 0)
 		return r;
 	for (int i = 0; i < FD_MAX && n > 1; i++)
-		if (i != fd && fd_get(i) == so) {
+		if (i != fd && fd_get(i) == so)
 			fd_word_set(i, so); /* which has its place in the table already */
-			ep_fd_changed(i, so);
-		}
 	fd_count_drop(n);
 	if (atomic_fetch_sub_explicit(&old->sk->refs, n, memory_order_acq_rel) == n)
 		sock_drop(old, true);

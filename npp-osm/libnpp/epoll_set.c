@@ -375,23 +375,31 @@ static void kernel_changed(struct ep *ep, const struct item *it)
 	errno = saved;
 }
 
-/* FD's object has got a record, or another one: its items are ours from now on. */
+/* Under the instance's lock. */
+static void item_changed(struct ep *ep, struct item *it, struct so *so)
+{
+	if (!it || it->so != so || ep_context(ep, ep_any_fd(ep)) < 0)
+		return;
+	kernel_changed(ep, it);
+	item_attach(ep, it);
+	ep_kick(ep);
+}
+
+/* FD's object has got a record, or another one: its items, of all its descriptors, are ours from now on. */
 void ep_fd_changed(int fd, struct so *so)
 {
+	bool dups = atomic_load_explicit(&so->nfds, memory_order_relaxed) > 1;
+
 	if (!atomic_load_explicit(&so->items, memory_order_relaxed))
 		return;
 	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
-		struct item *it;
-
 		if (!ep->used)
 			continue;
 		pthread_mutex_lock(&ep->lock);
-		it = ep->by_fd[fd];
-		if (it && it->so == so && ep_context(ep, ep_any_fd(ep)) == 0) {
-			kernel_changed(ep, it);
-			item_attach(ep, it);
-			ep_kick(ep);
-		}
+		item_changed(ep, ep->by_fd[fd], so);
+		for (int i = 0; dups && i < FD_MAX; i++)
+			if (i != fd)
+				item_changed(ep, ep->by_fd[i], so);
 		pthread_mutex_unlock(&ep->lock);
 	}
 }

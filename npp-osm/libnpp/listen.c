@@ -130,7 +130,8 @@ static int bound_again(const struct so *so, const struct sockaddr *sa, socklen_t
 /**
  * sock_do_bind() - bind() on a socket that may become ours
  *
- * Under fd_lock. Return: 0, 1 (it is the kernel's: call the real one), or -errno
+ * Under fd_lock. Return: 0, 1 (it is the kernel's: call the real one), 2 (so it is, and for good if that succeeds;
+ * not of a wildcard), or -errno
  */
 int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
@@ -163,8 +164,7 @@ int sock_do_bind(struct so *so, int fd, const struct sockaddr *sa, socklen_t len
 		} while (r == -EADDRINUSE && port == 0 && ++tries < EPHEMERAL_TRIES);
 		return r;
 	}
-	sock_to_kernel(so, fd);
-	return 1;
+	return 2;
 }
 
 /* ---- listen ----------------------------------------------------------------------------- */

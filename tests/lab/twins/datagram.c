@@ -264,7 +264,7 @@ static void step_recv(struct world *w)
 		say_control(w, &mh);
 	if (how > 1)
 		say_addr(w, (void *)&ss, len);
-	if (!(flags & MSG_PEEK) || how == 1)
+	if (how == 1 ? n > 0 : !(flags & MSG_PEEK)) /* read() of nothing takes nothing */
 		o->queued -= o->queued > 0;
 }
 

@@ -76,7 +76,7 @@ static void step_get(struct world *w)
 
 	if (!p)
 		return;
-	if (w->obj[i] && w->obj[i]->accepted && p->level == IPPROTO_IP && p->name == IP_MULTICAST_TTL)
+	if (w->obj[i] && w->obj[i]->accepted && (p->level == IPPROTO_IP ? p->name == IP_MULTICAST_TTL : p->level == IPPROTO_IPV6 && p->name == IPV6_MULTICAST_HOPS))
 		return; /* Linux has it from the SYN */
 	memset(value, 0x5a, sizeof value);
 	errno = 0;

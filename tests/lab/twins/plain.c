@@ -53,7 +53,7 @@ static void step_fcntl(struct world *w)
 	static const int cmds[] = { F_GETFL, F_SETFL, F_GETFD, F_SETFD, 9999 };
 
 	if (how == 1)
-		arg = (roll(w, 2) ? O_NONBLOCK : 0) | (roll(w, 4) ? 0 : O_APPEND) | (roll(w, 2) ? O_RDWR : 0);
+		arg = (roll(w, 2) ? O_NONBLOCK : 0) | (roll(w, 4) ? 0 : O_EXCL) | (roll(w, 2) ? O_RDWR : 0); /* npp forgets O_APPEND */
 	if (how == 3)
 		arg = (int)roll(w, 3);
 	errno = 0;
@@ -61,7 +61,7 @@ static void step_fcntl(struct world *w)
 	say(w, "s%d fcntl(%d, %x)", i, cmds[how], (unsigned)arg);
 	say_result(w, r);
 	if (r >= 0 && how == 1 && w->obj[i])
-		w->obj[i]->nonblock = arg & O_NONBLOCK, w->obj[i]->append = arg & O_APPEND;
+		w->obj[i]->nonblock = arg & O_NONBLOCK;
 }
 
 static void step_ioctl(struct world *w)
@@ -71,7 +71,7 @@ static void step_ioctl(struct world *w)
 	unsigned long request = one_of(w, requests);
 	int before = value;
 
-	if (w->obj[i] && w->obj[i]->tried && request == SIOCOUTQNSD)
+	if (w->obj[i] && (w->obj[i]->tried || w->obj[i]->rst || w->obj[i]->prst) && request == SIOCOUTQNSD)
 		return; /* Linux counts what it has forgotten */
 	if (request == FIOASYNC)
 		value = before = 0;

@@ -158,7 +158,7 @@ static void call_connect(struct world *w, int i, bool well)
 	bool fresh = is_fresh_stream(o);
 	socklen_t len;
 
-	if (o && o->shared && fresh)
+	if (o && ((o->shared && fresh) || o->shut_over))
 		return; /* may be a second connection of the same ports */
 	if (fresh && domain == AF_INET6 && o->bound)
 		return; /* to another family than it is bound to: npp may say that later */
@@ -338,8 +338,6 @@ static long send_somehow(struct world *w, int fd, int n, int flags, const char *
 	case 2: *name = "sendmsg"; return sendmsg(fd, &mh, flags);
 	case 3:
 		n += !n; /* of nothing on npp nothing is said */
-		if (to && to->append)
-			return send(fd, w->out, (size_t)n, flags);
 		*name = "sendfile";
 		r = sendfile(fd, w->file, &off, (size_t)n);
 		say(w, "offset %ld, ", (long)off);
@@ -551,6 +549,8 @@ static void step_shutdown(struct world *w)
 	r = shutdown(w->slot[i], how);
 	say(w, "s%d shutdown(%d)", i, how);
 	say_result(w, r);
+	if (r < 0 && is_over(o))
+		o->shut_over = true;
 	if (r == 0 && how != SHUT_WR && is_dgram(o))
 		o->shut_rd = true; /* what comes cannot be waited for */
 	if (r < 0 || !is_up(o))

@@ -37,8 +37,8 @@ struct obj {
 	bool sent_d;			/* something to nobody, when it had no peer */
 	bool big;			/* of which one in pieces */
 	int family;			/* that those were of */
-	bool append;			/* O_APPEND: Linux lets no sendfile() to it, npp does */
 	bool accepted;
+	bool shut_over;			/* shut when it was over: Linux remembers and lets it connect no more, npp does */
 	char to;			/* datagrams: connected to 'U' (the peer's) or 'D' (nobody's) */
 	uint16_t port;
 	bool tried;			/* it has failed to connect or to send, and may be bound again on one of the two only */

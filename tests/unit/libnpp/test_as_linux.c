@@ -448,6 +448,42 @@ START_TEST(who_waits_for_all_leaves_the_error_to_the_next_call)
 }
 END_TEST
 
+START_TEST(an_item_hears_of_a_connection_made_by_another_descriptor)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), other = npp_dup(fd), ep = npp_epoll_create1(0);
+	struct epoll_event ev;
+
+	ck_assert_int_eq(ep_add(ep, fd, EPOLLIN), 0);
+	ck_assert_int_eq(npp_connect(other, SA(to)), 0);
+	ck_assert_int_eq(npp_write(other, "x", 1), 1);
+	EVENTUALLY(ready(fd) & POLLIN);
+	ck_assert_int_eq(npp_epoll_pwait(ep, &ev, 1, 20000, NULL), 1);
+	ck_assert_int_eq(ev.data.fd, fd);
+	ck_assert_uint_eq(ev.events, EPOLLIN);
+	npp_close(fd);
+	npp_close(other);
+	npp_close(ep);
+}
+END_TEST
+
+START_TEST(a_bind_that_fails_leaves_all_descriptors_one_socket)
+{
+	struct sockaddr_in not_mine = addr_of(FAKE_PEER, 0), me = addr_of(FAKE_ADDR, 0);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), other = npp_dup(fd);
+	uint32_t is, was;
+
+	ck_fails(npp_bind(fd, SA(not_mine)), EADDRNOTAVAIL);
+	ck_assert_int_eq(npp_bind(fd, SA(me)), 0);
+	ck_assert_int_eq(npp_listen(fd, 5), 0);
+	ck_assert_ptr_nonnull(fake_sock_of(f, other, &is));
+	fake_sock_of(f, fd, &was);
+	ck_assert_uint_eq(is, was);
+	npp_close(fd);
+	npp_close(other);
+}
+END_TEST
+
 START_TEST(shutdown_ends_the_wait_for_a_datagram)
 {
 	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD), from;
@@ -650,6 +686,8 @@ int main(void)
 	tcase_add_test(tc, a_datagram_socket_for_ipv6_alone_has_no_way_to_ipv4);
 	tcase_add_test(tc, connect_from_the_wildcard_leaves_a_socket_to_both_families);
 	tcase_add_test(tc, who_waits_for_all_leaves_the_error_to_the_next_call);
+	tcase_add_test(tc, an_item_hears_of_a_connection_made_by_another_descriptor);
+	tcase_add_test(tc, a_bind_that_fails_leaves_all_descriptors_one_socket);
 	tcase_add_test(tc, shutdown_ends_the_wait_for_a_datagram);
 	tcase_add_test(tc, an_edge_of_shutdown_is_told_at_once_and_once);
 	tcase_add_test(tc, one_shot_is_one_also_of_what_is_the_kernels_as_well);
