@@ -454,6 +454,9 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 void tcp_input_conn(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	tcp_enter(t);
+	/* After a pause longer than an ACK may wait nothing would be merged; where nobody answers, the timer would send it. */
+	if (!(t->flags & TF_INTERACTIVE) && now_ms(s) - t->last_rx_ms > TCP_DELACK_US / 1000)
+		t->quick = TCP_QUICK_ACKS;
 	t->last_rx_ms = now_ms(s);
 	t->keep_probes = 0;
 	if (t->c.state == TCP_ST_SYN_SENT)

@@ -312,6 +312,27 @@ START_TEST(a_small_segment_waits_for_its_ack_then_later_ones_do_not)
 }
 END_TEST
 
+/* The timer would send each of them alone. */
+START_TEST(after_pauses_no_ack_waits_where_nobody_answers)
+{
+	put_at(0, 10);
+	th_advance(h, 50000);
+	expect_ack(10);
+	for (uint32_t i = 1; i < 3 * TCP_QUICK_ACKS; i++) {
+		th_advance(h, 50000);
+		ck_assert(th_none(h));
+		put_at(10 * i, 10);
+		expect_ack(10 * i + 10);
+	}
+	for (uint32_t i = 0; i < TCP_QUICK_ACKS; i++) { /* without pauses they run out */
+		put_at(30 * TCP_QUICK_ACKS + 10 * i, 10);
+		th_forget(h);
+	}
+	put_at(40 * TCP_QUICK_ACKS, 10);
+	ck_assert(th_none(h));
+}
+END_TEST
+
 START_TEST(an_answer_carries_the_ack)
 {
 	struct th_seg *o;
@@ -893,6 +914,7 @@ int main(void)
 	tcase_add_test(tc, a_gso_frame_is_one_segment_with_one_ack);
 	tcase_add_test(tc, one_ack_per_batch);
 	tcase_add_test(tc, a_small_segment_waits_for_its_ack_then_later_ones_do_not);
+	tcase_add_test(tc, after_pauses_no_ack_waits_where_nobody_answers);
 	tcase_add_test(tc, an_answer_carries_the_ack);
 	tcase_add_test(tc, a_second_full_segment_is_acknowledged_at_once);
 	tcase_add_test(tc, data_out_of_order_waits_in_the_ring);
