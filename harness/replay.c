@@ -5,8 +5,8 @@
  * first SYN, or else the first packet. Their source becomes the node, their destination
  * the node named by --to (or stays, if an address of the lab was captured). Both families,
  * each with the addresses that node and target have in it. MACs, lengths and checksums are made
- * anew; what was captured as one large segment is cut to the MTU. Of a node with several links
- * that one sends whose network the captured client would be on, or else the captured server.
+ * anew, tags of VLANs and whatever else stood before the packet left out; what was captured as
+ * one large segment is cut to the MTU. Of a node with several links that one sends whose network the captured client would be on, or else the captured server.
  */
 #include "config.h"
 
@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,6 +93,7 @@ static int set_target(struct replay *r, struct lab *l, const struct lab_if *from
 static int open_link(struct replay *r, const char *ns, const char *ifname, struct npp_err *e)
 {
 	struct sockaddr_ll sa = { .sll_family = AF_PACKET };
+	struct ifreq ifr = { .ifr_mtu = 0 };
 	char path[NS_PATH_CAP];
 	int fd = open(ns_path(ns, path), O_RDONLY | O_CLOEXEC), back;
 
@@ -106,6 +108,10 @@ static int open_link(struct replay *r, const char *ns, const char *ifname, struc
 	ns_leave(back);
 	if (r->fd < 0 || !sa.sll_ifindex || bind(r->fd, (struct sockaddr *)&sa, sizeof sa) < 0)
 		return npp_err_set(e, -EIO, "cannot open link %s: %s", ifname, strerror(errno));
+	snprintf(ifr.ifr_name, sizeof ifr.ifr_name, "%s", ifname);
+	if (ioctl(r->fd, SIOCGIFMTU, &ifr) < 0)
+		return npp_err_set(e, -errno, "link %s: %s", ifname, strerror(errno));
+	r->mtu = (uint32_t)ifr.ifr_mtu;
 	return 0;
 }
 
@@ -203,19 +209,26 @@ static struct lab_if *link_to(const struct lab_node *n, const union npp_addr *a)
 	return NULL;
 }
 
-static pcap_t *open_file(const struct replay *r, struct npp_err *e)
+static pcap_t *open_file(struct replay *r, struct npp_err *e)
 {
 	char text[PCAP_ERRBUF_SIZE] = "";
 	pcap_t *p = pcap_open_offline(r->file, text);
+	const char *type;
 
-	if (!p) {
-		npp_err_set(e, -EINVAL, "%s", text);
-	} else if (pcap_datalink(p) != DLT_EN10MB) {
-		npp_err_set(e, -EINVAL, "%s was not captured on Ethernet", r->file);
-		pcap_close(p);
-		p = NULL;
+	if (!p) {	/* some of its words name the file */
+		bool named = strncmp(text, r->file, strlen(r->file)) == 0;
+
+		npp_err_set(e, -EINVAL, "%s%s%s", named ? "" : r->file, named ? "" : ": ", text);
+		return NULL;
 	}
-	return p;
+	r->dlt = pcap_datalink(p);
+	if (replay_can(r->dlt))
+		return p;
+	type = pcap_datalink_val_to_name(r->dlt);
+	npp_err_set(e, -EINVAL, "%s: frames of link type %s (%d) cannot be replayed, only of Ethernet, LINUX_SLL, "
+		    "LINUX_SLL2, RAW, NULL and LOOP", r->file, type ? type : "?", r->dlt);
+	pcap_close(p);
+	return NULL;
 }
 
 /* The captured client and server, as the first packet to the server has them. */
@@ -257,15 +270,20 @@ static struct lab_if *fitting_link(struct replay *r, struct lab *l, const struct
 	return f ? f : &n->ifs[0];
 }
 
-static void report(const struct replay *r)
+/* A script must not take for done what was not. */
+static int report(const struct replay *r, struct npp_err *e)
 {
+	if (!r->sent && !*r->stop)
+		return npp_err_set(e, -ENODATA, "%s: nothing was sent: %llu frames were not for the server, %llu could not be sent",
+				   r->file, (unsigned long long)r->other, (unsigned long long)r->skipped);
 	if (r->json)
 		printf("{\"link\": \"%s.%s\", \"sent\": %llu, \"bytes\": %llu, \"other_direction\": %llu, \"skipped\": %llu}\n",
 		       r->node, r->link, (unsigned long long)r->sent, (unsigned long long)r->bytes, (unsigned long long)r->other,
 		       (unsigned long long)r->skipped);
 	else
-		printf("%llu frames sent on %s, %llu were of the other direction, %llu could not be sent\n",
+		printf("%llu frames sent on %s, %llu were not for the server, %llu could not be sent\n",
 		       (unsigned long long)r->sent, r->link, (unsigned long long)r->other, (unsigned long long)r->skipped);
+	return 0;
 }
 
 static int replay(struct lab *l, void *arg, struct npp_err *e)
@@ -281,6 +299,8 @@ static int replay(struct lab *l, void *arg, struct npp_err *e)
 	target = r->to ? first_link(l, r->to) : NULL;
 	if (r->to && !target)
 		return npp_err_set(e, -ENOENT, "lab '%s' has no node '%s' with a link", l->name, r->to);
+	if (target && lab_find_node(l, r->to) == n)
+		return npp_err_set(e, -EINVAL, "--to '%s' is the node itself: its frames go to others", r->to);
 	from = r->link ? named_link(n, r->link, e) : fitting_link(r, l, n, target, e);
 	if (!from)
 		return -EINVAL;
@@ -298,9 +318,7 @@ static int replay(struct lab *l, void *arg, struct npp_err *e)
 		return -EINVAL;
 	rc = send_all(r, p, l, from, e);
 	pcap_close(p);
-	if (rc == 0)
-		report(r);
-	return rc;
+	return rc < 0 ? rc : report(r, e);
 }
 
 static struct wire_frame *buffer(void)

@@ -10,11 +10,12 @@
 #include "net/addr.h"
 
 #define REPLAY_FRAME_MAX 262144u
-#define REPLAY_MTU 1500u	/* of the node's link */
 
 struct replay {
 	struct wire_frame *in, *cut;	/* room for REPLAY_FRAME_MAX each */
 	int fd;				/* AF_PACKET on the node's link */
+	uint32_t mtu;			/* of that link */
+	int dlt;			/* the file's link type: a DLT_ of libpcap */
 	bool (*out)(struct replay *r, const struct wire_frame *f);	/* false: it was not sent */
 	uint8_t src_mac[6], dst_mac[6];
 	union npp_addr server;		/* as captured; any: not yet known */
@@ -34,7 +35,9 @@ struct replay_packet {	/* in a frame */
 	union npp_addr src, dst;
 };
 
-/* replay_frames.c. The first LEN bytes of a captured frame become R->in: is it a packet for the server, whom it may
+/* replay_frames.c. Can packets be found in frames of this link type? */
+bool replay_can(int dlt);
+/* The first LEN bytes of a captured frame become R->in: is it a packet for the server, whom it may
  * make known? */
 bool replay_look(struct replay *r, struct replay_packet *k, const uint8_t *frame, uint32_t len);
 /* Sends it, if so, with the addresses of the replay. */

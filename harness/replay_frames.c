@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pcap/dlt.h>
 #include <string.h>
 
 #include "harness/replay.h"
@@ -105,15 +106,72 @@ static void put_cut(struct replay *r, const struct replay_packet *k)
 	f->vh.csum_start = (uint16_t)(14 + k->head);
 	f->vh.csum_offset = 16;
 	f->vh.gso_size = 1;
-	if (k->proto != IPPROTO_TCP || wire_frame_shape(f, &s) < 0 || REPLAY_MTU + 14 <= s.head) {
+	if (k->proto != IPPROTO_TCP || wire_frame_shape(f, &s) < 0 || r->mtu + 14 <= s.head) {
 		r->skipped++;
 		return;
 	}
-	f->vh.gso_size = (uint16_t)(REPLAY_MTU + 14 - s.head);
+	f->vh.gso_size = (uint16_t)(r->mtu + 14 - s.head);
 	wire_frame_shape(f, &s);
 	for (uint32_t i = 0; i < s.frames; i++)
 		if (wire_frame_cut(f, &s, i, r->cut) == 0)
 			put_out(r, r->cut);
+}
+
+/* ---- link types -------------------------------------------------------------------------------- */
+
+#define PROTO_IP4 0x0800
+#define PROTO_IP6 0x86dd
+
+/* How captures of a link type begin: bytes before the packet, and where its ethertype stands in them. */
+static const struct shape {
+	int dlt;
+	uint32_t head;
+	int proto_at;	/* -1: it has none, and the packet is IP */
+} shapes[] = {
+	{ DLT_EN10MB, 14, 12 }, { DLT_LINUX_SLL, 16, 14 }, { DLT_LINUX_SLL2, 20, 0 },
+	{ DLT_RAW, 0, -1 }, { DLT_IPV4, 0, -1 }, { DLT_IPV6, 0, -1 }, { DLT_NULL, 4, -1 }, { DLT_LOOP, 4, -1 },
+};
+
+static const struct shape *find_shape(int dlt)
+{
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+		if (shapes[i].dlt == dlt)
+			return &shapes[i];
+	return NULL;
+}
+
+bool replay_can(int dlt)
+{
+	return find_shape(dlt) != NULL;
+}
+
+static bool is_tag(uint32_t proto)	/* of a VLAN */
+{
+	return proto == 0x8100 || proto == 0x88a8 || proto == 0x9100;
+}
+
+/* Makes the LEN bytes at DATA an Ethernet frame without tags in R->in. false: they are cut off before the packet. */
+static bool unwrap(struct replay *r, const uint8_t *data, uint32_t len)
+{
+	const struct shape *s = find_shape(r->dlt);
+	struct wire_frame *f = r->in;
+	uint32_t head = s ? s->head : 0, proto;
+
+	f->len = 0;
+	if (!s || len <= head)
+		return false;
+	proto = s->proto_at < 0 ? (data[head] >> 4 == 6 ? PROTO_IP6 : PROTO_IP4) :
+		(uint32_t)data[s->proto_at] << 8 | data[s->proto_at + 1];
+	for (; is_tag(proto) && len > head + 4; head += 4)
+		proto = (uint32_t)data[head + 2] << 8 | data[head + 3];
+	if (len - head > f->cap - 14)
+		return false;
+	memset(f->data, 0, 12);
+	f->data[12] = (uint8_t)(proto >> 8);
+	f->data[13] = (uint8_t)proto;
+	memcpy(f->data + 14, data + head, len - head);
+	f->len = len - head + 14;
+	return true;
 }
 
 /* What F holds, with its length from the IP header; false: no whole packet. */
@@ -169,11 +227,8 @@ static bool to_server(struct replay *r, struct replay_packet *k)
 
 bool replay_look(struct replay *r, struct replay_packet *k, const uint8_t *frame, uint32_t len)
 {
-	struct wire_frame *f = r->in;
-
-	f->len = len < f->cap ? len : f->cap;
-	memcpy(f->data, frame, f->len);
-	return to_server(r, k);
+	*k = (struct replay_packet){ .v6 = false };
+	return unwrap(r, frame, len) && to_server(r, k);
 }
 
 void replay_one(struct replay *r, const uint8_t *frame, uint32_t len)
@@ -181,12 +236,8 @@ void replay_one(struct replay *r, const uint8_t *frame, uint32_t len)
 	struct wire_frame *f = r->in;
 	struct replay_packet k;
 
-	if (len < 14 || len > f->cap) {
-		r->skipped++;
-		return;
-	}
 	if (!replay_look(r, &k, frame, len)) {
-		r->other++;
+		*(f->len ? &r->other : &r->skipped) += 1;
 		return;
 	}
 	if (npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
@@ -197,7 +248,7 @@ void replay_one(struct replay *r, const uint8_t *frame, uint32_t len)
 	memcpy(f->data + 6, r->src_mac, 6);
 	put_addr(f->data + 14 + (k.v6 ? 8 : 12), &r->src[k.v6], k.v6);
 	put_addr(f->data + 14 + (k.v6 ? 24 : 16), &r->dst[k.v6], k.v6);
-	if (f->len > REPLAY_MTU + 14) {
+	if (f->len > r->mtu + 14) {
 		put_cut(r, &k);
 		return;
 	}

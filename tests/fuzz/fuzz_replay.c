@@ -2,7 +2,7 @@
  * fuzz_replay.c - frames of somebody's capture that npp-lab replay sends into a lab
  * options: -max_len=8192 -len_control=0
  *
- * Input: one byte of what the lab knows, then frames, each with two bytes of length and flags before it: as captured,
+ * Input: one byte of what the lab knows and which link type the file has, then frames, each with two bytes of length and flags before it: as captured,
  * cut short, or as one large segment. What must hold: nothing outside the frame is read, and what is sent fits
  * the link, goes to the target in the node's name and, where the header makes sense, has right checksums.
  */
@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ static bool sent(struct replay *p, const struct wire_frame *f)
 	bool v6 = f->data[12] == 0x86;
 	uint32_t head = v6 ? 40 : (ip[0] & 15) * 4u;
 
-	MUST(f->len >= 34 && f->len <= REPLAY_MTU + 14);
+	MUST(f->len >= 34 && f->len <= p->mtu + 14);
 	MUST(memcmp(f->data, p->dst_mac, 6) == 0 && memcmp(f->data + 6, p->src_mac, 6) == 0);
 	MUST(memcmp(ip + (v6 ? 8 : 12), p->src[v6].b + (v6 ? 0 : 12), v6 ? 16 : 4) == 0);
 	MUST(memcmp(ip + (v6 ? 24 : 16), p->dst[v6].b + (v6 ? 0 : 12), v6 ? 16 : 4) == 0);
@@ -67,9 +68,11 @@ static struct wire_frame *room(void)
 
 static void begin(uint8_t how)
 {
+	static const int dlts[8] = { DLT_EN10MB, DLT_LINUX_SLL, DLT_LINUX_SLL2, DLT_RAW, DLT_NULL, DLT_LOOP, DLT_IPV6, DLT_FDDI };
 	struct wire_frame *in = r.in ? r.in : room(), *cut = r.cut ? r.cut : room();
 
-	r = (struct replay){ .in = in, .cut = cut, .out = sent, .src_mac = { 2, 1 }, .dst_mac = { 2, 2 } };
+	r = (struct replay){ .in = in, .cut = cut, .out = sent, .mtu = how & 4 ? 1280 : 1500,
+			      .dlt = dlts[how >> 3 & 7], .src_mac = { 2, 1 }, .dst_mac = { 2, 2 } };
 	r.src[0] = npp_addr_v4(htonl(0x0a000001));
 	r.dst[0] = npp_addr_v4(htonl(0x0a000002));
 	if (how & 1)
@@ -146,9 +149,9 @@ size_t npp_fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6, IPPROTO_ICMP };
 	size_t n = 1;
 
-	if (i >= 8 || cap < 2048)
+	if (i >= 16 || cap < 2048)
 		return 0;
-	buf[0] = i < 6 ? 3 : (uint8_t)i;
+	buf[0] = i < 6 ? 3 : (uint8_t)(i < 8 ? i : (i - 7) << 3 | 7);
 	for (unsigned k = 0; k < 3; k++)
 		n += put_frame(buf + n, k == 1 ? 1 : 0, i & 1, protos[i / 2 % 4], k == 2 ? 1 + i / 4 : 0, 40 * k);
 	n += put_frame(buf + n, 2, !(i & 1), IPPROTO_TCP, 0, 9);
