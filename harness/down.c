@@ -78,8 +78,8 @@ static void stop_programs(const struct lab *l, const struct ns_set *s, pid_t *pi
 	for (i = 0; i < n; i++)
 		if (!under_nppd(l, pids[i]))
 			pids[k++] = pids[i];
-	if (proc_kill(pids, k, SIGTERM, TERM_MS))
-		proc_kill(pids, k, SIGKILL, KILL_MS);
+	if (proc_kill(pids, k, SIGTERM, TERM_MS, NULL))
+		proc_kill(pids, k, SIGKILL, KILL_MS, NULL);
 }
 
 static void stop_nppds(const struct lab *l, pid_t *pids)
@@ -90,8 +90,8 @@ static void stop_nppds(const struct lab *l, pid_t *pids)
 	for (i = 0; i < l->n_procs; i++)
 		if (proc_alive(&l->procs[i]))
 			pids[n++] = (pid_t)l->procs[i].pid;
-	if (proc_kill(pids, n, SIGTERM, NPPD_TERM_MS))
-		proc_kill(pids, n, SIGKILL, KILL_MS);
+	if (proc_kill(pids, n, SIGTERM, NPPD_TERM_MS, NULL))
+		proc_kill(pids, n, SIGKILL, KILL_MS, NULL);
 }
 
 /* A process may fork while it is looked for, so this goes on until none is found. */
@@ -101,7 +101,7 @@ static int kill_rest(const struct ns_set *s, pid_t *pids, struct npp_err *e)
 	unsigned n;
 
 	while ((n = proc_in_ns(s->inode, s->n, pids, MAX_PIDS))) {
-		proc_kill(pids, n, SIGKILL, 1000);
+		proc_kill(pids, n, SIGKILL, 1000, NULL);
 		if (now_ms() > end)
 			return npp_err_set(e, -EBUSY, "process %d (and %u more) will not end", (int)pids[0], n - 1);
 	}

@@ -6,11 +6,9 @@
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "harness/verbs.h"
@@ -27,36 +25,16 @@ static unsigned count_words(char *const words[])
 	return n;
 }
 
-/* SIG to all of them. Who looks next finds those dead that were killed. How many heard it. */
-static int signal_all(const pid_t *pids, int n, int sig)
-{
-	int fds[MAX_PIDS], done = 0;
-	bool late = false;
-
-	for (int i = 0; i < n; i++) {
-		fds[i] = sig == SIGKILL ? (int)syscall(SYS_pidfd_open, pids[i], 0) : -1;
-		done += kill(pids[i], sig) == 0;
-	}
-	for (int i = 0; i < n; i++) {
-		struct pollfd p = { .fd = fds[i], .events = POLLIN };
-
-		if (fds[i] < 0)
-			continue;
-		late = late || poll(&p, 1, DEATH_MS) == 0;
-		close(fds[i]);
-	}
-	return done;
-}
-
 static int signal_role(struct lab *l, const char *role, int sig, char *what, size_t cap, struct npp_err *e)
 {
 	pid_t pids[MAX_PIDS];
-	int n = role_pids(l, role, pids, MAX_PIDS, e), done;
+	int n = role_pids(l, role, pids, MAX_PIDS, e);
+	unsigned done;
 
 	if (n < 0)
 		return n;
-	done = signal_all(pids, n, sig);
-	snprintf(what, cap, "%s %s: %d process%s", sig == SIGKILL ? "killed" : sig == SIGSTOP ? "stopped" : sig == SIGCONT ? "continued" : "signalled", role,
+	proc_kill(pids, (unsigned)n, sig, sig == SIGKILL ? DEATH_MS : 0, &done);	/* who looks next finds them dead */
+	snprintf(what, cap, "%s %s: %u process%s", sig == SIGKILL ? "killed" : sig == SIGSTOP ? "stopped" : sig == SIGCONT ? "continued" : "signalled", role,
 		 done, done == 1 ? "" : "es");
 	return done ? 0 : npp_err_set(e, -ESRCH, "'%s' was gone at once", role);
 }
@@ -180,7 +158,7 @@ static int find_signal(const char *word)
 
 static int check_heal(struct lab *l, char *const words[], struct npp_err *e)
 {
-	return !words[0] ? npp_err_set(e, -EINVAL, "expected heal NETWORK") : find_net_ns(l, words[0], e) ? 0 : -ENOENT;
+	return count_words(words) != 1 ? npp_err_set(e, -EINVAL, "expected heal NETWORK") : find_net_ns(l, words[0], e) ? 0 : -ENOENT;
 }
 
 static int check_link(struct lab *l, char *const words[], struct npp_err *e)

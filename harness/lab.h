@@ -136,8 +136,8 @@ int proc_start_fn(struct proc_start *p, const char *ns, const char *log, proc_fn
 void proc_release(struct proc_start *p);
 /* All processes in the namespaces with these inodes; at most CAP pids. Number found. */
 unsigned proc_in_ns(const ino_t *inodes, unsigned n, pid_t *pids, unsigned cap);
-/* Sends SIG to each and waits until all are gone or TIMEOUT_MS passed: number left. */
-unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms);
+/* Sends SIG to each and waits until all are gone or TIMEOUT_MS passed: number left. HEARD (may be NULL): how many got it. */
+unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms, unsigned *heard);
 int64_t now_ms(void);
 void pause_ms(int ms);
 

@@ -172,6 +172,28 @@ static int build_request(char *text, size_t cap, char *const words[], struct npp
 	return len < cap ? 0 : npp_err_set(e, -E2BIG, "too many settings");
 }
 
+/* What the verb takes; the wire's own words are others. */
+static int check_words(char *const words[], struct npp_err *e)
+{
+	bool one = words[0] && !words[1];
+	uint64_t seed;
+
+	for (unsigned i = 0; words[i]; i++)
+		if (!*words[i])
+			return npp_err_set(e, -EINVAL, "'' is no setting: expected KEY=VALUE, show, clear or reset");
+	if (!words[0] || (one && (!strcmp(words[0], "show") || !strcmp(words[0], "clear") || !strcmp(words[0], "reset") ||
+				  !strcmp(words[0], "zero"))))
+		return 0;
+	if (strcmp(words[0], "seed") == 0)
+		return words[1] && !words[2] && npp_conf_parse_u64(words[1], &seed) == 0 ? 0 :
+		       npp_err_set(e, -EINVAL, "expected seed NUMBER");
+	for (unsigned i = 0; words[i]; i++)
+		if (!strchr(words[i], '='))
+			return npp_err_set(e, -EINVAL, "'%s' is no setting: expected KEY=VALUE..., or one of show, clear, reset, "
+					   "zero and seed NUMBER", words[i]);
+	return 0;
+}
+
 /* Sends REQUEST, of which only whether it worked is of interest. */
 static int impair_quietly(struct lab *l, const char *link, const char *request, struct npp_err *e)
 {
@@ -225,11 +247,10 @@ int lab_impair(const char *lab, const char *link, char *const words[], bool json
 	struct lab l = { .lock = -1 };
 	struct npp_err e = { "" };
 	char *answer = NULL;
-	int r = changes ? lab_open_own(&l, lab, &e) : lab_open(&l, lab, &e);
+	int r = check_words(words, &e);
 
-	for (unsigned i = 0; r == 0 && words[i]; i++)
-		if (!*words[i])
-			r = npp_err_set(&e, -EINVAL, "'' is no setting: expected KEY=VALUE, show, clear or reset");
+	if (r == 0)
+		r = changes ? lab_open_own(&l, lab, &e) : lab_open(&l, lab, &e);
 	if (r == 0 && changes)
 		r = change(&l, link, words, &e);
 	if (r == 0)
@@ -242,5 +263,5 @@ int lab_impair(const char *lab, const char *link, char *const words[], bool json
 	lab_free(&l);
 	if (r < 0)
 		verb_failed(NULL, e.text, json);
-	return r < 0;
+	return r == 0 ? 0 : r == -EINVAL ? 2 : 1;
 }

@@ -225,7 +225,7 @@ static const struct verb {
 	{ "graph", cmd_graph, "nwWj", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS] [--json]", "Draw a lab." },
 	{ "check", cmd_check, "nsj", "FILE|- [--name LAB] [--set KEY=VALUE]... [--json]", "Say what is wrong with a file." },
 	{ "list", cmd_list, "j", "[--json]", "The labs there are." },
-	{ "schema", cmd_schema, "", "", "The JSON schema of topology files, for editors." },
+	{ "schema", cmd_schema, "j", "[--json]", "The JSON schema of topology files, for editors." },
 	{ "clean", cmd_clean, "j", "[--json]", "Remove what labs that died have left." },
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
@@ -261,21 +261,29 @@ static const char *option_name(const struct option *longs, int c)
 	return longs->name ? longs->name : "?";
 }
 
-static int number(const char *verb, const char *text, double *out)
+/* --count, --seconds, --watch, --speed, which alone may be 0. */
+static int number(struct opts *o, const char *verb, int c, const char *text)
 {
+	const char *wanted = c == 'c' ? "a whole number from 1 on" : c == 'x' ? "a number, at least 0" : "a number above 0";
 	char *end;
+	double v = strtod(text, &end);
 
-	*out = strtod(text, &end);
-	if (end != text && !*end && *out >= 0 && *out <= 1e9)
-		return 0;
-	npp_warnx("%s: '%s' is no number", verb, text);
-	return -1;
+	if (end == text || *end || !(v >= 0 && v <= 1e9) || (c == 'c' && (v < 1 || v != (double)(uint64_t)v)) ||
+	    (c != 'x' && v <= 0)) {
+		npp_warnx("%s: '%s' is not %s", verb, text, wanted);
+		return -1;
+	}
+	if (c == 'c')
+		o->count = (uint64_t)v;
+	else if (c == 'x')
+		o->speed = v;
+	else
+		o->seconds = v;
+	return 0;
 }
 
 static int take_option(struct opts *o, const char *verb, int c, char *arg)
 {
-	double v = 0;
-
 	switch (c) {
 	case 'n': o->name = arg; return 0;
 	case 'j': o->json = true; return 0;
@@ -290,15 +298,7 @@ static int take_option(struct opts *o, const char *verb, int c, char *arg)
 		npp_warnx("%s: more than %d times --set", verb, MAX_SETS);
 		return -1;
 	}
-	if (number(verb, arg, &v) < 0)
-		return -1;
-	if (c == 'c')
-		o->count = (uint64_t)v;
-	else if (c == 'x')
-		o->speed = v;
-	else
-		o->seconds = v;
-	return 0;
+	return number(o, verb, c, arg);
 }
 
 /* 0; 1: help was asked for and given; -1: said what is wrong. */

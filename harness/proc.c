@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -173,11 +172,11 @@ unsigned proc_in_ns(const ino_t *inodes, unsigned n, pid_t *pids, unsigned cap)
 	return found;
 }
 
-unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms)
+unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms, unsigned *heard)
 {
 	uint64_t *start = calloc(n ? n : 1, sizeof *start);
 	int64_t end = now_ms() + timeout_ms;
-	unsigned i, left = n;
+	unsigned i, left = n, told = 0;
 	int fd;
 
 	for (i = 0; start && i < n; i++) {
@@ -186,19 +185,19 @@ unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms)
 		if (fd < 0)
 			continue;
 		if (start[i] && npp_proc_start_time(pids[i]) == start[i])
-			syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
+			told += syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) == 0;
 		close(fd);
 	}
-	while (start && left) {
-		left = 0;
-		while (waitpid(-1, NULL, WNOHANG) > 0)	/* children of a failed `up` */
-			;
+	while (start && left && timeout_ms) {
+		left = 0;	/* children of ours that ended do not count: whoever waits for them reaps them */
 		for (i = 0; i < n; i++)
 			left += start[i] && npp_proc_start_time(pids[i]) == start[i];
 		if (!left || now_ms() >= end)
 			break;
-		pause_ms(left ? 5 : 0);
+		pause_ms(5);
 	}
 	free(start);
+	if (heard)
+		*heard = told;
 	return left;
 }

@@ -171,7 +171,7 @@ static int end_holder(struct lab *now, void *arg, struct npp_err *e)
 			continue;
 		}
 		pid = (pid_t)now->procs[i].pid;
-		if (proc_alive(&now->procs[i]) && proc_kill(&pid, 1, SIGKILL, HOLD_MS))
+		if (proc_alive(&now->procs[i]) && proc_kill(&pid, 1, SIGKILL, HOLD_MS, NULL))
 			return npp_err_set(e, -EBUSY, "process %d, which holds the hugepages, does not end", (int)pid);
 	}
 	if (n == now->n_procs)
@@ -205,7 +205,7 @@ static int start_holder(struct lab *now, void *arg, struct npp_err *e)
 		return r;
 	r = wait_held(&s, arg, e);
 	if (r < 0)
-		proc_kill(&s.pid, 1, SIGKILL, HOLD_MS);
+		proc_kill(&s.pid, 1, SIGKILL, HOLD_MS, NULL);
 	close(s.ready_fd);
 	return r;
 }

@@ -411,20 +411,29 @@ static nfds_t pending(const struct up *u, struct pollfd *fds, uint32_t *nodes)
 	return n;
 }
 
+/* Memory is made whole, and zeroed, before a host begins: of gigabytes that takes seconds. */
+static const char *waits_for(const struct topo_node *n, char *text, size_t cap)
+{
+	if (n->kind == TOPO_HOST)
+		snprintf(text, cap, "waiting for %s and its %llu MiB of memory", n->name, (unsigned long long)n->memory >> 20);
+	else
+		snprintf(text, cap, "waiting for %s", n->name);
+	return text;
+}
+
 /* All at once: a host waits for its NPP, whose nppd may have ended. */
 static int wait_ready(struct up *u, int64_t end, struct npp_err *e)
 {
 	struct pollfd fds[TOPO_MAX_NODES];
 	uint32_t nodes[TOPO_MAX_NODES];
-	char c, text[64];
+	char c, text[128];
 	int64_t left;
 	nfds_t n;
 
 	while ((n = pending(u, fds, nodes))) {
 		const char *name = u->lab.nodes[nodes[0]].name;
 
-		snprintf(text, sizeof text, "waiting for %s", name);
-		progress(u, text);
+		progress(u, waits_for(&u->topo.nodes[nodes[0]], text, sizeof text));
 		left = end - now_ms();
 		if (poll(fds, n, left > 200 ? 200 : left > 0 ? (int)left : 0) == 0 && left <= 0) {
 			show_log(u, name);

@@ -135,6 +135,7 @@ if [ -e "$top_srcdir/harness/completion/npp-lab" ]; then
   }
   is 'verbs complete' "$(complete_ npp-lab "$npplab" gr)" graph
   is 'options complete' "$(complete_ npp-lab "$npplab" capture --cou)" --count
+  is 'settings of wires complete' "$(complete_ npp-lab "$npplab" impair c1 dupl)" duplicate=
   mkdir -p "$work/sites"
   touch "$work/sites/my site.yaml" "$work/sites/my notes"
   is 'topologies complete, blanks and all' "$(complete_ npp-lab "$npplab" up "$work/sites/my")" "$work/sites/my site.yaml"

@@ -14,11 +14,11 @@ hosts() { "$npp" hosts "$lab/acc1" --json | jq -c "$1"; }
 state_is() { [ "$(hosts "[.[0].hosts[] | select(.name == \"$1\").state][0]")" = "\"$2\"" ]; }
 # Who answers N connections to ADDR, and how often, from NODE.
 cat >"$work/ask.py" <<'P'
-import collections, socket, sys
+import collections, os, socket, sys
+limit = 10 * int(os.environ["NPP_SLOW"])
 seen = collections.Counter()
 for i in range(int(sys.argv[2])):
-    with socket.create_connection((sys.argv[1], 7000), 10) as s:
-        s.settimeout(10)
+    with socket.create_connection((sys.argv[1], 7000), limit) as s:
         s.send(b"x\n")
         seen[s.recv(99).decode().split()[0]] += 1
 print(*("%s" % k for k in sorted(seen)))

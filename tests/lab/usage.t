@@ -49,6 +49,7 @@ like 'too little for load' "$("$npplab" load x 2>&1)" 'load: expected NODE'
 out=$("$npplab" schema 2>&1 >/dev/full)
 is 'a full disk behind standard output' $? 1
 like 'is told' "$out" 'cannot write to standard output: No space left'
+is 'the schema is JSON also when asked' "$("$npplab" schema --json | cksum)" "$("$npplab" schema | cksum)"
 ok 'standard output may be closed' bash -c '"$1" schema >&-' - "$npplab"
 
 

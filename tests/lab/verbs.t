@@ -21,7 +21,26 @@ nodes:
   client1: {kind: client, networks: {isp: {wire: {delay: 1ms}}}}
   client2: {kind: client, networks: isp}
 Y
-lab_up "$work/t.yaml"
+# On a terminal it tells meanwhile what it waits for.
+cat >"$work/on-tty" <<P
+#!$(command -v python3)
+import os, subprocess, sys
+ours, its = os.openpty()
+p = subprocess.Popen(["$npplab"] + sys.argv[1:], stdout=its, stderr=its)
+os.close(its)
+seen = b""
+try:
+    while more := os.read(ours, 4096):
+        seen += more
+except OSError:
+    pass	# nobody holds the other end any more
+open("$work/up.out", "wb").write(seen)
+if p.wait():
+    sys.exit(seen.decode())
+P
+chmod +x "$work/on-tty"
+TERM=xterm npplab=$work/on-tty lab_up "$work/t.yaml"
+like 'while it works, up tells what it waits for' "$(tr '\r' '\n' <"$work/up.out")" ': waiting for web1 and its 128 MiB of memory'
 
 # What cannot be done is said in JSON, too.
 for words in 'status nolab' "links --lab nolab" "logs --lab $lab nobody" "impair --lab $lab client1 dely=1ms" "fault --lab $lab kill npp.acc9.ism0" \
@@ -45,8 +64,11 @@ like 'by direction, as it is set' "$(do_ impair client1)" '^up +delay=15ms loss=
 like 'with what became of frames' "$(do_ impair client1)" '^ +[0-9]+ frames in, [0-9]+ out'
 like 'clear turns all off, also what the topology gave' "$(do_ impair client1 clear)" '^down +clean$'
 like 'reset is the topology' "$(do_ impair client1 reset)" '^down +delay=1ms$'
-like 'words that make no sense' "$(do_ impair client1 reset now 2>&1)" 'npp-lab: expected set KEY=VALUE'
+like 'words that make no sense' "$(do_ impair client1 reset now 2>&1)" "'reset' is no setting: expected KEY=VALUE.*, clear, reset"
 like 'an empty word' "$(do_ impair client1 '' 2>&1)" "npp-lab: '' is no setting"
+like 'a word without a value' "$(do_ impair client1 loss 2>&1; echo "status $?")" "'loss' is no setting: expected KEY=VALUE"
+do_ impair client1 loss=5% corrupt=200% >/dev/null 2>&1
+is 'a value that makes no sense, the others are left' "$? $(do_ impair client1 --json | jq .up.settings.loss)" '2 0'
 like 'a link without a wire says so' "$(do_ impair client2 loss=1% 2>&1)" "has no wire: give it 'wire: yes'"
 like 'a node with two links wants to know which' "$(do_ impair router loss=1% 2>&1)" 'several links'
 like 'no such link' "$(do_ impair client9 loss=1% 2>&1)" "has no link 'client9'"
@@ -87,6 +109,7 @@ ok 'partition' do_ fault partition isp client2
 not_ok 'one side does not reach the other' reach client1
 ok 'within a side all is well' on client1 ping -c1 -W$patience router
 ok 'heal' do_ fault heal isp
+like 'one network at a time' "$(do_ fault heal isp lan 2>&1)" 'expected heal NETWORK'
 ok 'the network is whole' wait_for 5 reach client1
 like 'a node that is not there' "$(do_ fault partition isp acc1 2>&1)" "'acc1' is no node on network 'isp'"
 
@@ -103,6 +126,10 @@ stop "$cap" INT
 cmp_num 'capture has the frames of a request' "$(jq .frames "$work/c.json")" -ge 8
 like 'tcpdump reads them' "$(tcpdump -nr "$evidence/c.pcap" 2>/dev/null)" '10.2.0.11.* > 10.1.0.10.80: Flags \[S\]'
 like 'a filter that makes no sense' "$(do_ capture client2 -w "$work/x.pcap" --seconds 1 tcp prt 80 2>&1)" 'filter: '
+for words in '--count 0' '--count 1.5' '--seconds 0'; do
+  # shellcheck disable=SC2086
+  like "no capture with $words" "$(do_ capture client2 -w "$work/x.pcap" $words 2>&1; echo "status $?")" 'is not a (whole )?number'
+done
 out=$(do_ replay client1 "$evidence/c.pcap" --to web1 --speed 0 --json)
 cmp_num 'replay sends the client side' "$(jq .sent <<<"$out")" -ge 4
 cmp_num 'and leaves out the answers' "$(jq .other_direction <<<"$out")" -ge 3
@@ -126,10 +153,38 @@ cmp_num 'a capture of IPv6 can be sent by another node' "$(jq .sent <<<"$out")" 
 is 'nothing of it is left out' "$(jq .skipped <<<"$out")" 0
 received() { [ "$(iop_sum acc1 udp.in)" -gt "$before" ]; }
 ok 'and is received with right checksums' wait_for 5 received
+# The frames of a capture as those of other link types, or with the tag of a VLAN
+relink() # FILE
+{
+  python3 - "$1" "$work" <<'P'
+import struct, sys
+data = open(sys.argv[1], 'rb').read()
+kinds = {'vlan': (1, lambda f: f[:12] + b'\x81\0\0\5\x88\xa8\0\6' + f[12:]), 'sll': (113, lambda f: bytes(14) + f[12:]),
+         'sll2': (276, lambda f: f[12:14] + bytes(18) + f[14:]), 'raw': (101, lambda f: f[14:]),
+         'null': (0, lambda f: bytes(4) + f[14:]), 'wifi': (105, lambda f: f)}
+for name, (link, change) in kinds.items():
+    out, at = data[:20] + struct.pack('=I', link), 24
+    while at + 16 <= len(data):
+        sec, usec, n, _ = struct.unpack('=IIII', data[at:at + 16])
+        f = change(data[at + 16:at + 16 + n])
+        out += struct.pack('=IIII', sec, usec, len(f), len(f)) + f
+        at += 16 + n
+    open(f'{sys.argv[2]}/{name}.pcap', 'wb').write(out)
+P
+}
+ok 'captures of other link types' relink "$evidence/c6.pcap"
+for kind in vlan sll sll2 raw null; do
+  is "a capture of $kind is sent whole" "$(do_ replay client1 "$work/$kind.pcap" --to web1 --speed 0 --json | jq -c '[.sent, .skipped]')" \
+    "$(jq -c '[.sent, .skipped]' <<<"$out")"
+done
+like 'of others their name is said' "$(do_ replay client1 "$work/wifi.pcap" --to web1 2>&1)" 'wifi.pcap: frames of link type IEEE802_11'
+head -c 24 "$work/raw.pcap" >"$work/none.pcap"
+like 'a replay of nothing has failed' "$(do_ replay client1 "$work/none.pcap" --to web1 --json 2>/dev/null; echo "status $?")" 'none.pcap: nothing was sent'
+like 'nobody is sent his own frames' "$(do_ replay client1 "$work/raw.pcap" --to client1 2>&1)" "'client1' is the node itself"
 like 'an NPP makes no frames' "$(do_ replay acc1 "$evidence/c.pcap" 2>&1)" 'no node with a link of the kernel'
 head -c $(($(stat -c %s "$evidence/c.pcap") - 7)) "$evidence/c.pcap" >"$work/cut.pcap"
 like 'a capture that was cut off is not taken for whole' "$(do_ replay client1 "$work/cut.pcap" 2>&1; echo "status $?")" '[1-9][0-9]* frames were sent before'
-like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 'replay: '
+like 'a file that is no capture' "$(do_ replay client1 "$work/t.yaml" 2>&1)" 't.yaml: unknown file format'
 ok 'the lab still serves' get client1
 
 # Load, and commands whose output is wanted as JSON
