@@ -21,6 +21,8 @@
 #include "harness/lab.h"
 #include "lib/self.h"
 
+#define EARLY_MS 100	/* who is not there, or mistyped, has failed by then */
+
 /* ---- is it ready? -------------------------------------------------------------------------- */
 
 static bool listed(const char *path, uint16_t port)
@@ -110,8 +112,22 @@ static pid_t spawn(struct lab *l, const char *node, const char *name, const char
 	fail("cannot run /bin/sh");
 }
 
-/* A condition is tried as long as it fails; it may take its time. */
-static bool condition_holds(struct lab *l, const char *node, const char *name, const struct topo_start *s)
+/* Has PID ended, with STATUS, before END_MS and *STOP? */
+static bool has_ended(pid_t pid, int64_t end_ms, const volatile int *stop, int *status)
+{
+	pid_t r;
+
+	while ((r = waitpid(pid, status, WNOHANG)) == 0) {
+		if (*stop || now_ms() > end_ms)
+			return false;
+		pause_ms(5);
+	}
+	return r == pid;
+}
+
+/* A condition is tried as long as it fails; one that takes longer than there is time for has failed. */
+static bool condition_holds(struct lab *l, const char *node, const char *name, const struct topo_start *s, int64_t end_ms,
+			    const volatile int *stop)
 {
 	char log[LAB_PATH_CAP];
 	int status = -1;
@@ -123,8 +139,11 @@ static bool condition_holds(struct lab *l, const char *node, const char *name, c
 		return true;
 	snprintf(log, sizeof log, "%s/%s.ready.log", l->dir, node);
 	pid = spawn(l, node, name, s->ready.command, log);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	if (pid > 0 && !has_ended(pid, end_ms, stop, &status)) {
+		kill(-pid, SIGKILL);	/* its session; or itself, if it is not so far yet */
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -147,7 +166,7 @@ static int start_one(struct lab *l, const char *node, const struct topo_start *s
 {
 	int64_t end = now_ms() + (int64_t)(s->deadline_us / 1000);
 	char log[LAB_PATH_CAP], what[80];
-	bool waits = s->ready.port || s->ready.command, gone = false;
+	bool waits = s->ready.port || s->ready.command, gone;
 	int status = 0;
 	pid_t pid;
 
@@ -155,14 +174,13 @@ static int start_one(struct lab *l, const char *node, const struct topo_start *s
 	pid = spawn(l, node, s->name, s->command, log);
 	if (pid < 0)
 		return npp_err_set(e, -errno, "cannot fork: %s", strerror(errno));
-	for (;;) {
-		if (!gone && waitpid(pid, &status, WNOHANG) == pid)
-			gone = true;
+	gone = has_ended(pid, waits ? 0 : now_ms() + EARLY_MS, stop, &status);
+	for (;; gone = gone || has_ended(pid, 0, stop, &status)) {
 		if (gone && status != 0) {	/* 0: it may have gone into the background */
 			npp_proc_describe_exit(status, what, sizeof what);
 			return last_words(log, e, what, node, s->name);
 		}
-		if (!waits || condition_holds(l, node, s->name, s))
+		if (!waits || condition_holds(l, node, s->name, s, end, stop))
 			return 0;
 		if (*stop)
 			return npp_err_set(e, -EINTR, "stopped by signal %d", *stop);

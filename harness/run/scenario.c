@@ -113,6 +113,8 @@ static void check_impair(struct scenario *s, struct run_action *a)
 		npp_conf_error(s->conf, a->with_at, "expected a map of settings (delay: 40ms), or 'clear'");
 		return;
 	}
+	if (!a->with_at->first)
+		npp_conf_error(s->conf, a->with_at, "has no settings: expected a map of them (delay: 40ms), or 'clear'");
 	wire_conf_init(c);
 	for (k = a->with_at->first; k; k = k->next) {
 		if (k->kind != NPP_CONF_SCALAR || wire_conf_set(c, k->key, k->text, &e) < 0)

@@ -84,6 +84,16 @@ refused 'a program that ends' "web2: 'bad' exited with status 3: oh no" \
   --set 'nodes.web2.start=[{name: bad, command: "echo oh no >&2; exit 3", ready: {port: 80}}]'
 refused 'a program that is never ready' "web2: 'bad' is not ready after 0.3 s" \
   --set 'nodes.web2.start=[{name: bad, command: "exec sleep 60", ready: {port: 80}, deadline: 300ms}]'
+refused 'a condition that does not end' "web2: 'bad' is not ready after 0.3 s" \
+  --set 'nodes.web2.start=[{name: bad, command: "exec sleep 60", ready: {command: "sleep 50; true"}, deadline: 300ms}]'
+# One without a condition has a tenth of a second for that: some try shows it.
+fails_at_once()
+{
+  ! "$npplab" up "$work/t.yaml" --name "$lab" --set 'nodes.web2.start=[{name: bad, command: nosuchprogram}]' >"$work/at-once" 2>&1 ||
+    { lab_down; false; }
+}
+ok 'a program that is not there: up fails' wait_for 60 fails_at_once
+like 'a program that is not there: says why' "$(cat "$work/at-once")" "web2: 'bad' exited with status 127: .*not found"
 refused 'rules that are wrong' "rules of 'fw': nft: .*syntax error" --set 'nodes.fw.rules=tabel x'
 refused 'a setting that no wire has' "t.yaml:5: key 'nodes.c1.networks.lan.wire.dely': .*did you mean 'delay'" \
   --set 'nodes.c1.networks.lan.wire={dely: 3ms}'

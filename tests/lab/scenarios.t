@@ -108,6 +108,7 @@ wrong()
 wrong 'a client that does not exist' 's/{client: c1, rps/{client: c9, rps/' "w.yaml:12: .*no 'load' of the time line is called 'c9'"
 wrong 'an expectation that is none' "s/'>= 50'/'about 50'/" "w.yaml:12: .*rps.*'about 50' is no expectation"
 wrong 'a setting no wire has' 's/blackout: 700ms/blakout: 700ms/' "w.yaml:8: .*did you mean 'blackout'"
+wrong 'an impairment without settings' 's/{blackout: 700ms}/{}/' "w.yaml:8: .*has no settings"
 wrong 'two things at once' 's/at: 1s, impair: client1/at: 1s, fault: kill x, impair: client1/' "w.yaml:8: .*expected one of"
 wrong 'a window that ends first' 's/\[0s, 1s\]/[2s, 1s]/' 'w.yaml:11: .*ends before it begins'
 wrong 'load without an end' 's/, for: 3s//' "w.yaml:7: .*load needs 'target'"
