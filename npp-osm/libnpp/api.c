@@ -607,9 +607,10 @@ ssize_t npp_sendfile(int out, int in, off_t *off, size_t n)
 
 ssize_t npp_splice(int in, off64_t *off_in, int out, off64_t *off_out, size_t n, unsigned flags)
 {
-	if (!fd_ours(in) && !fd_ours(out))
+	struct so *from = fd_ours(in), *to = fd_ours(out);
+	int saved = errno;
+
+	if (!from && !to)
 		return R->splice(in, off_in, out, off_out, n, flags);
-	lib_say(ONCE_SPLICE, "splice() with a socket of npp is refused (EINVAL)");
-	errno = EINVAL;
-	return -1;
+	return done(lib_splice(from, in, off_in != NULL, to, out, off_out != NULL, n, flags), saved);
 }

@@ -382,6 +382,9 @@ uint32_t so_ready(struct so *so, uint32_t want);	/* EPOLL* that hold now; arms w
 /* All of these: FD only for waiting on the kernel part. Bytes, or -errno. */
 ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int flags);
 ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int flags);
+/* Puts up to ROOM bytes AT: how many, 0 at its end, or -errno. Under tx_lock, so it must not wait for long. */
+typedef ssize_t (*stream_fill)(void *arg, uint8_t *at, size_t room);
+ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg);
 ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n);
 bool stream_writable(struct so *so);
 uint32_t stream_readable(const struct so *so);
@@ -389,6 +392,9 @@ ssize_t dgram_recv(struct so *so, int fd, struct msghdr *mh, int flags);
 ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags);
 bool dgram_readable(const struct so *so, uint32_t *len);
 bool dgram_writable(struct so *so);
+
+/* ---- splice.c */
+ssize_t lib_splice(struct so *from, int in, bool off_in, struct so *to, int out, bool off_out, size_t n, unsigned flags);
 
 /* ---- dgram_mtu.c */
 int dgram_mtu(const struct so *so);		/* IP_MTU, or -ENOTCONN */

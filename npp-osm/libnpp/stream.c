@@ -483,9 +483,7 @@ bool stream_writable(struct so *so)
 
 /* Fills the ring by FILL under tx_lock. Bytes; 0: FILL has come to its end; -ENOBUFS: no room
  * now (tx_want is armed); -ESTALE: look again; or -errno. */
-typedef ssize_t (*fill_fn)(void *arg, uint8_t *at, size_t room);
-
-static ssize_t put(struct so *so, size_t want, fill_fn fill, void *arg, bool urgent)
+static ssize_t put(struct so *so, size_t want, stream_fill fill, void *arg, bool urgent)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t size, room, head, done = 0;
@@ -577,7 +575,7 @@ static void ring_for(struct so *so, size_t want)
 }
 
 /* The common loop of send and sendfile. */
-static ssize_t send_loop(struct so *so, int fd, size_t want, fill_fn fill, void *arg, int flags)
+static ssize_t send_loop(struct so *so, int fd, size_t want, stream_fill fill, void *arg, int flags)
 {
 	bool block = !(flags & MSG_DONTWAIT || sock_fl(so) & NPP_FL_NONBLOCK), timed = false;
 	uint64_t deadline = 0;
@@ -642,6 +640,16 @@ ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int f
 	return send_loop(so, fd, (size_t)want, fill_iov, &c, flags);
 }
 
+/**
+ * stream_send_by() - what FILL gives, at most WANT bytes, as send() would
+ *
+ * Return: bytes, 0 if FILL has come to its end, or -errno
+ */
+ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg)
+{
+	return send_loop(so, fd, want > SPAN_MAX ? SPAN_MAX : want, fill, arg, 0);
+}
+
 struct file_source { int fd; bool at; off_t off; };
 
 static ssize_t fill_file(void *arg, uint8_t *at, size_t room)
@@ -668,7 +676,7 @@ ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n)
 		return -EINVAL;
 	if (n == 0)
 		return 0;
-	r = send_loop(so, fd, n > SPAN_MAX ? SPAN_MAX : n, fill_file, &f, 0);
+	r = stream_send_by(so, fd, n, fill_file, &f);
 	if (off && r > 0)
 		*off = f.off;
 	return r;

@@ -145,6 +145,26 @@ start backend client1 $python -m http.server -d "$work/www" 8000
 wait_for 10 listening client1 8000
 is 'bash: printf and read on /dev/tcp' "$(on web1 timeout $((20 * slow)) bash -c 'exec 3<>/dev/tcp/10.1.0.10/8000
   printf "GET /index.html HTTP/1.0\r\n\r\n" >&3; while read -r l <&3; do last=$l; done; echo "$last"' 2>&1)" hello
+# splice() both ways: a proxy whose bytes go through pipes.
+cat >"$work/splice.py" <<'P'
+import os, socket, threading
+def pump(a, b):
+    r, w = os.pipe()
+    while n := os.splice(a.fileno(), w, 1 << 20):
+        while n:
+            n -= os.splice(r, b.fileno(), n)
+    b.shutdown(socket.SHUT_WR)
+s = socket.create_server(("", 6120))
+while True:
+    c, _ = s.accept()
+    d = socket.create_connection(("10.1.0.10", 8000))
+    for ends in (c, d), (d, c):
+        threading.Thread(target=pump, args=ends, daemon=True).start()
+P
+start splice web1 $python "$work/splice.py"
+wait_for 10 listening web1 6120
+is 'a proxy by splice()' "$(on client1 curl -s --max-time $((3 * patience)) http://web1:6120/file | sha256sum)" "$want"
+kill "$started"
 if have nginx 'nginx'; then
   cat >"$work/nginx.conf" <<CONF
 daemon off;

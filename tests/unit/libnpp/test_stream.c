@@ -459,6 +459,113 @@ START_TEST(sendfile_goes_from_the_file_to_the_ring)
 }
 END_TEST
 
+/* More than the pipe holds, so that both ends are full at times. */
+START_TEST(splice_goes_through_a_pipe_whole)
+{
+	static uint8_t data[300000], got[300000];
+	size_t put = 0, there = 0, back = 0, n = 0;
+	int fd = dial(FAKE_ECHO), p[2], q[2];
+
+	ck_assert(pipe2(p, O_NONBLOCK) == 0 && pipe2(q, O_NONBLOCK) == 0);
+	fill(data, sizeof data, 11);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	for (uint64_t end = now_ms() + 20000; n < sizeof data && now_ms() < end;) {
+		ssize_t r = put < sizeof data ? write(p[1], data + put, sizeof data - put) : 0;
+
+		put += r > 0 ? (size_t)r : 0;
+		r = npp_splice(p[0], NULL, fd, NULL, sizeof data, 0);
+		ck_assert(r > 0 || errno == EAGAIN);
+		there += r > 0 ? (size_t)r : 0;
+		r = npp_splice(fd, NULL, q[1], NULL, sizeof data, SPLICE_F_MOVE);
+		ck_assert(r > 0 || errno == EAGAIN);
+		back += r > 0 ? (size_t)r : 0;
+		r = read(q[0], got + n, 3000); /* leaves pages of which a part is free */
+		n += r > 0 ? (size_t)r : 0;
+	}
+	ck_assert_uint_eq(there, sizeof data);
+	ck_assert_uint_eq(back, sizeof data);
+	ck_assert_mem_eq(got, data, sizeof data);
+	for (int i = 0; i < 2; i++) {
+		close(p[i]);
+		close(q[i]);
+	}
+	npp_close(fd);
+}
+END_TEST
+
+static void *write_later(void *arg)
+{
+	usleep(50000);
+	ck_assert_int_eq(write(*(int *)arg, "later", 5), 5);
+	return NULL;
+}
+
+START_TEST(splice_waits_by_the_pipe_and_by_the_socket)
+{
+	int fd = dial(FAKE_ECHO), p[2];
+	char b[16];
+	pthread_t t;
+
+	ck_assert_int_eq(pipe(p), 0);
+	ck_fails((int)npp_splice(p[0], NULL, fd, NULL, 10, SPLICE_F_NONBLOCK), EAGAIN);
+	pthread_create(&t, NULL, write_later, &p[1]);
+	ck_assert_int_eq(npp_splice(p[0], NULL, fd, NULL, 10, 0), 5);
+	pthread_join(t, NULL);
+	ck_assert_int_eq(npp_splice(fd, NULL, p[1], NULL, 10, SPLICE_F_NONBLOCK), 5); /* for the socket it waits */
+	ck_assert_int_eq(read(p[0], b, sizeof b), 5);
+	ck_assert_mem_eq(b, "later", 5);
+	npp_fcntl(fd, F_SETFL, O_NONBLOCK);
+	ck_fails((int)npp_splice(fd, NULL, p[1], NULL, 10, 0), EAGAIN);
+	fcntl(p[1], F_SETFL, O_NONBLOCK);
+	while (write(p[1], b, 1) == 1)
+		;
+	ck_assert_int_eq(npp_send(fd, "kept", 4, 0), 4);
+	EVENTUALLY(npp_recv(fd, b, sizeof b, MSG_PEEK) == 4);
+	ck_fails((int)npp_splice(fd, NULL, p[1], NULL, 10, 0), EAGAIN);
+	ck_assert_int_eq(npp_recv(fd, b, sizeof b, 0), 4); /* a full pipe has taken nothing */
+	close(p[0]);
+	signal(SIGPIPE, on_signal);
+	ck_fails((int)npp_splice(fd, NULL, p[1], NULL, 10, 0), EPIPE);
+	ck_assert_int_eq(signals, 1);
+	close(p[1]);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(splice_refuses_what_linux_refuses)
+{
+	int fd = dial(FAKE_ECHO), other = dial(FAKE_ECHO), p[2], null;
+	off64_t off = 0;
+	char b[4];
+
+	ck_assert_int_eq(pipe(p), 0);
+	null = open("/dev/null", O_RDWR);
+	ck_assert_int_eq(npp_splice(fd, NULL, p[1], NULL, 0, 99), 0);
+	ck_fails((int)npp_splice(fd, NULL, p[1], NULL, 1, 16), EINVAL);
+	ck_fails((int)npp_splice(fd, NULL, other, NULL, 1, 0), EINVAL);
+	ck_fails((int)npp_splice(fd, NULL, null, NULL, 1, 0), EINVAL);
+	ck_fails((int)npp_splice(null, NULL, fd, NULL, 1, 0), EINVAL);
+	ck_fails((int)npp_splice(fd, NULL, p[0], NULL, 1, 0), EBADF);
+	ck_fails((int)npp_splice(p[1], NULL, fd, NULL, 1, 0), EBADF);
+	ck_fails((int)npp_splice(fd, NULL, 9999, NULL, 1, 0), EBADF);
+	ck_fails((int)npp_splice(fd, NULL, p[1], &off, 1, 0), ESPIPE);
+	ck_fails((int)npp_splice(fd, &off, p[1], NULL, 1, 0), EINVAL);
+	ck_fails((int)npp_splice(p[0], &off, fd, NULL, 1, 0), ESPIPE);
+	ck_fails((int)npp_splice(p[0], NULL, fd, &off, 1, 0), EINVAL);
+	signal(SIGPIPE, SIG_IGN);
+	ck_assert_int_eq(write(p[1], "hi", 2), 2);
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_WR), 0);
+	ck_fails((int)npp_splice(p[0], NULL, fd, NULL, 10, 0), EPIPE);
+	ck_assert_int_eq(read(p[0], b, sizeof b), 2); /* nothing of it is lost */
+	close(p[1]);
+	ck_assert_int_eq(npp_splice(p[0], NULL, other, NULL, 10, 0), 0); /* nobody writes to it any more */
+	close(p[0]);
+	close(null);
+	npp_close(other);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(stdio_on_a_socket)
 {
 	int fd = dial(FAKE_ECHO);
@@ -499,6 +606,9 @@ static Suite *suite(void)
 	tcase_add_test(t, linger_zero_aborts);
 	tcase_add_test(t, an_ism_that_keeps_others_waiting_is_not_waited_for_long);
 	tcase_add_test(t, sendfile_goes_from_the_file_to_the_ring);
+	tcase_add_test(t, splice_goes_through_a_pipe_whole);
+	tcase_add_test(t, splice_waits_by_the_pipe_and_by_the_socket);
+	tcase_add_test(t, splice_refuses_what_linux_refuses);
 	tcase_add_test(t, stdio_on_a_socket);
 	return s;
 }
