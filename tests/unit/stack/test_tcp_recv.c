@@ -62,6 +62,17 @@ static uint32_t window_edge(const struct tcp_seg *g)
 
 /* ---- RST, SYN, ACK: not everybody may (RFC 5961) -------------------------------------------- */
 
+/* RFC 9293, 3.5.3 (SHLD-2): why it was sent, perhaps. */
+START_TEST(established_rst_may_have_data)
+{
+	tp_send_at(&p, p.seq, TCPF_RST, "why", 3);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ECONNRESET);
+	ck_assert_uint_eq(p.k->rx_tail, 0);
+	ck_assert(th_none(h));
+}
+END_TEST
+
 START_TEST(established_rst_must_be_exact)
 {
 	tp_send_at(&p, p.seq - 1, TCPF_RST, NULL, 0);
@@ -899,6 +910,7 @@ int main(void)
 	TCase *tc = tcase_create("recv");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, established_rst_may_have_data);
 	tcase_add_test(tc, established_rst_must_be_exact);
 	tcase_add_test(tc, established_syn_is_challenged);
 	tcase_add_test(tc, challenges_are_limited_for_all_connections_together_by_a_number_that_varies);

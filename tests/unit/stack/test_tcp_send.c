@@ -333,6 +333,36 @@ START_TEST(silence_ends_in_etimedout)
 }
 END_TEST
 
+/* RFC 9293, 3.9.2.2 (MUST-56, MUST-47): it ends nothing, but is the reason when the end comes; an ACK meanwhile
+ * says that it is over. */
+START_TEST(the_last_soft_error_is_why_a_connection_was_given_up)
+{
+	for (unsigned healed = 0; healed < 2; healed++) {
+		struct npp_flow_key key = { .sport = htons(4000), .dport = htons(PORT), .proto = 6 };
+
+		if (healed) {
+			teardown();
+			setup();
+		}
+		key.src = h->peer;
+		key.dst = h->addr;
+		app_write(100);
+		tcp_icmp_error(h->s, &key, tcb_of(p.k->c)->snd_una, ENETUNREACH, 0);
+		tcp_icmp_error(h->s, &key, tcb_of(p.k->c)->snd_una, EHOSTUNREACH, 0);
+		th_advance(h, 1000);
+		ck_assert_ptr_nonnull(p.k->c);
+		if (healed) {
+			p.ack += 100;
+			tp_send(&p, TCPF_ACK, NULL, 0);
+			app_write(100);
+		}
+		th_advance(h, 1200000000);
+		ck_assert_ptr_null(p.k->c);
+		ck_assert_int_eq(p.k->error, healed ? ETIMEDOUT : EHOSTUNREACH);
+	}
+}
+END_TEST
+
 START_TEST(the_user_timeout_comes_first)
 {
 	opt_set(0, 3000);
@@ -775,6 +805,7 @@ int main(void)
 	tcase_add_test(tc, the_timer_sends_again_with_back_off);
 	tcase_add_test(tc, the_longer_timeout_stays_until_a_round_trip_is_measured);
 	tcase_add_test(tc, silence_ends_in_etimedout);
+	tcase_add_test(tc, the_last_soft_error_is_why_a_connection_was_given_up);
 	tcase_add_test(tc, the_user_timeout_comes_first);
 	tcase_add_test(tc, three_duplicate_acks_send_one_segment_again);
 	tcase_add_test(tc, sack_sends_only_the_hole_again);
