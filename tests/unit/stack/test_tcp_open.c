@@ -900,6 +900,51 @@ START_TEST(syn_sent_close_is_quiet_and_shutdown_waits)
 }
 END_TEST
 
+static uint16_t port_to(uint16_t rport)
+{
+	struct tcp_conn *c;
+	int err;
+
+	c = stack_connect(h->s, &h->addr, 0, &h->peer, rport, NULL, &err);
+	ck_assert_ptr_nonnull(c);
+	for (unsigned i = 0; i < TH_SOCKS; i++)
+		if (!h->sock[i].used) {
+			h->sock[i] = (struct th_sock){ .used = true, .c = c };
+			c->user_sock = i + 1;
+			break;
+		}
+	return c->lport;
+}
+
+/* How far FROM is before TO in the range that they are chosen from. */
+static unsigned ports_between(uint16_t from, uint16_t to)
+{
+	return (to + 28232u - from) % 28232u;
+}
+
+START_TEST(source_ports_follow_each_other_from_a_secret_place_for_each_destination)
+{
+	unsigned apart[2];
+
+	for (unsigned other_key = 0; other_key < 2; other_key++) {
+		uint16_t a, b;
+
+		h->s->cfg.isn_key[0] ^= other_key;
+		h->s->cfg.hash_key[0] ^= other_key;
+		a = port_to(443);
+		ck_assert_uint_eq(ports_between(a, port_to(443)), 1);
+		ck_assert_uint_eq(ports_between(a, port_to(443)), 2);
+		b = port_to(444);
+		ck_assert_uint_eq(ports_between(b, port_to(444)), 1);
+		apart[other_key] = ports_between(a, b);
+		ck_assert_uint_gt(apart[other_key], 4); /* no next one */
+		teardown();
+		setup();
+	}
+	ck_assert_uint_ne(apart[0], apart[1]);
+}
+END_TEST
+
 START_TEST(source_ports_hash_home_and_spare_granted_and_used_ones)
 {
 	uint16_t seen[32];
@@ -1001,6 +1046,7 @@ int main(void)
 	tcase_add_test(tc, a_simultaneous_open_announces_the_mss_that_the_program_wants);
 	tcase_add_test(tc, syn_received_of_an_active_open_repeats_and_is_refused_by_rst);
 	tcase_add_test(tc, syn_sent_close_is_quiet_and_shutdown_waits);
+	tcase_add_test(tc, source_ports_follow_each_other_from_a_secret_place_for_each_destination);
 	tcase_add_test(tc, source_ports_hash_home_and_spare_granted_and_used_ones);
 	tcase_add_test(tc, a_restart_keeps_half_open_connections_and_connects);
 	suite_add_tcase(suite, tc);
