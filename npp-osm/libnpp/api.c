@@ -493,6 +493,8 @@ static ssize_t send_msg(struct so *so, int fd, const struct msghdr *mh, int flag
 		}
 		if (so->kind != SO_OURS)
 			return send_kernel(fd, mh, flags);
+		if (flags & MSG_FASTOPEN)
+			return sock_fast_open_again(so, fd);
 		return stream_send(so, fd, mh->msg_iov, (int)mh->msg_iovlen, flags);
 	}
 	r = dgram_send(so, fd, mh, flags);

@@ -284,6 +284,17 @@ int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t l
 	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd, &was) : r;
 }
 
+/* sendto(MSG_FASTOPEN) to no address: what Linux says of a socket that is connected, or should be. */
+int sock_fast_open_again(struct so *so, int fd)
+{
+	int r;
+
+	fd_lock();
+	r = so->kind == SO_OURS ? earlier(so, fd) : -EINVAL;
+	fd_unlock();
+	return r == 1 ? -EINVAL : r == 0 ? -EISCONN : r;
+}
+
 /* No more sending: after the bytes that are in the ring now. */
 static int shut_write(struct so *so)
 {

@@ -467,6 +467,7 @@ int sock_do_listen(struct so *so, int fd, int backlog);
 int sock_do_accept(struct so *so, int fd, struct sockaddr *sa, socklen_t *len, int flags);
 int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
 bool stream_over(const struct so *so);
+int sock_fast_open_again(struct so *so, int fd);
 int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);
 int sock_do_shutdown(struct so *so, int fd, int how);
 int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t len);

@@ -182,6 +182,21 @@ static void do_wait(struct peer *p, int i, unsigned got, int fin, int rst, char 
 	strcpy(answer, left ? "good" : "late");
 }
 
+/* Reads until WANT bytes came altogether. */
+static void do_drain(struct peer *p, int i, unsigned want, char *answer)
+{
+	uint8_t all[4096];
+	unsigned sum = 0;
+	ssize_t r;
+
+	while (p->got[i] < want && hears(p, p->fd[i], POLLIN) && (r = recv(p->fd[i], all, sizeof all, MSG_DONTWAIT)) > 0) {
+		p->got[i] += (unsigned)r;
+		for (ssize_t k = 0; k < r; k++)
+			sum += all[k];
+	}
+	sprintf(answer, "%s%s", p->got[i] == want ? "all" : "not all", sum ? "" : " nothing");
+}
+
 static void do_usend(struct peer *p, int family, const char *host, int port, int n, int first, char *answer)
 {
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
@@ -236,6 +251,8 @@ static void obey(struct peer *p, char *said, char *answer)
 		do_recv(p, a[0], answer);
 	else if (!strcmp(what, "wait"))
 		do_wait(p, a[0], (unsigned)a[1], a[2], a[3], answer);
+	else if (!strcmp(what, "drain"))
+		do_drain(p, a[0], (unsigned)a[1], answer);
 	else if (!strcmp(what, "urecv"))
 		do_urecv(p, a[0], answer);
 	else if (!strcmp(what, "shut"))

@@ -62,7 +62,7 @@ static void call_bind(struct world *w, int i)
 		host = w->me[family];
 	if (!strcmp(what, "peer"))
 		host = w->peer[family];
-	if (!strcmp(what, "taken") && w->obj[other] && w->obj[other]->bound) /* ports of connections can be had on npp */
+	if (!strcmp(what, "taken") && w->obj[other] && w->obj[other]->bound && !w->obj[other]->accepted) /* ports of connections can be had on npp */
 		port = w->obj[other]->port;
 	if (port && o && w->obj[other] != o)
 		o->shared = w->obj[other]->shared = true;
@@ -121,7 +121,7 @@ static void step_listen(struct world *w)
 }
 
 /* The peer's end of a connection that was made to it. */
-static void connected(struct world *w, int i, int family)
+void connected(struct world *w, int i, int family)
 {
 	struct obj *o = w->obj[i];
 	int p = w->next_peer++;
@@ -164,6 +164,8 @@ static void call_connect(struct world *w, int i, bool well)
 		return; /* to another family than it is bound to: npp may say that later */
 	if (o && o->tried && (domain == AF_INET6 || o->bound))
 		return; /* Linux stays with IPv4 if it was that at first, and waits in vain; npp is bound as it was */
+	if (w->forked && (is_over(o) || !strcmp(what, "closed")))
+		return; /* npp: only who has it alone can connect it anew */
 	if (!strcmp(what, "closed") && o && o->bound)
 		return; /* npp: is no new socket afterwards */
 	port = !strcmp(what, "closed") ? w->closed[family] : port;
@@ -318,7 +320,7 @@ static void step_accept(struct world *w)
 static void fill(struct world *w, const struct obj *o, int n)
 {
 	for (int k = 0; k < n; k++)
-		w->out[k] = (uint8_t)(((o ? o->sent : 0) + (unsigned)k) * 13 + 5);
+		w->out[k] = (uint8_t)(((o ? o->sent - o->filled : 0) + (unsigned)k) * 13 + 5);
 }
 
 /* Two messages at once only TO one who is there: what comes back of the first is no matter of time then. */

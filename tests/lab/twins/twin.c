@@ -4,6 +4,7 @@
  *   twin peer SOCKET        the other end, which TWIN_PEER4 and TWIN_PEER6 are the addresses of
  *   twin run SOCKET         runs the cases that standard input names: "SEED STEPS [left out ...]";
  *                           TWIN_ME4 and TWIN_ME6 are its own addresses
+ *   twin child WHAT FD      what a case starts by exec, see child.c
  *
  * A case prints a line for each step: the call, what it gave, and after the bar what is to be seen of every
  * socket: poll's answer, the bytes to read, the state of the connection. It ends with a line "end". Which call a
@@ -41,9 +42,12 @@ static void on_signal(int number)
 }
 
 /* What a case is about: how often the steps of each kind are taken. */
-static const struct { const struct step *steps; int share[6]; } kinds[] = {
-	{ stream_steps, { 8, 4, 6, 1, 5, 4 } }, { datagram_steps, { 0, 1, 1, 8, 5, 2 } }, { wait_steps, { 1, 8, 1, 1, 2, 3 } },
-	{ option_steps, { 1, 1, 8, 2, 2, 1 } }, { plain_steps, { 1, 1, 1, 1, 2, 5 } },
+#define THEMES 8
+static const struct { const struct step *steps; int share[THEMES]; } kinds[] = {
+	{ stream_steps, { 8, 4, 6, 1, 5, 4, 5, 4 } }, { datagram_steps, { 0, 1, 1, 8, 5, 2, 1, 2 } },
+	{ wait_steps, { 1, 8, 1, 1, 2, 3, 3, 2 } }, { option_steps, { 1, 1, 8, 2, 2, 1, 1, 1 } },
+	{ plain_steps, { 1, 1, 1, 1, 2, 5, 2, 1 } }, { child_steps, { 0, 0, 0, 0, 0, 0, 12, 0 } },
+	{ rule_steps, { 0, 0, 0, 0, 0, 0, 0, 12 } },
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
@@ -98,7 +102,9 @@ static void run_case(struct world *w, uint64_t seed, int steps, const bool *left
 
 	setitimer(ITIMER_REAL, &tick, NULL);
 	w->rng = seed;
-	theme = roll(w, 6);
+	theme = roll(w, THEMES);
+	if (getenv("TWIN_THEME"))
+		theme = (unsigned)atoi(getenv("TWIN_THEME")) % THEMES;
 	begin(w);
 	for (int i = 0; i < steps; i++) {
 		if (left_out[i])
@@ -213,6 +219,11 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "peer"))
 		return peer_main(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "child")) {
+		child_do(atoi(argv[2]), atoi(argv[3]), line);
+		printf("%s", line);
+		return 0;
+	}
 	if (argc != 3 || strcmp(argv[1], "run"))
 		errx(1, "usage: twin peer|run SOCKET");
 	while (fgets(line, sizeof line, stdin))

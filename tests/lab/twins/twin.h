@@ -2,7 +2,7 @@
  * twin.h - one random program for two stacks: what its parts share
  *
  * twin.c runs cases, world.c knows what ought to have happened by now and waits for it, and says what is to be seen,
- * stream.c, datagram.c, wait.c, options.c and plain.c have the steps, peer.c is the other end.
+ * stream.c, datagram.c, wait.c, options.c, plain.c, child.c and rules.c have the steps, peer.c is the other end.
  */
 #ifndef NPP_TESTS_TWIN_H
 #define NPP_TESTS_TWIN_H
@@ -28,6 +28,7 @@ struct obj {
 	int peer;			/* the peer's slot of the other end, or -1 */
 	bool refused;			/* connects to, or a datagram was sent to, where nobody listens */
 	unsigned sent, told, pread;	/* bytes of the stream: to the peer, which it knows of, which it has read */
+	unsigned filled;		/* of which it took to fill the buffers, on each of the two as much as it takes */
 	unsigned psent, got;		/* from the peer, which were read */
 	bool fin, pfin, rst, prst, pclosed, shut_rd, urgent, linger0;
 	bool lost;			/* what should have come did not: nothing more is waited for */
@@ -38,6 +39,7 @@ struct obj {
 	bool big;			/* of which one in pieces */
 	int family;			/* that those were of */
 	bool accepted;
+	bool fired;			/* a one-shot item of the kernel's part: npp's has its shot yet */
 	bool shut_over;			/* shut when it was over: Linux remembers and lets it connect no more, npp does */
 	char to;			/* datagrams: connected to 'U' (the peer's) or 'D' (nobody's) */
 	uint16_t port;
@@ -53,7 +55,7 @@ struct world {
 	uint16_t listener[FAMILIES], closed[FAMILIES], udp[FAMILIES], udp_closed[FAMILIES];
 	struct { uint16_t port; char name[8]; } names[64];
 	int n_names, n_named, next_peer, late;
-	int ep_has[EPOLLS];
+	bool forked;			/* children have had the sockets: on npp for a moment longer than they lived */
 	char line[8192];
 	size_t len;
 	char answer[256];
@@ -62,7 +64,7 @@ struct world {
 };
 
 struct step { const char *name; int weight; void (*run)(struct world *w); };
-extern const struct step stream_steps[], datagram_steps[], wait_steps[], option_steps[], plain_steps[];
+extern const struct step stream_steps[], datagram_steps[], wait_steps[], option_steps[], plain_steps[], child_steps[], rule_steps[];
 
 /* ---- world.c */
 uint32_t roll(struct world *w, uint32_t n);
@@ -94,6 +96,12 @@ bool is_dgram(const struct obj *o), is_fresh(const struct obj *o), is_fresh_stre
 bool has_unread(const struct obj *o);
 /* Whether a call that reads would wait; then it shall do so for a moment only. */
 void patience(struct world *w, int i, bool short_one);
+
+/* ---- stream.c */
+void connected(struct world *w, int i, int family);
+
+/* ---- child.c */
+void child_do(int how, int fd, char *said);
 
 /* ---- options.c */
 bool option_silent(int level, int name);

@@ -106,9 +106,12 @@ static void step_epoll(struct world *w)
 		int i = (int)(ev[k].data.u64 & 0xff);
 		bool edge = ev[k].data.u64 >> 32 & EPOLLET;
 
-		if (ev[k].events == EPOLLHUP)
-			continue; /* both parts of a socket that is npp's and the kernel's say so */
-		if (i == NESTED || (w->obj[i] && w->obj[i]->tried))
+		if (ev[k].events == EPOLLHUP) { /* both parts of a socket that is npp's and the kernel's say so */
+			if (ev[k].data.u64 >> 32 & EPOLLONESHOT && i < SLOTS && w->obj[i])
+				w->obj[i]->fired = true;
+			continue;
+		}
+		if (i == NESTED || (w->obj[i] && (w->obj[i]->tried || w->obj[i]->fired)))
 			continue; /* may be said to be ready when it is not, or to be what it was made anew */
 		if (edge) /* the place to write to may have gone and come back */
 			ev[k].events &= ~(uint32_t)(EPOLLOUT | (ev[k].data.u64 >> 32 & EPOLLIN ? 0 : EPOLLRDHUP));

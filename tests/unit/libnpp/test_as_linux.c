@@ -484,6 +484,22 @@ START_TEST(a_bind_that_fails_leaves_all_descriptors_one_socket)
 }
 END_TEST
 
+START_TEST(fast_open_needs_an_address_and_no_connection)
+{
+	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO), me = addr_of(FAKE_ADDR, 0);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), fresh = npp_socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, MSG_FASTOPEN, SA(a)), 1);
+	ck_fails((int)npp_sendto(fd, "x", 1, MSG_FASTOPEN, SA(a)), EISCONN);
+	ck_fails((int)npp_send(fd, "x", 1, MSG_FASTOPEN), EISCONN);
+	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+	ck_assert_int_eq(npp_bind(fresh, SA(me)), 0);
+	ck_fails((int)npp_send(fresh, "x", 1, MSG_FASTOPEN), EINVAL);
+	npp_close(fresh);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(shutdown_ends_the_wait_for_a_datagram)
 {
 	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD), from;
@@ -688,6 +704,7 @@ int main(void)
 	tcase_add_test(tc, who_waits_for_all_leaves_the_error_to_the_next_call);
 	tcase_add_test(tc, an_item_hears_of_a_connection_made_by_another_descriptor);
 	tcase_add_test(tc, a_bind_that_fails_leaves_all_descriptors_one_socket);
+	tcase_add_test(tc, fast_open_needs_an_address_and_no_connection);
 	tcase_add_test(tc, shutdown_ends_the_wait_for_a_datagram);
 	tcase_add_test(tc, an_edge_of_shutdown_is_told_at_once_and_once);
 	tcase_add_test(tc, one_shot_is_one_also_of_what_is_the_kernels_as_well);
