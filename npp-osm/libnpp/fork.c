@@ -9,6 +9,9 @@
  * child's pid, for a child that dies before its hello, and that fork fails with ENOMEM where
  * host memory has no room for the child's table.
  *
+ * clone() by number is a fork that the handlers do not see: what is no more than that is made one, and a
+ * child in namespaces of its own is refused, as where the right to make them is missing.
+ *
  * exec keeps pid and table; the new image sweeps out what was close-on-exec. Children of
  * vfork: spawn.c.
  */
@@ -17,6 +20,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +209,31 @@ pid_t npp_fork(void)
 		fork_embryo_done(embryo, pid < 0 ? 0 : pid);
 	errno = saved;
 	return pid;
+}
+
+#define NEW_SPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
+/**
+ * npp_clone() - clone() by number, not by the C library
+ * @flags, @stack: its first two arguments
+ * @r: what it returns, with errno
+ *
+ * Return: false: it is for the kernel, as it is
+ */
+bool npp_clone(unsigned long flags, unsigned long stack, long *r)
+{
+	if (stack || flags & (CLONE_VM | CLONE_FILES) || vfork_child() || !forks_ours())
+		return false;
+	if (flags == SIGCHLD) {
+		*r = npp_fork();
+		return true;
+	}
+	if (!(flags & NEW_SPACES))
+		return false;
+	lib_say(ONCE_CLONE, "clone() with namespaces for the child is refused (EPERM): it could not use its sockets of npp");
+	errno = EPERM;
+	*r = -1;
+	return true;
 }
 
 /* The C library's daemon() forks past us only as far as telling the pid goes; ours does not. */

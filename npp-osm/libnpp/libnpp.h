@@ -83,6 +83,7 @@ bool npp_creds_begin(void);
 void npp_creds_end(bool alone);
 void npp_confined_soon(void);	/* before a seccomp filter, or a limit of no descriptors */
 pid_t npp_fork(void);
+bool npp_clone(unsigned long flags, unsigned long stack, long *r);
 int npp_daemon(int nochdir, int noclose);
 int npp_execve(const char *path, char *const argv[], char *const envp[]);
 int npp_execvpe(const char *file, char *const argv[], char *const envp[]);

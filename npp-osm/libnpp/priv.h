@@ -246,7 +246,7 @@ void lib_ring(int bell);
 bool lib_nap(uint32_t us);	/* false: a signal ended it */
 int lib_close(int fd);
 enum { ONCE_NO_HOST, ONCE_SPLICE, ONCE_CTX, ONCE_RPC, ONCE_OPT, ONCE_NO_REC, ONCE_LOCK, ONCE_TABLE, ONCE_URG,
-       ONCE_URG_LATE, ONCE_RAW, ONCE_FORK, ONCE_FOREIGN };
+       ONCE_URG_LATE, ONCE_RAW, ONCE_FORK, ONCE_FOREIGN, ONCE_CLONE };
 void lib_say(unsigned what, const char *text);	/* one line to stderr, once per process */
 
 /* The next slot after S whose NPP is mapped; NPP_MAX_SLOTS: none. S = -1: the first. */

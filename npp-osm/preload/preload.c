@@ -438,6 +438,8 @@ EXPORT long syscall(long nr, ...)
 	va_end(ap);
 	if (nr == SYS_seccomp)
 		npp_confined_soon();
+	if (nr == SYS_clone && npp_clone((unsigned long)a[0], (unsigned long)a[1], &r))
+		return r;
 	if (by_number(nr, a, &r) || socket_by_number(nr, a, &r))
 		return r;
 	return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -234,6 +234,19 @@ if have haproxy 'haproxy'; then
   kill "$started"
 fi
 
+if have vsftpd 'vsftpd' && id ftp >/dev/null 2>&1; then # asks for children in namespaces of their own
+  mkdir -p "$work/ftp"
+  ln "$work/www/file" "$work/ftp/file"
+  chmod -R a+rX "$work/ftp"
+  printf '%s\n' listen=YES listen_port=6121 background=NO anonymous_enable=YES port_enable=YES \
+    anon_root="$work/ftp" secure_chroot_dir="$work/ftp" >"$work/vsftpd.conf"
+  start vsftpd web1 vsftpd "$work/vsftpd.conf"
+  wait_for 10 listening web1 6121
+  is 'vsftpd: passive' "$(on client1 curl -s --max-time $((3 * patience)) ftp://web1:6121/file | sha256sum)" "$want"
+  is 'vsftpd: active' "$(on client1 curl -s --max-time $((3 * patience)) -P - ftp://web1:6121/file | sha256sum)" "$want"
+  kill "$started"
+fi
+
 if have dig 'dig'; then # libuv: socket calls by number
   cat >"$work/dns.py" <<'P'
 import socket

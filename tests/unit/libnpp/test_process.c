@@ -15,6 +15,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -395,6 +396,32 @@ START_TEST(child_of_fork_serves_the_inherited_listener)
 }
 END_TEST
 
+/* As vsftpd makes its children, and goes on by fork() where it may not. */
+START_TEST(clone_by_number_is_a_fork_or_refused)
+{
+	int fd, status;
+	long pid = 0;
+
+	ck_assert(!npp_clone(SIGCHLD | CLONE_NEWIPC, 0, &pid)); /* there is nothing to lose */
+	fd = dial(FAKE_ECHO);
+	ck_assert(!npp_clone(SIGCHLD | CLONE_VM, 4096, &pid)); /* a thread, or vfork */
+	ck_assert(!npp_clone(SIGCHLD | CLONE_PARENT, 0, &pid));
+	errno = 0;
+	ck_assert(npp_clone(SIGCHLD | CLONE_NEWPID | CLONE_NEWNET, 0, &pid));
+	ck_assert_int_eq(pid, -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert(npp_clone(SIGCHLD, 0, &pid));
+	if (pid == 0) {
+		char b[4];
+
+		_exit(!(npp_send(fd, "x", 1, 0) == 1 && npp_recv(fd, b, sizeof b, 0) == 1));
+	}
+	ck_assert_int_eq(waitpid((pid_t)pid, &status, 0), (pid_t)pid);
+	ck_assert_int_eq(status, 0);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(child_of_fork_rebuilds_an_inherited_epoll)
 {
 	int fd = dial(FAKE_ECHO), ep = npp_epoll_create1(0), status;
@@ -732,6 +759,7 @@ static Suite *suite(void)
 
 	t = host_case(s, "process");
 	tcase_add_test(t, child_of_fork_serves_the_inherited_listener);
+	tcase_add_test(t, clone_by_number_is_a_fork_or_refused);
 	tcase_add_test(t, child_of_fork_rebuilds_an_inherited_epoll);
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);
