@@ -14,6 +14,7 @@
 
 #include "harness/verbs.h"
 #include "lib/self.h"
+#include "lib/unserved.h"
 
 static int set_npp(const struct lab *l, const struct lab_node *n, struct npp_err *e)
 {
@@ -28,6 +29,11 @@ static int set_npp(const struct lab *l, const struct lab_node *n, struct npp_err
 	snprintf(text, sizeof text, "%s/%s.osm.sock", l->dir, n->name);
 	setenv("NPP_HOST_SOCK", text, 1);
 	return 0;
+}
+
+static bool on_npp(const struct lab_node *n)
+{
+	return strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0;
 }
 
 /* The namespace of a network's bridge: a place for tcpdump. */
@@ -53,7 +59,7 @@ int node_enter(struct lab *l, const char *node, struct npp_err *e)
 	if (r < 0)
 		return r;
 	setenv("NPP_RUNDIR", l->dir, 1);
-	if (n && strcmp(n->kind, "host") == 0 && strcmp(n->stack, "npp") == 0)
+	if (n && on_npp(n))
 		return set_npp(l, n, e);
 	return 0;
 }
@@ -113,10 +119,14 @@ static int become(const char *lab, const char *node, char *const argv[], const c
 {
 	struct npp_err e = { "" };
 	struct lab l = { .lock = -1 };
+	const struct lab_node *n;
 	int r = open_picked(&l, lab, false, &e);
 
 	if (r == 0)
 		r = node_enter(&l, node, &e);
+	n = r == 0 ? lab_find_node(&l, node) : NULL;
+	if (n && on_npp(n))
+		npp_warn_if_unserved(argv[0]);
 	lab_free(&l);
 	if (r < 0) {
 		verb_failed(verb, e.text, json);

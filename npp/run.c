@@ -3,7 +3,6 @@
  */
 #include "config.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "lib/ctl.h"
 #include "lib/rundir.h"
 #include "lib/self.h"
+#include "lib/unserved.h"
 #include "npp/npp.h"
 
 /* ---- the host ------------------------------------------------------------------------------ */
@@ -114,63 +113,6 @@ static int join_namespace(const char *path)
 
 /* ---- the program ------------------------------------------------------------------------------ */
 
-/* Where execvp() would find NAME. */
-static bool find_program(const char *name, char *path, size_t cap)
-{
-	const char *p = getenv("PATH");
-
-	if (strchr(name, '/')) {
-		snprintf(path, cap, "%s", name);
-		return access(path, X_OK) == 0;
-	}
-	for (p = p ? p : "/usr/local/bin:/usr/bin:/bin"; *p; p += *p == ':') {
-		size_t n = strcspn(p, ":");
-
-		snprintf(path, cap, "%.*s/%s", n ? (int)n : 1, n ? p : ".", name);
-		if (access(path, X_OK) == 0)
-			return true;
-		p += n;
-	}
-	return false;
-}
-
-/* An ELF program without an interpreter: the loader, and so we, never get to it. */
-static bool is_static(int fd)
-{
-	Elf64_Ehdr h;
-	Elf64_Phdr ph;
-
-	if (pread(fd, &h, sizeof h, 0) != sizeof h || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0)
-		return false;
-	if (h.e_ident[EI_CLASS] != ELFCLASS64)
-		return true; /* our library is of 64 bits */
-	for (unsigned i = 0; i < h.e_phnum && h.e_phentsize == sizeof ph; i++) {
-		if (pread(fd, &ph, sizeof ph, (off_t)(h.e_phoff + i * sizeof ph)) != sizeof ph)
-			return false;
-		if (ph.p_type == PT_INTERP)
-			return false;
-	}
-	return true;
-}
-
-/* Says so if the loader will not load our library into PATH. */
-static void warn_about(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	char caps[64];
-
-	if (fd < 0)
-		return;
-	if (is_static(fd))
-		npp_warnx("%s is linked statically (or not of 64 bits): its sockets stay with the kernel", path);
-	else if (fstat(fd, &st) == 0 && (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
-					 ((st.st_mode & S_ISGID) && st.st_gid != getegid()) ||
-					 (geteuid() != 0 && fgetxattr(fd, "security.capability", caps, sizeof caps) > 0)))
-		npp_warnx("%s gains privileges when it is run: its sockets stay with the kernel", path);
-	close(fd);
-}
-
 static int preload(void)
 {
 	const char *old = getenv("LD_PRELOAD");
@@ -196,7 +138,7 @@ int verb_run(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 	};
 	const char *host = NULL, *lab = NULL;
-	char path[256], program[PATH_MAX];
+	char path[256];
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
@@ -213,8 +155,7 @@ int verb_run(int argc, char **argv)
 		return 1;
 	setenv("NPP_HOST_SOCK", path, 1);
 	argv += optind;
-	if (find_program(argv[0], program, sizeof program))
-		warn_about(program);
+	npp_warn_if_unserved(argv[0]);
 	execvp(argv[0], argv);
 	opt = errno == ENOENT ? 127 : 126;
 	npp_warn("%s", argv[0]);

@@ -305,5 +305,9 @@ is 'a connected datagram socket hears of a closed port' "$(err udp_refused)" ECO
 is 'getaddrinfo() knows that there are addresses of IPv4' "$(on web1 $python -c "
 import socket
 print(socket.getaddrinfo('10.1.0.10', 80, socket.AF_INET, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)[0][4])" 2>&1 | tail -n1)" "('10.1.0.10', 80)"
+if echo 'int main(void){return 0;}' | gcc -static -x c - -o "$work/static" 2>/dev/null; then
+  like 'a static program is told of' "$(on web1 "$work/static" 2>&1)" 'linked statically'
+  is 'but not on a host of the kernel' "$(on client1 "$work/static" 2>&1)" ''
+fi
 is 'no protocol error' "$(iop_sum acc1 host.protocol_errors)" 0
 done_testing
