@@ -176,6 +176,10 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 		errno = r < 0 ? -r : saved;
 		return r < 0 ? -1 : 0;
 	}
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && so->kpart && so->sk->lport) {
+		errno = EINVAL; /* also where the kernel's part has no port */
+		return -1;
+	}
 	if ((so->kind == SO_KERNEL_YET || so->kpart) && !refused_at_once(level, name)) {
 		r = R->setsockopt(fd, level, name, val, len);
 		if (r < 0)

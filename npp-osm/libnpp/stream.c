@@ -13,6 +13,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -663,6 +664,17 @@ static ssize_t fill_file(void *arg, uint8_t *at, size_t room)
 	return k;
 }
 
+/* What Linux, which reads first, says of a file that nothing is sent of: -EBADF, 0 at its end; 1: nothing. */
+static int judge_file(int in, const off_t *off)
+{
+	off_t at = off ? *off : lseek(in, 0, SEEK_CUR);
+	uint8_t byte;
+
+	if (R->fcntl(in, F_GETFD) < 0)
+		return -EBADF;
+	return at >= 0 && R->pread(in, &byte, 1, at) == 0 ? 0 : 1;
+}
+
 /**
  * stream_sendfile() - from a file straight into the ring
  * @off: as in sendfile(2); NULL: from the file's own position, which moves
@@ -673,9 +685,15 @@ ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n)
 	ssize_t r;
 
 	if (off && *off < 0)
-		return -EINVAL;
+		return R->fcntl(in, F_GETFD) < 0 ? -EBADF : -EINVAL;
 	if (n == 0)
 		return 0;
+	if (sock_fl(so) & NPP_FL_SHUT_WR || no_more(so) || stream_state(so) == ST_IDLE) { /* not writable, it may be */
+		int judged = judge_file(in, off);
+
+		if (judged <= 0)
+			return judged;
+	}
 	r = stream_send_by(so, fd, n, fill_file, &f);
 	if (off && r > 0)
 		*off = f.off;

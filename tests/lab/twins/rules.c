@@ -16,7 +16,7 @@
 #define BINDERS 3
 #define FULL (6 << 20)
 
-/* HOW: one kind of reuse, by all or by some. What Linux says where both are used depends on who came in which order. */
+/* HOW: one kind of reuse, or both by all. What Linux says where some share the port depends on who came in which order. */
 static void set_some(struct world *w, int fd, int domain, uint32_t how)
 {
 	static const int on = 1;
@@ -24,7 +24,7 @@ static void set_some(struct world *w, int fd, int domain, uint32_t how)
 
 	if ((how == 1 || how == 3 || (how == 4 && some)) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0)
 		say(w, " addr");
-	if ((how == 2 || how == 3 || (how == 5 && some)) && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0)
+	if ((how == 2 || how == 3) && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0)
 		say(w, " port");
 	if (domain == AF_INET6 && roll(w, 3) == 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0)
 		say(w, " v6only");
@@ -35,7 +35,7 @@ static void step_rules(struct world *w)
 {
 	int fd[BINDERS], type = roll(w, 3) ? SOCK_STREAM : SOCK_DGRAM;
 	struct sockaddr_storage ss;
-	uint32_t reuse = roll(w, 6);
+	uint32_t reuse = roll(w, 5);
 	uint16_t port = 0;
 	socklen_t len;
 
@@ -101,7 +101,7 @@ static void step_fast_open(struct world *w)
 	struct obj *o = w->obj[i];
 	socklen_t len;
 
-	if (!is_stream(o) || o->nonblock || o->tried || o->shared || o->bound || o->shut_over || (is_up(o) && (o->prst || o->pclosed)))
+	if (!is_stream(o) || o->nonblock || o->tried || o->shared || o->bound || o->shut_over || o->fast || (is_up(o) && (o->prst || o->pclosed)))
 		return;
 	domain = o->domain;
 	family = domain == AF_INET6 && roll(w, 2);

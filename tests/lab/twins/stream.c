@@ -213,6 +213,8 @@ static void step_dial(struct world *w)
 {
 	int i = open_socket(w, roll(w, 2) ? AF_INET : AF_INET6, SOCK_STREAM | (roll(w, 3) ? 0 : SOCK_NONBLOCK));
 
+	if (i >= 0 && !w->obj[i]->nonblock && roll(w, 6) == 0) /* nobody has a cookie */
+		w->obj[i]->fast = true, say(w, " fast %d", setsockopt(w->slot[i], IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){ 1 }, sizeof(int)));
 	if (i >= 0)
 		call_connect(w, i, true);
 }
@@ -228,6 +230,8 @@ static void step_serve(struct world *w)
 	len = address(w, &ss, w->obj[i]->domain, w->obj[i]->domain == AF_INET ? "0.0.0.0" : "::", 0);
 	if (bind(w->slot[i], (void *)&ss, len) == 0)
 		w->obj[i]->bound = true;
+	if (roll(w, 5) == 0 && setsockopt(w->slot[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){ 20 }, sizeof(int)) == 0)
+		w->obj[i]->defers = true, say(w, " defers");
 	say(w, ", ");
 	call_listen(w, i);
 }
@@ -257,6 +261,8 @@ static void step_peer_connects(struct world *w)
 	snprintf(name, sizeof name, "q%d", p);
 	name_port(w, (uint16_t)port, name);
 	o->pending[o->n_pending++] = p;
+	if (o->defers)
+		say(w, " and sends %s", ask(w, "send %d 3 0", p));
 }
 
 static void accepted(struct world *w, int from, int fd, int flags, int family)
@@ -279,6 +285,7 @@ static void accepted(struct world *w, int from, int fd, int flags, int family)
 	} else {
 		o->state = UP;
 		o->peer = l->pending[k];
+		o->psent = l->defers ? 3 : 0;
 		memmove(&l->pending[k], &l->pending[k + 1], (size_t)(--l->n_pending - k) * sizeof l->pending[0]);
 	}
 	o->nonblock = flags & SOCK_NONBLOCK;
@@ -363,7 +370,7 @@ static long send_somehow(struct world *w, int fd, int n, int flags, const char *
 static void step_send(struct world *w)
 {
 	static const int flagss[] = { 0, 0, 0, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_NOSIGNAL, MSG_EOR, MSG_OOB, MSG_CONFIRM, MSG_DONTROUTE, MSG_PEEK };
-	int i = pick(w, is_up), n = one_of(w, sizes), flags = one_of(w, flagss);
+	int i = pick(w, is_up), n = one_of(w, sizes), flags = one_of(w, flagss) | (roll(w, 3) ? 0 : one_of(w, flagss));
 	struct obj *o = w->obj[i];
 	const char *name = "";
 	long r;
@@ -432,7 +439,7 @@ static long recv_somehow(struct world *w, int fd, int n, int flags, const char *
 static void step_recv(struct world *w)
 {
 	static const int flagss[] = { 0, 0, 0, MSG_DONTWAIT, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, MSG_TRUNC, MSG_OOB, MSG_OOB | MSG_PEEK, MSG_PEEK | MSG_WAITALL, MSG_ERRQUEUE, MSG_PEEK | MSG_TRUNC };
-	int i = pick(w, roll(w, 3) ? has_unread : is_up), n = one_of(w, sizes), flags = one_of(w, flagss);
+	int i = pick(w, roll(w, 3) ? has_unread : is_up), n = one_of(w, sizes), flags = one_of(w, flagss) | (roll(w, 3) ? 0 : one_of(w, flagss));
 	struct obj *o = w->obj[i];
 	const char *name = "";
 	bool all = roll(w, 3) == 0;

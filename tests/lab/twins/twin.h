@@ -2,7 +2,7 @@
  * twin.h - one random program for two stacks: what its parts share
  *
  * twin.c runs cases, world.c knows what ought to have happened by now and waits for it, and says what is to be seen,
- * stream.c, datagram.c, wait.c, options.c, plain.c, child.c and rules.c have the steps, peer.c is the other end.
+ * stream.c, datagram.c, wait.c, options.c, plain.c, child.c, rules.c and move.c have the steps, peer.c is the other end.
  */
 #ifndef NPP_TESTS_TWIN_H
 #define NPP_TESTS_TWIN_H
@@ -39,6 +39,8 @@ struct obj {
 	bool big;			/* of which one in pieces */
 	int family;			/* that those were of */
 	bool accepted;
+	bool fast;			/* TCP_FASTOPEN_CONNECT */
+	bool defers;			/* TCP_DEFER_ACCEPT: who connects sends at once */
 	bool fired;			/* a one-shot item of the kernel's part: npp's has its shot yet */
 	bool shut_over;			/* shut when it was over: Linux remembers and lets it connect no more, npp does */
 	char to;			/* datagrams: connected to 'U' (the peer's) or 'D' (nobody's) */
@@ -64,7 +66,7 @@ struct world {
 };
 
 struct step { const char *name; int weight; void (*run)(struct world *w); };
-extern const struct step stream_steps[], datagram_steps[], wait_steps[], option_steps[], plain_steps[], child_steps[], rule_steps[];
+extern const struct step stream_steps[], datagram_steps[], wait_steps[], option_steps[], plain_steps[], child_steps[], rule_steps[], move_steps[];
 
 /* ---- world.c */
 uint32_t roll(struct world *w, uint32_t n);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "host.h"
 
@@ -500,6 +501,40 @@ START_TEST(fast_open_needs_an_address_and_no_connection)
 }
 END_TEST
 
+START_TEST(the_end_of_a_file_is_no_broken_pipe)
+{
+	int fd = dial(FAKE_DISCARD), in = memfd_create("file", 0);
+	off_t at = 3;
+
+	ck_assert_int_eq(write(in, "abc", 3), 3);
+	ck_assert_int_eq(npp_shutdown(fd, SHUT_WR), 0);
+	ck_assert_int_eq(npp_sendfile(fd, in, &at, 10), 0);
+	ck_assert_int_eq(npp_sendfile(fd, in, NULL, 10), 0);
+	ck_fails((int)npp_sendfile(fd, -1, &at, 10), EBADF);
+	signals = 0;
+	signal(SIGPIPE, on_signal);
+	at = 2;
+	ck_fails((int)npp_sendfile(fd, in, &at, 10), EPIPE);
+	ck_assert_int_eq(signals, 1);
+	signal(SIGPIPE, SIG_DFL);
+	close(in);
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(a_port_that_a_send_chose_ends_the_choice_of_families)
+{
+	static const int on = 1;
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	int fd = npp_socket(AF_INET6, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	ck_fails(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), EINVAL);
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(shutdown_ends_the_wait_for_a_datagram)
 {
 	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD), from;
@@ -705,6 +740,8 @@ int main(void)
 	tcase_add_test(tc, an_item_hears_of_a_connection_made_by_another_descriptor);
 	tcase_add_test(tc, a_bind_that_fails_leaves_all_descriptors_one_socket);
 	tcase_add_test(tc, fast_open_needs_an_address_and_no_connection);
+	tcase_add_test(tc, the_end_of_a_file_is_no_broken_pipe);
+	tcase_add_test(tc, a_port_that_a_send_chose_ends_the_choice_of_families);
 	tcase_add_test(tc, shutdown_ends_the_wait_for_a_datagram);
 	tcase_add_test(tc, an_edge_of_shutdown_is_told_at_once_and_once);
 	tcase_add_test(tc, one_shot_is_one_also_of_what_is_the_kernels_as_well);
