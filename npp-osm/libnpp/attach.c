@@ -35,7 +35,6 @@ struct lib npp_lib = {
 	.placeholder = -1,
 	.start_lock = PTHREAD_MUTEX_INITIALIZER,
 	.rpc_lock = PTHREAD_MUTEX_INITIALIZER,
-	.fd_lock = PTHREAD_MUTEX_INITIALIZER,
 	.pool_lock = PTHREAD_MUTEX_INITIALIZER,
 	.rpc_seq = 1,
 	.internal = { .kind = SO_INTERNAL },

@@ -14,37 +14,135 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "npp-osm/libnpp/priv.h"
 
-/* Who were cancelled in close() or open() would keep the lock: the process could close nothing any more. */
+/* ---- the lock -----------------------------------------------------------------------
+ *
+ * close(), dup2() and the like may be called in signal handlers. One that comes while its own thread changes the
+ * tables would find them half changed, or wait for a lock that is its own: no signal is taken from before the lock
+ * is tried until it is free again, as with Linux, where one that comes in the midst of close() waits until that
+ * returns. Whoever waits for another thread hears them. Those that a fault raises are taken at once, for blocked
+ * ones would end the program; their handlers have the lock if what they interrupted has it.
+ * Who were cancelled in close() or open() would keep the lock: the process could close nothing any more.
+ */
+
+enum { FREE, TAKEN, WANTED };	/* WANTED: somebody may be asleep until it is free */
+
+#define SIGSET_BYTES 8	/* the kernel's: 64 signals */
+#define BIT(sig) (1ull << ((sig) - 1))
+#define ALL_BUT_FAULTS (~(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGSYS) | \
+			  3ull << 31)) /* 32 and 33 are the C library's own, for setuid() of all threads */
+
+static void set_mask(const uint64_t *set, uint64_t *old)
+{
+	R->syscall(SYS_rt_sigprocmask, SIG_SETMASK, set, old, (size_t)SIGSET_BYTES);
+}
+
+/* Blocks signals, and takes the lock if it is free: the only way to have one without the other is to wait. */
+static bool take(uint32_t as, uint64_t *mask)
+{
+	uint64_t all = ALL_BUT_FAULTS;
+	uint32_t none = FREE;
+
+	set_mask(&all, mask);
+	/* acquire: pairs with the release in fd_unlock() */
+	if (atomic_compare_exchange_strong_explicit(&npp_lib.fd_word, &none, as, memory_order_acquire, memory_order_relaxed))
+		return true;
+	set_mask(mask, NULL);
+	return false;
+}
+
+static void wait_until_free(void)
+{
+	uint32_t taken = TAKEN;
+	int saved = errno;
+
+	if (atomic_compare_exchange_strong_explicit(&npp_lib.fd_word, &taken, WANTED, memory_order_relaxed, memory_order_relaxed) ||
+	    taken == WANTED)
+		R->syscall(SYS_futex, &npp_lib.fd_word, FUTEX_WAIT_PRIVATE, WANTED, NULL);
+	errno = saved;
+}
+
+static void taken(uint64_t mask, int cancel)
+{
+	npp_thr.fd_mask = mask;
+	npp_thr.fd_cancel = cancel;
+	npp_thr.fd_depth = 1;
+}
+
 void fd_lock(void)
 {
-	if (npp_thr.fd_depth++)
+	uint32_t as = TAKEN;
+	uint64_t mask;
+	int cancel;
+
+	if (npp_thr.fd_depth) {
+		npp_thr.fd_depth++;
 		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &npp_thr.fd_cancel);
-	pthread_mutex_lock(&npp_lib.fd_lock);
+	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	for (; !take(as, &mask); as = WANTED) /* who has waited does not know whether others do */
+		wait_until_free();
+	taken(mask, cancel);
+}
+
+bool fd_trylock(void)
+{
+	uint64_t mask;
+	int cancel;
+
+	if (npp_thr.fd_depth) {
+		npp_thr.fd_depth++;
+		return true;
+	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	if (take(TAKEN, &mask)) {
+		taken(mask, cancel);
+		return true;
+	}
+	pthread_setcancelstate(cancel, NULL);
+	return false;
+}
+
+/* What was there before the lock, in the other order. */
+static void let_come(void)
+{
+	int cancel = npp_thr.fd_cancel; /* a signal handler may take the lock as soon as it is free */
+	uint64_t mask = npp_thr.fd_mask;
+
+	npp_thr.fd_depth = 0;
+	set_mask(&mask, NULL);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 void fd_unlock(void)
 {
-	int cancel = npp_thr.fd_cancel; /* a signal handler may take the lock as soon as it is free */
+	int saved;
 
-	if (--npp_thr.fd_depth)
+	if (npp_thr.fd_depth > 1) {
+		npp_thr.fd_depth--;
 		return;
-	pthread_mutex_unlock(&npp_lib.fd_lock);
-	pthread_setcancelstate(cancel, NULL);
+	}
+	saved = errno;
+	/* release: pairs with the acquire in take() */
+	if (atomic_exchange_explicit(&npp_lib.fd_word, FREE, memory_order_release) == WANTED)
+		R->syscall(SYS_futex, &npp_lib.fd_word, FUTEX_WAKE_PRIVATE, 1);
+	errno = saved;
+	let_come();
 }
 
 /* In the child of a fork, which has a lock of its own. */
 void fd_lock_forked(void)
 {
+	atomic_store_explicit(&npp_lib.fd_word, FREE, memory_order_relaxed);
 	if (npp_thr.fd_depth)
-		pthread_setcancelstate(npp_thr.fd_cancel, NULL);
-	npp_thr.fd_depth = 0;
+		let_come();
 }
 
 /* A child of vfork shares our memory but has its own descriptors: what it does to them

@@ -110,8 +110,6 @@ static void let_go(void)
 {
 	pthread_mutex_init(&npp_lib.start_lock, NULL);
 	pthread_mutex_init(&npp_lib.rpc_lock, NULL);
-	pthread_mutex_init(&npp_lib.fd_lock, NULL);
-	fd_lock_forked();
 	npp_thr.inside = 0;
 	npp_lib.pid = getpid();
 	if (npp_thr.ctx) {
@@ -168,6 +166,7 @@ static void in_child(void)
 	} else {
 		forget_sockets();
 	}
+	fd_lock_forked(); /* signals are taken again */
 	errno = saved;
 }
 
@@ -197,10 +196,8 @@ pid_t npp_fork(void)
 	pid = R->fork();
 	saved = errno;
 	npp_lib.fork_wrapped = false;
-	if (pid == 0) {
-		fd_lock_forked();
-		return 0;
-	}
+	if (pid == 0)
+		return 0; /* in_child() has let go of it */
 	embryo = npp_lib.embryo;
 	npp_lib.embryo = 0;
 	fd_unlock(); /* that of before() */

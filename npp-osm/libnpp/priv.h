@@ -107,7 +107,8 @@ struct ahead { uint32_t no; int bell; };
 struct thr {
 	struct lctx *ctx;
 	uint32_t inside;	/* in attach or fork: our own calls go straight to the kernel */
-	uint32_t fd_depth;	/* holds fd_lock; more than 1 in a signal handler */
+	uint32_t fd_depth;	/* holds fd_lock, so many times */
+	uint64_t fd_mask;	/* signals that were blocked before, as the kernel has them */
 	int fd_cancel;		/* may it be cancelled when it has let go of that? */
 	bool creds;		/* holds urg.creds */
 };
@@ -147,7 +148,8 @@ struct lib {
 	uint32_t spin_us;
 	pthread_key_t key;
 	bool have_key, atfork;
-	pthread_mutex_t start_lock, rpc_lock, fd_lock;
+	pthread_mutex_t start_lock, rpc_lock;
+	_Atomic uint32_t fd_word;	/* of fd_lock() (fdtab.c) */
 	struct npp_host *host;
 	uint8_t *base;
 	uint64_t size;
@@ -319,6 +321,7 @@ int fd_evict(int fd);				/* under fd_lock: a program wants this number */
 bool vfork_child(void);
 void fd_lock(void);
 void fd_unlock(void);
+bool fd_trylock(void);
 void fd_lock_forked(void);
 void fd_adopt_table(void);			/* after exec */
 int fd_put_over(int from, int fd);		/* dup2(), close-on-exec of FD kept */

@@ -308,18 +308,16 @@ bool npp_creds_begin(void)
 	return true;
 }
 
-/* fd_lock(), unless what this thread was interrupted in has it. */
+/* fd_lock(), but not for ever: another thread may wait for what this one is about to do. */
 static bool lock_in_time(void)
 {
 	uint64_t until = lib_now_us() + END_S * 1000000ull;
 
-	while (pthread_mutex_trylock(&npp_lib.fd_lock)) {
+	while (!fd_trylock()) {
 		if (lib_now_us() > until)
 			return false;
 		lib_nap(200);
 	}
-	npp_thr.fd_depth++;
-	npp_thr.fd_cancel = PTHREAD_CANCEL_DISABLE; /* as npp_creds_begin() has it */
 	return true;
 }
 

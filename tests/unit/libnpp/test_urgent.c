@@ -436,7 +436,8 @@ START_TEST(who_changes_the_user_second_waits_for_the_first)
 }
 END_TEST
 
-/* As a signal handler does that came while this thread had the lock, or was about to give it back (_i). */
+/* As the handler of a fault does that came while this thread had the lock; or as one does while a thread that
+ * waits for it has the lock (_i). */
 START_TEST(the_user_can_be_changed_in_the_middle_of_something)
 {
 	bool alone;
@@ -446,18 +447,15 @@ START_TEST(the_user_can_be_changed_in_the_middle_of_something)
 	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
 	fake_peer_urgent(f, idx, 5, false);
 	EVENTUALLY(urgs == 1);
+	fd_lock();
 	if (_i)
-		pthread_mutex_lock(&npp_lib.fd_lock);
-	else
-		fd_lock();
+		npp_thr.fd_depth = 0; /* none of ours */
 	fake_peer_urgent(f, idx, 9, false); /* the thread wants the lock for that */
 	alone = npp_creds_begin();
 	ck_assert(alone == (_i != 0));
 	npp_creds_end(alone);
-	if (_i)
-		pthread_mutex_unlock(&npp_lib.fd_lock);
-	else
-		fd_unlock();
+	npp_thr.fd_depth = 1;
+	fd_unlock();
 	ck_assert_int_eq(npp_fcntl(fd, F_SETOWN, (unsigned long)getpid()), 0);
 	fake_peer_urgent(f, idx, 10, false);
 	EVENTUALLY(urgs >= 2);
