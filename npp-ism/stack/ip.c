@@ -81,6 +81,7 @@ int ip_attach(struct stack *s)
 		ip->net.n_addrs = ip->net.n_routes = 0;
 	ip->role = 0;
 	ip->in_flush = 0;
+	memset(ip->near, 0, sizeof ip->near);	/* one may be half written */
 	/* Frames to ourselves that were on their way are lost, as on any wire. */
 	ip->local_head = ip->local_tail = 0;
 	neigh_attach(s);

@@ -84,6 +84,7 @@ enum ip_dst_kind { IP_DST_OTHER = 0, IP_DST_LOCAL, IP_DST_BROADCAST, IP_DST_MULT
 #define NEIGH_FRESH_US 30000000u /* reconfirmed when older and in use; see neigh_fresh_us() */
 #define NEIGH_TICK_US 200000u
 #define NEIGH_ASKED 64
+#define NEIGH_NEAR 16u
 
 struct neigh_frame {
 	uint32_t len;
@@ -203,6 +204,14 @@ struct nd_auto {
 	struct nd_link link[NPP_MAX_PORTS];
 };
 
+/* The bucket of an address, worked out with KEY. */
+struct neigh_place {
+	union npp_addr addr;
+	uint64_t key[2];
+	uint32_t bucket;
+	uint8_t port, known;
+};
+
 /* ---- address conflicts (acd.c), link role -------------------------------------------------- */
 
 #define ACD_ANNOUNCES 2
@@ -251,6 +260,7 @@ struct ip_state {
 	struct ip_rate icmp_rate, echo_rate, rst_rate;
 	struct echo_peer echo[ECHO_PEERS];
 	struct acd_addr acd[NPP_MAX_IF_ADDRS];	/* place as in net.addr */
+	struct neigh_place near[NEIGH_NEAR];	/* derived: where the last ones stand in the table */
 	struct { uint32_t tag, at_s; } asked[NEIGH_ASKED]; /* rate limit of reconfirmations */
 	struct nd_auto autoconf;
 	struct mc_state mc;

@@ -12,19 +12,20 @@
 
 #define NEIGH_WAYS 4u
 
-static uint32_t neigh_bucket(const struct npp_neigh_table *t, const union npp_addr *addr, uint8_t port)
+static uint32_t neigh_bucket(const uint64_t key[2], const union npp_addr *addr, uint8_t port)
 {
-	uint8_t key[17];
-	uint64_t k[2] = { t->key[0], t->key[1] };
+	uint8_t what[17];
 
-	memcpy(key, addr->b, 16);
-	key[16] = port;
-	return (uint32_t)npp_siphash(k, key, sizeof key) & (NPP_NEIGH_ENTRIES - 1) & ~(NEIGH_WAYS - 1);
+	memcpy(what, addr->b, 16);
+	what[16] = port;
+	return (uint32_t)npp_siphash(key, what, sizeof what) & (NPP_NEIGH_ENTRIES - 1) & ~(NEIGH_WAYS - 1);
 }
 
 uint32_t neigh_tag(const struct npp_neigh_table *t, const union npp_addr *addr, uint8_t port)
 {
-	return neigh_bucket(t, addr, port) * 2654435761u + addr->w[3];
+	const uint64_t key[2] = { t->key[0], t->key[1] };
+
+	return neigh_bucket(key, addr, port) * 2654435761u + addr->w[3];
 }
 
 /* A consistent copy of *E in *OUT; false: the writer is at it for too long (or died). */
@@ -43,6 +44,21 @@ static bool neigh_read(const struct npp_neigh *e, struct npp_neigh *out)
 	return false;
 }
 
+/* The same, for an address that was looked for lately without another hash: those of routers, and of peers whose
+ * connections come and go. */
+static uint32_t neigh_bucket_near(struct stack *s, const union npp_addr *addr, uint8_t port)
+{
+	const struct npp_neigh_table *t = s->env->neigh;
+	uint64_t key[2] = { t->key[0], t->key[1] };
+	struct neigh_place *p = &s->ip->near[(addr->b[15] ^ addr->b[14] ^ port) % NEIGH_NEAR];
+
+	if (p->known && p->port == port && p->key[0] == key[0] && p->key[1] == key[1] && npp_addr_eq(&p->addr, addr))
+		return p->bucket;
+	*p = (struct neigh_place){ .addr = *addr, .key = { key[0], key[1] }, .port = port, .known = 1,
+				   .bucket = neigh_bucket(key, addr, port) };
+	return p->bucket;
+}
+
 bool neigh_lookup(struct stack *s, const union npp_addr *addr, uint8_t port, struct neigh_view *v)
 {
 	const struct npp_neigh_table *t = s->env->neigh;
@@ -51,7 +67,7 @@ bool neigh_lookup(struct stack *s, const union npp_addr *addr, uint8_t port, str
 
 	if (!t)
 		return false;
-	b = neigh_bucket(t, addr, port);
+	b = neigh_bucket_near(s, addr, port);
 	for (uint32_t i = b; i < b + NEIGH_WAYS; i++) {
 		if (!neigh_read(&t->entry[i], &e) || e.port != port || !npp_addr_eq(&e.addr, addr))
 			continue;
@@ -132,7 +148,8 @@ struct npp_neigh *neigh_entry(struct stack *s, const union npp_addr *addr, uint8
 {
 	struct npp_neigh_table *t = s->env->neigh_rw;
 	struct npp_neigh *worst = NULL, *e;
-	uint32_t b = neigh_bucket(t, addr, port);
+	const uint64_t key[2] = { t->key[0], t->key[1] };
+	uint32_t b = neigh_bucket(key, addr, port);
 
 	for (uint32_t i = b; i < b + NEIGH_WAYS; i++) {
 		e = &t->entry[i];

@@ -348,7 +348,7 @@ struct tcp_tw {
 	uint8_t ts_ok;
 	uint8_t tos, ttl, rcv_ws, pad;
 };
-_Static_assert(sizeof(struct tcp_tw) <= 104, "TIME_WAIT must stay small");
+_Static_assert(sizeof(struct tcp_tw) <= 96, "TIME_WAIT must stay small");
 
 struct tcp_lsn {
 	struct tcp_listener l;		/* must stand first */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * tcp_tw.c - connections that only wait: TIME_WAIT, and FIN_WAIT_2 after close()
  *
- * Everything was acknowledged and the user owns nothing of it any more, so a record of 104
+ * Everything was acknowledged and the user owns nothing of it any more, so a record of 96
  * bytes is enough: it answers late segments, takes the FIN that is still to come
  * (FIN_WAIT_2) and lets a new connection begin early where that is safe (RFC 6191). Nearly all
  * records wait equally long (TCP_LINGER2 makes it shorter), so they stand in one queue with one timer;

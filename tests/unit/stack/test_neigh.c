@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "npp-ism/stack/priv.h"
+#include "npp-ism/stack/ip_priv.h"
 #include "tests/unit/stack/ip_rig.h"
 #include "tests/unit/suite.h"
 
@@ -163,6 +164,35 @@ START_TEST(many_neighbours_push_out_the_least_used)
 }
 END_TEST
 
+/* Places in the table that are remembered. */
+START_TEST(neighbours_are_found_whatever_was_looked_for_before_and_by_any_key)
+{
+	struct stack *s = r->node[1].s;
+	struct neigh_view v;
+	uint8_t mac[6] = { 2, 0, 0, 0, 9, 9 };
+
+	for (unsigned turn = 0; turn < 3; turn++) {
+		for (uint32_t i = 1; i < 40; i++) {
+			mac[3] = (uint8_t)turn;
+			mac[5] = (uint8_t)i;
+			rig_know(r, 0x0a000064 + i, mac);
+		}
+		for (uint32_t i = 1; i < 40; i++) { /* twice: by the hash, and by memory */
+			union npp_addr a = rig_addr(0x0a000064 + i);
+
+			for (unsigned again = 0; again < 2; again++) {
+				ck_assert(neigh_lookup(s, &a, 0, &v));
+				ck_assert_uint_eq(v.mac[3], turn);
+				ck_assert_uint_eq(v.mac[5], i);
+				ck_assert(!neigh_lookup(s, &a, 1, &v));
+			}
+		}
+		memset(r->t->entry, 0, sizeof r->t->entry);
+		r->t->key[turn % 2]++;
+	}
+}
+END_TEST
+
 START_TEST(a_torn_entry_is_a_miss_not_a_hang)
 {
 	rig_know(r, RIG_PEER, rig_peer_mac);
@@ -226,6 +256,7 @@ int main(void)
 	tcase_add_test(tc, a_40_kb_datagram_waits_in_fragments);
 	tcase_add_test(tc, confirmations_keep_an_entry_fresh_and_are_rare);
 	tcase_add_test(tc, many_neighbours_push_out_the_least_used);
+	tcase_add_test(tc, neighbours_are_found_whatever_was_looked_for_before_and_by_any_key);
 	tcase_add_test(tc, a_torn_entry_is_a_miss_not_a_hang);
 	tcase_add_test(tc, records_that_lie_are_ignored);
 	tcase_add_test(tc, a_successor_sends_what_waited);
