@@ -53,25 +53,42 @@ static int parse_link(struct lab *l, char *const words[], struct link *k, uint64
 	return link_find(l, words[0], k, e);
 }
 
+/* Down, and up after US or when somebody interrupts us. Meanwhile, or if we are killed, the link is known to be down. */
+static int flap(const struct lab *l, const struct link *k, uint64_t us, const char *fault, const char *down, struct npp_err *e)
+{
+	const volatile sig_atomic_t *stop = stop_on_signals();
+	int64_t end = now_ms() + (int64_t)(us / 1000), left;
+	int r = lab_note_fault(l, fault, down, e), up;
+
+	if (r == 0)
+		r = link_set(k, false, e);
+	while (r == 0 && !*stop && (left = end - now_ms()) > 0)
+		pause_ms(left < 100 ? (int)left : 100);
+	up = link_set(k, true, r < 0 ? NULL : e);
+	if (up == 0)
+		up = lab_note_fault(l, fault, NULL, r < 0 ? NULL : e);
+	if (r == 0 && up == 0 && *stop)
+		return npp_err_set(e, -EINTR, "stopped by signal %d: the link is up again", (int)*stop);
+	return r < 0 ? r : up;
+}
+
 /* flap: down, up after TIME (1s). */
 static int fault_link(struct lab *l, char *const words[], char *what, size_t cap, struct npp_err *e)
 {
 	uint64_t us = 1000000;
-	char fault[128];
+	char fault[128], down[136];
 	struct link k;
 	int r = parse_link(l, words, &k, &us, e);
 
-	if (r == 0)
-		r = link_set(&k, strcmp(words[1], "up") == 0, e);
-	if (r == 0 && strcmp(words[1], "flap") == 0) {
-		pause_ms((int)(us / 1000));
-		r = link_set(&k, true, e);
-	}
 	if (r < 0)
 		return r;
 	snprintf(what, cap, "link %s.%s %s", k.node->name, k.ifc->network, words[1]);
 	snprintf(fault, sizeof fault, "link %s.%s", k.node->name, k.ifc->network);
-	return lab_note_fault(l, fault, strcmp(words[1], "down") == 0 ? what : NULL, e);
+	snprintf(down, sizeof down, "%s down", fault);
+	if (strcmp(words[1], "flap") == 0)
+		return flap(l, &k, us, fault, down, e);
+	r = link_set(&k, strcmp(words[1], "up") == 0, e);
+	return r < 0 ? r : lab_note_fault(l, fault, strcmp(words[1], "down") == 0 ? down : NULL, e);
 }
 
 static const char *find_net_ns(const struct lab *l, const char *net, struct npp_err *e)

@@ -45,10 +45,12 @@ static void on_stop(int sig)
 
 const volatile sig_atomic_t *stop_on_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_stop };
+	struct sigaction sa = { .sa_handler = on_stop }, old;
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)	/* nohup(1) */
+		sigaction(SIGHUP, &sa, NULL);
 	return &stopped;
 }
 

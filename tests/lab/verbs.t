@@ -88,6 +88,16 @@ is 'exit status of what failed' $? 1
 do_ fault hit npp.acc1.ism0 >/dev/null 2>&1
 is 'exit status of what makes no sense' $? 2
 
+# A flap that is interrupted leaves the link up, and meanwhile it is known to be down.
+"$npplab" fault --lab "$lab" link client2 flap 600s >"$work/flap" 2>&1 &
+flap=$!
+background+=("$flap")
+faults() { do_ links --json | jq -c '.[] | select(.node == "client2").up'; "$npplab" status "$lab" --json | jq -c .faults; }
+is_down() { [[ $(faults) == false*client2.isp\ down* ]]; }
+ok 'a link that flaps is told to be down' wait_for 10 is_down
+stop "$flap" INT
+is 'one who is stopped takes it up again' "$(faults | xargs)" 'true []'
+like 'and says so' "$(cat "$work/flap")" 'stopped by signal 2: the link is up again'
 like 'no such link to break' "$(do_ fault link client9 down 2>&1)" "has no link 'client9'"
 # Without a name, what breaks things keeps its hands off what others have made.
 for v in down 'fault kill npp.acc1.ism0' 'impair client1 loss=1%'; do
