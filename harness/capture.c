@@ -11,11 +11,13 @@
 #include <pcap/pcap.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/verbs.h"
 
 #define SNAPLEN 262144
+#define LOOK_MS 100
 
 /* Where WHAT, a link or a network, can be seen. */
 static int find_place(struct lab *l, const char *what, const char **ns, const char **ifname, struct npp_err *e)
@@ -70,10 +72,23 @@ static pcap_t *open_link(const char *ifname, const char *filter, struct npp_err 
 
 struct wanted {
 	const char *what, *file, *filter;
+	char path[NS_PATH_CAP];	/* of the namespace, */
+	ino_t inode;		/* which is this one */
 	uint64_t count;
 	int64_t end_ms;
 	bool json;
 };
+
+/* Our socket keeps the namespace from going with its lab: asked for now and then. */
+static bool has_gone(const struct wanted *w, int64_t *next_ms)
+{
+	struct stat st;
+
+	if (now_ms() < *next_ms)
+		return false;
+	*next_ms = now_ms() + LOOK_MS;
+	return stat(w->path, &st) < 0 || st.st_ino != w->inode;
+}
 
 /* Until the end that was asked for, or what is seen cannot be written: 0 or -errno. */
 static int run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim, uint64_t *frames)
@@ -82,13 +97,14 @@ static int run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim, uint64_t *
 	const u_char *data;
 	const volatile sig_atomic_t *stop = stop_on_signals();
 	uint64_t n = 0, flushed = 0;
+	int64_t look = 0;
 	int r;
 
 	pcap_setnonblock(p, 1, (char[PCAP_ERRBUF_SIZE]){ "" });
 	while (!*stop && (!lim->count || n < lim->count) && (!lim->end_ms || now_ms() < lim->end_ms)) {
 		r = pcap_next_ex(p, &h, &data);
-		if (r < 0)
-			break;
+		if (r < 0 || has_gone(lim, &look))
+			return pcap_dump_flush(d) < 0 ? -errno : -ENODEV;
 		if (r == 0 && flushed != n && pcap_dump_flush(d) < 0)
 			return -errno;
 		if (r == 0) {
@@ -118,9 +134,9 @@ static void say(const struct wanted *w, uint64_t n, unsigned missed)
 
 static int capture(struct lab *l, void *arg, struct npp_err *e)
 {
-	const struct wanted *w = arg;
+	struct wanted *w = arg;
 	const char *ns = "", *ifname = "";
-	char path[NS_PATH_CAP];
+	struct stat ns_st;
 	struct pcap_stat st = { 0 };
 	pcap_dumper_t *d;
 	pcap_t *p;
@@ -129,9 +145,10 @@ static int capture(struct lab *l, void *arg, struct npp_err *e)
 
 	if (r < 0)
 		return r;
-	fd = open(ns_path(ns, path), O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return npp_err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	fd = open(ns_path(ns, w->path), O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &ns_st) < 0)
+		return npp_err_set(e, -errno, "cannot open %s: %s", w->path, strerror(errno));
+	w->inode = ns_st.st_ino;
 	back = ns_enter_fd(fd, e);
 	close(fd);
 	if (back < 0)
@@ -149,7 +166,9 @@ static int capture(struct lab *l, void *arg, struct npp_err *e)
 	fprintf(stderr, "npp-lab: capturing on %s\n", w->what);
 	r = run(p, d, w, &n);
 	pcap_stats(p, &st);
-	if (r < 0)
+	if (r == -ENODEV)
+		npp_err_set(e, r, "%s has gone; %llu frames were written before", w->what, (unsigned long long)n);
+	else if (r < 0)
 		npp_err_set(e, r, "cannot write %s: %s", w->file, strerror(-r));
 	pcap_dump_close(d);
 	pcap_close(p);

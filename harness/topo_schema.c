@@ -92,7 +92,7 @@ static void put_list(FILE *f, const struct npp_conf_field *v)
 {
 	bool scalar = v->item->type != NPP_CONF_MAP;
 
-	fputs(scalar ? "\"anyOf\": [{" : "", f);
+	fputs("\"anyOf\": [{\"type\": \"null\"}, {", f);	/* a key without a value is not given */
 	if (scalar) {	/* a single value is a list of one */
 		put_value(f, v->item);
 		fputs("}, {", f);
@@ -104,7 +104,7 @@ static void put_list(FILE *f, const struct npp_conf_field *v)
 		fprintf(f, ", \"maxItems\": %" PRId64, v->max);
 	fputs(", \"items\": {", f);
 	put_value(f, v->item);
-	fputs(scalar ? "}}]" : "}", f);
+	fputs("}}]", f);
 }
 
 static void put_names(FILE *f, const struct npp_conf_field *v)
@@ -137,10 +137,14 @@ static void put_value(FILE *f, const struct npp_conf_field *v)
 		fprintf(f, "\"type\": \"string\", \"pattern\": \"" NAME_PATTERN "\", \"maxLength\": %" PRId64, v->max ? v->max : 31);
 		break;
 	case NPP_CONF_ENUM: put_enum(f, v->enums); break;
-	case NPP_CONF_ADDR: fputs("\"type\": \"string\", \"description\": \"an IP address\"", f); break;
-	case NPP_CONF_PREFIX: fputs("\"type\": \"string\", \"description\": \"address/length, or default\"", f); break;
+	case NPP_CONF_ADDR: fputs("\"type\": \"string\", \"pattern\": \"^[0-9A-Fa-f:.]+$\", \"description\": \"an IP address\"", f); break;
+	case NPP_CONF_PREFIX: fputs("\"type\": \"string\", \"pattern\": \"^([0-9A-Fa-f:.]+(/[0-9]+)?|default)$\", \"description\": \"address/length, or default\"", f); break;
 	case NPP_CONF_MAC: fputs("\"type\": \"string\", \"pattern\": \"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$\"", f); break;
-	case NPP_CONF_MAP: put_map(f, v->sub); break;
+	case NPP_CONF_MAP:
+		fputs(v->flags & NPP_CONF_OPTIONAL ? "\"anyOf\": [{\"type\": \"null\"}, {" : "", f);
+		put_map(f, v->sub);
+		fputs(v->flags & NPP_CONF_OPTIONAL ? "}]" : "", f);
+		break;
 	case NPP_CONF_LIST: put_list(f, v); break;
 	case NPP_CONF_NAMES: put_names(f, v); break;
 	case NPP_CONF_NODE: put_open(f, v->key); break;

@@ -108,6 +108,10 @@ doc['nodes']['web1']['start'] = [{'name': 'x', 'command': 'true', 'deadline': '1
 values = {
     ('ipv6',): ['yes', 'no', 'on', 'true', 'maybe', '1'],
     ('nodes', 'web1', 'memory'): ['128M', '128m', '64MiB', '1.5G', '33554432', '1T', '64 M', 'M', '-64M', '64Mbit'],
+    ('nodes', 'web1', 'start'): ['null', '[]', '{}', 'x'],
+    ('nodes', 'web1', 'start', 0, 'ready'): ['null', '[]', 'x'],
+    ('networks', 'lan', 'subnet'): ['10.1.0.0/24', '10.1.0.0/', 'lan', 'x y'],
+    ('nodes', 'acc1', 'addresses'): ['null', '[]', '10.1.0.20', 'x y'],
     ('nodes', 'web1', 'start', 0, 'deadline'): ['5s', '500ms', '0.5min', '0.1h', '5', '0', '5 s', '5sec', 's', '-5s'],
 }
 for path, texts in values.items():

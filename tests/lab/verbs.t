@@ -329,7 +329,13 @@ is 'shell is exec' "$(echo 'echo I am on $(hostname -I)' | do_ shell client2 2>/
 is 'list as JSON' "$("$npplab" list --json | jq -c --arg l "$lab" '.[] | select(.name == $l).state')" '"up"'
 is 'check as JSON' "$("$npplab" check "$work/t.yaml" --json | jq -c '[.ok, .nodes, .errors]')" '[true,5,[]]'
 is 'with errors' "$("$npplab" check "$work/t.yaml" --set nodes.web1.kind=x --json | jq -c '[.ok, (.errors | length > 0)]')" '[false,true]'
+"$npplab" capture --lab "$lab" isp -w "$work/last.pcap" >"$work/last" 2>&1 &	# who looks on when the lab goes
+cap=$!
+wait_for 10 grep -q capturing "$work/last"
 ok 'down' lab_down
+wait "$cap"
+is 'a capture that is cut short has failed' $? 1
+like 'and says why' "$(cat "$work/last")" 'isp has gone; [0-9]+ frames were written before'
 is 'nothing is left' "$(leftovers "$lab")" ''
 not_ok 'not in the ledger, either' grep -Eq "$closed |^verbs:$$ " /run/npp/hugepages
 done_testing
