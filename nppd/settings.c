@@ -190,7 +190,7 @@ static const struct npp_conf_schema memory_schema = {
 	sizeof ((struct npp_settings *)NULL)->memory, memory_fields, check_memory
 };
 
-/* rmem: [4K, 128K, 1M]: least, to begin with, most */
+/* rmem: [4K, 128K, 4M]: least, to begin with, most */
 static int parse_tcp_mem(struct npp_conf *c, const struct npp_conf_node *n, const struct npp_conf_field *f, void *dst)
 {
 	static const struct npp_conf_field size = { .type = NPP_CONF_SIZE, .min = NPP_TCP_MEM_MIN, .max = NPP_TCP_MEM_MAX };

@@ -366,8 +366,8 @@ enum npp_share_policy { NPP_SHARE_WEIGHT = 0, NPP_SHARE_STANDBY, NPP_SHARE_LOAD,
 struct npp_tcp_mem { uint32_t min, dflt, max; };
 #define NPP_TCP_MEM_MIN 4096u
 #define NPP_TCP_MEM_MAX (4u << 20)	/* the largest ring */
-#define NPP_TCP_RMEM ((struct npp_tcp_mem){ 4096, 131072, 1048576 })
-#define NPP_TCP_WMEM ((struct npp_tcp_mem){ 4096, 65536, 1048576 })
+#define NPP_TCP_RMEM ((struct npp_tcp_mem){ 4096, 131072, NPP_TCP_MEM_MAX })
+#define NPP_TCP_WMEM ((struct npp_tcp_mem){ 4096, 65536, NPP_TCP_MEM_MAX })
 
 struct npp_global { /* nppd writes, everybody else maps it read-only */
 	struct npp_region_hdr hdr;

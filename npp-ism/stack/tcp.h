@@ -70,6 +70,16 @@ static inline uint32_t tcp_irs(const struct tcb *t)
 	return t->rcv_nxt - 1 - t->c.rx_head - (t->flags & TF_RCV_FIN && t->rcv_nxt == t->rcv_fin + 1);
 }
 static inline struct npp_tcp_mem tcp_rmem(const struct stack *s) { return npp_tcp_rmem(s->env->global); }
+/* What a buffer may become by itself of the MAX that the NPP allows. A MB for each ms is 8 Gbit/s: where round
+ * trips are shorter more of it would stand in queues only. */
+#define TCP_BUF_NEAR (1u << 20)
+#define TCP_RTT_FAR_US 1000u
+static inline uint32_t tcp_buf_auto(const struct tcb *t, uint32_t max)
+{
+	bool far = t->min_rtt_us != 0 && t->min_rtt_us >= TCP_RTT_FAR_US;
+
+	return far || max < TCP_BUF_NEAR ? max : TCP_BUF_NEAR;
+}
 /* Shift of the windows that we announce: for buffers that grow, or (RCVBUF) for one that was set, as Linux
  * does it. */
 static inline uint8_t tcp_wscale(const struct stack *s, uint32_t rcvbuf)

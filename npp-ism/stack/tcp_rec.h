@@ -49,7 +49,7 @@
 #define TCP_MSS_MIN 88u			/* below that a peer's MSS option is not taken seriously */
 #define TCP_MSS_DEFAULT 536u		/* RFC 9293, 3.7.1 */
 #define TCP_MSS_DEFAULT6 1220u
-#define TCP_WSCALE 5u			/* of the windows that we announce: up to 2 MB ... */
+#define TCP_WSCALE 7u			/* of the windows that we announce: up to 8 MB ... */
 #define TCP_WSCALE_MAX 14u		/* ... or as much more as buffers may become */
 #define TCP_QUICK_ACKS 16u
 #define TCP_DUPTHRESH 3u

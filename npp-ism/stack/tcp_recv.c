@@ -11,7 +11,8 @@
  * rx_tail + rcvbuf in steps worth a segment (RFC 9293, 3.8.6.2.2); a window update of its
  * own is sent when a quarter of the buffer has become free and less than half of it was
  * on offer. rcvbuf starts small and doubles while the program keeps up with the peer, within
- * the bounds that the NPP was given (tcp: rmem in nppd.conf).
+ * the bounds that the NPP was given (tcp: rmem in nppd.conf); beyond 1 MB only for peers that
+ * are 1 ms away or more.
  *
  * We promise more than the ring holds, for a program that keeps up leaves little in it, and
  * the ring grows when there is need. If it cannot (rx_short), nothing beyond it is
@@ -331,7 +332,7 @@ static void tune_buffer(struct stack *s, struct tcb *t)
 	    t->c.rx_tail - t->drs_tail < t->rcvbuf)
 		return;
 	if (keeps_up(s, t))
-		t->rcvbuf = u32_max(t->rcvbuf, u32_min(t->rcvbuf * 2, tcp_rmem(s).max));
+		t->rcvbuf = u32_max(t->rcvbuf, u32_min(t->rcvbuf * 2, tcp_buf_auto(t, tcp_rmem(s).max)));
 }
 
 void tcp_recv_read(struct stack *s, struct tcb *t, uint32_t rx_tail)

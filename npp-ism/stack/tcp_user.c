@@ -310,7 +310,7 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	uint32_t flight = u32_min(t->cwnd, t->snd_wnd);
 
 	(void)s;
-	return flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight;
+	return tcp_buf_auto(t, flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight);
 }
 
 uint32_t stack_tcp_rx_bound(const struct tcp_conn *c)

@@ -115,7 +115,7 @@ does 'it ends' nppd_stop one
 tuns=0
 
 bad always <<Y
-npp: {name: a1, hugepages: always, addresses: [10.79.0.11/24], port: {netns: @NS@}, memory: {connections: 1048576}}
+npp: {name: a1, iops: 16, hugepages: always, addresses: [10.79.0.11/24], port: {netns: @NS@}, memory: {connections: 1048576}}
 Y
 refused 'hugepages that are not there' "always.yaml:1: key 'npp.hugepages': there are not enough for .*: [0-9]+ of [0-9]+ pages of 2 MB are missing: vm.nr_hugepages=[0-9]+ would do, or 'reserve: yes'"
 

@@ -157,8 +157,8 @@ static const struct { int level, name, set, want, get; bool bound; } judged[] = 
 	{ IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1, 0, 1, true }, { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 2, EINVAL, 0, false },
 	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, EINVAL, 0, false }, { IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0, 0, true },
 	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, -1, 0, 1152, false }, { IPPROTO_TCP, TCP_TIMESTAMP, 1, EPERM, 0, false },
-	{ SOL_SOCKET, SO_SNDLOWAT, 1, ENOPROTOOPT, 0, false }, { SOL_SOCKET, SO_SNDBUF, -1, 0, 1 << 20, false },
-	{ SOL_SOCKET, SO_RCVBUF, -1, 0, 1 << 20, false }, { SOL_SOCKET, SO_RCVLOWAT, -1, 0, 1 << 19, false },
+	{ SOL_SOCKET, SO_SNDLOWAT, 1, ENOPROTOOPT, 0, false }, { SOL_SOCKET, SO_SNDBUF, -1, 0, 4 << 20, false },
+	{ SOL_SOCKET, SO_RCVBUF, -1, 0, 4 << 20, false }, { SOL_SOCKET, SO_RCVLOWAT, -1, 0, 2 << 20, false },
 	{ SOL_SOCKET, SO_RCVLOWAT, 5, 0, 5, false }, { SOL_SOCKET, SO_ZEROCOPY, 0, 0, 0, false },
 };
 

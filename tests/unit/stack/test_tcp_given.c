@@ -26,8 +26,8 @@ static void teardown(void)
 /* What a buffer of so many bytes makes of the first window. As Linux 6 does it, but for 0: ours begins
  * larger than 64 KB can be scaled from. */
 static const struct { uint32_t rcvbuf, size; uint8_t ws; } row[] = {
-	{ 0, 131072, 5 }, { 2000, 4096, 0 }, { 4096, 4096, 0 }, { 10000, 10000, 0 }, { 65535, 65535, 0 },
-	{ 65536, 65536, 1 }, { 100000, 100000, 1 }, { 200000, 200000, 2 }, { 8000000, 1048576, 5 },
+	{ 0, 131072, 7 }, { 2000, 4096, 0 }, { 4096, 4096, 0 }, { 10000, 10000, 0 }, { 65535, 65535, 0 },
+	{ 65536, 65536, 1 }, { 100000, 100000, 1 }, { 200000, 200000, 2 }, { 8000000, 4194304, 7 },
 };
 #define ROWS (sizeof row / sizeof *row)
 #define TEXT 2u		/* bytes that come with the handshake */
