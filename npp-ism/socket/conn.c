@@ -172,12 +172,15 @@ struct tcp_options ism_options_of(const struct npp_sock *rec)
 	uint32_t tries = atomic_load_explicit(&rec->tries, memory_order_relaxed);
 	uint32_t keep = atomic_load_explicit(&rec->keep, memory_order_relaxed);
 	uint32_t clamp = atomic_load_explicit(&rec->win_clamp, memory_order_relaxed);
+	uint32_t lowat = atomic_load_explicit(&rec->rcvlowat, memory_order_relaxed);
 
 	o.opt_flags = atomic_load_explicit(&rec->opt_flags, memory_order_relaxed);
 	/* As on Linux the program asks for half of what stands there, and that is what the peer may send. */
 	o.rcvbuf = (atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed) + 1) / 2;
 	if (clamp && (!o.rcvbuf || clamp < o.rcvbuf))
 		o.rcvbuf = clamp;
+	/* Who waits for so many shall get them: with SO_RCVLOWAT Linux makes the buffer twice as large as that. */
+	o.rcv_least = lowat > 1 ? (lowat < NPP_TCP_MEM_MAX ? 2 * lowat : NPP_TCP_MEM_MAX) : 0;
 	o.sndbuf = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
 	o.keep_idle_s = NPP_KEEP_IDLE(keep);
 	o.keep_intvl_s = NPP_KEEP_INTVL(keep);

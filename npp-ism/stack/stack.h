@@ -145,6 +145,7 @@ struct udp_endpoint {
 struct tcp_options {
 	uint32_t opt_flags;		/* NPP_OPT_* */
 	uint32_t rcvbuf, sndbuf;	/* bytes; rcvbuf: that may be on offer */
+	uint32_t rcv_least;		/* the same, where rcvbuf is 0: so many at least, as there are bounds; never less again */
 	uint32_t keep_idle_s, keep_intvl_s, keep_cnt, user_timeout_ms;
 	uint32_t cc;			/* enum npp_tcp_cc; what it does not know means the default */
 	uint32_t max_pace;		/* bytes per second */

@@ -233,6 +233,8 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	if (o->rcvbuf) {
 		t->opt_flags |= NPP_OPT_RCVBUF;
 		t->rcvbuf = npp_tcp_mem_set(tcp_rmem(s), o->rcvbuf);
+	} else if (o->rcv_least) {
+		t->rcvbuf = u32_max(t->rcvbuf, u32_min(o->rcv_least, tcp_rmem(s).max));
 	}
 	t->keep_idle_s = (uint16_t)u32_min(o->keep_idle_s, 32767);
 	t->keep_intvl_s = (uint16_t)u32_min(o->keep_intvl_s, 32767);

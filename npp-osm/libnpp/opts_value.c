@@ -36,7 +36,7 @@ static const struct opt options[] = {
 	{ SOL_SOCKET, SO_SNDBUF, P_SNDBUF, 0, SNDBUF_DEFAULT, true },
 	{ SOL_SOCKET, SO_RCVBUFFORCE, P_RCVBUF, FORCE, RCVBUF_DEFAULT, true },
 	{ SOL_SOCKET, SO_SNDBUFFORCE, P_SNDBUF, FORCE, SNDBUF_DEFAULT, true },
-	{ SOL_SOCKET, SO_RCVLOWAT, P_LOWAT, 0, 1, false },
+	{ SOL_SOCKET, SO_RCVLOWAT, P_LOWAT, 0, 1, true },
 	{ SOL_SOCKET, SO_SNDLOWAT, P_CONST, 1, 0, false },
 	{ SOL_SOCKET, SO_OOBINLINE, P_FLAG, NPP_OPT_OOBINLINE, 0, false },
 	{ SOL_SOCKET, SO_PRIORITY, P_PRIO, 0, 0, false },
@@ -210,7 +210,7 @@ struct npp_tcp_mem sock_mem(const struct so *so, bool send)
 static uint32_t buffer_now(const struct so *so, bool send, uint32_t set)
 {
 	struct npp_tcp_mem m = sock_mem(so, send);
-	uint32_t ring = 0;
+	uint32_t ring = 0, low = send ? 0 : load(so, P_LOWAT);
 
 	if (so->dgram)
 		return set;
@@ -218,6 +218,8 @@ static uint32_t buffer_now(const struct so *so, bool send, uint32_t set)
 		return npp_tcp_mem_set(m, set);
 	if (so->sk)
 		ring = *(volatile uint32_t *)(send ? &so->sk->tx_ring.size : &so->sk->rx_ring.size);
+	low = low < m.max / 2 ? 2 * low : m.max; /* the ISM makes it so large, for who waits for that much */
+	ring = ring > low ? ring : low;
 	return ring > m.dflt ? ring : m.dflt;
 }
 

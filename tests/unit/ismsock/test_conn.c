@@ -51,8 +51,14 @@ START_TEST(what_a_listener_asks_for_is_looked_up_when_it_counts)
 	ism_listener_options(e->I, l, &o);
 	ck_assert_uint_eq(o.defer, 0);
 	rec->tries = 7u << 24;
+	ck_assert_uint_eq(o.rcv_least, 0);
+	rec->rcvlowat = 200000;
 	ism_listener_options(e->I, l, &o);
 	ck_assert_uint_eq(o.defer, 7);
+	ck_assert_uint_eq(o.rcv_least, 400000);
+	rec->rcvlowat = UINT32_MAX;
+	ism_listener_options(e->I, l, &o);
+	ck_assert_uint_eq(o.rcv_least, NPP_TCP_MEM_MAX);
 	ck_assert_uint_eq(ism_fastopen_keys(e->I, l, key), 0);
 	for (unsigned turn = 1; turn < 4; turn++) {
 		rec->tfo.key[turn & 1][0][0] = 100 + turn;

@@ -165,7 +165,7 @@ static const struct { int level, name, set, want, get; bool bound; } judged[] = 
 START_TEST(values_are_judged_as_by_linux)
 {
 	struct sockaddr_in a = addr_of(FAKE_ADDR, 0);
-	int fd[2] = { dial(FAKE_ECHO), npp_socket(AF_INET, SOCK_STREAM, 0) }, v;
+	int fd[2] = { dial(FAKE_ECHO), npp_socket(AF_INET, SOCK_STREAM, 0) }, judged_lowat = dial(FAKE_ECHO), v;
 	socklen_t n = sizeof v;
 	uint64_t rate = 5;
 	uint8_t byte;
@@ -180,6 +180,15 @@ START_TEST(values_are_judged_as_by_linux)
 		ck_assert_int_eq(npp_getsockopt(fd[judged[i].bound], judged[i].level, judged[i].name, &v, &n), 0);
 		ck_assert_msg(v == judged[i].get, "row %zu: %d", i, v);
 	}
+	v = 200000; /* who waits for that gets a buffer for it; one that was set stays */
+	ck_assert_int_eq(npp_setsockopt(judged_lowat, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof v), 0);
+	ck_assert_int_eq(npp_getsockopt(judged_lowat, SOL_SOCKET, SO_RCVBUF, &v, &n), 0);
+	ck_assert_int_eq(v, 400000);
+	v = 50000;
+	ck_assert_int_eq(npp_setsockopt(judged_lowat, SOL_SOCKET, SO_RCVBUF, &v, sizeof v), 0);
+	ck_assert_int_eq(npp_getsockopt(judged_lowat, SOL_SOCKET, SO_RCVBUF, &v, &n), 0);
+	ck_assert_int_eq(v, 100000);
+	npp_close(judged_lowat);
 	ck_fails(npp_setsockopt(*fd, SOL_SOCKET, SO_TYPE, &v, 1), EINVAL);
 	ck_fails(npp_setsockopt(*fd, IPPROTO_TCP, TCP_ULP, "tls", 3), ENOENT); /* names may be short */
 	ck_assert_int_eq(npp_setsockopt(*fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), 0);

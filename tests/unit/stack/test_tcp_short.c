@@ -181,12 +181,32 @@ START_TEST(a_full_ring_that_cannot_grow_is_told)
 }
 END_TEST
 
+START_TEST(who_waits_for_more_than_the_buffer_has_gets_a_larger_one)
+{
+	struct tcp_options o = { .rcv_least = 400000 };
+
+	stack_tcp_options(h->s, p.k->c, &o);
+	ck_assert_uint_eq(tcb()->rcvbuf, 400000);
+	ck_assert_uint_gt(stack_tcp_rx_bound(p.k->c), 200000);
+	o.rcv_least = 10000;
+	stack_tcp_options(h->s, p.k->c, &o);
+	ck_assert_uint_eq(tcb()->rcvbuf, 400000);
+	o.rcv_least = UINT32_MAX;
+	stack_tcp_options(h->s, p.k->c, &o);
+	ck_assert_uint_eq(tcb()->rcvbuf, npp_tcp_rmem(h->global).max);
+	o.rcvbuf = 30000;
+	stack_tcp_options(h->s, p.k->c, &o);
+	ck_assert_uint_eq(tcb()->rcvbuf, 30000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp_short");
 	TCase *tc = tcase_create("short");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, who_waits_for_more_than_the_buffer_has_gets_a_larger_one);
 	tcase_add_test(tc, a_window_follows_a_ring_that_could_not_grow);
 	tcase_add_test(tc, without_any_ring_two_segments_are_on_offer);
 	tcase_add_test(tc, the_ring_grows_before_the_window_does);
