@@ -138,6 +138,9 @@ void proc_release(struct proc_start *p);
 unsigned proc_in_ns(const ino_t *inodes, unsigned n, pid_t *pids, unsigned cap);
 /* Sends SIG to each and waits until all are gone or TIMEOUT_MS passed: number left. HEARD (may be NULL): how many got it. */
 unsigned proc_kill(const pid_t *pids, unsigned n, int sig, int timeout_ms, unsigned *heard);
+/* What SIGHUP does from now on; but it stays ignored for who was started by nohup(1). */
+struct sigaction;
+void on_hangup(const struct sigaction *sa);
 int64_t now_ms(void);
 void pause_ms(int ms);
 

@@ -43,14 +43,21 @@ static void on_stop(int sig)
 	stopped = sig;
 }
 
+void on_hangup(const struct sigaction *sa)
+{
+	struct sigaction old;
+
+	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, sa, NULL);
+}
+
 const volatile sig_atomic_t *stop_on_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_stop }, old;
+	struct sigaction sa = { .sa_handler = on_stop };
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)	/* nohup(1) */
-		sigaction(SIGHUP, &sa, NULL);
+	on_hangup(&sa);
 	return &stopped;
 }
 

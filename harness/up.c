@@ -51,7 +51,7 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	on_hangup(&sa);
 	signal(SIGPIPE, SIG_IGN);
 }
 

@@ -22,6 +22,7 @@
 #include "lib/self.h"
 
 #define GRACE_MS 15000	/* after its time a load may take so long to end */
+#define LOOK_MS 100
 
 struct run {
 	struct scenario s;
@@ -212,9 +213,18 @@ static bool all_done(const struct run *r)
 	return true;
 }
 
+/* Did somebody take the lab down? Looked for now and then. */
+static bool lab_gone(const struct run *r, uint64_t now, uint64_t *next_look)
+{
+	if (now < *next_look)
+		return false;
+	*next_look = now + LOOK_MS * 1000000ull;
+	return access(r->work, F_OK) < 0;
+}
+
 static void time_line(struct run *r)
 {
-	uint64_t end_ns = r->start_ns + r->s.duration_us * 1000, now, last = r->start_ns;
+	uint64_t end_ns = r->start_ns + r->s.duration_us * 1000, now, last = r->start_ns, look = 0;
 	uint32_t next = 0;
 
 	while (!stop && (now = mono_ns()) < end_ns + GRACE_MS * 1000000ull) {
@@ -226,6 +236,11 @@ static void time_line(struct run *r)
 		reap(r, false);
 		if (now >= end_ns && all_done(r))
 			break;
+		if (lab_gone(r, now, &look)) {
+			npp_warnx("lab '%s' has gone, taken down by somebody else", r->lab.name);
+			r->report->interrupted = true;
+			break;
+		}
 		pause_ms(2);
 	}
 	for (uint32_t i = 0; i < r->s.n_actions; i++)
@@ -263,7 +278,7 @@ static void run_it(struct run *r)
 		waitpid(r->sampler, NULL, 0);
 	}
 	r->report->seconds = elapsed(r);
-	r->report->interrupted = stop;
+	r->report->interrupted |= stop != 0;
 	read_figures(r);
 	expect_check(r->report);
 }
@@ -332,7 +347,7 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	on_hangup(&sa);
 }
 
 static int run_in_lab(struct run *r, const char *lab, const char *out, bool json)

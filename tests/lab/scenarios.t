@@ -147,6 +147,19 @@ like 'and says so' "$(cat "$work/out")" 'FAILED.*interrupted'
 ok 'in reports that are well-formed' eval 'jq . "$work/report/report.json" && ! grep -w nan "$work/report/"*'
 is 'and leaves nothing' "$(leftovers "$lab")" ''
 
+# Its lab taken down by somebody else. It does not mind that its terminal goes, being told not to.
+rm -f "$work/out" "$work/err"
+nohup "$npplab" run "$work/s.yaml" --name "$lab" -w "$work/report" --json >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+background+=("$pid")
+wait_for 10 grep -q 'load c1' "$work/err"
+kill -HUP "$pid"
+ok 'somebody takes the lab of a run down' "$npplab" down "$lab"
+wait "$pid"
+is 'the run fails' $? 1
+is 'the report does not say that all is well' "$(jq -c '[.passed, .interrupted]' "$work/out")" '[false,true]'
+like 'but why' "$(cat "$work/err")" "lab '$lab' has gone"
+
 # Killed in the middle: its lab is dead, since nobody would take it down. (Its own run directory: clean is for all.)
 mkdir "$work/rundir"
 rm -f "$work/err"
