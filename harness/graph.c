@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,19 +152,31 @@ static void draw_json(FILE *f, struct lab *l)
 	fputs("]}\n", f);
 }
 
-static _Noreturn void run_dot(int in, const char *out)
+/* What dot(1) makes of a file that is called OUT. */
+static const char *format_of(const char *out)
+{
+	static const char *const others[][2] = { { ".png", "-Tpng" }, { ".pdf", "-Tpdf" } };
+	size_t n = out ? strlen(out) : 0;
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (n > 4 && strcasecmp(out + n - 4, others[i][0]) == 0)
+			return others[i][1];
+	return "-Tsvg";
+}
+
+static _Noreturn void run_dot(int in, const char *format, const char *out)
 {
 	if (dup2(in, 0) < 0)
 		_exit(126);
 	if (out)
-		execlp("dot", "dot", "-Tsvg", "-o", out, (char *)NULL);
+		execlp("dot", "dot", format, "-o", out, (char *)NULL);
 	else
-		execlp("dot", "dot", "-Tsvg", (char *)NULL);
+		execlp("dot", "dot", format, (char *)NULL);
 	dprintf(2, "npp-lab: cannot run dot: %s (package graphviz)\n", strerror(errno));
 	_exit(127);
 }
 
-static int to_svg(struct lab *l, const char *out, struct npp_err *e)
+static int to_picture(struct lab *l, const char *format, const char *out, struct npp_err *e)
 {
 	int p[2], status = -1;
 	pid_t pid;
@@ -175,7 +188,7 @@ static int to_svg(struct lab *l, const char *out, struct npp_err *e)
 	pid = fork();
 	if (pid == 0) {
 		close(p[1]);
-		run_dot(p[0], out);
+		run_dot(p[0], format, out);
 	}
 	close(p[0]);
 	f = fdopen(p[1], "w");
@@ -207,17 +220,18 @@ static int write_graph(struct lab *l, const char *out, struct npp_err *e)
 	size_t n = out ? strlen(out) : 0;
 	bool text = n > 4 && strcmp(out + n - 4, ".dot") == 0;
 	char real[PATH_MAX], tmp[PATH_MAX + 8];
+	const char *format = format_of(out);
 	struct stat st;
 	int r;
 
 	if (!out || strcmp(out, "-") == 0)
-		return to_svg(l, NULL, e);
+		return to_picture(l, format, NULL, e);
 	if (realpath(out, real))
 		out = real;
 	if (stat(out, &st) == 0 && !S_ISREG(st.st_mode))
-		return text ? write_text(l, out, e) : to_svg(l, out, e);
+		return text ? write_text(l, out, e) : to_picture(l, format, out, e);
 	snprintf(tmp, sizeof tmp, "%s.new", out);
-	r = text ? write_text(l, tmp, e) : to_svg(l, tmp, e);
+	r = text ? write_text(l, tmp, e) : to_picture(l, format, tmp, e);
 	if (r == 0 && rename(tmp, out) < 0)
 		r = npp_err_set(e, -errno, "cannot write %s: %s", out, strerror(errno));
 	if (r < 0)

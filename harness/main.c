@@ -222,7 +222,7 @@ static const struct verb {
 	  "Send a capture into the lab as if NODE had made it." },
 	{ "run", cmd_run, "nswj", "SCENARIO [--name LAB] [--set KEY=VALUE]... [-w DIRECTORY] [--json]",
 	  "Make a lab, play a time line of load and faults, report (npp-scenario(5))." },
-	{ "graph", cmd_graph, "nwWj", "[LAB] [-w FILE.svg|FILE.dot] [--watch SECONDS] [--json]", "Draw a lab." },
+	{ "graph", cmd_graph, "nwWj", "[LAB] [-w FILE.svg|FILE.png|FILE.pdf|FILE.dot] [--watch SECONDS] [--json]", "Draw a lab." },
 	{ "check", cmd_check, "nsj", "FILE|- [--name LAB] [--set KEY=VALUE]... [--json]", "Say what is wrong with a file." },
 	{ "list", cmd_list, "j", "[--json]", "The labs there are." },
 	{ "schema", cmd_schema, "j", "[--json]", "The JSON schema of topology files, for editors." },

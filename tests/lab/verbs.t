@@ -323,6 +323,10 @@ wait $!
 is 'leaves both what they are' "$(test -L "$work/link.dot" && test -p "$work/pipe.dot" && head -c 5 "$work/piped")" graph
 if command -v dot >/dev/null; then
   ok 'graph as a picture' do_ graph -w "$work/g.svg"
+  if dot -Tpng </dev/null >/dev/null 2>&1; then
+    do_ graph -w "$work/g.png"
+    is 'as the file is called' "$(head -c 4 "$work/g.png" | tail -c 3)" PNG
+  fi
   like 'which is SVG' "$(head -c 300 "$work/g.svg")" '<\?xml|<svg'
 fi
 is 'shell is exec' "$(echo 'echo I am on $(hostname -I)' | do_ shell client2 2>/dev/null | grep -o '10.2.0.11')" '10.2.0.11'
