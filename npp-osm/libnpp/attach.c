@@ -643,11 +643,14 @@ bool lib_refresh(void)
 	return any;
 }
 
+/* Also after npp-osm was replaced, which attaches anew to the same ISMs, what a process has mapped serves its
+ * sockets on: one behind a filter of system calls may not ask for it again. */
 bool lib_slot(uint32_t slot)
 {
 	if (slot >= NPP_MAX_SLOTS)
 		return false;
-	if (!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) || !lib_current(slot / NPP_MAX_IOPS))
+	if (!atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) ||
+	    (!lib_current(slot / NPP_MAX_IOPS) && !atomic_load_explicit(&npp_lib.confined, memory_order_relaxed)))
 		lib_refresh();
 	return atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire) != NULL;
 }
