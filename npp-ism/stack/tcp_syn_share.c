@@ -3,8 +3,8 @@
  *
  * A record lives for about a minute, so one machine that never completes a handshake would fill
  * the cache with some tens of SYNs a second, and everybody else would get cookies only. So it is counted how
- * many records each prefix of peers has (/24 of IPv4, /64 of IPv6; a counter of many by a secret hash), of all and of
- * each listener. While less than half is taken that is all. From then on a prefix gets a record only
+ * many records each prefix of peers has (/24 of IPv4, /48 of IPv6, of which one customer has 256 or 65536 /64; a counter of
+ * many by a secret hash), of all and of each listener. While less than half is taken that is all. From then on a prefix gets a record only
  * as long as it has less than its share: half, divided by the prefixes that have some. Beyond it there are
  * cookies, which cost nobody anything.
  *
@@ -24,7 +24,7 @@ uint16_t tcp_syn_peer(const struct stack *s, const union npp_addr *addr)
 	if (npp_addr_is_v4(addr))
 		prefix.b[15] = 0;
 	else
-		prefix.q[1] = 0;
+		memset(prefix.b + 6, 0, 10);
 	return (uint16_t)npp_siphash(s->cfg.hash_key, &prefix, sizeof prefix);
 }
 

@@ -654,7 +654,7 @@ START_TEST(one_prefix_takes_no_more_than_half_of_the_cache)
 }
 END_TEST
 
-START_TEST(a_prefix_of_peers_is_24_bits_of_ipv4_and_64_of_ipv6)
+START_TEST(a_prefix_of_peers_is_24_bits_of_ipv4_and_48_of_ipv6)
 {
 	union npp_addr a, b;
 
@@ -662,9 +662,9 @@ START_TEST(a_prefix_of_peers_is_24_bits_of_ipv4_and_64_of_ipv6)
 	ck_assert_uint_eq(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
 	ck_assert_int_eq(npp_addr_parse("10.1.3.3", &b), 0);
 	ck_assert_uint_ne(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
-	ck_assert_int_eq(npp_addr_parse("2001:db8:0:1::3", &a) | npp_addr_parse("2001:db8:0:1:ffff::9", &b), 0);
+	ck_assert_int_eq(npp_addr_parse("2001:db8:0:1::3", &a) | npp_addr_parse("2001:db8:0:ff02:ffff::9", &b), 0);
 	ck_assert_uint_eq(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
-	ck_assert_int_eq(npp_addr_parse("2001:db8:0:2::3", &b), 0);
+	ck_assert_int_eq(npp_addr_parse("2001:db8:1:1::3", &b), 0);
 	ck_assert_uint_ne(tcp_syn_peer(h->s, &a), tcp_syn_peer(h->s, &b));
 }
 END_TEST
@@ -1033,7 +1033,7 @@ int main(void)
 	tcase_add_test(tc, cookies_do_not_count_before_an_overflow);
 	tcase_add_test(tc, one_prefix_takes_no_more_than_half_of_a_listener);
 	tcase_add_test(tc, one_prefix_takes_no_more_than_half_of_the_cache);
-	tcase_add_test(tc, a_prefix_of_peers_is_24_bits_of_ipv4_and_64_of_ipv6);
+	tcase_add_test(tc, a_prefix_of_peers_is_24_bits_of_ipv4_and_48_of_ipv6);
 	tcase_add_test(tc, syn_sent_handshake);
 	tcase_add_test(tc, syn_sent_lost_syn_makes_a_patient_connection);
 	tcase_add_test(tc, syn_sent_rst_with_ack_refuses);
