@@ -607,7 +607,7 @@ static int choose_lab_name(struct topo *t, const char *file, const char *name)
 		 name ? name : base);
 	if (len > TOPO_LAB_LEN || !npp_conf_name_ok(t->lab, 1, TOPO_LAB_LEN))
 		return npp_conf_error(t->conf, NULL, "'%.*s' is no name for a lab: 1 to %d letters, digits, "
-				      "'-', '_', '.'", (int)len, name ? name : base, TOPO_LAB_LEN);
+				      "'-', '_', '.', the first a letter or digit", (int)len, name ? name : base, TOPO_LAB_LEN);
 	return 0;
 }
 

@@ -32,6 +32,7 @@ refused '500 nodes' 1 "nodes.: has 500 entries, at most 250 allowed" "$npplab" u
 python3 -c "print('a: ' + '[' * 100000)" >"$work/deep.yaml"
 refused 'nested without end' 1 'nested deeper than|larger than' "$npplab" up "$work/deep.yaml" --name "$lab"
 refused 'a name too long for a lab' 1 'is no name for a lab: 1 to 31' "$npplab" up "$topologies/pair.yaml" --name "$(printf 'x%.0s' $(seq 40))"
+refused 'a name that begins like an option' 1 'is no name for a lab: .*the first a letter' "$npplab" up "$topologies/pair.yaml" --name -x
 refused 'a name that leads elsewhere' 1 'is no name for a lab' "$npplab" up "$topologies/pair.yaml" --name ../x
 refused 'down of what is not up' 1 "there is no lab '$lab'" "$npplab" down "$lab"
 refused 'down, and none is up' 1 'no lab is up' "$npplab" down
