@@ -128,6 +128,8 @@ void osm_assoc_free(struct npp_osm *o, unsigned i)
 	bool free_record = o->assoc[i].free_record;
 	uint32_t sock = r->sock, gen = r->gen;
 
+	if (r->state == OSM_AS_CLOSING) /* who closed it, and still waits */
+		osm_answer_bind(o, &o->assoc[i].answer, 0, sock, gen, r->port);
 	osm_assoc_deadline(o, i, 0);
 	osm_grants_release(o, i);
 	set_state(o, i, OSM_AS_FREE);
@@ -432,7 +434,7 @@ void osm_assoc_close(struct npp_osm *o, unsigned i, bool free_record)
 		answer(o, i, -ECONNABORTED);
 		x->wait = (struct osm_bits){ { 0 } };
 		set_state(o, i, OSM_AS_CLOSING);
-		osm_assoc_deadline(o, i, o->now + OSM_LETGO_US);
+		osm_assoc_deadline(o, i, o->now + OSM_CLOSE_US);
 		/* One that is not attached just now (we are new ourselves) is told when it is. */
 		for (unsigned s = 0; s < NPP_MAX_SLOTS; s++)
 			if (osm_bit(&x->told, s))
@@ -543,6 +545,12 @@ static void too_late(struct npp_osm *o, unsigned i)
 		spread_done(o, i);
 		break;
 	case OSM_AS_CLOSING:
+		if (!x->patient) {
+			x->patient = true;
+			answer(o, i, 0);
+			osm_assoc_deadline(o, i, o->now + OSM_LETGO_US);
+			break;
+		}
 		for (unsigned s = 0; s < o->n_slots; s++)
 			if (osm_bit(&x->wait, s) && o->slot[s].up)
 				osm_proto_error(o, "does not let go of a socket", s);

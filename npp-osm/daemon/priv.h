@@ -34,6 +34,7 @@
 #define OSM_MAX_PASS 512		/* sockets on their way in SCM_RIGHTS */
 #define OSM_MAX_PASS_PROC (OSM_MAX_PASS / 4)	/* that one process has sent */
 #define OSM_ANSWER_US 2000000u	/* a request of a program is answered after this at the latest */
+#define OSM_CLOSE_US 200000u	/* who closes a listener waits for ISMs that long at most */
 #define OSM_LETGO_US 10000000u	/* an ISM that has not let go of a socket after this never will */
 #define OSM_EMBRYO_US 2000000u	/* a child whose parent died shows up within this */
 #define OSM_LIMBO_US 2000000u	/* the ISMs have read what the dead had posted */
@@ -136,6 +137,7 @@ struct osm_assoc {	/* beside books.assoc[] of the same index */
 	uint32_t op;			/* counts rounds of grants, part of their seq */
 	uint16_t tries;			/* ephemeral ports tried */
 	bool pick, then_listen, abandoned, free_record;
+	bool patient;			/* who closed it was answered, and it is waited on for ISMs */
 	bool inherited;			/* our predecessor may not have answered its program */
 	uint32_t lane[NPP_MAX_SLOTS];	/* off64 of accept lanes */
 };

@@ -137,7 +137,7 @@ static void rebuild_assocs(struct npp_osm *o)
 		}
 		rebuild_replicas(o, i);
 		if (r->state == OSM_AS_CLOSING) {
-			o->assoc[i].free_record = true;
+			o->assoc[i].free_record = o->assoc[i].patient = true;
 			osm_assoc_deadline(o, i, o->now + OSM_LETGO_US);
 			continue;
 		}

@@ -55,7 +55,7 @@ static void reply(struct npp_osm *o, unsigned i, uint32_t seq, int error, const 
 		osm_conn_close(o, i);
 }
 
-/* Answers a BIND or LISTEN that W stands for, once, if its program is still there. */
+/* Answers a BIND, LISTEN or CLOSE that W stands for, once, if its program is still there. */
 void osm_answer_bind(struct npp_osm *o, struct osm_answer *w, int error, uint32_t sock, uint32_t gen, uint16_t port)
 {
 	struct npp_ctl_bind b = { .sock = sock, .gen = gen, .port = port };
@@ -319,18 +319,23 @@ static int on_close(struct npp_osm *o, unsigned i, uint32_t seq, const void *bod
 	struct npp_sock *s = record_of(o, b);
 	int as;
 
-	(void)i, (void)seq;
 	if (!s)
 		return -ESTALE;
 	if (atomic_load_explicit(&s->refs, memory_order_acquire))
 		return -EBUSY;
 	as = osm_assoc_find(o, b->sock, b->gen);
-	if (as >= 0)
+	if (as >= 0) {
 		osm_assoc_close(o, (unsigned)as, true);
-	else if (atomic_load_explicit(&s->ism_handle, memory_order_acquire) == OSM_NO_HANDLE)
+		/* Once a listener is closed no connection comes to it: others may share the port, and be there for them. */
+		if (o->books->assoc[as].state == OSM_AS_CLOSING && o->books->assoc[as].proto == IPPROTO_TCP) {
+			owe(o, (unsigned)as, i, seq);
+			return LATER;
+		}
+	} else if (atomic_load_explicit(&s->ism_handle, memory_order_acquire) == OSM_NO_HANDLE) {
 		osm_sock_free(o, b->sock, b->gen);
-	else
+	} else {
 		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -268,6 +268,7 @@ int sock_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t 
 int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t len)
 {
 	uint64_t deadline = lib_now_us() + FAST_OPEN_WAIT_US;
+	bool asked = sock_opt_flags(so) & NPP_OPT_FASTOPEN;
 	unsigned vain = 0;
 	struct so was;
 	int r;
@@ -281,7 +282,10 @@ int sock_fast_open(struct so *so, int fd, const struct sockaddr *sa, socklen_t l
 		if (sock_wait(so, fd, WANT_STATE, deadline, &vain) < 0)
 			return r;
 	was = as_it_is(so);
-	return r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd, &was) : r;
+	r = r == -EINPROGRESS && stream_state(so) == ST_UP ? finish(so, fd, &was) : r;
+	if (r == 0 && !asked && so->kind == SO_OURS) /* that was for this once: it is no TCP_FASTOPEN_CONNECT */
+		atomic_fetch_and_explicit(&so->sk->opt_flags, ~NPP_OPT_FASTOPEN, memory_order_relaxed);
+	return r;
 }
 
 /* sendto(MSG_FASTOPEN) to no address: what Linux says of a socket that is connected, or should be. */

@@ -176,7 +176,7 @@ int npp_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 		errno = r < 0 ? -r : saved;
 		return r < 0 ? -1 : 0;
 	}
-	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && so->kpart && so->sk->lport) {
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && so->domain == AF_INET6 && so->kpart && so->sk->lport) {
 		errno = EINVAL; /* also where the kernel's part has no port */
 		return -1;
 	}

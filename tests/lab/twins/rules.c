@@ -30,13 +30,26 @@ static void set_some(struct world *w, int fd, int domain, uint32_t how)
 		say(w, " v6only");
 }
 
+/* One that nobody has in either family. */
+static uint16_t free_port(int type)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+	int fd = socket(AF_INET6, type, 0);
+	socklen_t len = sizeof a;
+
+	if (bind(fd, (void *)&a, len) < 0 || getsockname(fd, (void *)&a, &len) < 0)
+		a.sin6_port = 0;
+	close(fd);
+	return ntohs(a.sin6_port);
+}
+
 /* Up to three sockets and one port. */
 static void step_rules(struct world *w)
 {
 	int fd[BINDERS], type = roll(w, 3) ? SOCK_STREAM : SOCK_DGRAM;
 	struct sockaddr_storage ss;
 	uint32_t reuse = roll(w, 5);
-	uint16_t port = 0;
+	uint16_t port = free_port(type);
 	socklen_t len;
 
 	say(w, "%s:", type == SOCK_STREAM ? "streams" : "datagrams");
@@ -51,9 +64,6 @@ static void step_rules(struct world *w)
 		errno = 0;
 		r = bind(fd[k], (void *)&ss, len);
 		say_result(w, r);
-		len = sizeof ss;
-		if (r == 0 && !port && getsockname(fd[k], (void *)&ss, &len) == 0)
-			port = ntohs(((struct sockaddr_in *)&ss)->sin_port);
 		if (r == 0 && type == SOCK_STREAM && roll(w, 2)) {
 			errno = 0;
 			r = listen(fd[k], 5);
@@ -64,6 +74,64 @@ static void step_rules(struct world *w)
 	}
 	for (int k = 0; k < BINDERS; k++)
 		close(fd[k]);
+}
+
+/* A listener that shares PORT (0: any, which is told). */
+static int sharer(struct world *w, int domain, bool me, uint16_t *port)
+{
+	static const int on = 1;
+	struct sockaddr_storage ss;
+	socklen_t len = address(w, &ss, domain, me ? w->me[domain == AF_INET6] : domain == AF_INET ? "0.0.0.0" : "::", *port);
+	int fd = socket(domain, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 || bind(fd, (void *)&ss, len) < 0 || listen(fd, 8) < 0 ||
+	    getsockname(fd, (void *)&ss, &len) < 0)
+		say(w, " %s", errno_name(errno));
+	*port = ntohs(((struct sockaddr_in *)&ss)->sin_port);
+	return fd;
+}
+
+/* So many connections by the peer are accepted by FD[0..n) together. How they are shared out is each stack's own. */
+static int taken_by(struct world *w, struct pollfd *pf, int n, int family, uint16_t port, int count)
+{
+	int got = 0, fd;
+
+	for (int k = 0; k < count; k++) {
+		int at;
+		char word[32] = "";
+
+		sscanf(ask(w, "connect %d %d %s %d", family, w->next_peer++, w->me[family], port), "%d %31s", &at, word);
+		if (strcmp(word, "good"))
+			say(w, " %s", word);
+	}
+	while (got < count && poll(pf, (nfds_t)n, 2000 * w->slow) > 0)
+		for (int k = 0; k < n; k++)
+			while (pf[k].revents & POLLIN && (fd = accept(pf[k].fd, NULL, NULL)) >= 0)
+				close(fd), got++;
+	return got;
+}
+
+/* Several listeners of one port; one of them goes, and one comes. */
+static void step_group(struct world *w)
+{
+	int domain = roll(w, 2) ? AF_INET : AF_INET6, family = domain == AF_INET6 && roll(w, 3);
+	bool me = family == (domain == AF_INET6) && roll(w, 2);
+	struct pollfd pf[3];
+	uint16_t port = 0;
+
+	if (w->next_peer > 90)
+		return;
+	say(w, "group %s %s by %d:", domain == AF_INET ? "4" : "6", me ? "me" : "any", family);
+	for (int k = 0; k < 3; k++)
+		pf[k] = (struct pollfd){ .fd = sharer(w, domain, me, &port), .events = POLLIN };
+	say(w, " %d", taken_by(w, pf, 3, family, port, 4));
+	close(pf[2].fd);
+	say(w, " %d", taken_by(w, pf, 2, family, port, 3));
+	close(pf[0].fd);
+	pf[0].fd = sharer(w, domain, me, &port);
+	say(w, " %d", taken_by(w, pf, 2, family, port, 3));
+	close(pf[0].fd);
+	close(pf[1].fd);
 }
 
 /* Writes until there is no room. Then the peer reads all, and there is room again. */
@@ -81,8 +149,9 @@ static void step_full(struct world *w)
 	memset(w->out, 7, 10000);
 	while (n < FULL && (r = send(w->slot[i], w->out, 10000, 0)) > 0)
 		n += (int)r;
-	say(w, "s%d is full: %s", i, r < 0 ? errno_name(errno) : "no");
-	say(w, " %x", (unsigned)(poll(&pf, 1, 0) < 0 ? 0 : pf.revents));
+	say(w, "s%d is full", i);
+	if (r < 0 && (errno != EAGAIN || poll(&pf, 1, 0) != 0)) /* which of the two is so at first is another matter */
+		say(w, ": %s %x", errno_name(errno), (unsigned)pf.revents);
 	o->sent += (unsigned)n;
 	o->filled += (unsigned)n;
 	say(w, " peer: %s", ask(w, "drain %d %u", o->peer, o->sent));
@@ -124,4 +193,4 @@ static void step_fast_open(struct world *w)
 		o->sent += (unsigned)r;
 }
 
-const struct step rule_steps[] = { { "rules", 4, step_rules }, { "full", 1, step_full }, { "fast open", 3, step_fast_open }, { 0 } };
+const struct step rule_steps[] = { { "rules", 4, step_rules }, { "group", 2, step_group }, { "full", 1, step_full }, { "fast open", 3, step_fast_open }, { 0 } };

@@ -488,9 +488,12 @@ END_TEST
 START_TEST(fast_open_needs_an_address_and_no_connection)
 {
 	struct sockaddr_in a = addr_of(FAKE_PEER, FAKE_ECHO), me = addr_of(FAKE_ADDR, 0);
-	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), fresh = npp_socket(AF_INET, SOCK_STREAM, 0);
+	int fd = npp_socket(AF_INET, SOCK_STREAM, 0), fresh = npp_socket(AF_INET, SOCK_STREAM, 0), v = 7;
+	socklen_t n = sizeof v;
 
 	ck_assert_int_eq(npp_sendto(fd, "x", 1, MSG_FASTOPEN, SA(a)), 1);
+	ck_assert_int_eq(npp_getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &v, &n), 0);
+	ck_assert_int_eq(v, 0);
 	ck_fails((int)npp_sendto(fd, "x", 1, MSG_FASTOPEN, SA(a)), EISCONN);
 	ck_fails((int)npp_send(fd, "x", 1, MSG_FASTOPEN), EISCONN);
 	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
@@ -531,6 +534,10 @@ START_TEST(a_port_that_a_send_chose_ends_the_choice_of_families)
 	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
 	ck_fails(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), EINVAL);
 	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	npp_close(fd);
+	fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	ck_fails(npp_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), ENOPROTOOPT);
 	npp_close(fd);
 }
 END_TEST

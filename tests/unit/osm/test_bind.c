@@ -100,6 +100,30 @@ START_TEST(picked_ports_are_asked_for_alone)
 }
 END_TEST
 
+START_TEST(who_closes_a_listener_waits_until_no_ism_serves_it_but_not_for_ever)
+{
+	struct prog p = start(1, 2);
+	uint32_t a = new_sock(&p, NPP_SOCK_STREAM), b = new_sock(&p, NPP_SOCK_STREAM);
+	uint64_t then;
+
+	ck_assert_int_eq(listen_on(&p, a, "0.0.0.0", 80, 0), 0);
+	ck_assert_int_eq(listen_on(&p, b, "0.0.0.0", 81, 0), 0);
+	drop(&p, a);
+	ck_assert_uint_eq(atomic_load(&p.f->sock[a].owner), 0); /* when it is answered, all is done */
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(fake_logged(&p.f->npp[0].ism[i], NPP_MSG_UNLISTEN, NULL), 1);
+	p.f->npp[0].ism[1].live = false;
+	then = p.f->now;
+	drop(&p, b);
+	ck_assert_uint_ge(p.f->now - then, OSM_CLOSE_US);
+	ck_assert_uint_lt(p.f->now - then, OSM_CLOSE_US + 100000);
+	ck_assert_uint_ne(atomic_load(&p.f->sock[b].owner), 0);
+	p.f->npp[0].ism[1].live = true;
+	FAKE_UNTIL(p.f, atomic_load(&p.f->sock[b].owner) == 0);
+	finish(&p);
+}
+END_TEST
+
 START_TEST(listener_is_replicated_to_every_ism_and_taken_back)
 {
 	struct prog p = start(2, sizes[_i]);
@@ -456,6 +480,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, picked_ports_are_asked_for_alone);
+	tcase_add_test(t, who_closes_a_listener_waits_until_no_ism_serves_it_but_not_for_ever);
 	tcase_add_loop_test(t, listener_is_replicated_to_every_ism_and_taken_back, 0, 3);
 	tcase_add_test(t, silent_ism_delays_listen_by_two_seconds_at_most);
 	tcase_add_test(t, listen_fails_only_if_every_ism_refuses);
