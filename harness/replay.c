@@ -156,7 +156,7 @@ static int send_all(struct replay *r, pcap_t *p, struct lab *l, const struct lab
 
 			replay_look(r, &k, data, h->caplen);
 			if (npp_addr_is_any(&r->server)) {
-				r->other++;
+				*(r->in->len ? &r->other : &r->skipped) += 1;
 				continue;
 			}
 			to = link_by_addr(l, &r->server);

@@ -32,6 +32,7 @@ struct replay_packet {	/* in a frame */
 	uint8_t proto;
 	uint32_t head;		/* bytes of the IP header, and of a fragment header behind it */
 	bool fragment, first;	/* first: it has the transport's header */
+	bool cut;		/* not all of it was captured */
 	union npp_addr src, dst;
 };
 

@@ -174,7 +174,7 @@ static bool unwrap(struct replay *r, const uint8_t *data, uint32_t len)
 	return true;
 }
 
-/* What F holds, with its length from the IP header; false: no whole packet. */
+/* What F holds, with its length from the IP header; false: no packet. */
 static bool dissect(struct wire_frame *f, struct replay_packet *k)
 {
 	uint8_t *ip = f->data + 14;
@@ -200,9 +200,10 @@ static bool dissect(struct wire_frame *f, struct replay_packet *k)
 		k->fragment = !k->first || (ip[6] & 0x20);
 		len = (uint32_t)ip[2] << 8 | ip[3];
 	}
-	if (k->head < 20 || len < k->head || len + 14 > f->len)
-		return false;	/* not all of it was captured */
-	f->len = len + 14;
+	if (k->head < 20 || len < k->head)
+		return false;
+	k->cut = len + 14 > f->len;
+	f->len = k->cut ? f->len : len + 14;
 	k->src = get_addr(ip + (k->v6 ? 8 : 12), k->v6);
 	k->dst = get_addr(ip + (k->v6 ? 24 : 16), k->v6);
 	return true;
@@ -240,8 +241,8 @@ void replay_one(struct replay *r, const uint8_t *frame, uint32_t len)
 		*(f->len ? &r->other : &r->skipped) += 1;
 		return;
 	}
-	if (npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
-		r->skipped++;	/* not a family of both */
+	if (k.cut || npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
+		r->skipped++;	/* not all of it was captured, or not a family of both */
 		return;
 	}
 	memcpy(f->data, r->dst_mac, 6);

@@ -171,7 +171,8 @@ import struct, sys
 data = open(sys.argv[1], 'rb').read()
 kinds = {'vlan': (1, lambda f: f[:12] + b'\x81\0\0\5\x88\xa8\0\6' + f[12:]), 'sll': (113, lambda f: bytes(14) + f[12:]),
          'sll2': (276, lambda f: f[12:14] + bytes(18) + f[14:]), 'raw': (101, lambda f: f[14:]),
-         'null': (0, lambda f: bytes(4) + f[14:]), 'wifi': (105, lambda f: f)}
+         'null': (0, lambda f: bytes(4) + f[14:]), 'wifi': (105, lambda f: f),
+         'headers': (1, lambda f: f[:62]), 'scraps': (1, lambda f: f[:13])}
 for name, (link, change) in kinds.items():
     out, at = data[:20] + struct.pack('=I', link), 24
     while at + 16 <= len(data):
@@ -186,6 +187,10 @@ ok 'captures of other link types' relink "$evidence/c6.pcap"
 for kind in vlan sll sll2 raw null; do
   is "a capture of $kind is sent whole" "$(do_ replay client1 "$work/$kind.pcap" --to web1 --speed 0 --json | jq -c '[.sent, .skipped]')" \
     "$(jq -c '[.sent, .skipped]' <<<"$out")"
+done
+for kind in headers scraps; do
+  like "what was not captured whole could not be sent: $kind" "$(do_ replay client1 "$work/$kind.pcap" --to web1 --speed 0 2>&1)" \
+    'nothing was sent: [0-9]+ frames were not for the server, [1-9][0-9]* could not be sent'
 done
 like 'of others their name is said' "$(do_ replay client1 "$work/wifi.pcap" --to web1 2>&1)" 'wifi.pcap: frames of link type IEEE802_11'
 head -c 24 "$work/raw.pcap" >"$work/none.pcap"
