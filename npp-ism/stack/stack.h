@@ -304,7 +304,7 @@ uint32_t stack_tcp_rx_wake(const struct stack *s, const struct tcp_conn *c, bool
  * ring back; rx_grow makes another one. */
 bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c);
 /* Bytes of transmit ring that C has a use for now: twice what may be in flight, but no
- * more than 1 MB if the peer is less than 1 ms away. */
+ * more than 1 MB if the peer is not more than 1 ms away. */
 uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c);
 /* How far the stream was sent, once at least. */
 uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c);

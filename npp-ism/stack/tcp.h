@@ -76,7 +76,7 @@ static inline struct npp_tcp_mem tcp_rmem(const struct stack *s) { return npp_tc
 #define TCP_RTT_FAR_US 1000u
 static inline uint32_t tcp_buf_auto(const struct tcb *t, uint32_t max)
 {
-	bool far = t->min_rtt_us != 0 && t->min_rtt_us >= TCP_RTT_FAR_US;
+	bool far = t->min_rtt_us > TCP_RTT_FAR_US;	/* 1 ms: timestamps tell no less */
 
 	return far || max < TCP_BUF_NEAR ? max : TCP_BUF_NEAR;
 }

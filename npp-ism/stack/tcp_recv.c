@@ -12,7 +12,7 @@
  * own is sent when a quarter of the buffer has become free and less than half of it was
  * on offer. rcvbuf starts small and doubles while the program keeps up with the peer, within
  * the bounds that the NPP was given (tcp: rmem in nppd.conf); beyond 1 MB only for peers that
- * are 1 ms away or more.
+ * are more than 1 ms away.
  *
  * We promise more than the ring holds, for a program that keeps up leaves little in it, and
  * the ring grows when there is need. If it cannot (rx_short), nothing beyond it is

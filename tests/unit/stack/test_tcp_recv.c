@@ -716,13 +716,16 @@ END_TEST
 /* By itself beyond 1 MB where round trips are long only; for sending as for receiving. */
 START_TEST(buffers_of_peers_nearby_stay_below_what_others_may_become)
 {
+	struct tcp_seg echo = { .opt = TO_TS };
 	struct tp near, far;
 
 	tp_accept(&near, h, 80, 4001, TO_SACK_OK | TO_WS);
-	tcb_of(near.k->c)->min_rtt_us = 999;
+	echo.tsecr = tcp_tsval(h->s, 7);	/* of this very moment */
+	tcb_of(near.k->c)->min_rtt_us = tcp_rtt_echo(h->s, 7, &echo);
+	ck_assert_uint_ne(tcb_of(near.k->c)->min_rtt_us, 0);
 	ck_assert_uint_eq(grown(&near), 1 << 20);
 	tp_accept(&far, h, 80, 4002, TO_SACK_OK | TO_WS);
-	tcb_of(far.k->c)->min_rtt_us = 1000;
+	tcb_of(far.k->c)->min_rtt_us = 1001;
 	ck_assert_uint_eq(grown(&far), NPP_TCP_RMEM.max);
 	tcb_of(near.k->c)->cwnd = tcb_of(far.k->c)->cwnd = 1500000;
 	tcb_of(near.k->c)->snd_wnd = tcb_of(far.k->c)->snd_wnd = 2000000;
