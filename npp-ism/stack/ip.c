@@ -154,6 +154,7 @@ static void ip_look_around(struct stack *s)
 	net_changed = ip->net.seq != ip->net_seq;
 	if (!role_changed && !net_changed && ip->mc.net_seq == ip->net.seq)
 		return;
+	STAT_SET(s, IS_ROUTES_LEFT_OUT, role ? s->env->global->n_left_out : 0); /* of all IOPs one says it */
 	up = ip->net.up;
 	ports = net_changed && ip->net_seq != 1 && up != ip->up;
 	if (ip->mc.net_seq != ip->net.seq)

@@ -115,10 +115,8 @@ void route_renew(struct stack *s)
 
 	/* A writer that takes its time or died: what was copied so far is tried again next time. */
 	for (unsigned tries = 0; tries < 100; tries++)
-		if (net_copy(n, g)) {
-			STAT_SET(s, IS_ROUTES_LEFT_OUT, s->env->neigh_rw ? g->n_left_out : 0); /* said once */
+		if (net_copy(n, g))
 			return;
-		}
 	n->seq = 1;
 }
 

@@ -355,6 +355,12 @@ START_TEST(what_the_npp_has_no_room_for_is_said)
 	atomic_store(&r->g->net_seq, 6);
 	router(ROUTER, 0, 1800);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ROUTES_LEFT_OUT), 3);
+	rig_link_role(r, 0, false);
+	rig_advance(r, 10000);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ROUTES_LEFT_OUT), 0); /* who has the role says it */
+	rig_link_role(r, 0, true);
+	rig_advance(r, 10000);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ROUTES_LEFT_OUT), 3);
 }
 END_TEST
 
