@@ -113,8 +113,8 @@ static void step_epoll(struct world *w)
 		}
 		if (i == NESTED || (w->obj[i] && (w->obj[i]->tried || w->obj[i]->fired)))
 			continue; /* may be said to be ready when it is not, or to be what it was made anew */
-		if (edge && w->forked && is_listener(w->obj[i]))
-			continue; /* of who shared it and died, npp tells it again */
+		if (edge && w->forked && (is_listener(w->obj[i]) || ev[k].data.u64 >> 32 & EPOLLOUT))
+			continue; /* npp tells it again of who shared it and died, or when its ring, idle for long, is there again */
 		if (edge) /* the place to write to may have gone and come back */
 			ev[k].events &= ~(uint32_t)(EPOLLOUT | (ev[k].data.u64 >> 32 & EPOLLIN ? 0 : EPOLLRDHUP));
 		if (!ev[k].events)
