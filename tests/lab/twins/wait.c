@@ -121,6 +121,8 @@ static void step_epoll(struct world *w)
 			continue;
 		if (!again || ev[k].data.u64 >> 32 & ONCE)
 			say(w, " %d:%x%s", i, ev[k].events, again ? " again" : "");
+		if (ev[k].data.u64 >> 32 & EPOLLONESHOT && w->obj[i] && is_fresh(w->obj[i]) && !w->obj[i]->bound && !w->obj[i]->to)
+			w->obj[i]->fired = true; /* if it is npp's later, npp's part has its shot yet */
 	}
 }
 
