@@ -44,17 +44,23 @@ static void set_mask(const uint64_t *set, uint64_t *old)
 	R->syscall(SYS_rt_sigprocmask, SIG_SETMASK, set, old, (size_t)SIGSET_BYTES);
 }
 
-/* Blocks signals, and takes the lock if it is free: the only way to have one without the other is to wait. */
-static bool take(uint32_t as, uint64_t *mask)
+struct before { uint64_t mask; bool masked; int cancel; };
+
+/* Blocks signals, and takes the lock if it is free: the only way to have one without the other is to wait. A filter
+ * may end the program for asking: then signals come as they come. */
+static bool take(uint32_t as, struct before *b)
 {
 	uint64_t all = ALL_BUT_FAULTS;
 	uint32_t none = FREE;
 
-	set_mask(&all, mask);
+	b->masked = !atomic_load_explicit(&npp_lib.confined, memory_order_relaxed);
+	if (b->masked)
+		set_mask(&all, &b->mask);
 	/* acquire: pairs with the release in fd_unlock() */
 	if (atomic_compare_exchange_strong_explicit(&npp_lib.fd_word, &none, as, memory_order_acquire, memory_order_relaxed))
 		return true;
-	set_mask(mask, NULL);
+	if (b->masked)
+		set_mask(&b->mask, NULL);
 	return false;
 }
 
@@ -69,44 +75,43 @@ static void wait_until_free(void)
 	errno = saved;
 }
 
-static void taken(uint64_t mask, int cancel)
+static void taken(const struct before *b)
 {
-	npp_thr.fd_mask = mask;
-	npp_thr.fd_cancel = cancel;
+	npp_thr.fd_mask = b->mask;
+	npp_thr.fd_masked = b->masked;
+	npp_thr.fd_cancel = b->cancel;
 	npp_thr.fd_depth = 1;
 }
 
 void fd_lock(void)
 {
+	struct before b = { .mask = 0 };
 	uint32_t as = TAKEN;
-	uint64_t mask;
-	int cancel;
 
 	if (npp_thr.fd_depth) {
 		npp_thr.fd_depth++;
 		return;
 	}
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	for (; !take(as, &mask); as = WANTED) /* who has waited does not know whether others do */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
+	for (; !take(as, &b); as = WANTED) /* who has waited does not know whether others do */
 		wait_until_free();
-	taken(mask, cancel);
+	taken(&b);
 }
 
 bool fd_trylock(void)
 {
-	uint64_t mask;
-	int cancel;
+	struct before b = { .mask = 0 };
 
 	if (npp_thr.fd_depth) {
 		npp_thr.fd_depth++;
 		return true;
 	}
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	if (take(TAKEN, &mask)) {
-		taken(mask, cancel);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
+	if (take(TAKEN, &b)) {
+		taken(&b);
 		return true;
 	}
-	pthread_setcancelstate(cancel, NULL);
+	pthread_setcancelstate(b.cancel, NULL);
 	return false;
 }
 
@@ -115,9 +120,11 @@ static void let_come(void)
 {
 	int cancel = npp_thr.fd_cancel; /* a signal handler may take the lock as soon as it is free */
 	uint64_t mask = npp_thr.fd_mask;
+	bool masked = npp_thr.fd_masked;
 
 	npp_thr.fd_depth = 0;
-	set_mask(&mask, NULL);
+	if (masked)
+		set_mask(&mask, NULL);
 	pthread_setcancelstate(cancel, NULL);
 }
 

@@ -108,7 +108,8 @@ struct thr {
 	struct lctx *ctx;
 	uint32_t inside;	/* in attach or fork: our own calls go straight to the kernel */
 	uint32_t fd_depth;	/* holds fd_lock, so many times */
-	uint64_t fd_mask;	/* signals that were blocked before, as the kernel has them */
+	uint64_t fd_mask;	/* signals that were blocked before, as the kernel has them ... */
+	bool fd_masked;		/* ... if it was asked */
 	int fd_cancel;		/* may it be cancelled when it has let go of that? */
 	bool creds;		/* holds urg.creds */
 };
