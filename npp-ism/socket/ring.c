@@ -322,18 +322,19 @@ void ism_ring_drop_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c)
 
 /* ---- transmit ---------------------------------------------------------------------------- */
 
-static uint32_t tx_limit(struct npp_tcp_mem m, const struct npp_sock *rec)
+/* Of a ring of HAVE bytes */
+static uint32_t tx_limit(struct npp_tcp_mem m, const struct npp_sock *rec, const struct tcp_conn *c, uint32_t have)
 {
 	uint32_t set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
 
-	return set ? npp_tcp_mem_set(m, set) : m.max;
+	return set ? npp_tcp_mem_set(m, set) : have ? stack_tcp_tx_most(c, m.max) : m.max;
 }
 
 bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
 	struct npp_tcp_mem m = npp_tcp_wmem(I->env.global);
-	uint32_t have = ism_tx_size(s), limit = tx_limit(m, rec), wish, old = s->tx_blk, blk, head, room;
+	uint32_t have = ism_tx_size(s), limit = tx_limit(m, rec, c, have), wish, old = s->tx_blk, blk, head, room;
 	unsigned order, old_order = s->tx_order;
 	bool ok = true;
 

@@ -315,6 +315,11 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	return tcp_buf_auto(t, flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight);
 }
 
+uint32_t stack_tcp_tx_most(const struct tcp_conn *c, uint32_t max)
+{
+	return tcp_buf_auto((const struct tcb *)c, max);
+}
+
 uint32_t stack_tcp_rx_bound(const struct tcp_conn *c)
 {
 	const struct tcb *t = (const struct tcb *)c;

@@ -192,6 +192,28 @@ START_TEST(transmit_ring_to_a_slow_peer_stays_small)
 }
 END_TEST
 
+/* Of growing by four whatever size it began with */
+START_TEST(transmit_ring_becomes_no_larger_by_itself_than_the_stack_says)
+{
+	static const uint32_t sizes[] = { 32768, 65536, 65536 };
+	uint32_t sock;
+	struct npp_sock *rec;
+
+	env_accepted(e, 0, lane, &sock);
+	rec = env_sock(e, 0, sock);
+	fake_tx_most = 65536;
+	post(NPP_MSG_NEED_RING, sock, 8192, 0);
+	ck_assert_uint_eq(rec->tx_ring.size, 8192);
+	for (unsigned i = 0; i < 3; i++) {
+		program_write(sock, rec->tx_ring.size);
+		rec->tx_want = 1;
+		post(NPP_MSG_LOOK, sock, 0, 0);
+		ck_assert_uint_eq(rec->tx_ring.size, sizes[i]);
+	}
+	fake_tx_most = UINT32_MAX;
+}
+END_TEST
+
 /* TCP_NOTSENT_LOWAT */
 START_TEST(what_was_not_sent_holds_a_program_back_that_asked_for_it)
 {
@@ -443,6 +465,7 @@ int main(void)
 	tcase_add_test(t, need_ring_makes_a_transmit_ring);
 	tcase_add_test(t, need_ring_waits_for_a_lock_that_a_program_holds);
 	tcase_add_test(t, transmit_ring_to_a_slow_peer_stays_small);
+	tcase_add_test(t, transmit_ring_becomes_no_larger_by_itself_than_the_stack_says);
 	tcase_add_test(t, what_was_not_sent_holds_a_program_back_that_asked_for_it);
 	tcase_add_test(t, a_program_hears_when_no_more_can_come);
 	tcase_add_test(t, close_hands_on_how_long_to_wait_for_the_fin);
