@@ -117,8 +117,8 @@ static void step_epoll(struct world *w)
 			continue; /* npp tells it again of who shared it and died, or when its ring, idle for long, is there again */
 		if (edge) /* the place to write to may have gone and come back */
 			ev[k].events &= ~(uint32_t)(EPOLLOUT | (ev[k].data.u64 >> 32 & EPOLLIN ? 0 : EPOLLRDHUP));
-		if (!ev[k].events)
-			continue;
+		if (!ev[k].events || (edge && ev[k].events == EPOLLHUP && is_fresh(w->obj[i])))
+			continue; /* the latter npp tells again once the socket is its own */
 		if (!again || ev[k].data.u64 >> 32 & ONCE)
 			say(w, " %d:%x%s", i, ev[k].events, again ? " again" : "");
 		if (ev[k].data.u64 >> 32 & EPOLLONESHOT && w->obj[i] && is_fresh(w->obj[i]) && !w->obj[i]->bound && !w->obj[i]->to)
