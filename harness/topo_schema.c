@@ -92,7 +92,8 @@ static void put_list(FILE *f, const struct npp_conf_field *v)
 {
 	bool scalar = v->item->type != NPP_CONF_MAP;
 
-	fputs("\"anyOf\": [{\"type\": \"null\"}, {", f);	/* a key without a value is not given */
+	fputs("\"anyOf\": [", f);
+	fputs(v->min ? "{" : "{\"type\": \"null\"}, {", f);	/* a key without a value is an empty list */
 	if (scalar) {	/* a single value is a list of one */
 		put_value(f, v->item);
 		fputs("}, {", f);
@@ -107,15 +108,28 @@ static void put_list(FILE *f, const struct npp_conf_field *v)
 	fputs("}}]", f);
 }
 
+/* A key without a value is an empty map. */
+static void put_map_or_null(FILE *f, const struct npp_conf_schema *s)
+{
+	for (const struct npp_conf_field *v = s->fields; v->type != NPP_CONF_END; v++)
+		if (v->flags & NPP_CONF_REQUIRED) {
+			put_map(f, s);
+			return;
+		}
+	fputs("\"anyOf\": [{\"type\": \"null\"}, {", f);
+	put_map(f, s);
+	fputs("}]", f);
+}
+
 static void put_names(FILE *f, const struct npp_conf_field *v)
 {
-	fputs("\"type\": \"object\"", f);
+	fputs(v->min ? "\"type\": \"object\"" : "\"type\": [\"object\", \"null\"]", f);
 	if (v->min)
 		fprintf(f, ", \"minProperties\": %" PRId64, v->min);
 	if (v->max)
 		fprintf(f, ", \"maxProperties\": %" PRId64, v->max);
 	fprintf(f, ", \"propertyNames\": {\"pattern\": \"" NAME_PATTERN "\", \"maxLength\": %d}, \"additionalProperties\": {", TOPO_NAME_LEN);
-	put_map(f, v->sub);
+	put_map_or_null(f, v->sub);
 	fputc('}', f);
 }
 
@@ -140,11 +154,7 @@ static void put_value(FILE *f, const struct npp_conf_field *v)
 	case NPP_CONF_ADDR: fputs("\"type\": \"string\", \"pattern\": \"^[0-9A-Fa-f:.]+$\", \"description\": \"an IP address\"", f); break;
 	case NPP_CONF_PREFIX: fputs("\"type\": \"string\", \"pattern\": \"^([0-9A-Fa-f:.]+(/[0-9]+)?|default)$\", \"description\": \"address/length, or default\"", f); break;
 	case NPP_CONF_MAC: fputs("\"type\": \"string\", \"pattern\": \"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$\"", f); break;
-	case NPP_CONF_MAP:
-		fputs(v->flags & NPP_CONF_OPTIONAL ? "\"anyOf\": [{\"type\": \"null\"}, {" : "", f);
-		put_map(f, v->sub);
-		fputs(v->flags & NPP_CONF_OPTIONAL ? "}]" : "", f);
-		break;
+	case NPP_CONF_MAP: put_map_or_null(f, v->sub); break;
 	case NPP_CONF_LIST: put_list(f, v); break;
 	case NPP_CONF_NAMES: put_names(f, v); break;
 	case NPP_CONF_NODE: put_open(f, v->key); break;

@@ -112,6 +112,8 @@ values = {
     ('nodes', 'web1', 'start'): ['null', '[]', '{}', 'x'],
     ('nodes', 'web1', 'start', 0, 'ready'): ['null', '[]', 'x'],
     ('networks', 'lan', 'subnet'): ['10.1.0.0/24', '10.1.0.0/', 'lan', 'x y'],
+    ('nodes', 'acc1', 'options'): ['null', '{dispatch: null}', '{dispatch: {mask: null}}', '{dispatch: {mask: []}}', '{tcp: null}'],
+    ('networks',): ['null', '{}'],
     ('nodes', 'acc1', 'addresses'): ['null', '[]', '10.1.0.20', 'x y'],
     ('nodes', 'web1', 'start', 0, 'deadline'): ['5s', '500ms', '0.5min', '0.1h', '5', '0', '5 s', '5sec', 's', '-5s'],
 }
