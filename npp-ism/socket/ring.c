@@ -171,12 +171,13 @@ static struct npp_ring_desc desc(struct ism *I, uint32_t blk, unsigned order)
 
 /* ---- receive --------------------------------------------------------------------------- */
 
-static uint32_t rx_limit(const struct ism *I, const struct npp_sock *rec)
+/* Of a ring of HAVE bytes */
+static uint32_t rx_limit(const struct ism *I, const struct npp_sock *rec, const struct tcp_conn *c, uint32_t have)
 {
 	uint32_t set = atomic_load_explicit(&rec->rcvbuf, memory_order_relaxed);
 	struct npp_tcp_mem m = npp_tcp_rmem(I->env.global);
 
-	return set ? npp_tcp_mem_set(m, set) : m.max;
+	return set ? npp_tcp_mem_set(m, set) : have ? stack_tcp_buf_most(c, m.max) : m.max;
 }
 
 /* A program may be looking at D. */
@@ -252,7 +253,7 @@ static uint32_t rx_some(struct ism *I, struct ism_sess *s, uint32_t have, uint32
 bool ism_ring_grow_rx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t need)
 {
 	struct npp_sock *rec = ism_sess_rec(I, s);
-	uint32_t have = ism_rx_size(s), limit = rx_limit(I, rec), wish, old = s->rx_blk, blk, room;
+	uint32_t have = ism_rx_size(s), limit = rx_limit(I, rec, c, have), wish, old = s->rx_blk, blk, room;
 	unsigned order, old_order = s->rx_order;
 
 	/* The stack asks only for what the window has promised, maybe before SO_RCVBUF made it less. */
@@ -327,7 +328,7 @@ static uint32_t tx_limit(struct npp_tcp_mem m, const struct npp_sock *rec, const
 {
 	uint32_t set = atomic_load_explicit(&rec->sndbuf, memory_order_relaxed);
 
-	return set ? npp_tcp_mem_set(m, set) : have ? stack_tcp_tx_most(c, m.max) : m.max;
+	return set ? npp_tcp_mem_set(m, set) : have ? stack_tcp_buf_most(c, m.max) : m.max;
 }
 
 bool ism_ring_grow_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, uint32_t want)

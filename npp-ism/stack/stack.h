@@ -306,8 +306,8 @@ bool stack_tcp_rx_empty(const struct stack *s, const struct tcp_conn *c);
 /* Bytes of transmit ring that C has a use for now: twice what may be in flight, but no
  * more than 1 MB if the peer is not more than 1 ms away. */
 uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c);
-/* What its transmit ring may become by itself of the MAX that the NPP allows. */
-uint32_t stack_tcp_tx_most(const struct tcp_conn *c, uint32_t max);
+/* What a ring of C may become by itself of the MAX that the NPP allows. */
+uint32_t stack_tcp_buf_most(const struct tcp_conn *c, uint32_t max);
 /* How far the stream was sent, once at least. */
 uint32_t stack_tcp_tx_sent(const struct stack *s, const struct tcp_conn *c);
 /* With so many bytes unread the window is so small, or the ring so full, that a peer may send no more. */

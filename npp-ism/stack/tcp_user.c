@@ -315,7 +315,7 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	return tcp_buf_auto(t, flight > UINT32_MAX / 2 ? UINT32_MAX : 2 * flight);
 }
 
-uint32_t stack_tcp_tx_most(const struct tcp_conn *c, uint32_t max)
+uint32_t stack_tcp_buf_most(const struct tcp_conn *c, uint32_t max)
 {
 	return tcp_buf_auto((const struct tcb *)c, max);
 }

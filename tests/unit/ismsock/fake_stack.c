@@ -315,12 +315,12 @@ uint32_t stack_tcp_tx_useful(const struct stack *s, const struct tcp_conn *c)
 	return fake_tx_useful;
 }
 
-uint32_t fake_tx_most = UINT32_MAX;
+uint32_t fake_buf_most = UINT32_MAX;
 
-uint32_t stack_tcp_tx_most(const struct tcp_conn *c, uint32_t max)
+uint32_t stack_tcp_buf_most(const struct tcp_conn *c, uint32_t max)
 {
 	(void)c;
-	return max < fake_tx_most ? max : fake_tx_most;
+	return max < fake_buf_most ? max : fake_buf_most;
 }
 
 uint32_t fake_tx_sent;

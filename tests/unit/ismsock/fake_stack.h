@@ -33,7 +33,7 @@ uint32_t fake_reads(struct stack *s, const struct tcp_conn *c);	/* calls of stac
 extern uint32_t fake_tx_up;		/* what stack_tcp_urgent() was told last */
 extern uint32_t fake_pushed;		/* tx_head at the last stack_tcp_push() */
 extern uint32_t fake_tx_useful;		/* what stack_tcp_tx_useful() says */
-extern uint32_t fake_tx_most;		/* the most that stack_tcp_tx_most() says */
+extern uint32_t fake_buf_most;		/* the most that stack_tcp_buf_most() says */
 extern uint32_t fake_tx_sent;		/* and stack_tcp_tx_sent(), no more than was written */
 extern uint32_t fake_rx_bound;		/* of stack_tcp_rx_bound() */
 extern uint8_t fake_linger2;		/* what the last stack_tcp_close() was given */

@@ -68,6 +68,26 @@ START_TEST(receive_ring_grows_and_keeps_its_content)
 }
 END_TEST
 
+START_TEST(receive_ring_becomes_no_larger_by_itself_than_the_stack_says)
+{
+	static const uint32_t lens[] = { 5000, 20000, 20000, 15000 }, sizes[] = { 8192, 32768, 65536, 65536 };
+	uint32_t sock, got = 0;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+
+	fake_buf_most = 65536;
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert_uint_eq(fake_rx(e->I->stack, c, data + got, lens[i]), lens[i]);
+		got += lens[i];
+		ck_assert_uint_eq(c->rx.size, sizes[i]);
+		ism_flush(e->I);
+	}
+	/* But all that the window has promised finds room. */
+	ck_assert_uint_eq(fake_rx(e->I->stack, c, data + got, 10000), 10000);
+	ck_assert_uint_eq(c->rx.size, 131072);
+	fake_buf_most = UINT32_MAX;
+}
+END_TEST
+
 START_TEST(receive_ring_grows_around_bytes_out_of_order)
 {
 	uint32_t sock;
@@ -201,7 +221,7 @@ START_TEST(transmit_ring_becomes_no_larger_by_itself_than_the_stack_says)
 
 	env_accepted(e, 0, lane, &sock);
 	rec = env_sock(e, 0, sock);
-	fake_tx_most = 65536;
+	fake_buf_most = 65536;
 	post(NPP_MSG_NEED_RING, sock, 8192, 0);
 	ck_assert_uint_eq(rec->tx_ring.size, 8192);
 	for (unsigned i = 0; i < 3; i++) {
@@ -210,7 +230,7 @@ START_TEST(transmit_ring_becomes_no_larger_by_itself_than_the_stack_says)
 		post(NPP_MSG_LOOK, sock, 0, 0);
 		ck_assert_uint_eq(rec->tx_ring.size, sizes[i]);
 	}
-	fake_tx_most = UINT32_MAX;
+	fake_buf_most = UINT32_MAX;
 }
 END_TEST
 
@@ -460,6 +480,7 @@ int main(void)
 	tcase_add_test(t, data_flows_both_ways_and_everything_comes_back);
 	tcase_add_test(t, receive_ring_grows_and_keeps_its_content);
 	tcase_add_test(t, receive_ring_grows_around_bytes_out_of_order);
+	tcase_add_test(t, receive_ring_becomes_no_larger_by_itself_than_the_stack_says);
 	tcase_add_test(t, receive_ring_grows_beside_a_reader_who_keeps_the_old_one);
 	tcase_add_test(t, window_update_is_asked_for_only_when_worth_it);
 	tcase_add_test(t, need_ring_makes_a_transmit_ring);
