@@ -53,6 +53,57 @@ static int lane_out(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 	return 0;
 }
 
+/* In a handler, over which others may come: each has its place before it writes. */
+static void defer(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
+{
+	uint32_t n = atomic_fetch_add_explicit(&c->n_deferred, 1, memory_order_relaxed);
+
+	if (n < CTX_DEFERRED) {
+		c->deferred[n].slot = slot;
+		c->deferred[n].msg = *msg;
+	} else {
+		atomic_fetch_or_explicit(&c->lost[slot / 64], 1ull << slot % 64, memory_order_relaxed);
+	}
+}
+
+static bool deferred(const struct lctx *c)
+{
+	return atomic_load_explicit(&c->n_deferred, memory_order_relaxed) != 0;
+}
+
+/* There was no place for a message: the ISM of SLOT looks at all records, as where a lane is full. */
+static void scan_all(struct lctx *c, uint32_t slot)
+{
+	struct npp_inbound *in = atomic_load_explicit(&npp_lib.slot[slot].in, memory_order_acquire);
+
+	if (!in)
+		return;
+	/* release: pairs with npp_i2oq_overflowed() */
+	atomic_store_explicit(&in->lane[c->no].overflow, 1, memory_order_release);
+	if (npp_inbound_mark(in, c->no))
+		lib_ring(npp_lib.slot[slot].bell);
+}
+
+/* What handlers have left since our post began, in their order; more may come meanwhile. */
+static void post_deferred(struct lctx *c)
+{
+	uint32_t i = 0, n = atomic_load_explicit(&c->n_deferred, memory_order_relaxed);
+
+	if (!unlikely(n))
+		return;
+	do {
+		atomic_signal_fence(memory_order_seq_cst);
+		for (; i < n && i < CTX_DEFERRED; i++)
+			lane_out(c, c->deferred[i].slot, &c->deferred[i].msg);
+	} while (!atomic_compare_exchange_strong_explicit(&c->n_deferred, &n, 0, memory_order_relaxed, memory_order_relaxed));
+	for (uint32_t w = 0; n > CTX_DEFERRED && w < NPP_MAX_SLOTS / 64; w++) {
+		uint64_t bits = atomic_exchange_explicit(&c->lost[w], 0, memory_order_relaxed);
+
+		for (; bits; bits &= bits - 1)
+			scan_all(c, w * 64 + (uint32_t)__builtin_ctzll(bits));
+	}
+}
+
 /* Is what we have mapped of SLOT its NPP as it is now? Who only serves asks at no other place. */
 static inline bool slot_current(uint32_t slot)
 {
@@ -64,7 +115,7 @@ static inline bool slot_current(uint32_t slot)
  *
  * A signal handler that interrupts a post must not touch the same lane: its message
  * waits until the interrupted post is done.
- * Return: 0, -ENETUNREACH (no such ISM), -EPROTO (the lane makes no sense), -ENOBUFS
+ * Return: 0, -ENETUNREACH (no such ISM), -EPROTO (the lane makes no sense)
  */
 int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 {
@@ -73,10 +124,7 @@ int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 	if (unlikely(slot >= NPP_MAX_SLOTS))
 		return -ENETUNREACH;
 	if (unlikely(c->busy)) {
-		if (c->n_deferred == sizeof c->deferred / sizeof *c->deferred)
-			return -ENOBUFS;
-		c->deferred[c->n_deferred].slot = slot;
-		c->deferred[c->n_deferred++].msg = *msg;
+		defer(c, slot, msg);
 		return 0;
 	}
 	if (unlikely(!slot_current(slot)) && !lib_slot(slot))
@@ -84,13 +132,16 @@ int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 	c->busy = true;
 	atomic_signal_fence(memory_order_seq_cst);
 	r = lane_out(c, slot, msg);
-	while (unlikely(c->n_deferred)) {
-		c->n_deferred--;
-		lane_out(c, c->deferred[c->n_deferred].slot, &c->deferred[c->n_deferred].msg);
+	for (;;) {
+		post_deferred(c);
+		atomic_signal_fence(memory_order_seq_cst);
+		c->busy = false;
+		atomic_signal_fence(memory_order_seq_cst);
+		if (!unlikely(deferred(c)))
+			return r;
+		c->busy = true; /* a handler came right before that */
+		atomic_signal_fence(memory_order_seq_cst);
 	}
-	atomic_signal_fence(memory_order_seq_cst);
-	c->busy = false;
-	return r;
 }
 
 int sock_post(struct so *so, uint8_t type, uint8_t flags, uint32_t arg)

@@ -44,7 +44,7 @@ static void set_mask(const uint64_t *set, uint64_t *old)
 	R->syscall(SYS_rt_sigprocmask, SIG_SETMASK, set, old, (size_t)SIGSET_BYTES);
 }
 
-struct before { uint64_t mask; bool masked; int cancel; };
+struct before { uint64_t mask; bool masked; };
 
 /* Blocks signals, and takes the lock if it is free: the only way to have one without the other is to wait. A filter
  * may end the program for asking: then signals come as they come. */
@@ -75,11 +75,15 @@ static void wait_until_free(void)
 	errno = saved;
 }
 
+/* Not before: a handler may leave who still waits by siglongjmp(). Nothing in between is a point of cancellation. */
 static void taken(const struct before *b)
 {
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	npp_thr.fd_mask = b->mask;
 	npp_thr.fd_masked = b->masked;
-	npp_thr.fd_cancel = b->cancel;
+	npp_thr.fd_cancel = cancel;
 	npp_thr.fd_depth = 1;
 }
 
@@ -92,7 +96,6 @@ void fd_lock(void)
 		npp_thr.fd_depth++;
 		return;
 	}
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
 	for (; !take(as, &b); as = WANTED) /* who has waited does not know whether others do */
 		wait_until_free();
 	taken(&b);
@@ -106,13 +109,10 @@ bool fd_trylock(void)
 		npp_thr.fd_depth++;
 		return true;
 	}
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &b.cancel);
-	if (take(TAKEN, &b)) {
-		taken(&b);
-		return true;
-	}
-	pthread_setcancelstate(b.cancel, NULL);
-	return false;
+	if (!take(TAKEN, &b))
+		return false;
+	taken(&b);
+	return true;
 }
 
 /* What was there before the lock, in the other order. */

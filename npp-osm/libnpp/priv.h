@@ -85,6 +85,7 @@ struct so {
 
 #define CTX_SUBS 64	/* sockets that a thread is subscribed to, as far as they are remembered */
 #define CTX_LOCKS 4	/* a thread holds one, and signal handlers over it */
+#define CTX_DEFERRED 4	/* messages of signal handlers over a post */
 #define AHEAD_MAX 4	/* contexts asked for and not yet in the pool */
 
 struct lctx {
@@ -92,8 +93,9 @@ struct lctx {
 	uint32_t kind;		/* 0 thread, 1 epoll */
 	int bell;
 	bool busy;		/* in the middle of a post: a signal handler must not post too */
-	uint8_t n_deferred;
-	struct { uint32_t slot; struct npp_msg msg; } deferred[4];
+	_Atomic uint32_t n_deferred;	/* as many as have come, also without a place */
+	struct { uint32_t slot; struct npp_msg msg; } deferred[CTX_DEFERRED];
+	_Atomic uint64_t lost[NPP_MAX_SLOTS / 64];	/* slots of those that found none */
 	bool sub_many;		/* more subscriptions than `sub` has, or others */
 	uint32_t n_sub, sub[CTX_SUBS];	/* thread: records that it has subscribed to */
 	npp_lock_t *lock[CTX_LOCKS];	/* taken last; perhaps not held any more */

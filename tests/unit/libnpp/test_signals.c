@@ -6,14 +6,17 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "host.h"
 #include "npp-osm/libnpp/priv.h"
+#include "shm/bell.h"
 
 #define SIGNALS 3000
 #define FDS_SEEN 512
@@ -316,6 +319,130 @@ START_TEST(as_they_do_on_the_kernel)
 }
 END_TEST
 
+/* Who leaves the wait for the lock by siglongjmp() can be cancelled as before. */
+static sigjmp_buf out;
+static _Atomic bool leapt;
+
+static void leap(int sig)
+{
+	(void)sig;
+	siglongjmp(out, 1);
+}
+
+static void *wait_and_leap(void *fd)
+{
+	int was = -1;
+
+	while (!locked)
+		sched_yield();
+	if (!sigsetjmp(out, 1))
+		return (void *)(intptr_t)(npp_close(*(int *)fd) - 9); /* no signal came */
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &was);
+	leapt = true;
+	return (void *)(intptr_t)(was != PTHREAD_CANCEL_ENABLE);
+}
+
+START_TEST(who_leaps_out_of_the_wait_can_be_cancelled)
+{
+	int fd = dial(FAKE_DISCARD);
+	pthread_t t;
+	void *r;
+
+	handle(SIGUSR1, leap);
+	leapt = locked = false;
+	pthread_create(&t, NULL, wait_and_leap, &fd); /* it has this thread's mask of signals */
+	fd_lock();
+	locked = true;
+	for (uint64_t end = now_ms() + 20000; atomic_load(&npp_lib.fd_word) != 2 && now_ms() < end;)
+		usleep(200);
+	pthread_kill(t, SIGUSR1);
+	for (uint64_t end = now_ms() + 20000; !leapt && now_ms() < end;)
+		usleep(200);
+	fd_unlock();
+	pthread_join(t, &r);
+	ck_assert_ptr_null(r);
+	npp_close(fd);
+}
+END_TEST
+
+/* ---- a post, interrupted before each of its instructions -------------------------------- */
+
+#if defined(__x86_64__)
+#define TRACE_FLAG 0x100
+
+static struct { int steps, at; uint32_t posts; bool over, done; struct npp_msg m; struct lctx *c; } trap;
+
+static void step(int sig, siginfo_t *si, void *arg)
+{
+	ucontext_t *uc = arg;
+
+	(void)sig;
+	(void)si;
+	uc->uc_mcontext.gregs[REG_EFL] |= TRACE_FLAG;
+	if (!trap.over && trap.steps++ < trap.at)
+		return;
+	uc->uc_mcontext.gregs[REG_EFL] &= ~TRACE_FLAG;
+	if (trap.over)
+		return;
+	trap.done = true;
+	for (trap.m.arg = 1; trap.m.arg <= trap.posts; trap.m.arg++)
+		ctx_post(trap.c, 0, &trap.m);
+}
+
+/* One post over which, after STEP instructions, a handler makes POSTS. False: it was over before. */
+static bool post_over(int at, uint32_t posts, struct npp_i2oq *q)
+{
+	struct npp_msg m = trap.m;
+	uint32_t head = atomic_load(&q->post_head), last = 0, n;
+
+	m.arg = 0;
+	trap.at = at;
+	trap.posts = posts;
+	trap.steps = 0;
+	trap.over = trap.done = false;
+	raise(SIGTRAP);
+	ctx_post(trap.c, 0, &m);
+	trap.over = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	n = atomic_load(&q->post_head) - head;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t arg = q->frame[q->post[(head + i) % NPP_I2OQ_DEPTH] % NPP_I2OQ_DEPTH].arg;
+
+		ck_assert_msg(arg == 0 || arg > last, "after %d steps %u came after %u", at, arg, last);
+		last = arg ? arg : last;
+	}
+	ck_assert(n <= posts + 1);
+	ck_assert_msg(!trap.done || n == posts + 1 || atomic_load(&q->overflow), "after %d steps %u of %u", at, n, posts + 1);
+	return trap.done;
+}
+
+START_TEST(no_message_of_a_handler_over_a_post_is_lost)
+{
+	static const uint32_t posts[] = { 1, 3, 9 };
+	struct sigaction sa = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	int fd = dial(FAKE_DISCARD);
+	struct so *so = fd_get(fd);
+	struct npp_i2oq *q;
+	bool more = true;
+
+	ck_assert_int_eq(sigaction(SIGTRAP, &sa, NULL), 0);
+	trap.c = ctx_self();
+	trap.m = (struct npp_msg){ .type = NPP_MSG_LOOK, .sock = so->idx, .sock_gen = so->gen, .ctx = (uint16_t)trap.c->no };
+	ck_assert_int_eq(ctx_post(trap.c, 0, &trap.m), 0); /* the lane is known */
+	q = trap.c->in[0].q;
+	for (int at = 0; more; at++)
+		for (uint32_t i = 0; i < sizeof posts / sizeof *posts; i++) {
+			EVENTUALLY(atomic_load(&q->free_head) - atomic_load(&q->post_head) == NPP_I2OQ_DEPTH ||
+				   (npp_bell_claim(&npp_lib.slot[0].in->sleeping), lib_ring(npp_lib.slot[0].bell), false));
+			pthread_mutex_lock(&f->lock);
+			more = post_over(at, posts[i], q);
+			pthread_mutex_unlock(&f->lock);
+		}
+	npp_close(fd);
+}
+END_TEST
+#endif
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("libnpp_signals");
@@ -327,6 +454,10 @@ static Suite *suite(void)
 	tcase_add_test(t, the_handler_of_a_fault_runs_at_once_and_has_the_lock);
 	tcase_add_test(t, a_child_of_fork_takes_signals);
 	tcase_add_test(t, who_waits_for_another_thread_takes_signals);
+	tcase_add_test(t, who_leaps_out_of_the_wait_can_be_cancelled);
+#if defined(__x86_64__)
+	tcase_add_test(t, no_message_of_a_handler_over_a_post_is_lost);
+#endif
 	tcase_add_test(t, handlers_open_and_close_sockets_as_the_main_flow_does);
 	tcase_add_test(t, as_they_do_on_the_kernel);
 	return s;
