@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * splice.c - splice() between a pipe and a connection
  *
- * The kernel moves pages; here bytes are copied, once to a pipe by way of a buffer, and from a pipe
+ * The kernel moves pages; here bytes are copied, once to a pipe by way of a small buffer, and from a pipe
  * straight into the ring. What a socket gave must not be lost, so no more is taken from it than the
  * pipe has room for: all of it if the pipe is empty, else one page, which is what POLLOUT promises.
  * With several writers of one pipe somebody may have been faster; then writing waits.
@@ -20,7 +20,8 @@
 
 #include "npp-osm/libnpp/priv.h"
 
-#define PIECE 65536u	/* at most, of one call to a pipe; its usual size */
+#define MOST 65536u	/* of one call to a pipe; its usual size */
+#define PIECE 4096u	/* on the stack of who calls, which may be small */
 #define KNOWN (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
 /* Waits for EVENT at the pipe. What poll() says, or -errno. */
@@ -66,48 +67,67 @@ static ssize_t pipe_put(int fd, const uint8_t *p, size_t n)
 	return (ssize_t)sent;
 }
 
+/* Piece by piece, and on as long as more is there. Only for the first it waits, as the socket does, whatever the pipe is. */
 static ssize_t to_pipe(struct so *so, int in, int out, size_t n, bool block)
 {
 	uint8_t buf[PIECE];
-	ssize_t room = pipe_room(out, block), k;
-	struct iovec iov = { buf, n < sizeof buf ? n : sizeof buf };
+	ssize_t room = pipe_room(out, block), done = 0, k, put;
 
 	if (room < 0)
 		return room;
-	if (iov.iov_len > (size_t)room)
-		iov.iov_len = (size_t)room;
-	k = stream_recv(so, in, &iov, 1, 0); /* waits or not as the socket does, whatever the pipe is */
-	return k > 0 ? pipe_put(out, buf, (size_t)k) : k;
+	n = n < MOST ? n : MOST;
+	n = n < (size_t)room ? n : (size_t)room;
+	do {
+		struct iovec iov = { buf, n - (size_t)done < sizeof buf ? n - (size_t)done : sizeof buf };
+
+		k = stream_recv(so, in, &iov, 1, done ? MSG_DONTWAIT : 0);
+		put = k > 0 ? pipe_put(out, buf, (size_t)k) : k;
+		if (put <= 0)
+			return done ? done : put;
+		done += put;
+	} while (put == PIECE && (size_t)done < n && stream_readable(so));
+	return done;
 }
+
+struct pipe_source { int fd; bool empty; };
 
 /* What the pipe has, unless another reader was faster: nobody waits under the socket's lock. */
 static ssize_t fill_pipe(void *arg, uint8_t *at, size_t room)
 {
+	struct pipe_source *p = arg;
 	struct iovec iov = { at, room };
-	int fd = *(const int *)arg;
-	ssize_t k = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+	ssize_t k = preadv2(p->fd, &iov, 1, -1, RWF_NOWAIT);
+	int r = k < 0 ? -errno : 0;
 
-	if (k < 0 && errno == EOPNOTSUPP) { /* pipes before Linux 6.4 */
-		int r = pipe_poll(fd, POLLIN, false);
-
-		if (r < 0)
-			return r;
-		k = R->read(fd, at, room);
+	if (r == -EOPNOTSUPP) { /* pipes before Linux 6.4 */
+		r = pipe_poll(p->fd, POLLIN, false);
+		if (r >= 0) {
+			k = R->read(p->fd, at, room);
+			r = k < 0 ? -errno : 0;
+		}
 	}
-	return k < 0 ? -errno : k;
+	p->empty = r == -EAGAIN;
+	return r < 0 ? r : k;
 }
 
 static ssize_t from_pipe(struct so *so, int in, int out, size_t n, bool block)
 {
-	int r = pipe_poll(in, POLLIN, block), there = 0;
+	struct pipe_source p = { .fd = in };
+	ssize_t k;
+	int r, there;
 
-	if (r < 0)
-		return r;
-	if (R->ioctl(in, FIONREAD, &there) < 0)
-		return -errno;
-	if (there <= 0)
-		return 0; /* nobody writes to it any more */
-	return stream_send_by(so, out, n < (size_t)there ? n : (size_t)there, fill_pipe, &in);
+	do {
+		r = pipe_poll(in, POLLIN, block);
+		if (r < 0)
+			return r;
+		if (R->ioctl(in, FIONREAD, &there) < 0)
+			return -errno;
+		if (there <= 0 && !(r & POLLIN))
+			return 0; /* nobody writes to it any more */
+		p.empty = there <= 0;
+		k = p.empty ? -EAGAIN : stream_send_by(so, out, n < (size_t)there ? n : (size_t)there, fill_pipe, &p);
+	} while (block && k == -EAGAIN && p.empty); /* another reader was faster */
+	return k;
 }
 
 /* Is the other end a pipe that may be used so? As Linux looks: its mode first, then what it is. */

@@ -10,7 +10,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "npp-osm/libnpp/priv.h"
 
 /* ---- streams ------------------------------------------------------------------------ */
 
@@ -532,6 +535,124 @@ START_TEST(splice_waits_by_the_pipe_and_by_the_socket)
 }
 END_TEST
 
+/* Another reader of the pipe takes what poll() has seen, or FIONREAD, and then something else comes, or the end. */
+static int thief_pipe[2], thefts;
+static int (*real_poll)(struct pollfd *, nfds_t, int);
+static int (*real_ioctl)(int, unsigned long, ...);
+
+static void steal(void)
+{
+	char b[16];
+
+	if (thefts-- > 0) {
+		ck_assert_int_eq(read(thief_pipe[0], b, sizeof b), 6);
+		if (thefts == 0)
+			ck_assert_int_eq(write(thief_pipe[1], "later", 5), 5);
+	}
+}
+
+static int poll_and_steal(struct pollfd *p, nfds_t n, int ms)
+{
+	int r = real_poll(p, n, ms);
+
+	steal();
+	return r;
+}
+
+static int ioctl_and_steal(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int r;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	r = real_ioctl(fd, request, arg);
+	steal();
+	return r;
+}
+
+START_TEST(splice_waits_on_when_another_reader_of_the_pipe_is_faster)
+{
+	struct real *r = (struct real *)(uintptr_t)npp_real_get();
+	int fd = dial(FAKE_ECHO);
+	char b[16];
+
+	ck_assert_int_eq(pipe(thief_pipe), 0);
+	real_poll = r->poll;
+	real_ioctl = r->ioctl;
+	for (int i = 0; i < 4; i++) {
+		bool block = i & 1;
+		ssize_t k;
+
+		ck_assert_int_eq(write(thief_pipe[1], "stolen", 6), 6);
+		thefts = 1;
+		if (i < 2)
+			r->poll = poll_and_steal;
+		else
+			r->ioctl = ioctl_and_steal;
+		if (!block)
+			thefts = 2; /* of which the last does not come: the pipe stays empty */
+		k = npp_splice(thief_pipe[0], NULL, fd, NULL, 10, block ? 0 : SPLICE_F_NONBLOCK);
+		r->poll = real_poll;
+		r->ioctl = real_ioctl;
+		ck_assert_int_eq(k, block ? 5 : -1);
+		ck_assert(block || errno == EAGAIN);
+		if (block) {
+			ck_assert_int_eq(npp_recv(fd, b, 5, MSG_WAITALL), 5);
+			ck_assert_mem_eq(b, "later", 5);
+		}
+	}
+	close(thief_pipe[0]);
+	close(thief_pipe[1]);
+	npp_close(fd);
+}
+END_TEST
+
+/* The kernel's needs none of the caller's stack. */
+struct little { int in, out; uint8_t *stack; ssize_t r; size_t used; };
+#define LITTLE_STACK (1u << 20)
+
+static void *splice_and_measure(void *arg)
+{
+	struct little *l = arg;
+	const uint8_t *p = l->stack;
+	uint8_t here = 1;
+
+	l->r = npp_splice(l->in, NULL, l->out, NULL, 65536, 0);
+	while (!*p && p < &here)
+		p++;
+	l->used = (size_t)(&here - p);
+	return NULL;
+}
+
+START_TEST(splice_needs_little_stack)
+{
+	static uint8_t data[12000];
+	static _Alignas(4096) uint8_t stack[LITTLE_STACK];
+	struct little l = { .in = dial(FAKE_ECHO), .stack = stack };
+	pthread_attr_t a;
+	pthread_t t;
+	int p[2];
+
+	ck_assert_int_eq(pipe(p), 0);
+	l.out = p[1];
+	ck_assert_int_eq(npp_send(l.in, data, sizeof data, 0), sizeof data);
+	EVENTUALLY(npp_recv(l.in, data, sizeof data, MSG_PEEK) == sizeof data);
+	pthread_attr_init(&a);
+	ck_assert_int_eq(pthread_attr_setstack(&a, stack, sizeof stack), 0);
+	ck_assert_int_eq(pthread_create(&t, &a, splice_and_measure, &l), 0);
+	pthread_join(t, NULL);
+	pthread_attr_destroy(&a);
+	ck_assert_int_eq(l.r, sizeof data); /* in one call all that is there */
+	ck_assert_msg(l.used < 32768, "%zu bytes", l.used);
+	close(p[0]);
+	close(p[1]);
+	npp_close(l.in);
+}
+END_TEST
+
 START_TEST(splice_refuses_what_linux_refuses)
 {
 	int fd = dial(FAKE_ECHO), other = dial(FAKE_ECHO), p[2], null;
@@ -608,6 +729,8 @@ static Suite *suite(void)
 	tcase_add_test(t, sendfile_goes_from_the_file_to_the_ring);
 	tcase_add_test(t, splice_goes_through_a_pipe_whole);
 	tcase_add_test(t, splice_waits_by_the_pipe_and_by_the_socket);
+	tcase_add_test(t, splice_waits_on_when_another_reader_of_the_pipe_is_faster);
+	tcase_add_test(t, splice_needs_little_stack);
 	tcase_add_test(t, splice_refuses_what_linux_refuses);
 	tcase_add_test(t, stdio_on_a_socket);
 	return s;
