@@ -80,11 +80,12 @@ static void taken(const struct before *b)
 {
 	int cancel;
 
+	npp_thr.fd_depth = 1; /* first: a handler that comes now has the lock */
+	atomic_signal_fence(memory_order_seq_cst);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	npp_thr.fd_mask = b->mask;
 	npp_thr.fd_masked = b->masked;
 	npp_thr.fd_cancel = cancel;
-	npp_thr.fd_depth = 1;
 }
 
 void fd_lock(void)
