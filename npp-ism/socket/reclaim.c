@@ -10,7 +10,7 @@
  *				dropped, and connections whose peer takes nothing are reset
  *	less than an eighth	first rings for peers that have less than their share
  *
- * A share is counted by prefix (/24 of IPv4, /64 of IPv6), since addresses cost an attacker nothing:
+ * A share is counted by prefix (/24 of IPv4, /48 of IPv6), since addresses cost an attacker nothing:
  * half of the memory, divided by the prefixes that have some. Prefixes share a counter by a secret
  * hash, so that some that behave may be counted with others that do not; only ever while memory is short.
  *
@@ -24,6 +24,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "net/hash.h"
 #include "npp-ism/socket/ism.h"
@@ -48,7 +49,7 @@ uint16_t ism_peer_of(const struct ism *I, const union npp_addr *addr)
 	if (npp_addr_is_v4(addr))
 		prefix.b[15] = 0;
 	else
-		prefix.q[1] = 0;
+		memset(prefix.b + 6, 0, 10);
 	return (uint16_t)(npp_siphash(key, &prefix, sizeof prefix) % ISM_PEERS);
 }
 

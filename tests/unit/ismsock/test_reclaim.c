@@ -211,6 +211,17 @@ START_TEST(prefixes_beyond_their_share_come_first)
 }
 END_TEST
 
+START_TEST(a_prefix_of_peers_is_48_bits_of_ipv6)
+{
+	union npp_addr a, b;
+
+	ck_assert_int_eq(npp_addr_parse("2001:db8:1:2::3", &a) | npp_addr_parse("2001:db8:1:ff00:1::4", &b), 0);
+	ck_assert_uint_eq(ism_peer_of(e->I, &a), ism_peer_of(e->I, &b));
+	ck_assert_int_eq(npp_addr_parse("2001:db8:2:2::3", &b), 0);
+	ck_assert_uint_ne(ism_peer_of(e->I, &a), ism_peer_of(e->I, &b));
+}
+END_TEST
+
 START_TEST(the_last_eighth_is_for_prefixes_within_their_share)
 {
 	uint16_t hog = ism_peer_of(e->I, &(union npp_addr){ .q = { 0, 0 } });
@@ -463,6 +474,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, levels_follow_what_is_free);
+	tcase_add_test(t, a_prefix_of_peers_is_48_bits_of_ipv6);
 	tcase_add_test(t, who_is_short_asks_again_without_anybody_in_need);
 	tcase_add_test(t, the_oldest_holder_is_ended_and_its_program_told);
 	tcase_add_test(t, nobody_is_ended_while_more_can_be_had);
