@@ -9,7 +9,7 @@
  * child's pid, for a child that dies before its hello, and that fork fails with ENOMEM where
  * host memory has no room for the child's table.
  *
- * clone() by number is a fork that the handlers do not see: what is no more than that is made one, and a
+ * fork() or clone() by number is a fork that the handlers do not see: what is no more than that is made one, and a
  * child in namespaces of its own is refused, as where the right to make them is missing.
  *
  * exec keeps pid and table; the new image sweeps out what was close-on-exec. Children of

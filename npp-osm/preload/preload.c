@@ -440,6 +440,10 @@ EXPORT long syscall(long nr, ...)
 		npp_confined_soon();
 	if (nr == SYS_clone && npp_clone((unsigned long)a[0], (unsigned long)a[1], &r))
 		return r;
+#ifdef SYS_fork
+	if (nr == SYS_fork && npp_clone(SIGCHLD, 0, &r))
+		return r;
+#endif
 	if (by_number(nr, a, &r) || socket_by_number(nr, a, &r))
 		return r;
 	return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,7 +140,11 @@ static void step_child(struct world *w)
 	if (avoided(o, how, by_exec) || pipe2(tube, 0) < 0)
 		return;
 	w->forked = true;
+#ifdef SYS_fork /* as some make their children */
+	pid = i & 1 ? (pid_t)syscall(SYS_fork) : fork();
+#else
 	pid = fork();
+#endif
 	if (pid == 0)
 		child_run(w, how, i, by_exec, tube[1]);
 	close(tube[1]);
