@@ -375,7 +375,7 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline, unsigned 
 {
 	struct lctx *c = ctx_self();
 	uint32_t stop = mask | EPOLLERR | EPOLLHUP;
-	uint32_t kmask = so->dgram ? mask & ~(uint32_t)EPOLLOUT : mask; /* the kernel always has room: ours decides */
+	uint32_t kmask = mask & ~(uint32_t)EPOLLOUT; /* the kernel always has room: ours decides */
 	int r, saved = errno;
 
 	if (!c)
@@ -387,10 +387,13 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline, unsigned 
 	sock_clear(so, mask);
 	if (so_ready(so, mask) & stop || (npp_lib.spin_us && spin(so, mask)))
 		return ++*vain > VAIN_MAX ? wait_vainly(deadline) : 0;
-	*vain = 0;
 	npp_bell_announce(&c->sh->sleeping);
-	if (!(so_ready(so, mask) & stop) && sock_alive(so)) /* as the ISM would see it now */
+	if (so_ready(so, mask) & stop) /* as the ISM would see it now */
+		r = ++*vain > VAIN_MAX ? wait_vainly(deadline) : 0;
+	else if (sock_alive(so)) {
+		*vain = 0;
 		r = sleep_on(c, atomic_load_explicit(&so->kpart, memory_order_relaxed) ? fd : -1, kmask, deadline);
+	}
 	npp_bell_awake(&c->sh->sleeping);
 	ctx_drain(c, NULL, NULL);
 	if (r >= 0)
