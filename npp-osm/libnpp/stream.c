@@ -319,7 +319,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 		if (r < 0 || stop || (got && (!block || got >= recv_target(sk, want, flags))))
 			break;
 		if (got && !(flags & MSG_PEEK) && no_more(so)) { /* an error is for the next call, as on Linux */
-			if (stream_readable(so) && sock_alive(so))
+			if (stream_readable(so) && sock_alive(so) && ++vain <= VAIN_MAX)
 				continue;
 			break;
 		}
