@@ -43,6 +43,16 @@ static inline bool npp_addr_is_v4(const union npp_addr *a)
 	return memcmp(a->b, prefix, sizeof prefix) == 0;
 }
 
+/* What one customer of a network has many addresses of: /24 of IPv4, /48 of IPv6. Peers are counted by it where they
+ * share what is scarce. */
+static inline union npp_addr npp_addr_customer(union npp_addr a)
+{
+	if (npp_addr_is_v4(&a))
+		a.b[15] = 0;
+	else
+		memset(a.b + 6, 0, 10);
+	return a;
+}
 /* The IPv4 address in network order; only meaningful if npp_addr_is_v4(). */
 static inline uint32_t npp_addr_get_v4(const union npp_addr *a)
 {

@@ -24,7 +24,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "net/hash.h"
 #include "npp-ism/socket/ism.h"
@@ -44,12 +43,8 @@ enum ism_mem_level ism_mem_level(const struct ism_host *hs)
 uint16_t ism_peer_of(const struct ism *I, const union npp_addr *addr)
 {
 	const uint64_t key[2] = { I->r->hash_seed, ~I->r->hash_seed };
-	union npp_addr prefix = *addr;
+	const union npp_addr prefix = npp_addr_customer(*addr);
 
-	if (npp_addr_is_v4(addr))
-		prefix.b[15] = 0;
-	else
-		memset(prefix.b + 6, 0, 10);
 	return (uint16_t)(npp_siphash(key, &prefix, sizeof prefix) % ISM_PEERS);
 }
 

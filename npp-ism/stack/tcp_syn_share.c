@@ -19,12 +19,8 @@
 
 uint16_t tcp_syn_peer(const struct stack *s, const union npp_addr *addr)
 {
-	union npp_addr prefix = *addr;
+	const union npp_addr prefix = npp_addr_customer(*addr);
 
-	if (npp_addr_is_v4(addr))
-		prefix.b[15] = 0;
-	else
-		memset(prefix.b + 6, 0, 10);
 	return (uint16_t)npp_siphash(s->cfg.hash_key, &prefix, sizeof prefix);
 }
 

@@ -363,9 +363,11 @@ static int sleep_on(struct lctx *c, int kfd, uint32_t mask, uint64_t deadline)
 	return r ? 0 : -EAGAIN;
 }
 
-/* It is ready, they say, and has been VAIN times, and each time there was nothing: words of an ISM that do not agree. */
-static int wait_vainly(uint64_t deadline)
+/* It is ready, they say. If so often, and each time there was nothing, those are words of an ISM that do not agree. */
+static int ready_again(unsigned *vain, uint64_t deadline)
 {
+	if (++*vain <= VAIN_MAX)
+		return 0;
 	if (deadline != UINT64_MAX && lib_now_us() >= deadline)
 		return -EAGAIN;
 	return lib_nap(VAIN_NAP_US) ? 0 : -EINTR;
@@ -386,10 +388,10 @@ int sock_wait(struct so *so, int fd, uint32_t mask, uint64_t deadline, unsigned 
 		return r;
 	sock_clear(so, mask);
 	if (so_ready(so, mask) & stop || (npp_lib.spin_us && spin(so, mask)))
-		return ++*vain > VAIN_MAX ? wait_vainly(deadline) : 0;
+		return ready_again(vain, deadline);
 	npp_bell_announce(&c->sh->sleeping);
 	if (so_ready(so, mask) & stop) /* as the ISM would see it now */
-		r = ++*vain > VAIN_MAX ? wait_vainly(deadline) : 0;
+		r = ready_again(vain, deadline);
 	else if (sock_alive(so)) {
 		*vain = 0;
 		r = sleep_on(c, atomic_load_explicit(&so->kpart, memory_order_relaxed) ? fd : -1, kmask, deadline);

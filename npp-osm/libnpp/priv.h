@@ -389,6 +389,8 @@ uint32_t so_ready(struct so *so, uint32_t want);	/* EPOLL* that hold now; arms w
 ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int flags);
 ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int flags);
 /* Puts up to ROOM bytes AT: how many, 0 at its end, or -errno. Under tx_lock, so it must not wait for long. */
+/* -EPIPE, and SIGPIPE to this thread unless FLAGS have MSG_NOSIGNAL. */
+ssize_t stream_broken_pipe(int flags);
 typedef ssize_t (*stream_fill)(void *arg, uint8_t *at, size_t room);
 ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg);
 ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n);

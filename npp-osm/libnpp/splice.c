@@ -12,9 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -40,10 +38,8 @@ static ssize_t pipe_room(int fd, bool block)
 
 	if (r < 0)
 		return r;
-	if (r & POLLERR) {
-		syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGPIPE);
-		return -EPIPE;
-	}
+	if (r & POLLERR)
+		return stream_broken_pipe(0);
 	if (R->ioctl(fd, FIONREAD, &used) == 0 && used == 0)
 		return R->fcntl(fd, F_GETPIPE_SZ);
 	return PIPE_BUF;

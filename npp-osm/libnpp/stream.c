@@ -351,7 +351,7 @@ ssize_t stream_recv(struct so *so, int fd, const struct iovec *iov, int n, int f
 
 /* ---- send -------------------------------------------------------------------------- */
 
-static ssize_t broken_pipe(int flags)
+ssize_t stream_broken_pipe(int flags)
 {
 	if (!(flags & MSG_NOSIGNAL))
 		syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGPIPE);
@@ -365,7 +365,7 @@ static int may_send(struct so *so, int flags)
 
 	switch (stream_state(so)) {
 	case ST_IDLE:
-		return (int)broken_pipe(flags);
+		return (int)stream_broken_pipe(flags);
 	case ST_CONNECTING:
 		return -EAGAIN;
 	case ST_FAILED:
@@ -374,10 +374,10 @@ static int may_send(struct so *so, int flags)
 	}
 	err = sock_error(so);
 	if (err) /* after the peer's end a reset is told as that, too */
-		return err == EPIPE ? (int)broken_pipe(flags) : -err;
+		return err == EPIPE ? (int)stream_broken_pipe(flags) : -err;
 	if (sock_fl(so) & NPP_FL_SHUT_WR ||
 	    atomic_load_explicit(&so->sk->rx_flags, memory_order_acquire) & (NPP_RXF_RESET | NPP_RXF_CLOSED))
-		return (int)broken_pipe(flags);
+		return (int)stream_broken_pipe(flags);
 	return sock_alive(so) ? 0 : -EBADF;
 }
 
