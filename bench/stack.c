@@ -358,6 +358,15 @@ static void print_row(const struct bench_side *b, const struct op *op, uint32_t 
 	fflush(stdout);
 }
 
+/* What one more takes is seen by twice as many: tables grow in steps. */
+static void print_bytes(const struct bench_lib *lib, uint32_t conns)
+{
+	size_t all = lib->bytes(conns), more = lib->bytes(2 * conns) - all;
+
+	printf("%-5s %9u  takes %zu KB with room for as many, %zu bytes for each; room for one more takes %zu; rings not counted\n",
+	       lib->name, conns, (all + 512) / 1024, (all + conns / 2) / conns, (more + conns / 2) / conns);
+}
+
 static bool wanted(const struct bench_lib *lib)
 {
 	return lib && (!opt.only_lib || !strcmp(opt.only_lib, lib->name));
@@ -409,8 +418,7 @@ static int run(uint32_t conns)
 				print_row(&side[l], &ops[o], conns, v[l][o]);
 	for (unsigned l = 0; !opt.json && l < N_LIBS; l++)
 		if (side[l].lib)
-			printf("%-5s %9u  takes %zu bytes for each connection, rings not counted\n", libs[l]->name, conns,
-			       libs[l]->conn_bytes(conns));
+			print_bytes(libs[l], conns);
 	for (unsigned l = 0; l < N_LIBS; l++)
 		if (side[l].lib) {
 			uint32_t resets = 0;

@@ -21,6 +21,9 @@ else
 fi
 out=$("$bench" -l npp -c 100 -o segment -n 64 -i 1000 -j 2>&1); ok $? "the time between the frames of a connection can be told"
 out=$("$bench" -l npp -c 100 -o segment -n 64 -p -j 2>&1); ok $? "it does without huge pages"
+out=$("$bench" -l npp -c 10000 -o segment -n 64)
+[[ $out =~ ([0-9]+)\ bytes\ for\ each\;\ room\ for\ one\ more\ takes\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -le 728 ] && [ "${BASH_REMATCH[2]}" -le 570 ]
+ok $? "10,000 connections take what they did, and one more no more than that"
 "$bench" -c none >/dev/null 2>&1; [ $? = 2 ]; ok $? "what is no number is refused"
 echo "1..$n"
 [ "$failed" = 0 ]

@@ -58,7 +58,7 @@ struct bench_lib {
 	void (*input)(const struct bench_frame *f, unsigned n, const struct bench_app *app);
 	/* The program of connection ID writes BYTES. */
 	void (*write)(uint32_t id, uint32_t bytes);
-	size_t (*conn_bytes)(uint32_t conns);	/* all its memory if it can hold CONNS, for each of them; no rings */
+	size_t (*bytes)(uint32_t conns);	/* all its memory if it can hold CONNS; no rings */
 };
 extern const struct bench_lib bench_npp, bench_lwip;
 extern const struct bench_calls bench_calls;

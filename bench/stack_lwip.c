@@ -177,14 +177,13 @@ static void lwip_bench_write(uint32_t id, uint32_t bytes)
 	tcp_output(conn[id]);
 }
 
-static size_t lwip_bench_conn_bytes(uint32_t conns)
+static size_t lwip_bench_bytes(uint32_t conns)
 {
-	(void)conns;
-	return sizeof(struct tcp_pcb);
+	return conns * sizeof(struct tcp_pcb);
 }
 
 const struct bench_lib bench_lwip = {
 	.name = "lwip", .open = lwip_bench_open, .close = lwip_bench_close, .round = lwip_bench_round,
 	.tick = lwip_bench_tick,
-	.input = lwip_bench_input, .write = lwip_bench_write, .conn_bytes = lwip_bench_conn_bytes,
+	.input = lwip_bench_input, .write = lwip_bench_write, .bytes = lwip_bench_bytes,
 };

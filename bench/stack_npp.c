@@ -243,14 +243,14 @@ static void npp_input(const struct bench_frame *f, unsigned n, const struct benc
 	stack_flush(N.s);
 }
 
-static size_t npp_conn_bytes(uint32_t conns)
+static size_t npp_bytes(uint32_t conns)
 {
 	struct stack_cfg cfg = config(conns);
 
-	return (stack_size(&cfg) + conns / 2) / conns;
+	return stack_size(&cfg);
 }
 
 const struct bench_lib bench_npp = {
 	.name = "npp", .gso = true, .open = npp_open, .close = npp_close, .tick = npp_tick, .input = npp_input,
-	.write = npp_write, .conn_bytes = npp_conn_bytes,
+	.write = npp_write, .bytes = npp_bytes,
 };

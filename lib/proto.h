@@ -233,7 +233,9 @@ struct npp_ctl_hello {
 struct npp_ctl_welcome { uint32_t proc; uint32_t n_attach; char host[NPP_NAME_MAX]; };
 struct npp_ctl_ctx { uint32_t ctx; uint32_t kind; };
 struct npp_ctl_chunk { uint32_t proc; uint32_t chunk; };
+/* Answer: pid is the embryo's turn. Done: proc is NPP_CTL_EMBRYO, so that it means no later one in the same place. */
 struct npp_ctl_fork { uint32_t proc; int32_t pid; };
+#define NPP_CTL_EMBRYO(proc, turn) ((uint32_t)(proc) | (uint32_t)(turn) << 16)
 struct npp_ctl_bind {
 	uint32_t sock, gen;	/* record made by the program, laddr/lport/opt_flags filled in */
 	uint32_t backlog;

@@ -48,22 +48,26 @@ static void net_copy(struct dispatch_net *n, const struct npp_global *g, uint32_
 	}
 }
 
-/* As below, for the groups. */
+/* As below, for the groups: into COPY, if they are others than in IF_NOT. */
+static bool groups_copy(struct dispatch_groups *copy, const struct npp_global *g, uint32_t if_not)
+{
+	/* acquire: pairs with nppd's release when it has written them */
+	copy->seq = atomic_load_explicit(&g->group_seq, memory_order_acquire);
+	if (copy->seq == if_not || (copy->seq & 1))
+		return false;
+	copy->n = g->groups.n < NPP_MAX_GROUPS ? g->groups.n : NPP_MAX_GROUPS;
+	memcpy(copy->addr, g->groups.addr, copy->n * sizeof copy->addr[0]);
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&g->group_seq, memory_order_relaxed) == copy->seq;
+}
+
 static void groups_refresh(struct dispatch_ctx *c)
 {
-	const struct npp_global *g = c->g;
-	uint32_t seq = atomic_load_explicit(&g->group_seq, memory_order_acquire);
 	struct dispatch_groups copy;
 
-	if (seq == c->groups.seq || (seq & 1))
+	if (!groups_copy(&copy, c->g, c->groups.seq))
 		return;
-	copy.seq = seq;
-	copy.n = g->groups.n < NPP_MAX_GROUPS ? g->groups.n : NPP_MAX_GROUPS;
-	memcpy(copy.addr, g->groups.addr, copy.n * sizeof copy.addr[0]);
-	atomic_thread_fence(memory_order_acquire);
-	if (atomic_load_explicit(&g->group_seq, memory_order_relaxed) != seq)
-		return;
-	c->groups.seq = seq;
+	c->groups.seq = copy.seq;
 	c->groups.n = copy.n;
 	memcpy(c->groups.addr, copy.addr, copy.n * sizeof copy.addr[0]);
 }
@@ -104,7 +108,7 @@ static bool is_directed_bcast(const struct dispatch_net *n, uint32_t be)
 	return false;
 }
 
-static bool is_joined(const struct dispatch_groups *g, const union npp_addr *a)
+static bool is_among(const struct dispatch_groups *g, const union npp_addr *a)
 {
 	for (uint32_t i = 0; i < g->n; i++)
 		if (npp_addr_eq(&g->addr[i], a))
@@ -112,12 +116,20 @@ static bool is_joined(const struct dispatch_groups *g, const union npp_addr *a)
 	return false;
 }
 
+/* Also since the batch began: the program that has joined counts on what comes from then on. */
+static bool is_joined(const struct dispatch_ctx *c, const union npp_addr *a)
+{
+	struct dispatch_groups now;
+
+	return is_among(&c->groups, a) || (groups_copy(&now, c->g, c->groups.seq) && is_among(&now, a));
+}
+
 static bool dst4_ok(const struct dispatch_ctx *c, const union npp_addr *a)
 {
 	const struct dispatch_net *n = &c->net;
 	uint32_t d = ntohl(a->w[3]);
 
-	if (d >> 28 == 14 && is_joined(&c->groups, a))
+	if (d >> 28 == 14 && is_joined(c, a))
 		return true;
 	return is_ours(n, a) || d == INADDR_BROADCAST || d == 0xe0000001u /* all hosts */ ||
 	       is_directed_bcast(n, a->w[3]);
@@ -147,7 +159,7 @@ static bool dst6_ok(const struct dispatch_ctx *c, const union npp_addr *a)
 	if (a->b[1] > 0 && a->b[1] <= 2 && a->b[15] == 1 && a->w[1] == 0 && a->w[2] == 0 &&
 	    a->w[0] == htonl(0xff000000u | (uint32_t)a->b[1] << 16) && a->w[3] == htonl(1))
 		return true; /* all nodes of interface or link */
-	if (is_joined(&c->groups, a))
+	if (is_joined(c, a))
 		return true;
 	if (memcmp(a->b, solicited, sizeof solicited) != 0)
 		return false;

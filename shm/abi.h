@@ -121,7 +121,7 @@ struct npp_ipc_neigh {	/* payload of NPP_REC_RESOLVE, CONFIRM, PMTU */
 	uint32_t pmtu;
 	uint8_t mac[6];
 	uint8_t from;		/* IOP that asks: it is told when the cache changed */
-	uint8_t reserved;
+	uint8_t stranger;	/* RESOLVE: only an answer waits for it */
 };
 _Static_assert(sizeof(struct npp_ipc_neigh) == 32, "ipc neighbour");
 struct npp_ipc_tfo {	/* payload of NPP_REC_TFO */
@@ -426,7 +426,7 @@ static inline uint32_t npp_tcp_mem_set(struct npp_tcp_mem m, uint32_t size)
 
 /* ---- neighbour cache (A16) ------------------------------------------------------ */
 
-#define NPP_NEIGH_ENTRIES 1024	/* open addressing, 4-way buckets; power of two */
+#define NPP_NEIGH_ENTRIES 4096	/* open addressing, 4-way buckets; power of two */
 enum npp_neigh_state { NPP_NEIGH_NONE, NPP_NEIGH_INCOMPLETE, NPP_NEIGH_REACHABLE, NPP_NEIGH_STALE, NPP_NEIGH_FAILED };
 struct npp_neigh { /* link-role ISM; seqlock: odd while it writes */
 	_Atomic uint32_t seq;
@@ -494,11 +494,12 @@ struct npp_proc { /* 512 bytes */
 	_Atomic uint32_t pid;	/* OSM; for an embryo the child itself */
 	uint64_t start_time;	/* field 22 of /proc/PID/stat */
 	uint32_t parent;	/* proc index */
-	uint32_t pad0;
+	uint32_t turn;		/* OSM: which embryo it was last, of those that had this place; 1 to 65535, then anew */
 	_Atomic uint32_t chunk_off64[NPP_FDTAB_CHUNKS]; /* OSM; each chunk NPP_FDTAB_CHUNK words */
 	uint8_t pad1[512 - 24 - 4 * NPP_FDTAB_CHUNKS];
 };
 _Static_assert(sizeof(struct npp_proc) == 512, "process");
+_Static_assert(NPP_MAX_PROCS <= 65536, "NPP_CTL_EMBRYO");
 /* A chunk word, written by the program: 0 = not an npp descriptor, else socket index + 1
  * in bits 0-31 and the low 32 bits of its generation above. The writer raises the
  * socket's refs before it stores the word and lowers refs after it cleared it. */
@@ -533,7 +534,7 @@ enum npp_tcp_state {
 
 /* opt_flags (program) */
 #define NPP_OPT_NODELAY 1u
-#define NPP_OPT_CORK 2u
+#define NPP_OPT_CORK 2u		/* TCP_CORK; UDP_CORK, which is the programs' own business */
 #define NPP_OPT_KEEPALIVE 4u
 #define NPP_OPT_QUICKACK 8u
 #define NPP_OPT_BROADCAST 16u
@@ -558,6 +559,7 @@ enum { NPP_PMTUDISC_DONT, NPP_PMTUDISC_WANT, NPP_PMTUDISC_DO, NPP_PMTUDISC_PROBE
 #define NPP_OPT_PKTINFO4 (1u << 23)	/* the same by the names of IPv4: of datagrams of IPv4 alone */
 #define NPP_OPT_RECVTTL4 (1u << 24)
 #define NPP_OPT_RECVTOS4 (1u << 25)
+#define NPP_OPT_MORE (1u << 26)	/* streams, under tx_lock, before tx_head: what was written last is to be followed by more (MSG_MORE) */
 
 /* keep (program): seconds without a segment before the first probe, and between probes */
 #define NPP_KEEP_IDLE(w) ((w) & 0xffffu)

@@ -426,7 +426,7 @@ static bool record_inherit(struct npp_sock *rec, struct npp_sock *lrec)
 	atomic_store_explicit(&rec->f, v, memory_order_relaxed); \
 	any |= v; \
 } while (0)
-	COPY(opt_flags, UINT32_MAX);
+	COPY(opt_flags, ~NPP_OPT_MORE);
 	COPY(rcvbuf, UINT32_MAX);
 	COPY(sndbuf, UINT32_MAX);
 	COPY(linger, UINT32_MAX);
@@ -635,6 +635,7 @@ void ism_conn_look(struct ism *I, struct ism_sess *s)
 		return;
 	}
 	if (pend & NPP_IN_TX) {
+		stack_tcp_more(I->stack, c, atomic_load_explicit(&rec->opt_flags, memory_order_relaxed) & NPP_OPT_MORE);
 		bits = room_bits(I, s, c, rec, atomic_load_explicit(&rec->notsent_lowat, memory_order_relaxed));
 		if (bits)
 			ism_notify(I, s, bits, false);
@@ -656,7 +657,8 @@ void ism_conn_shutdown(struct ism *I, struct ism_sess *s, uint32_t final)
 		return;
 	}
 	s->flags |= SESS_SHUT;
-	stack_tcp_shutdown(I->stack, c, final);
+	stack_tcp_shutdown(I->stack, c, final); /* this changes the state, and tells nobody */
+	atomic_store_explicit(&rec->tcp_state, shown_state(s, c), memory_order_release);
 }
 
 void ism_conn_close(struct ism *I, struct ism_sess *s, uint32_t final, unsigned flags)
@@ -715,8 +717,10 @@ void ism_conn_need_ring(struct ism *I, struct ism_sess *s, uint32_t want)
 		;
 	else if (!ism_ring_grow_tx(I, s, c, want) && !have)
 		ism_ring_wait(I, s, want);
-	if (s->tx_blk != ISM_NONE)
-		ism_notify(I, s, NPP_OUT_TX, false);
+	if (s->tx_blk == ISM_NONE)
+		return;
+	s->active_us = I->now_us; /* about to be: the sweep, which may be due, does not take it back at once */
+	ism_notify(I, s, NPP_OUT_TX, false);
 }
 
 /* ---- ends that nobody asked for ---------------------------------------------------------------------- */

@@ -514,8 +514,13 @@ static void idle_tx(struct ism *I, struct ism_sess *s, struct tcp_conn *c, struc
 {
 	if (!take(I, &rec->tx_lock, 0))
 		return;
-	if (atomic_load_explicit(&rec->tx_head, memory_order_acquire) == c->tx_tail && c->tx_head == c->tx_tail)
+	if (atomic_load_explicit(&rec->tx_head, memory_order_acquire) == c->tx_tail && c->tx_head == c->tx_tail) {
+		/* Nobody waits for room in an empty ring, but the word may be left from its making, and as long as it
+		 * stands no other is asked for. First, since who sees that there is no ring asks at once. */
+		atomic_store_explicit(&rec->tx_want, 0, memory_order_relaxed);
+		atomic_thread_fence(memory_order_release); /* pairs with want_room()'s exchange */
 		ism_ring_drop_tx(I, s, c);
+	}
 	npp_lock_drop(&rec->tx_lock, lock_name(I));
 }
 

@@ -25,6 +25,8 @@ static unsigned pkt_owner(struct stack *s, const struct ip_in *in, const struct 
 	if (in->final || s->cfg.n_iops < 2 || pkt->l2_bcast || pkt->l4_len < 4)
 		return s->cfg.iop;
 	if (pkt->proto == IP_PROTO_ICMP6 && pkt->l4[0] == ICMP6_ECHO) {
+		if (ip_is_local(s, &pkt->src))
+			return s->cfg.iop; /* a lie if it comes from the network, which only we can tell */
 		ip_flow_key(&key, &pkt->src, &pkt->dst, pkt->proto, no_ports);
 		return ip_owner(s, &key); /* who is told if the answer is too large */
 	}

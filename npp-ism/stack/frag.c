@@ -96,14 +96,31 @@ int ip4_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos,
 	return err;
 }
 
-/* Identification: unpredictable (RFC 7739), unique over all IOPs, each of which has its residue
- * class. A counter sent through a keyed hash would not be unique, so its start is random. */
+/* A permutation of numbers of 2 * HALF bits that an outsider does not know: four rounds with a keyed hash. */
+static uint32_t shuffle(const struct stack *s, uint32_t v, unsigned half)
+{
+	uint32_t mask = (1u << half) - 1, left = v >> half & mask, right = v & mask;
+
+	for (uint32_t round = 0; round < 4; round++) {
+		const uint32_t in[2] = { 0x69643600 + round, right };
+		uint32_t next = left ^ ((uint32_t)npp_siphash(s->cfg.isn_key, in, sizeof in) & mask);
+
+		left = right;
+		right = next;
+	}
+	return left << half | right;
+}
+
+/* Identification: one that was seen says nothing of the next, to whomever that goes (RFC 7739), and it comes again only
+ * after all others (2^26 at least); unique over all IOPs, each of which has its residue class. */
 static uint32_t ip6_next_id(struct stack *s)
 {
 	uint32_t n = s->cfg.n_iops ? s->cfg.n_iops : 1;
+	unsigned half = 16;
 
-	s->ip->id6 += 1 + (uint32_t)(s->env->ops->random(s->env->arg) & 15);
-	return s->ip->id6 % (0xffffffffu / n) * n + s->cfg.iop % n;
+	while ((uint64_t)n << 2 * half > 1ull << 32)
+		half--;
+	return shuffle(s, s->ip->id6++, half) * n + s->cfg.iop % n;
 }
 
 int ip6_fragment(struct stack *s, struct ip_path *p, uint8_t proto, uint8_t tos, uint8_t hops,

@@ -106,7 +106,6 @@ struct mc_query {
 	uint8_t port;		/* it came by */
 	uint8_t version;	/* 3, or the older one */
 	uint8_t robust;		/* 0: not said */
-	uint64_t interval_us;
 };
 void mc_query(struct stack *s, enum mc_family f, const struct mc_query *q);
 /* Somebody else on PORT reported G to a querier of an older version: we need not. */

@@ -236,7 +236,6 @@ void mc_changed(struct stack *s, struct mc_group *g, const struct mc_filter *now
 static void change_step(struct stack *s, struct report *r, struct mc_group *g)
 {
 	uint32_t ports = ip_ports(&s->ip->net);
-	bool all_old = true;
 
 	for (uint8_t port = 0; port < NPP_MAX_PORTS; port++) {
 		unsigned old = old_version(s, port, r->f);
@@ -247,9 +246,8 @@ static void change_step(struct stack *s, struct report *r, struct mc_group *g)
 			old_send(s, port, g, old, !mc_joined(g));
 		else
 			change_record(s, &r[port], g);
-		all_old &= old != 0;
 	}
-	if (--g->due == 0 || (all_old && !mc_joined(g)))
+	if (--g->due == 0)
 		settled(s, g);
 	else
 		g->change_us = s->now_us + 1 + random_us(s, MC_UNSOLICITED_US);
@@ -428,11 +426,11 @@ void mc_query(struct stack *s, enum mc_family f, const struct mc_query *q)
 	uint64_t old_until = s->now_us + (uint64_t)robust(s, f) * MC_QUERY_US + RESP_MOST_US / 10;
 	struct mc_group *g;
 
-	if (q->version == 1)
-		t->v1_until_us = old_until;
-	else if (q->version == 2)
-		t->v2_until_us = old_until;
-	else if (q->robust)
+	/* Of IPv4 general ones only (RFC 3376, 7.2.1): those about a group may come from far away, and the old version counts
+	 * for all groups. */
+	if (q->version < 3 && (f == MC_V6 || npp_addr_is_any(&q->group)))
+		*(q->version == 1 ? &t->v1_until_us : &t->v2_until_us) = old_until;
+	else if (q->version == 3 && q->robust)
 		t->robust = q->robust;
 	if (!npp_addr_is_any(&q->group)) {
 		g = mc_group_find(s, &q->group);

@@ -67,7 +67,7 @@ void icmp_udp_too_big(struct stack *s, const struct ip_in *in, const struct icmp
 	if (udp_too_big(s, &q->key, q->bytes, e))
 		return;
 	STAT_INC(s, IS_DROP_ICMP);
-	if (in->final || !icmp_allowed(s))
+	if (ip_owner(s, &q->key) != s->cfg.iop || !icmp_allowed(s)) /* the owner alone asks around, once */
 		return;
 	for (unsigned i = 0; i < s->cfg.n_iops; i++)
 		if (i != s->cfg.iop)

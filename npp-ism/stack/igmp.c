@@ -100,6 +100,9 @@ static bool query_in(struct stack *s, const struct pkt *pkt)
 
 	if (h->group ? !npp_addr_is_multicast(&q.group) : npp_addr_get_v4(&pkt->dst) != htonl(0xe0000001u))
 		return false; /* a general query goes to all (9.1) */
+	/* One for us alone may have been sent by anybody, with as many hops to live as it takes. */
+	if (!npp_addr_is_multicast(&pkt->dst) && !route_on_link(s, &pkt->src, pkt->port))
+		return false;
 	if (pkt->l4_len >= sizeof *q3) {
 		q.n_src = ntohs(q3->n_src);
 		if (q.n_src > (pkt->l4_len - sizeof *q3) / 4 || (q.n_src && !h->group))

@@ -148,7 +148,7 @@ void ip4_reassembled(struct stack *s, struct reass_ent *e)
 	};
 	int tos = ip_reass_tos(e);
 
-	if (tos < 0 || total > 65535) {
+	if (tos < 0) {
 		STAT_INC(s, IS_DROP_REASS_BAD);
 		reass_free(s, e);
 		return;

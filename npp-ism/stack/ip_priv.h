@@ -75,6 +75,10 @@ enum ip_dst_kind { IP_DST_OTHER = 0, IP_DST_LOCAL, IP_DST_BROADCAST, IP_DST_MULT
 #define NEIGH_WAITS 32		/* neighbours waited for */
 #define NEIGH_WAIT_FRAMES 32	/* frames each: a 40 KB datagram in fragments */
 #define NEIGH_FRAMES 128	/* frames all together */
+/* Of each of these, answers to who spoke to us first have no more than half: who is really there has asked for our
+ * address, which told us his. Nor are they kept from that half. When there is no room, who has not answered soon makes some. */
+#define NEIGH_STRANGER_FRAMES 16	/* for one of them */
+#define NEIGH_PATIENCE_US 200000u
 #define NEIGH_FRAME_MAX 2048
 #define NEIGH_WORKS 64		/* resolutions under way (link role) */
 #define NEIGH_TRIES 3
@@ -93,7 +97,8 @@ struct neigh_frame {
 };
 struct neigh_wait {
 	union npp_addr addr;
-	uint8_t used;		/* written last when filled, first when freed */
+	uint8_t used : 7;	/* written last when filled, first when freed */
+	uint8_t stranger : 1;	/* only answers wait */
 	uint8_t port;
 	uint16_t n;
 	uint16_t frame[NEIGH_WAIT_FRAMES];
@@ -105,8 +110,9 @@ struct neigh_work {	/* link role: a resolution or reconfirmation */
 	uint8_t port;
 	uint8_t tries;
 	uint8_t unicast;	/* tries left that go to the known address only */
+	uint8_t stranger;	/* only answers wait for it */
 	uint32_t askers;	/* bitmap of IOPs to tell */
-	uint64_t due_us;
+	uint64_t due_us, born_us;
 };
 struct neigh_view {	/* a consistent copy of an entry */
 	enum npp_neigh_state state;
@@ -201,6 +207,8 @@ struct nd_auto {
 	struct nd_router router[NPP_AUTO_MAX];
 	struct npp_autoconf last;	/* what was told */
 	uint8_t told;
+	uint8_t may_tell;	/* so often at once; one more for each second since tell_us */
+	uint64_t tell_us;
 	struct nd_link link[NPP_MAX_PORTS];
 };
 
@@ -397,8 +405,8 @@ void neigh_port_up(struct stack *s, uint8_t port);
 /* A copy of TX waits for P->next_hop. 0; -ENOBUFS; -EHOSTUNREACH: it failed lately. */
 int neigh_wait_add(struct stack *s, const struct ip_path *p, const struct stack_tx *tx);
 void neigh_wait_run(struct stack *s);	/* sends or drops what can be; asks again */
-/* Ask the link role (or be it) for ADDR. */
-void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port);
+/* Ask the link role (or be it) for ADDR, who may be a STRANGER. */
+void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port, bool stranger);
 /* As neigh_ask, for an entry that grows old: at most once a second. */
 void neigh_reconfirm(struct stack *s, const union npp_addr *addr, uint8_t port);
 void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_ipc_neigh *n);
@@ -410,13 +418,13 @@ void neigh_timer(struct stack *s);
 
 /* ---- neigh_work.c (link role) */
 struct neigh_work *neigh_work_find(struct ip_state *ip, const union npp_addr *addr, uint8_t port);
-/* Asks about ADDR, whose entry E is; ASKERS are told in the end. */
+/* Asks about ADDR, whose entry E is, for a STRANGER perhaps; ASKERS are told in the end. */
 void neigh_work_start(struct stack *s, struct npp_neigh *e, const union npp_addr *addr, uint8_t port,
-		      uint32_t askers);
+		      uint32_t askers, bool stranger);
 /* W has ended, well or not: tell who had asked. */
 void neigh_work_end(struct stack *s, struct neigh_work *w, const uint8_t *mac);
 /* Starts (or joins) resolving ADDR for IOP number ASKER. */
-void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker);
+void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker, bool stranger);
 void neigh_work_run(struct stack *s);
 void neigh_work_drop(struct stack *s);
 /* ADDR says it is at MAC. ANSWER: to a question of ours; ASKS: it asked for an address of ours. */

@@ -216,7 +216,7 @@ static void advertised(struct stack *s, const struct pkt *pkt, const struct nd_m
 	struct npp_neigh *e;
 
 	memcpy(target.b, m->target, 16);
-	if (((flags & NA_SOLICITED) && pkt->dst.b[0] == 0xff) || target.b[0] == 0xff || !mac_sane(ll ? ll->mac : pkt->eth_src)) { /* 7.1.2 */
+	if (((flags & NA_SOLICITED) && pkt->dst.b[0] == 0xff) || !mac_sane(ll ? ll->mac : pkt->eth_src)) { /* 7.1.2 */
 		STAT_INC(s, IS_DROP_ND);
 		return;
 	}

@@ -5,7 +5,9 @@
  * Only on ports that ask for it (NPP_PORT_AUTOCONF). What advertisements say is kept in two small
  * lists with the times when it ends; whenever what follows from them changes, the user is
  * told all of it, and nppd, the only writer of addresses and routes, enters it in the
- * global tables, from where every IOP, the dispatcher and the hosts have it.
+ * global tables, from where every IOP, the dispatcher and the hosts have it. That makes all of them look for
+ * their ways anew and our addresses be announced again, so it happens once in a second, but for the first few times:
+ * advertisements that contradict each other shall not cost more than themselves.
  */
 #include "config.h"
 
@@ -17,6 +19,7 @@
 #define RS_INTERVAL_US (4 * SECOND_US)	/* RFC 4861, 10 */
 #define RS_COUNT 3
 #define RA_OPTIONS 32
+#define TELL_AT_ONCE 16	/* a router or prefix in each place */
 #define REDRAW_US (7200 * SECOND_US)	/* RFC 4861, 6.3.4: the random part is chosen anew every few hours */
 
 struct NPP_PACKED ra_hdr {
@@ -105,12 +108,34 @@ static void collect(struct stack *s, struct npp_autoconf *a)
 			}
 }
 
+/* Not too often? Else it is told later. */
+static bool may_tell(struct stack *s)
+{
+	struct nd_auto *n = &s->ip->autoconf;
+	uint64_t seconds = (s->now_us - n->tell_us) / SECOND_US;
+
+	if (!n->told || seconds >= TELL_AT_ONCE) {
+		n->may_tell = TELL_AT_ONCE;
+		n->tell_us = s->now_us;
+	} else {
+		n->may_tell = n->may_tell + seconds < TELL_AT_ONCE ? (uint8_t)(n->may_tell + seconds) : TELL_AT_ONCE;
+		n->tell_us += seconds * SECOND_US;
+	}
+	if (n->may_tell) {
+		n->may_tell--;
+		return true;
+	}
+	if (!wheel_armed(&s->ip->timer[IPT_AUTO]) || wheel_due_us(&s->ip->timer[IPT_AUTO]) > n->tell_us + SECOND_US)
+		ip_timer_arm(s, IPT_AUTO, n->tell_us + SECOND_US);
+	return false;
+}
+
 static void report(struct stack *s)
 {
 	struct npp_autoconf a;
 
 	collect(s, &a);
-	if (s->ip->autoconf.told && memcmp(&a, &s->ip->autoconf.last, sizeof a) == 0)
+	if ((s->ip->autoconf.told && memcmp(&a, &s->ip->autoconf.last, sizeof a) == 0) || !may_tell(s))
 		return;
 	s->ip->autoconf.last = a;
 	s->ip->autoconf.told = 1;
@@ -192,9 +217,11 @@ void nd_auto_timer(struct stack *s)
 		nd_ask_routers(s, port);
 		asking = true;
 	}
+	if (asking) /* an answer to the last question has its time, too; then what is known is all there is */
+		earlier(s, s->now_us + RS_INTERVAL_US, &next);
+	arm(s, next);
 	if (!asking)
 		report(s);
-	arm(s, next);
 }
 
 void nd_auto_begin(struct stack *s)

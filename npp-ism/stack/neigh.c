@@ -132,7 +132,7 @@ void neigh_take_role(struct stack *s)
 	neigh_tell_role(s);
 }
 
-/* How readily E is given up for another: 0 first. */
+/* How readily E is given up for another: 0 first, who has not answered before who has. */
 static uint64_t neigh_worth(const struct npp_neigh *e)
 {
 	if (npp_addr_is_any(&e->addr))
@@ -141,7 +141,7 @@ static uint64_t neigh_worth(const struct npp_neigh *e)
 		return 1;
 	if (e->state == NPP_NEIGH_INCOMPLETE)
 		return 2 + e->updated_us;
-	return 2 + e->used_us;
+	return 1ull << 63 | e->used_us;
 }
 
 struct npp_neigh *neigh_entry(struct stack *s, const union npp_addr *addr, uint8_t port, bool make)

@@ -5,6 +5,11 @@
  * link role asks the network itself (neigh_work.c), the others send it NPP_REC_RESOLVE, again
  * every second, so a question that was lost does not matter. NPP_REC_RESOLVED says no more
  * than 'look at the cache'; without an address it says that the role has moved: ask again.
+ *
+ * Anybody can speak in the name of neighbours that do not exist, and each answer would wait for one for
+ * seconds: so such answers have their part of the room, and what we say by ourselves has the rest. Many connections to
+ * neighbours that have gone would take all of that rest: so when there is no room, who has not
+ * answered soon gives way, whoever it is.
  */
 #include "config.h"
 
@@ -16,9 +21,9 @@ static void tick(struct stack *s)
 		ip_timer_arm(s, IPT_NEIGH, s->now_us + NEIGH_TICK_US);
 }
 
-static void tell_link(struct stack *s, enum npp_rec_kind kind, const union npp_addr *addr, uint8_t port)
+static void tell_link(struct stack *s, enum npp_rec_kind kind, const union npp_addr *addr, uint8_t port, bool stranger)
 {
-	struct npp_ipc_neigh n = { .addr = *addr, .port = port, .from = (uint8_t)s->cfg.iop };
+	struct npp_ipc_neigh n = { .addr = *addr, .port = port, .from = (uint8_t)s->cfg.iop, .stranger = stranger };
 	struct npp_frame_rec rec = { .len = sizeof n, .kind = (uint8_t)kind, .port = port };
 	uint32_t link = atomic_load_explicit(&s->env->global->link_iop, memory_order_relaxed);
 
@@ -26,12 +31,12 @@ static void tell_link(struct stack *s, enum npp_rec_kind kind, const union npp_a
 		s->env->ops->ipc(s->env->arg, link, kind, &rec, &n, sizeof n);
 }
 
-void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port)
+void neigh_ask(struct stack *s, const union npp_addr *addr, uint8_t port, bool stranger)
 {
 	if (s->env->neigh_rw)
-		neigh_resolve(s, addr, port, s->cfg.iop);
+		neigh_resolve(s, addr, port, s->cfg.iop, stranger);
 	else
-		tell_link(s, NPP_REC_RESOLVE, addr, port);
+		tell_link(s, NPP_REC_RESOLVE, addr, port, stranger);
 	tick(s);
 }
 
@@ -44,55 +49,7 @@ void neigh_reconfirm(struct stack *s, const union npp_addr *addr, uint8_t port)
 		return;
 	s->ip->asked[i].tag = tag;
 	s->ip->asked[i].at_s = ip_now_s(s);
-	neigh_ask(s, addr, port);
-}
-
-static struct neigh_wait *wait_find(struct ip_state *ip, const union npp_addr *addr, uint8_t port)
-{
-	struct neigh_wait *spare = NULL;
-
-	for (unsigned i = 0; i < NEIGH_WAITS; i++) {
-		struct neigh_wait *w = &ip->wait[i];
-
-		if (w->used && w->port == port && npp_addr_eq(&w->addr, addr))
-			return w;
-		if (!w->used && !spare)
-			spare = w;
-	}
-	return spare;
-}
-
-int neigh_wait_add(struct stack *s, const struct ip_path *p, const struct stack_tx *tx)
-{
-	struct ip_state *ip = s->ip;
-	uint32_t len = STACK_L4_OFF + tx->l4_len - tx->start + tx->payload_len;
-	struct neigh_wait *w;
-	struct neigh_view v;
-	uint16_t f;
-
-	if (neigh_lookup(s, ip_next_hop(s, p), p->port, &v) && v.state == NPP_NEIGH_FAILED &&
-	    s->now_us - v.updated_us < NEIGH_HOLD_US) {
-		STAT_INC(s, IS_DROP_NEIGH_FAILED);
-		return -EHOSTUNREACH;
-	}
-	w = wait_find(ip, ip_next_hop(s, p), p->port);
-	if (w && !w->used) {
-		w->addr = *ip_next_hop(s, p);
-		w->port = p->port;
-		w->n = 0;
-		w->born_us = w->asked_us = s->now_us;
-		w->used = 1;
-		neigh_ask(s, ip_next_hop(s, p), p->port);
-	}
-	if (!w || len > NEIGH_FRAME_MAX || w->n >= NEIGH_WAIT_FRAMES || !ip->n_frames_free) {
-		STAT_INC(s, IS_DROP_NEIGH_FULL);
-		return -ENOBUFS;
-	}
-	f = ip->frame_free[--ip->n_frames_free];
-	ip->frame[f].len = ip_gather(tx, ip->frame[f].data);
-	ip->frame[f].vnet = tx->vnet;
-	w->frame[w->n++] = f;
-	return 0;
+	neigh_ask(s, addr, port, false);
 }
 
 static void wait_free(struct ip_state *ip, struct neigh_wait *w)
@@ -103,6 +60,138 @@ static void wait_free(struct ip_state *ip, struct neigh_wait *w)
 	w->n = 0;
 	for (uint16_t i = 0; i < n; i++)
 		ip->frame_free[ip->n_frames_free++] = w->frame[i];
+}
+
+/* Who waits longest, of the strangers or of the others, but for BUT; NULL: none. */
+static struct neigh_wait *wait_oldest(struct ip_state *ip, bool stranger, const struct neigh_wait *but)
+{
+	struct neigh_wait *old = NULL;
+
+	for (unsigned i = 0; i < NEIGH_WAITS; i++) {
+		struct neigh_wait *w = &ip->wait[i];
+
+		if (w->used && w != but && w->stranger == stranger && (!old || w->born_us < old->born_us))
+			old = w;
+	}
+	return old;
+}
+
+/* Frees the place and the frames of one that gives way to a STRANGER, or to one whom we want. While that kind has not its
+ * half (HALF) the other one has more than its own, and its oldest goes at once; else who was not heard of soon,
+ * but nobody for a stranger but his like. */
+static struct neigh_wait *wait_give_way(struct stack *s, bool stranger, bool half, const struct neigh_wait *but)
+{
+	struct neigh_wait *w = wait_oldest(s->ip, half ? stranger : !stranger, but), *other;
+
+	if (half && !stranger) {
+		other = wait_oldest(s->ip, true, but);
+		if (!w || (other && other->born_us < w->born_us))
+			w = other;
+	}
+	if (!w || (half && s->now_us - w->born_us < NEIGH_PATIENCE_US))
+		return NULL;
+	STAT_ADD(s, IS_DROP_NEIGH_FULL, w->n);
+	wait_free(s->ip, w);
+	return w;
+}
+
+/* Where frames for ADDR wait, or can from now on; NULL: nowhere. */
+static struct neigh_wait *wait_find(struct stack *s, const union npp_addr *addr, uint8_t port, bool stranger)
+{
+	struct neigh_wait *spare = NULL;
+	unsigned alike = 0;
+
+	for (unsigned i = 0; i < NEIGH_WAITS; i++) {
+		struct neigh_wait *w = &s->ip->wait[i];
+
+		if (w->used && w->port == port && npp_addr_eq(&w->addr, addr))
+			return w;
+		if (!w->used && !spare)
+			spare = w;
+		alike += w->used && w->stranger == stranger;
+	}
+	if (spare && (!stranger || alike < NEIGH_WAITS / 2))
+		return spare;
+	return wait_give_way(s, stranger, alike >= NEIGH_WAITS / 2, NULL);
+}
+
+/* Is TX, along P, an answer to somebody on the link who has spoken to us, whoever that was? */
+static bool for_stranger(const struct stack *s, const struct ip_path *p, const struct stack_tx *tx)
+{
+	const uint8_t *l4 = tx->head + STACK_L4_OFF, *ip = tx->head + tx->start + ETH_HDR_LEN;
+	uint8_t proto = npp_addr_is_v4(&p->dst) ? ip[9] : ip[6], flags;
+
+	if (!npp_addr_eq(ip_next_hop(s, p), &p->dst))
+		return false; /* a router of ours */
+	if (p->stranger)
+		return true;
+	if (proto == IP_PROTO_FRAGMENT)
+		proto = l4[-(int)sizeof(struct ip6_frag_hdr)];
+	if (proto != IP_PROTO_TCP)
+		return proto == IP_PROTO_ICMP || proto == IP_PROTO_ICMP6;
+	flags = ((const struct tcp_hdr *)l4)->flags;
+	return flags & TCPF_RST || (flags & (TCPF_SYN | TCPF_ACK)) == (TCPF_SYN | TCPF_ACK);
+}
+
+static void wait_begin(struct stack *s, struct neigh_wait *w, const union npp_addr *addr, uint8_t port, bool stranger)
+{
+	w->addr = *addr;
+	w->port = port;
+	w->n = 0;
+	w->stranger = stranger;
+	w->born_us = w->asked_us = s->now_us;
+	w->used = 1;
+	neigh_ask(s, addr, port, stranger);
+}
+
+/* Is there room for one more frame of W? Others may have to go for it. */
+static bool wait_room(struct stack *s, const struct neigh_wait *w)
+{
+	if (w->n >= (w->stranger ? NEIGH_STRANGER_FRAMES : NEIGH_WAIT_FRAMES))
+		return false;
+	for (;;) {
+		unsigned alike = 0;
+
+		for (unsigned i = 0; i < NEIGH_WAITS; i++)
+			if (s->ip->wait[i].used && s->ip->wait[i].stranger == w->stranger)
+				alike += s->ip->wait[i].n;
+		if (s->ip->n_frames_free && (!w->stranger || alike < NEIGH_FRAMES / 2))
+			return true;
+		if (!wait_give_way(s, w->stranger, alike >= NEIGH_FRAMES / 2, w))
+			return false;
+	}
+}
+
+int neigh_wait_add(struct stack *s, const struct ip_path *p, const struct stack_tx *tx)
+{
+	struct ip_state *ip = s->ip;
+	const union npp_addr *hop = ip_next_hop(s, p);
+	uint32_t len = STACK_L4_OFF + tx->l4_len - tx->start + tx->payload_len;
+	bool stranger = for_stranger(s, p, tx);
+	struct neigh_wait *w;
+	struct neigh_view v;
+	uint16_t f;
+
+	if (neigh_lookup(s, hop, p->port, &v) && v.state == NPP_NEIGH_FAILED && s->now_us - v.updated_us < NEIGH_HOLD_US) {
+		STAT_INC(s, IS_DROP_NEIGH_FAILED);
+		return -EHOSTUNREACH;
+	}
+	w = wait_find(s, hop, p->port, stranger);
+	if (w && !w->used) {
+		wait_begin(s, w, hop, p->port, stranger);
+	} else if (w && w->stranger && !stranger) { /* now we want him, too */
+		w->stranger = 0;
+		neigh_ask(s, hop, p->port, false);
+	}
+	if (!w || len > NEIGH_FRAME_MAX || !wait_room(s, w)) {
+		STAT_INC(s, IS_DROP_NEIGH_FULL);
+		return -ENOBUFS;
+	}
+	f = ip->frame_free[--ip->n_frames_free];
+	ip->frame[f].len = ip_gather(tx, ip->frame[f].data);
+	ip->frame[f].vnet = tx->vnet;
+	w->frame[w->n++] = f;
+	return 0;
 }
 
 static void frame_send(struct stack *s, uint8_t port, struct neigh_frame *f, const uint8_t *mac)
@@ -165,7 +254,7 @@ static void wait_look(struct stack *s, struct neigh_wait *w)
 	}
 	if (s->now_us - w->asked_us >= NEIGH_RETRY_US) {
 		w->asked_us = s->now_us;
-		neigh_ask(s, &w->addr, w->port);
+		neigh_ask(s, &w->addr, w->port, w->stranger);
 	}
 }
 
@@ -186,7 +275,7 @@ static void wait_again(struct stack *s)
 		if (!w->used)
 			continue;
 		w->asked_us = s->now_us;
-		neigh_ask(s, &w->addr, w->port);
+		neigh_ask(s, &w->addr, w->port, w->stranger);
 	}
 }
 
@@ -249,7 +338,7 @@ void neigh_ipc_input(struct stack *s, enum npp_rec_kind kind, const struct npp_i
 	if (kind == NPP_REC_RESOLVE && !route_on_link(s, &n->addr, (uint8_t)n->port))
 		return;
 	if (kind == NPP_REC_RESOLVE)
-		neigh_resolve(s, &n->addr, (uint8_t)n->port, n->from);
+		neigh_resolve(s, &n->addr, (uint8_t)n->port, n->from, n->stranger);
 	else if (kind == NPP_REC_CONFIRM)
 		confirm(s, n);
 	else if (kind == NPP_REC_PMTU && n->pmtu >= ip_min_pmtu(&n->addr) && n->pmtu <= 65535)

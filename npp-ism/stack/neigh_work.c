@@ -73,17 +73,65 @@ static void work_step(struct stack *s, struct neigh_work *w)
 	solicit(s, w, src, NULL);
 }
 
-void neigh_work_start(struct stack *s, struct npp_neigh *e, const union npp_addr *addr, uint8_t port,
-		      uint32_t askers)
+/* W ends before its time. Our own frames find out at the next tick. */
+static void work_give_up(struct stack *s, struct neigh_work *w)
 {
-	struct neigh_work *w = NULL;
+	struct npp_neigh *e = neigh_entry(s, &w->addr, w->port, false);
 
-	for (unsigned i = 0; i < NEIGH_WORKS && !w; i++)
+	if (e && e->state == NPP_NEIGH_INCOMPLETE)
+		neigh_set(s, e, NPP_NEIGH_FAILED, NULL, false);
+	w->used = 0;
+	work_tell(s, w, mac_none);
+}
+
+static struct neigh_work *work_oldest(struct ip_state *ip, bool stranger)
+{
+	struct neigh_work *old = NULL;
+
+	for (unsigned i = 0; i < NEIGH_WORKS; i++) {
+		struct neigh_work *w = &ip->work[i];
+
+		if (w->used && w->stranger == stranger && (!old || w->born_us < old->born_us))
+			old = w;
+	}
+	return old;
+}
+
+/* A place for one more; NULL: none, and who waits asks again. Who gives way is decided as for frames (wait_give_way()). */
+static struct neigh_work *work_place(struct stack *s, bool stranger)
+{
+	struct neigh_work *spare = NULL, *old, *other;
+	unsigned alike = 0;
+	bool half;
+
+	for (unsigned i = 0; i < NEIGH_WORKS; i++) {
 		if (!s->ip->work[i].used)
-			w = &s->ip->work[i];
+			spare = &s->ip->work[i];
+		alike += s->ip->work[i].used && s->ip->work[i].stranger == stranger;
+	}
+	half = alike >= NEIGH_WORKS / 2;
+	if (spare && (!stranger || !half))
+		return spare;
+	old = work_oldest(s->ip, half ? stranger : !stranger);
+	if (half && !stranger) {
+		other = work_oldest(s->ip, true);
+		if (!old || (other && other->born_us < old->born_us))
+			old = other;
+	}
+	if (!old || (half && s->now_us - old->born_us < NEIGH_PATIENCE_US))
+		return NULL;
+	work_give_up(s, old);
+	return old;
+}
+
+void neigh_work_start(struct stack *s, struct npp_neigh *e, const union npp_addr *addr, uint8_t port,
+		      uint32_t askers, bool stranger)
+{
+	struct neigh_work *w = work_place(s, stranger);
+
 	if (!w)
-		return;	/* who waits asks again */
-	*w = (struct neigh_work){ .addr = *addr, .port = port, .askers = askers };
+		return;
+	*w = (struct neigh_work){ .addr = *addr, .port = port, .askers = askers, .stranger = stranger, .born_us = s->now_us };
 	if (e->state == NPP_NEIGH_REACHABLE || e->state == NPP_NEIGH_STALE) {
 		w->unicast = 2;
 		neigh_set(s, e, NPP_NEIGH_STALE, NULL, askers != 0);
@@ -96,7 +144,7 @@ void neigh_work_start(struct stack *s, struct npp_neigh *e, const union npp_addr
 		ip_timer_arm(s, IPT_NEIGH, s->now_us + NEIGH_TICK_US);
 }
 
-void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker)
+void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, unsigned asker, bool stranger)
 {
 	struct neigh_work *w = neigh_work_find(s->ip, addr, port);
 	struct npp_neigh *e;
@@ -104,6 +152,7 @@ void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, un
 
 	if (w) {
 		w->askers |= 1u << asker;
+		w->stranger = w->stranger && stranger;
 		return;
 	}
 	e = neigh_entry(s, addr, port, true);
@@ -115,7 +164,7 @@ void neigh_resolve(struct stack *s, const union npp_addr *addr, uint8_t port, un
 		work_tell(s, &known, e->mac);
 		return;
 	}
-	neigh_work_start(s, e, addr, port, 1u << asker);
+	neigh_work_start(s, e, addr, port, 1u << asker, stranger);
 }
 
 void neigh_work_run(struct stack *s)
@@ -141,7 +190,7 @@ void neigh_learn(struct stack *s, const union npp_addr *addr, const uint8_t *mac
 	if (live && memcmp(e->mac, mac, 6) != 0 && !(w && answer && w->tries > 0)) {
 		STAT_INC(s, IS_ARP_CONFLICTS);
 		if (!w)
-			neigh_work_start(s, e, addr, port, 0);
+			neigh_work_start(s, e, addr, port, 0, true);
 		return;
 	}
 	if (!(w && answer) && !asks)

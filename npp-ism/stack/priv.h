@@ -66,7 +66,7 @@ static inline void ip_heard(struct ip_path *p, uint8_t port)
 {
 	if (p->heard == port + 1u)
 		return;
-	p->heard = (port + 1u) & 15;
+	p->heard = (port + 1u) & 7;
 	if (port != p->port)
 		p->valid = 0;
 }

@@ -400,20 +400,6 @@ void reass_copy(struct stack *s, const struct reass_ent *e, uint8_t *to, uint32_
 
 /* ---- a fragment -------------------------------------------------------------------------------- */
 
-/* Shortest transport header that the first fragment must hold (RFC 1858, RFC 3128). */
-static uint32_t first_min(uint8_t proto)
-{
-	switch (proto) {
-	case IP_PROTO_TCP:
-		return TCP_HDR_MIN;
-	case IP_PROTO_UDP:
-	case IP_PROTO_ICMP:
-		return 8;
-	default:
-		return 0;
-	}
-}
-
 static bool frag_sane(const struct reass_frag *f)
 {
 	if (f->len == 0 || (f->more && f->len % 8) ||
@@ -421,9 +407,11 @@ static bool frag_sane(const struct reass_frag *f)
 		return false;
 	if (f->proto == IP_PROTO_FRAGMENT)
 		return f->off || f->len >= f->first_min;
+	/* The first one holds the transport header (RFC 1858, RFC 3128): that of UDP or ICMP is no longer than the least
+	 * fragment. */
 	if (f->off == 0)
-		return f->len >= first_min(f->proto);
-	return !(f->proto == IP_PROTO_TCP && f->off < TCP_HDR_MIN);
+		return f->proto != IP_PROTO_TCP || f->len >= TCP_HDR_MIN;
+	return f->proto != IP_PROTO_TCP || f->off >= TCP_HDR_MIN;
 }
 
 /* Two fragments that say differently where the datagram ends. */

@@ -516,7 +516,7 @@ int ip_path_answer(struct stack *s, struct ip_path *p, const union npp_addr *src
 
 	*p = (struct ip_path){ .dst = *dst };
 	if (port < NPP_MAX_PORTS && s->ip->net.n_ports > 1)
-		p->heard = (port + 1u) & 15;
+		p->heard = (port + 1u) & 7;
 	p->confirm_s = ip_now_s(s) - 1000;
 	err = ip_path_refresh(s, p);
 	if (err)

@@ -69,7 +69,8 @@ struct ip_path {
 	uint16_t port : 4;
 	uint16_t via : 12;		/* number of the route, plus 1; 0: straight to dst. See ip_next_hop() */
 	uint8_t valid : 3, have_mac : 1;
-	uint8_t heard : 4;		/* port that the peer was last heard by, plus 1; 0: not known */
+	uint8_t heard : 3;		/* port that the peer was last heard by, plus 1; 0: not known */
+	uint8_t stranger : 1;		/* perhaps nobody is there: what goes there is an answer, whatever it looks like */
 	uint8_t id_slot;		/* counter of IP identifications */
 	uint8_t mac[6];
 	uint16_t mtu;			/* IP bytes per packet */
@@ -158,7 +159,7 @@ struct tcp_options {
 };
 
 /* Events of a connection, or-ed. */
-#define TCP_UP_CONNECTED 1u	/* active open succeeded */
+#define TCP_UP_CONNECTED 1u	/* active open succeeded, or that of a passive one that was shut down before */
 #define TCP_UP_RX 2u		/* rx_head moved */
 #define TCP_UP_TX 4u		/* tx_tail moved */
 #define TCP_UP_FIN 8u		/* the peer's FIN is in sequence */
@@ -293,6 +294,9 @@ uint32_t stack_conn_limit(const struct stack *s);		/* indexes are below this */
 void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_options *o);
 /* The program wrote up to TX_HEAD (checked by the caller: tx_head - tx_tail <= ring size). */
 void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head);
+/* After that: will more follow soon? Then a segment that is not full waits for it as with a cork, but only until something
+ * is acknowledged. */
+void stack_tcp_more(struct stack *s, struct tcp_conn *c, bool more);
 /* What it wrote up to TX_UP is urgent (checked: tx_up - tx_tail <= ring size); may come before the bytes. */
 void stack_tcp_urgent(struct stack *s, struct tcp_conn *c, uint32_t tx_up);
 /* The program read up to RX_TAIL (checked: not beyond rx_head). Updates the window. */

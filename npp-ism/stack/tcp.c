@@ -299,7 +299,6 @@ static void attach_tw(struct stack *s, uint32_t i)
 	}
 	tcp->tw_pool.used++;
 	tcp_hash_insert(s, TCP_REF(TCP_REF_TW, i));
-	tcp_tw_link(s, w);
 }
 
 static void attach_lsn(struct stack *s, uint32_t i)
@@ -337,7 +336,7 @@ int tcp_attach(struct stack *s)
 		attach_syn(s, i);
 	for (uint32_t i = tcp->tw_pool.count; i-- > 0;)
 		attach_tw(s, i);
-	tcp_tw_arm(s);
+	tcp_tw_attach(s);
 	tcp_tfo_attach(s);
 	for (uint32_t i = tcp->block_pool.count; i-- > 0;) {
 		if (tcp->blocks[i].next_free == i) {
@@ -366,16 +365,41 @@ struct tcp_block *tcp_block(const struct stack *s, uint32_t idx)
 	return idx == TCP_NONE ? NULL : &s->tcp->blocks[idx];
 }
 
-uint32_t tcp_block_get(struct stack *s)
+#define BLOCK_LOOKS 8u
+
+/* All are taken, perhaps by peers that never send what is missing. One of them loses what stands beyond its gap, which
+ * SACK allows (RFC 2018, 8). False: of the next few none has waited for long. */
+static bool block_take_back(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+
+	for (unsigned k = 0; k < BLOCK_LOOKS; k++) {
+		uint32_t i = tcp->block_hand = (tcp->block_hand + 1) % tcp->block_pool.count;
+		struct tcp_block *b = &tcp->blocks[i];
+		struct tcb *t = b->owner < tcp->conn_pool.count ? &tcp->conns[b->owner] : NULL;
+
+		if (b->next_free != i || !t || t->ooo != i || now_ms(s) - b->since_ms < TCP_GAP_MS)
+			continue;
+		STAT_INC(s, IS_DROP_TCP_RANGES);
+		tcp_block_put(s, &t->ooo);
+		return true;
+	}
+	return false;
+}
+
+uint32_t tcp_block_get(struct stack *s, struct tcb *t)
 {
 	struct tcp_pool *p = &s->tcp->block_pool;
-	uint32_t i = p->free;
+	uint32_t i;
 
-	if (i == TCP_NONE)
+	if (p->free == TCP_NONE && !block_take_back(s))
 		return TCP_NONE;
+	i = p->free;
 	p->free = s->tcp->blocks[i].next_free;
 	p->used++;
 	s->tcp->blocks[i].next_free = i;
+	s->tcp->blocks[i].owner = t->c.index;
+	s->tcp->blocks[i].since_ms = now_ms(s);
 	s->tcp->blocks[i].n = 0;
 	return i;
 }

@@ -207,7 +207,7 @@ unsigned tcp_ahead(struct stack *s, const void *const *frame, const uint32_t *le
 struct tcb *tcb_alloc(struct stack *s, const struct ip_path *path, uint16_t lport, uint16_t rport);
 void tcb_free(struct stack *s, struct tcb *t);
 struct tcp_block *tcp_block(const struct stack *s, uint32_t idx);	/* NULL: TCP_NONE */
-uint32_t tcp_block_get(struct stack *s);
+uint32_t tcp_block_get(struct stack *s, struct tcb *t);
 void tcp_block_put(struct stack *s, uint32_t *idx);
 void tcp_todo(struct stack *s, struct tcb *t);
 /* Every transition goes through here. */
@@ -412,8 +412,7 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w);	/* by connect() (RFC 6191) */
 void tcp_tw_free(struct stack *s, struct tcp_tw *w);
 void tcp_tw_timer(struct stack *s);
-void tcp_tw_link(struct stack *s, struct tcp_tw *w);
-void tcp_tw_arm(struct stack *s);
+void tcp_tw_attach(struct stack *s);	/* the queue of all records, in whatever order they stand */
 
 /* ---- tcp_cc*.c ------------------------------------------------------------------------------------------------------------------------- */
 

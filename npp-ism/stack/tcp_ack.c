@@ -109,6 +109,8 @@ static void advance_una(struct stack *s, struct tcb *t, const struct tcp_seg *se
 
 	tcp_sent_acked(s, t, seg->ack, seg, n);
 	t->snd_una = seg->ack;
+	if (t->opt_flags & TCB_MORE)
+		t->opt_flags &= (uint16_t)~TCB_MORE;
 	if (t->flags & TF_URG)
 		tcp_urg_acked(t);
 	if (t->flags & TF_FIN_SENT && seg->ack == t->snd_nxt) {

@@ -27,17 +27,18 @@
 
 /* ---- checks that come first --------------------------------------------------------- */
 
-/* RFC 7323, 5.3: R1. A timestamp is not compared with one that is older than 24 days. */
+/* RFC 7323, 5.3: R1; of a RST it says nothing, and nobody asks. A timestamp is not compared with one that is older than 24 days. */
 bool tcp_paws_reject(const struct stack *s, bool ts_ok, uint32_t ts_recent, uint32_t ts_recent_s,
 		     const struct tcp_seg *seg)
 {
-	if (!ts_ok || seg->flags & TCPF_RST)
+	if (!ts_ok)
 		return false;
 	/* RFC 7323, 3.2: not without, once agreed. But the SYN of a peer that has forgotten the connection may agree
 	 * to other options, and must be challenged (RFC 5961, 4.2). */
 	if (!(seg->opt & TO_TS))
 		return !(seg->flags & TCPF_SYN);
-	return seq_lt(seg->tsval, ts_recent) && tcp_now_s(s) - ts_recent_s < TCP_PAWS_S;
+	/* Some peers say 0 in their SYN and begin with their clock after that (Linux knows them, too). */
+	return ts_recent && seq_lt(seg->tsval, ts_recent) && tcp_now_s(s) - ts_recent_s < TCP_PAWS_S;
 }
 
 static void take_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
@@ -46,7 +47,7 @@ static void take_timestamp(struct stack *s, struct tcb *t, const struct tcp_seg 
 	 * whatever it is once ours has become too old to compare with. Not from what the ACK will show to be
 	 * forged (RFC 5961, 5.2): with a timestamp of the future the peer's own segments would be old. */
 	if (t->flags & TF_TS && seg->opt & TO_TS && seq_leq(seg->seq, t->rcv_acked) && tcp_ack_plausible(t, seg->ack) &&
-	    (seq_geq(seg->tsval, t->ts_recent) || tcp_now_s(s) - t->ts_recent_s >= TCP_PAWS_S)) {
+	    (!t->ts_recent || seq_geq(seg->tsval, t->ts_recent) || tcp_now_s(s) - t->ts_recent_s >= TCP_PAWS_S)) {
 		t->ts_recent = seg->tsval;
 		t->ts_recent_s = tcp_now_s(s);
 	}
@@ -76,7 +77,7 @@ static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *
 	STAT_INC(s, IS_DROP_TCP_WINDOW);
 	if (seg->len && seq_lt(seg->seq, t->rcv_nxt) && (t->c.state >= TCP_ST_ESTABLISHED || t->c.passive)) {
 		t->dsack = seg->seq;
-		t->dsack_len = (uint16_t)u32_min(seg->len, t->rcv_nxt - seg->seq);
+		t->dsack_len = (uint16_t)seg->len; /* all of it lies below rcv_nxt */
 		t->flags |= TF_DSACK;
 	}
 	repeat_ack(s, t, seg);
@@ -187,8 +188,10 @@ static bool fin_acked(const struct tcb *t)
 static void opened(struct stack *s, struct tcb *t)
 {
 	tcp_change_state(s, t, TCP_ST_ESTABLISHED);
-	if (t->flags & TF_FIN)
+	if (t->flags & TF_FIN) {
 		tcp_change_state(s, t, TCP_ST_FIN_WAIT_1);
+		t->up |= TCP_UP_CONNECTED; /* whoever opened it: no longer what its program was shown */
+	}
 }
 
 /* What of the data in our SYN the SYN-ACK has not acknowledged counts as never sent. */
@@ -338,6 +341,16 @@ static bool step(struct stack *s, struct tcb *t, struct tcp_seg *seg, enum tcp_e
 	return actions[t->c.state][ev](s, t, seg) == TCPV_NEXT && !(t->flags & TF_DEAD);
 }
 
+/* A segment of the peer's, for certain: it is there. What is out of the window, old or forged says nothing of that. */
+static void heard(struct stack *s, struct tcb *t)
+{
+	/* After a pause longer than an ACK may wait nothing would be merged; where nobody answers, the timer would send it. */
+	if (!(t->flags & TF_INTERACTIVE) && now_ms(s) - t->last_rx_ms > TCP_DELACK_US / 1000)
+		t->quick = TCP_QUICK_ACKS;
+	t->last_rx_ms = now_ms(s);
+	t->keep_probes = 0;
+}
+
 /* Text and FIN. */
 static void take_text(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
@@ -366,6 +379,7 @@ static void input_synchronized(struct stack *s, struct tcb *t, struct tcp_seg *s
 	take_timestamp(s, t, seg);
 	if (!step(s, t, seg, EV_ACK))
 		return;
+	heard(s, t);
 	ip_heard(&t->c.path, seg->pkt->port);
 	if (seg->flags & TCPF_URG)
 		tcp_urg_input(s, t, seg);
@@ -422,6 +436,7 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 		act_drop(s, t, seg);
 		return;
 	}
+	heard(s, t);
 	syn_sent_options(s, t, seg);
 	if (!(seg->flags & TCPF_ACK)) { /* simultaneous open */
 		if (!t->tries)
@@ -454,11 +469,6 @@ static void input_syn_sent(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 void tcp_input_conn(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	tcp_enter(t);
-	/* After a pause longer than an ACK may wait nothing would be merged; where nobody answers, the timer would send it. */
-	if (!(t->flags & TF_INTERACTIVE) && now_ms(s) - t->last_rx_ms > TCP_DELACK_US / 1000)
-		t->quick = TCP_QUICK_ACKS;
-	t->last_rx_ms = now_ms(s);
-	t->keep_probes = 0;
 	if (t->c.state == TCP_ST_SYN_SENT)
 		input_syn_sent(s, t, seg);
 	else

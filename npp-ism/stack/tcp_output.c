@@ -297,7 +297,7 @@ static bool small_may_go(const struct tcb *t)
 {
 	if (t->flags & TF_PUSH || tcp_urg_from(t, t->snd_nxt))
 		return true;
-	if (t->opt_flags & NPP_OPT_CORK) /* nothing can follow if the ring is full */
+	if (t->opt_flags & (NPP_OPT_CORK | TCB_MORE)) /* nothing can follow if the ring is full */
 		return t->snd_una == t->snd_nxt && t->c.tx.size && t->c.tx_head - t->c.tx_tail >= t->c.tx.size;
 	return t->opt_flags & NPP_OPT_NODELAY || !seq_gt(t->snd_sml, t->snd_una);
 }

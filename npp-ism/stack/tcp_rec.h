@@ -62,6 +62,7 @@
 #define TCP_MIN_RTT_S 300u		/* for how long the least RTT counts */
 #define TCP_GSO_MAX 65160u		/* payload of one frame: IP length stays below 64 KB */
 #define TCP_RANGES 32			/* intervals out of order per connection */
+#define TCP_GAP_MS 10000u		/* who has waited longer for what is missing gives way to others */
 #define TCP_SENT_INLINE 2		/* send ranges within a TCB ... */
 #define TCP_SENT_MAX 100		/* ... and in a flight record */
 #define TCP_MTU_BASE 1280u		/* what is tried when large segments vanish ... */
@@ -80,6 +81,7 @@
 #define TCP_TFO_WAYS 4u
 #define TCB_NO_COOKIE NPP_OPT_GRO	/* in opt_flags, where that one means nothing: NPP_OPT_TFO_NO_COOKIE */
 #define TCB_TELL_SENT NPP_OPT_PKTINFO	/* likewise: tell_sent of its options */
+#define TCB_MORE NPP_OPT_BROADCAST	/* likewise: what was written last is to be followed by more */
 #define TCP_TFO_DEFER_US 1000000u	/* how long a SYN waits for the data that it shall carry */
 #define TCP_LISTEN_BUCKETS 256u
 #define TCP_KEEP_IDLE_S 7200u
@@ -106,6 +108,8 @@ struct tcp_range { uint32_t start, end; };
 /* Intervals of sequence numbers, sorted, neither overlapping nor touching. */
 struct tcp_block {
 	uint32_t next_free;		/* derived */
+	uint32_t owner;			/* index of the TCB */
+	uint32_t since_ms;		/* when the first gap came to be the first */
 	uint32_t n;
 	uint32_t recent[3];		/* sequence numbers in the latest intervals, newest first */
 	struct tcp_range r[TCP_RANGES];
@@ -333,22 +337,24 @@ struct tcp_syn {
 };
 _Static_assert(sizeof(struct tcp_syn) <= 144, "a half-open connection must stay small");
 
-/* A connection that only waits: TIME_WAIT or FIN_WAIT_2. One queue, oldest first. */
+/* A connection that only waits: TIME_WAIT or FIN_WAIT_2. One queue, oldest first. Times in low bits. */
 struct tcp_tw {
 	union npp_addr laddr, raddr;
 	uint16_t lport, rport;
 	uint32_t hash, hnext;		/* hnext derived */
 	uint32_t next, prev;		/* derived: the queue */
-	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
-	uint32_t ts_off, ts_recent, ts_recent_s;
-	uint32_t ack_us;		/* last answer */
-	uint64_t due_us;
-	uint8_t in_use, busy;
-	uint8_t state;
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_recent;
+	uint32_t due_ms;
+	uint16_t ts_recent_s;
+	uint16_t ack_ms;		/* last answer */
+	uint16_t rcv_wnd;		/* as headers say it */
+	uint8_t tos, ttl;
+	uint8_t state : 4, rcv_ws : 4;
 	uint8_t ts_ok;
-	uint8_t tos, ttl, rcv_ws, pad;
+	uint8_t in_use, busy;
 };
-_Static_assert(sizeof(struct tcp_tw) <= 96, "TIME_WAIT must stay small");
+_Static_assert(sizeof(struct tcp_tw) <= 80, "TIME_WAIT must stay small");
 
 struct tcp_lsn {
 	struct tcp_listener l;		/* must stand first */
@@ -412,6 +418,7 @@ struct tcp_state {
 	uint64_t cookie_us;		/* when the SYN cache last overflowed; 0 never */
 	uint32_t ahead_next;		/* in `ahead`: where the next frame's should stand */
 	struct tcp_ahead_hash ahead[STACK_AHEAD];	/* IPv4 */
+	uint32_t block_hand;		/* how far the search for blocks that wait in vain has come */
 	uint32_t port_next;		/* how far the search for source ports has come */
 	uint32_t orphans;		/* derived: TCBs with TF_ORPHAN */
 	uint32_t bare[NPP_MAX_HOSTS];	/* derived: half-open connections with TCP_SYN_BARE, by the host of their listener */

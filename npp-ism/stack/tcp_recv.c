@@ -45,11 +45,11 @@ static uint32_t buffer(const struct tcb *t)
 /* Has the program taken so much in about the time that the peer needs to send it? */
 static bool keeps_up(struct stack *s, struct tcb *t)
 {
-	uint32_t elapsed = now_ms(s) - t->drs_ms;
+	uint32_t elapsed = now_ms(s) - t->drs_ms, rtt_us = t->srtt_us ? t->srtt_us : t->min_rtt_us;
 
 	t->drs_tail = t->c.rx_tail;
 	t->drs_ms = now_ms(s);
-	return elapsed <= 20 + t->srtt_us / 250 && t->c.rx_head - t->c.rx_tail <= buffer(t) / 2;
+	return elapsed <= 20 + rtt_us / 250 && t->c.rx_head - t->c.rx_tail <= buffer(t) / 2;
 }
 
 /* Is there memory again? Asked for each time that the program has read all that the ring holds, so
@@ -122,6 +122,19 @@ static bool is_full(const struct tcb *t, const struct tcp_seg *seg)
 					   seg->unit * 4u >= tcp_path_mss(&t->c.path) * 3u);
 }
 
+/* We have sent nothing that would tell how far away the peer is, and its SYN was answered by a cookie perhaps. Its text
+ * echoes our ACKs, not before a round trip is over; a pause of its program makes that longer, so the least counts.
+ * What was sent before there was a connection carries no time (tcp_isn.c). */
+static void rtt_of_text(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
+{
+	uint32_t us = tcp_rtt_echo(s, t->ts_off, seg);
+
+	if (!us || (int32_t)(seg->tsecr - t->ts_off - t->progress_ms) < 0 || (t->min_rtt_us && us >= t->min_rtt_us))
+		return;
+	t->min_rtt_us = us;
+	t->min_rtt_s = (uint16_t)tcp_now_s(s);
+}
+
 static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *seg, uint32_t len)
 {
 	struct tcp_block *b = tcp_block(s, t->ooo);
@@ -129,16 +142,24 @@ static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *
 
 	t->rcv_nxt += len;
 	while (b && b->n && seq_leq(b->r[0].start, t->rcv_nxt)) {
+		if (seq_lt(b->r[0].start, before + len) && !(t->flags & TF_DSACK)) /* RFC 2883, 4.2: a part of it */
+			tell_duplicate(t, b->r[0].start, seq_min(b->r[0].end, before + len));
 		t->rcv_nxt = seq_max(t->rcv_nxt, b->r[0].end);
 		tcp_ranges_trim(b, t->rcv_nxt);
 		t->flags |= TF_ACK_NOW; /* RFC 5681, 4.2: a gap was filled */
 	}
-	if (b && !b->n)
+	if (b && !b->n) {
 		tcp_block_put(s, &t->ooo);
+	} else if (b) {
+		b->since_ms = now_ms(s);
+		t->flags |= TF_ACK_NOW; /* a part of one */
+	}
 	t->c.rx_head += t->rcv_nxt - before;
 	STAT_ADD(s, IS_TCP_BYTES_IN, t->rcv_nxt - before);
 	t->up |= TCP_UP_RX;
 	t->flags |= TF_ACK_OWED;
+	if (!t->srtt_us && t->flags & TF_TS)
+		rtt_of_text(s, t, seg);
 	if (is_full(t, seg)) {
 		t->rcv_mss = (uint16_t)u32_min(seg->unit, tcp_path_mss(&t->c.path));
 		if (t->quick) { /* the peer is in slow start and waits for us */
@@ -153,6 +174,17 @@ static void take_in_order(struct stack *s, struct tcb *t, const struct tcp_seg *
 		t->flags |= TF_ACK_NOW;
 }
 
+/* RFC 2883, 4: what of [start, end) has come before and stands out of order; the first such part is reported. */
+static void tell_overlap(struct tcb *t, const struct tcp_block *b, uint32_t start, uint32_t end)
+{
+	for (uint32_t i = 0; i < b->n && seq_lt(b->r[i].start, end); i++) {
+		if (seq_lt(start, b->r[i].end)) {
+			tell_duplicate(t, seq_max(start, b->r[i].start), seq_min(end, b->r[i].end));
+			return;
+		}
+	}
+}
+
 static void take_out_of_order(struct stack *s, struct tcb *t, uint32_t seq, uint32_t len)
 {
 	struct tcp_block *b;
@@ -160,17 +192,17 @@ static void take_out_of_order(struct stack *s, struct tcb *t, uint32_t seq, uint
 
 	t->flags |= TF_ACK_NOW;
 	if (t->ooo == TCP_NONE)
-		t->ooo = tcp_block_get(s);
+		t->ooo = tcp_block_get(s, t);
 	b = tcp_block(s, t->ooo);
+	if (b)
+		tell_overlap(t, b, seq, seq + len);
 	if (!b || !tcp_ranges_add(b, seq, seq + len, &added)) {
 		STAT_INC(s, IS_DROP_TCP_RANGES);
 		return;
 	}
 	STAT_INC(s, IS_TCP_OOO);
-	if (!added) {
+	if (!added)
 		STAT_INC(s, IS_DROP_TCP_DUP);
-		tell_duplicate(t, seq, seq + len);
-	}
 	if (tcp_ranges_find(b, seq) != tcp_ranges_find(b, b->recent[0])) {
 		b->recent[2] = b->recent[1];
 		b->recent[1] = b->recent[0];
@@ -196,6 +228,8 @@ static void fin_seen(struct stack *s, struct tcb *t, uint32_t at)
 		tcp_block_put(s, &t->ooo);
 }
 
+/* A FIN behind a gap may be forged. What is in sequence is not held up by it for ever: the peer would say it
+ * again and again. */
 void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 {
 	uint32_t seq = seg->seq, len = seg->len, cut, fit;
@@ -226,11 +260,14 @@ void tcp_recv_data(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 		fin = false;
 	}
 	if (t->flags & TF_RCV_FIN && seq_gt(seq + len, t->rcv_fin)) {
-		STAT_INC(s, IS_DROP_TCP_STATE); /* data beyond its FIN */
 		t->flags |= TF_ACK_NOW;
-		return;
+		if (seq != t->rcv_nxt) {
+			STAT_INC(s, IS_DROP_TCP_STATE); /* data beyond its FIN */
+			return;
+		}
+		t->flags &= ~TF_RCV_FIN;
 	}
-	if (fin && !(t->flags & TF_RCV_FIN))
+	if (fin && (!(t->flags & TF_RCV_FIN) || seq == t->rcv_nxt))
 		fin_seen(s, t, seq + len);
 	if (fin)
 		t->flags |= TF_ACK_NOW;

@@ -119,6 +119,7 @@ static void syn_challenge(struct stack *s, struct tcp_syn *e)
 	    ip_path_answer(s, &path, &e->laddr, &e->raddr, e->port) != 0 || !tcp_challenge_allowed(s))
 		return;
 	e->challenge_us = (uint32_t)s->now_us;
+	path.stranger = 1; /* he has only said that he is there */
 	tcp_out_begin(&o, e->lport, e->rport, e->iss + 1, e->irs + 1, TCPF_ACK,
 		      (uint16_t)(e->wnd >> e->rcv_ws));
 	if (e->opts & TCP_SYN_TS)

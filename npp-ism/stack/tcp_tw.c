@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * tcp_tw.c - connections that only wait: TIME_WAIT, and FIN_WAIT_2 after close()
  *
- * Everything was acknowledged and the user owns nothing of it any more, so a record of 96
+ * Everything was acknowledged and the user owns nothing of it any more, so a record of 80
  * bytes is enough: it answers late segments, takes the FIN that is still to come
  * (FIN_WAIT_2) and lets a new connection begin early where that is safe (RFC 6191). Nearly all
  * records wait equally long (TCP_LINGER2 makes it shorter), so they stand in one queue with one timer;
@@ -18,11 +18,33 @@
 #define TW_WND_MAX (1u << 30)	/* RFC 7323, 2.3 */
 
 /* How long a record waits: the same for all of this stack, so that the queue stays in order. */
-static uint64_t tw_us(const struct stack *s)
+static uint32_t tw_ms(const struct stack *s)
 {
 	uint32_t ms = s->env->global->tcp_time_wait_ms;
 
-	return ms ? ms * 1000ull : TCP_2MSL_US;
+	return ms ? ms : TCP_2MSL_US / 1000;
+}
+
+static bool due_before(uint32_t a_ms, uint32_t b_ms)
+{
+	return (int32_t)(a_ms - b_ms) < 0;
+}
+
+/* When W is due, on the clock of the wheel. */
+static uint64_t tw_due_us(const struct stack *s, const struct tcp_tw *w)
+{
+	return (s->now_us / 1000 + (uint64_t)(int64_t)(int32_t)(w->due_ms - now_ms(s))) * 1000;
+}
+
+static uint32_t tw_window(const struct tcp_tw *w)
+{
+	return (uint32_t)w->rcv_wnd << w->rcv_ws;
+}
+
+static void tw_take_timestamp(const struct stack *s, struct tcp_tw *w, uint32_t tsval)
+{
+	w->ts_recent = tsval;
+	w->ts_recent_s = (uint16_t)tcp_now_s(s);
 }
 
 static uint32_t tw_index(const struct stack *s, const struct tcp_tw *w)
@@ -45,12 +67,12 @@ static void tw_unlink(struct stack *s, struct tcp_tw *w)
 }
 
 /* Into the queue by its time; nearly always the last place. */
-void tcp_tw_link(struct stack *s, struct tcp_tw *w)
+static void tw_link(struct stack *s, struct tcp_tw *w)
 {
 	struct tcp_state *tcp = s->tcp;
 	uint32_t i = tw_index(s, w), after = tcp->tw_tail;
 
-	while (after != TCP_NONE && tcp->tws[after].due_us > w->due_us)
+	while (after != TCP_NONE && due_before(w->due_ms, tcp->tws[after].due_ms))
 		after = tcp->tws[after].prev;
 	w->prev = after;
 	w->next = after == TCP_NONE ? tcp->tw_head : tcp->tws[after].next;
@@ -64,30 +86,75 @@ void tcp_tw_link(struct stack *s, struct tcp_tw *w)
 		tcp->tw_tail = i;
 }
 
-void tcp_tw_arm(struct stack *s)
+static void tw_arm(struct stack *s)
 {
 	struct tcp_state *tcp = s->tcp;
 
 	if (tcp->tw_head != TCP_NONE && !wheel_armed(&tcp->tw_timer))
-		wheel_arm(&s->wheel, &tcp->tw_timer, tcp->tws[tcp->tw_head].due_us);
+		wheel_arm(&s->wheel, &tcp->tw_timer, tw_due_us(s, &tcp->tws[tcp->tw_head]));
+}
+
+/* Two queues, by `next` alone, become one. */
+static uint32_t tw_merge(struct tcp_tw *tws, uint32_t a, uint32_t b)
+{
+	uint32_t head = TCP_NONE, *end = &head;
+
+	while (a != TCP_NONE && b != TCP_NONE) {
+		uint32_t *first = due_before(tws[b].due_ms, tws[a].due_ms) ? &b : &a;
+
+		*end = *first;
+		end = &tws[*first].next;
+		*first = *end;
+	}
+	*end = a == TCP_NONE ? b : a;
+	return head;
+}
+
+void tcp_tw_attach(struct stack *s)
+{
+	struct tcp_state *tcp = s->tcp;
+	uint32_t part[32], all = TCP_NONE, k; /* number K has 2^K records, or none */
+
+	for (k = 0; k < 32; k++)
+		part[k] = TCP_NONE;
+	for (uint32_t i = 0; i < tcp->tw_pool.count; i++) {
+		uint32_t run = i;
+
+		if (!tcp->tws[i].in_use)
+			continue;
+		tcp->tws[i].next = TCP_NONE;
+		for (k = 0; part[k] != TCP_NONE; k++) {
+			run = tw_merge(tcp->tws, part[k], run);
+			part[k] = TCP_NONE;
+		}
+		part[k] = run;
+	}
+	for (k = 0; k < 32; k++)
+		all = tw_merge(tcp->tws, part[k], all);
+	tcp->tw_head = all;
+	tcp->tw_tail = TCP_NONE;
+	for (uint32_t i = all; i != TCP_NONE; i = tcp->tws[i].next) {
+		tcp->tws[i].prev = tcp->tw_tail;
+		tcp->tw_tail = i;
+	}
+	tw_arm(s);
 }
 
 /* When a record is due that shall wait for SECS only: as soon as that, if its place in the queue is near the end. */
-static uint64_t tw_short(const struct stack *s, uint32_t secs)
+static uint32_t tw_short(const struct stack *s, uint32_t secs)
 {
-	uint64_t due_us = s->now_us + u64_min(secs * 1000000ull, tw_us(s));
-	uint32_t i = s->tcp->tw_tail;
+	uint32_t due = now_ms(s) + u32_min(secs * 1000, tw_ms(s)), i = s->tcp->tw_tail;
 
-	for (unsigned k = 0; k < TW_NEAR && i != TCP_NONE && s->tcp->tws[i].due_us > due_us; k++)
+	for (unsigned k = 0; k < TW_NEAR && i != TCP_NONE && due_before(due, s->tcp->tws[i].due_ms); k++)
 		i = s->tcp->tws[i].prev;
-	return i != TCP_NONE && s->tcp->tws[i].due_us > due_us ? s->tcp->tws[i].due_us : due_us;
+	return i != TCP_NONE && due_before(due, s->tcp->tws[i].due_ms) ? s->tcp->tws[i].due_ms : due;
 }
 
 static void tw_restart(struct stack *s, struct tcp_tw *w)
 {
 	tw_unlink(s, w);
-	w->due_us = s->now_us + tw_us(s);
-	tcp_tw_link(s, w);
+	w->due_ms = now_ms(s) + tw_ms(s);
+	tw_link(s, w);
 }
 
 void tcp_tw_free(struct stack *s, struct tcp_tw *w)
@@ -111,11 +178,11 @@ void tcp_tw_timer(struct stack *s)
 	for (int i = 0; i < 256 && tcp->tw_head != TCP_NONE; i++) {
 		struct tcp_tw *w = &tcp->tws[tcp->tw_head];
 
-		if (w->due_us > s->now_us)
+		if (due_before(now_ms(s), w->due_ms))
 			break;
 		tcp_tw_free(s, w);
 	}
-	tcp_tw_arm(s);
+	tw_arm(s);
 }
 
 static struct tcp_tw *tw_alloc(struct stack *s)
@@ -141,16 +208,16 @@ static void tw_ack(struct stack *s, struct tcp_tw *w, bool limited)
 	struct ip_path path = { 0 };
 	struct tcp_out o;
 
-	if (limited && (uint32_t)s->now_us - w->ack_us < TCP_CHALLENGE_US)
+	if (limited && (uint16_t)(now_ms(s) - w->ack_ms) < TCP_CHALLENGE_US / 1000)
 		return;
 	if (ip_path_init(s, &path, &w->laddr, &w->raddr) != 0)
 		return;
 	if (limited)
-		w->ack_us = (uint32_t)s->now_us;
-	tcp_out_begin(&o, w->lport, w->rport, w->snd_nxt, w->rcv_nxt, TCPF_ACK,
-		      (uint16_t)u32_min(w->rcv_wnd >> w->rcv_ws, 65535));
+		w->ack_ms = (uint16_t)now_ms(s);
+	tcp_out_begin(&o, w->lport, w->rport, w->snd_nxt, w->rcv_nxt, TCPF_ACK, w->rcv_wnd);
 	if (w->ts_ok)
-		tcp_opt_put_ts(&o, tcp_tsval(s, w->ts_off), w->ts_recent);
+		tcp_opt_put_ts(&o, tcp_tsval(s, tcp_ts_offset(s, &w->laddr, w->lport, &w->raddr, w->rport)),
+			       w->ts_recent);
 	tcp_out_send(s, &path, w->tos, w->ttl, &o);
 }
 
@@ -158,15 +225,16 @@ static void tw_ack(struct stack *s, struct tcp_tw *w, bool limited)
  * nobody reads any more: its next byte must come, and draw the reset. */
 static void tw_open_window(struct stack *s, struct tcp_tw *w)
 {
-	if (w->rcv_wnd >= TW_OPEN_WND)
+	if (tw_window(w) >= TW_OPEN_WND)
 		return;
-	w->rcv_wnd = TW_OPEN_WND;
+	w->rcv_wnd = TW_OPEN_WND >> w->rcv_ws;
 	tw_ack(s, w, false);
 }
 
 void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 {
 	struct tcp_tw *w;
+	uint32_t wnd;
 
 	if (t->flags & TF_DEAD)
 		return;
@@ -187,24 +255,24 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 	w->hash = tcp_conn_hash(s, t);
 	w->snd_nxt = t->snd_nxt;
 	w->rcv_nxt = t->rcv_nxt;
-	w->rcv_wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
-	w->ts_off = t->ts_off;
-	w->ts_recent = t->ts_recent;
-	w->ts_recent_s = t->ts_recent_s;
-	w->ts_ok = (t->flags & TF_TS) != 0;
 	w->rcv_ws = t->rcv_ws;
+	wnd = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
+	w->rcv_wnd = (uint16_t)u32_min((wnd + (1u << t->rcv_ws) - 1) >> t->rcv_ws, 65535);
+	w->ts_recent = t->ts_recent;
+	w->ts_recent_s = (uint16_t)(tcp_now_s(s) - u32_min(tcp_now_s(s) - t->ts_recent_s, UINT16_MAX / 2));
+	w->ts_ok = (t->flags & TF_TS) != 0;
 	w->tos = t->tos;
 	w->ttl = t->ttl;
-	w->state = (uint8_t)state;
-	w->ack_us = (uint32_t)s->now_us - TCP_CHALLENGE_US;
-	w->due_us = state == TCP_ST_FIN_WAIT_2 && t->linger2 ? tw_short(s, t->linger2) : s->now_us + tw_us(s);
+	w->state = (uint8_t)state & 15;
+	w->ack_ms = (uint16_t)(now_ms(s) - TCP_CHALLENGE_US / 1000);
+	w->due_ms = state == TCP_ST_FIN_WAIT_2 && t->linger2 ? tw_short(s, t->linger2) : now_ms(s) + tw_ms(s);
 	tcp_hash_insert(s, TCP_REF(TCP_REF_TW, tw_index(s, w)));
-	tcp_tw_link(s, w);
+	tw_link(s, w);
 	w->in_use = 1;
 	tcp_leave(w);
 	if (s->tcp->tw_head == tw_index(s, w)) /* before the one that the timer is armed for */
 		wheel_cancel(&s->wheel, &s->tcp->tw_timer);
-	tcp_tw_arm(s);
+	tw_arm(s);
 	tcp_gauges(s);
 	if (state == TCP_ST_FIN_WAIT_2)
 		tw_open_window(s, w);
@@ -215,7 +283,7 @@ void tcp_tw_enter(struct stack *s, struct tcb *t, enum npp_tcp_state state)
 bool tcp_tw_reusable(const struct stack *s, const struct tcp_tw *w)
 {
 	/* The new connection's timestamps must be larger for certain. */
-	return w->state == TCP_ST_TIME_WAIT && w->ts_ok && tcp_now_s(s) - w->ts_recent_s > 1;
+	return w->state == TCP_ST_TIME_WAIT && w->ts_ok && (uint16_t)(tcp_now_s(s) - w->ts_recent_s) > 1;
 }
 
 /* RFC 6191, 2, and RFC 1122, 4.2.2.13: may this SYN begin a new connection? */
@@ -263,14 +331,14 @@ static void tw_reset(struct stack *s, struct tcp_tw *w, const struct tcp_seg *se
 		return;
 	}
 	STAT_INC(s, IS_DROP_TCP_STATE);
-	if (w->state == TCP_ST_FIN_WAIT_2 && seq_gt(seg->seq, w->rcv_nxt) && seq_lt(seg->seq, w->rcv_nxt + w->rcv_wnd))
+	if (w->state == TCP_ST_FIN_WAIT_2 && seq_gt(seg->seq, w->rcv_nxt) && seq_lt(seg->seq, w->rcv_nxt + tw_window(w)))
 		tw_ack(s, w, true);
 }
 
 bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, uint32_t *min_iss)
 {
-	bool stale = tcp_paws_reject(s, w->ts_ok, w->ts_recent, w->ts_recent_s, seg);
-	bool in_window = seq_lt(seg->seq, w->rcv_nxt + u32_max(w->rcv_wnd, 1)) &&
+	bool stale = tcp_paws_reject(s, w->ts_ok, w->ts_recent, tcp_now_s(s), seg);
+	bool in_window = seq_lt(seg->seq, w->rcv_nxt + u32_max(tw_window(w), 1)) &&
 			 seq_geq(seg->seq + seg_space(seg), w->rcv_nxt);
 
 	if (seg->flags & TCPF_RST) {
@@ -278,7 +346,8 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 		return false;
 	}
 	if (seg->flags & TCPF_SYN) {
-		if (tw_syn_is_new(w, seg)) {
+		/* For nobody it would only end the record early. */
+		if (tw_syn_is_new(w, seg) && tcp_lookup_listener(s, seg->pkt, seg->dport, seg->hash)) {
 			*min_iss = w->snd_nxt + 65535 + 2;
 			if (*min_iss == 0)
 				*min_iss = 1;
@@ -291,11 +360,8 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 	}
 	if (stale || !in_window) {
 		STAT_INC(s, IS_DROP_TCP_WINDOW);
-		if (seg->flags & TCPF_FIN && seg->seq + seg->len + 1 == w->rcv_nxt && w->state == TCP_ST_TIME_WAIT &&
-		    !stale)
-			tw_restart(s, w); /* our last ACK was lost */
 		if (!stale || seg->opt & TO_TS) /* else silently (RFC 7323, 3.2) */
-			tw_ack(s, w, !(seg->flags & TCPF_FIN));
+			tw_ack(s, w, true);
 		return false;
 	}
 	if (!(seg->flags & TCPF_ACK)) {
@@ -303,15 +369,15 @@ bool tcp_tw_input(struct stack *s, struct tcp_tw *w, const struct tcp_seg *seg, 
 		return false;
 	}
 	if (seg->opt & TO_TS && w->ts_ok && seq_leq(seg->seq, w->rcv_nxt) && seq_gt(seg->tsval, w->ts_recent)) {
-		w->ts_recent = seg->tsval;
-		w->ts_recent_s = tcp_now_s(s);
+		tw_take_timestamp(s, w, seg->tsval);
 	}
 	if (w->state == TCP_ST_FIN_WAIT_2) {
 		tw_fin_wait_2(s, w, seg);
+	} else if (seg->flags & TCPF_FIN && seg->seq + seg_space(seg) == w->rcv_nxt) { /* our last ACK was lost */
+		tw_restart(s, w);
+		tw_ack(s, w, false);
 	} else if (seg_space(seg)) {
-		if (seg->flags & TCPF_FIN)
-			tw_restart(s, w);
-		tw_ack(s, w, !(seg->flags & TCPF_FIN));
+		tw_ack(s, w, true);
 	}
 	return false;
 }

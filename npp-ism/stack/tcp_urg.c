@@ -56,13 +56,6 @@ static void tell(struct stack *s, struct tcb *t, bool here)
 		s->env->ops->urgent(s->env->arg, &t->c, t->rcv_up - tcp_irs(t) - 1, here);
 }
 
-/* After its FIN nothing comes (RFC 9293, 3.10.7.4), and after close() nobody would hear of it. */
-static bool takes_text(const struct tcb *t)
-{
-	return (t->c.state == TCP_ST_ESTABLISHED || t->c.state == TCP_ST_FIN_WAIT_1 || t->c.state == TCP_ST_FIN_WAIT_2) &&
-	       !(t->flags & TF_ORPHAN);
-}
-
 /* Is the byte at SEQ kept out of order already? */
 static bool have(struct stack *s, struct tcb *t, uint32_t seq)
 {
@@ -76,7 +69,9 @@ void tcp_urg_input(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 	/* A pointer of 0 points at the first byte of the segment: so says Linux. */
 	uint32_t up = seg->seq + (seg->urp ? seg->urp - 1u : 0);
 
-	if (!takes_text(t) || seq_lt(up, t->rcv_nxt) || (t->flags & TF_RCV_FIN && seq_geq(up, t->rcv_fin)))
+	/* After close() nobody would hear of it, and after the peer's FIN nothing comes: so in CLOSE_WAIT, CLOSING and
+	 * LAST_ACK it means nothing (RFC 9293, 3.10.7.4, sixth). */
+	if (t->flags & TF_ORPHAN || seq_lt(up, t->rcv_nxt) || (t->flags & TF_RCV_FIN && seq_geq(up, t->rcv_fin)))
 		return;
 	if (!(t->flags & TF_URG)) {
 		t->snd_up = t->snd_una;

@@ -225,7 +225,7 @@ void stack_tcp_options(struct stack *s, struct tcp_conn *c, const struct tcp_opt
 	if (!alive(t))
 		return;
 	tcp_enter(t);
-	t->opt_flags = (uint16_t)(o->opt_flags & ~(NPP_OPT_RCVBUF | TCB_NO_COOKIE | TCB_TELL_SENT));
+	t->opt_flags = (uint16_t)(o->opt_flags & ~(NPP_OPT_RCVBUF | TCB_NO_COOKIE | TCB_TELL_SENT | TCB_MORE));
 	if (o->opt_flags & NPP_OPT_TFO_NO_COOKIE)
 		t->opt_flags |= TCB_NO_COOKIE;
 	if (o->tell_sent)
@@ -265,6 +265,17 @@ void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t tx_head)
 		return;
 	t->c.tx_head = tx_head;
 	tcp_todo(s, t);
+}
+
+void stack_tcp_more(struct stack *s, struct tcp_conn *c, bool more)
+{
+	struct tcb *t = tcb_of(c);
+
+	(void)s;
+	if (more && alive(t))
+		t->opt_flags |= TCB_MORE;
+	else if (t->opt_flags & TCB_MORE)
+		t->opt_flags &= (uint16_t)~TCB_MORE;
 }
 
 void stack_tcp_read(struct stack *s, struct tcp_conn *c, uint32_t rx_tail)

@@ -580,8 +580,10 @@ static uint64_t bound_us(struct app *a)
 
 	for (unsigned r = 0; r < 2; r++) {
 		const struct plan_side *s = &w->plan.prog[a->prog].side[r], *p = &w->plan.prog[a->prog].side[r ^ 1];
-		uint64_t chunk = s->chunk ? s->chunk : 1, window = p->rcvbuf && p->rcvbuf < 20000 ? p->rcvbuf / 4 : 5000;
+		uint64_t chunk = s->chunk < TX_FIRST ? s->chunk : TX_FIRST, window = p->rcvbuf && p->rcvbuf < 20000 ? p->rcvbuf / 4 : 5000;
 
+		if (!chunk) /* may be one byte */
+			chunk = 1;
 		if (s->urg && s->urg < chunk) /* it stops at each mark */
 			chunk = s->urg;
 		if (p->chg_rcvbuf && p->chg_rcvbuf / 4 < window)

@@ -612,6 +612,34 @@ START_TEST(changes_of_addresses_and_program_are_seen_at_the_next_batch)
 }
 END_TEST
 
+/* Who has joined counts on what comes from then on, also in the middle of a batch. */
+START_TEST(a_group_is_let_in_as_soon_as_it_is_joined)
+{
+	for (int six = 0; six < 2; six++) {
+		uint8_t l4[64];
+		uint32_t n = six ? l4_make(l4, 17, PEER6, "ff15::77", 1000, 80, 10) :
+				   l4_make(l4, 17, PEER4, "239.1.2.3", 1000, 80, 10);
+
+		if (six)
+			frame_ip6(f, 17, PEER6, "ff15::77", l4, n);
+		else
+			frame_ip4(f, 17, PEER4, "239.1.2.3", l4, n);
+		DROPS(IP_DST);
+		g->group_seq++;
+		g->groups.addr[g->groups.n++] = frame_addr(six ? "ff15::77" : "239.1.2.3");
+		DROPS(IP_DST); /* nppd is writing */
+		g->group_seq++;
+		ck_assert(run());
+		dispatch_ctx_refresh(&c);
+		ck_assert(run());
+	}
+	g->group_seq += 2;
+	g->groups.n = 0;
+	dispatch_ctx_refresh(&c);
+	DROPS(IP_DST);
+}
+END_TEST
+
 START_TEST(an_npp_without_iops_is_refused)
 {
 	g->n_iops = 0;
@@ -656,6 +684,7 @@ int main(void)
 	tcase_add_test(t, gso_types_agree_with_the_packet);
 	tcase_add_test(t, nobody_gets_the_frames_of_an_iop_that_is_down);
 	tcase_add_test(t, changes_of_addresses_and_program_are_seen_at_the_next_batch);
+	tcase_add_test(t, a_group_is_let_in_as_soon_as_it_is_joined);
 	tcase_add_test(t, an_npp_without_iops_is_refused);
 	suite_add_tcase(s, t);
 	return npp_suite_run(s);

@@ -270,6 +270,14 @@ void stack_tcp_sent(struct stack *s, struct tcp_conn *c, uint32_t head)
 	c->tx_head = head;
 }
 
+bool fake_more;
+
+void stack_tcp_more(struct stack *s, struct tcp_conn *c, bool more)
+{
+	fc(s, c);
+	fake_more = more;
+}
+
 uint32_t fake_tx_up;
 
 void stack_tcp_urgent(struct stack *s, struct tcp_conn *c, uint32_t up)
@@ -343,6 +351,8 @@ void stack_tcp_shutdown(struct stack *s, struct tcp_conn *c, uint32_t final)
 {
 	MUST(final == c->tx_head);
 	fc(s, c)->shut = true;
+	if (c->state == TCP_ST_ESTABLISHED)
+		c->state = TCP_ST_FIN_WAIT_1;
 }
 
 uint8_t fake_linger2;

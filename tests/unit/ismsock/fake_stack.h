@@ -31,6 +31,7 @@ uint32_t fake_conns(struct stack *s);	/* TCBs in use */
 bool fake_closed(struct stack *s, const struct tcp_conn *c);	/* the user has closed it */
 uint32_t fake_reads(struct stack *s, const struct tcp_conn *c);	/* calls of stack_tcp_read() */
 extern uint32_t fake_tx_up;		/* what stack_tcp_urgent() was told last */
+extern bool fake_more;			/* and stack_tcp_more() */
 extern uint32_t fake_pushed;		/* tx_head at the last stack_tcp_push() */
 extern uint32_t fake_tx_useful;		/* what stack_tcp_tx_useful() says */
 extern uint32_t fake_buf_most;		/* the most that stack_tcp_buf_most() says */

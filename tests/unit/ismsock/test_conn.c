@@ -172,7 +172,7 @@ START_TEST(accept_inherits_options_of_the_listener)
 	struct tcp_conn *c;
 	uint32_t sock;
 
-	env_sock(e, 0, 1)->opt_flags = NPP_OPT_NODELAY;
+	env_sock(e, 0, 1)->opt_flags = NPP_OPT_NODELAY | NPP_OPT_MORE; /* but for what was said of the last write */
 	env_sock(e, 0, 1)->sndbuf = 70000;
 	c = env_accepted(e, 0, lane, &sock);
 	ck_assert_uint_eq(env_sock(e, 0, sock)->opt_flags, NPP_OPT_NODELAY);

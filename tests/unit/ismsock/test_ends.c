@@ -110,6 +110,17 @@ START_TEST(who_waits_is_told_of_a_shutdown_by_another)
 }
 END_TEST
 
+START_TEST(shutdown_shows_in_the_state)
+{
+	uint32_t sock;
+
+	env_accepted(e, 0, lane, &sock);
+	ck_assert_uint_eq(env_sock(e, 0, sock)->tcp_state, TCP_ST_ESTABLISHED);
+	post(NPP_MSG_SHUTDOWN, sock, 0, 0);
+	ck_assert_uint_eq(env_sock(e, 0, sock)->tcp_state, TCP_ST_FIN_WAIT_1);
+}
+END_TEST
+
 START_TEST(messages_seen_twice_are_harmless)
 {
 	uint32_t sock;
@@ -260,6 +271,7 @@ int main(void)
 	t = bench_case(s, "ends");
 	tcase_add_test(t, orphan_is_sent_to_its_end);
 	tcase_add_test(t, reset_is_told_and_the_record_stays_until_close);
+	tcase_add_test(t, shutdown_shows_in_the_state);
 	tcase_add_test(t, close_with_abort_resets_at_once);
 	tcase_add_test(t, a_reset_comes_behind_what_could_be_sent);
 	tcase_add_test(t, who_waits_is_told_of_a_shutdown_by_another);

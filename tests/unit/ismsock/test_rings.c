@@ -190,6 +190,41 @@ START_TEST(need_ring_waits_for_a_lock_that_a_program_holds)
 }
 END_TEST
 
+/* The program posts NEED_RING only if it finds that nobody waits yet. */
+START_TEST(nobody_waits_for_room_in_an_idle_ring_that_is_given_back)
+{
+	uint32_t sock;
+	struct tcp_conn *c = env_accepted(e, 0, lane, &sock);
+	struct npp_sock *rec = env_sock(e, 0, sock);
+
+	rec->tx_want = 1;
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	ck_assert_uint_ne(rec->tx_ring.off, 0);
+	rec->tx_want = 1; /* the program may find the ring before it hears of it, and leave the word */
+	e->I->now_us += ISM_IDLE_US + 1;
+	e->I->sess[c->user_flags - 1].active_us = 0;
+	ism_sweep_thread(&e->I->nk, e->I);
+	ck_assert_uint_eq(rec->tx_ring.off, 0);
+	ck_assert_uint_eq(rec->tx_want, 0);
+}
+END_TEST
+
+START_TEST(the_stack_hears_whether_more_will_follow)
+{
+	uint32_t sock;
+
+	env_accepted(e, 0, lane, &sock);
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	for (int i = 0; i < 4; i++) {
+		program_write(sock, 10);
+		env_sock(e, 0, sock)->opt_flags ^= NPP_OPT_MORE;
+		env_sock(e, 0, sock)->pend_in = NPP_IN_TX;
+		post(NPP_MSG_LOOK, sock, 0, 0);
+		ck_assert_int_eq(fake_more, !(i & 1));
+	}
+}
+END_TEST
+
 START_TEST(transmit_ring_to_a_slow_peer_stays_small)
 {
 	uint32_t sock;
@@ -435,6 +470,10 @@ START_TEST(idle_rings_are_given_back_and_made_again)
 	ck_assert_uint_eq(rec->rx_ring.off, 0);
 	ck_assert_uint_eq(rec->tx_ring.off, 0);
 	ck_assert_uint_eq(e->I->r->host[0].heap.free, all);
+	/* One that was asked for is not taken back before something can be written into it. */
+	post(NPP_MSG_NEED_RING, sock, 100, 0);
+	ism_sweep_thread(&e->I->nk, e->I);
+	ck_assert_uint_ne(rec->tx_ring.off, 0);
 	fake_rx(e->I->stack, c, data + 3000, 1000);
 	ism_flush(e->I);
 	program_read(sock, 1000, 3000);
@@ -485,6 +524,8 @@ int main(void)
 	tcase_add_test(t, window_update_is_asked_for_only_when_worth_it);
 	tcase_add_test(t, need_ring_makes_a_transmit_ring);
 	tcase_add_test(t, need_ring_waits_for_a_lock_that_a_program_holds);
+	tcase_add_test(t, nobody_waits_for_room_in_an_idle_ring_that_is_given_back);
+	tcase_add_test(t, the_stack_hears_whether_more_will_follow);
 	tcase_add_test(t, transmit_ring_to_a_slow_peer_stays_small);
 	tcase_add_test(t, transmit_ring_becomes_no_larger_by_itself_than_the_stack_says);
 	tcase_add_test(t, what_was_not_sent_holds_a_program_back_that_asked_for_it);

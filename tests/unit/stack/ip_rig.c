@@ -313,12 +313,11 @@ static void rig_udp_input(void *arg, struct udp_endpoint *ep, const struct npp_d
 	struct rig *r = n->rig;
 	struct rig_dgram *g;
 
-	(void)to;
 	if (r->lax && r->n_dgrams == RIG_DGRAMS)
 		rig_forget(r);
 	must_be(r->n_dgrams < RIG_DGRAMS);
 	g = &r->dgram[r->n_dgrams++];
-	*g = (struct rig_dgram){ .iop = n->iop, .ep = ep->index, .d = *d, .data = must(d->len) };
+	*g = (struct rig_dgram){ .iop = n->iop, .ep = ep->index, .d = *d, .to = *to, .data = must(d->len) };
 	memcpy(g->data, payload, d->len);
 }
 

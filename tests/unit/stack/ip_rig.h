@@ -29,7 +29,7 @@ struct rig_ipc { unsigned from, to; enum npp_rec_kind kind; struct npp_frame_rec
 /* An IGMP or MLD message: kept apart from other frames, checked in full. */
 struct rig_talk { unsigned iop; union npp_addr src, dst; uint32_t len; uint8_t l4[1400]; };
 #define RIG_TALKS 64
-struct rig_dgram { unsigned iop; uint32_t ep; struct npp_dgram d; uint8_t *data; };
+struct rig_dgram { unsigned iop; uint32_t ep; struct npp_dgram d; union npp_addr to; uint8_t *data; };
 
 struct rig;
 struct rig_node {

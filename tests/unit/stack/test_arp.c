@@ -188,6 +188,18 @@ START_TEST(an_answer_nobody_asked_for_changes_nothing)
 }
 END_TEST
 
+START_TEST(an_answer_to_everybody_is_none)
+{
+	want(0, RIG_PEER);
+	rig_arp(&p, rig_bcast_mac, 2, other_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	ck_assert_int_eq(cached(RIG_PEER)->state, NPP_NEIGH_INCOMPLETE);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	ck_assert_int_eq(cached(RIG_PEER)->state, NPP_NEIGH_REACHABLE);
+}
+END_TEST
+
 START_TEST(a_live_neighbour_is_not_taken_over)
 {
 	rig_know(r, RIG_PEER, rig_peer_mac);
@@ -370,6 +382,7 @@ int main(void)
 	tcase_add_test(tc, a_question_is_asked_and_the_answer_used);
 	tcase_add_test(tc, silence_is_asked_three_times_then_given_up_for_a_while);
 	tcase_add_test(tc, an_answer_nobody_asked_for_changes_nothing);
+	tcase_add_test(tc, an_answer_to_everybody_is_none);
 	tcase_add_test(tc, a_live_neighbour_is_not_taken_over);
 	tcase_add_test(tc, a_neighbour_that_moved_is_found_again);
 	tcase_add_test(tc, our_address_is_defended_but_not_in_a_storm);

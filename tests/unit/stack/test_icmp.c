@@ -102,6 +102,8 @@ START_TEST(broadcast_echo_is_ignored)
 	memcpy(p.b, rig_bcast_mac, 6);
 	rig_in(r, 0, &p);
 	ck_assert_uint_eq(r->n_frames, 0);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), 2);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_IP_DST), 1);
 }
 END_TEST
 
@@ -196,6 +198,62 @@ START_TEST(errors_that_quote_what_we_never_sent_are_dropped)
 	rig_in(r, 0, &p);
 	ck_assert_int_eq(r->node[0].udp_err, EHOSTUNREACH);
 	ck_assert_uint_eq(r->n_frames, 0);
+}
+END_TEST
+
+START_TEST(errors_about_others_packets_are_dropped_for_sockets_on_all_addresses_too)
+{
+	struct udp_endpoint t = { .lport = 3000 };
+	struct ip4_hdr *h = (struct ip4_hdr *)(p.b + 14), *quoted = (struct ip4_hdr *)(p.b + 14 + 20 + 8);
+	int err;
+
+	rig_free(r);
+	r = rig_new(1);
+	ck_assert_ptr_nonnull(stack_udp_bind(r->node[0].s, &t, &err));
+	error_about(3, 3, 0, RIG_GW, 3000, 28);		/* not our address */
+	rig_in(r, 0, &p);
+	error_about(3, 3, 0, RIG_US, 3000, 28);		/* a fragment that has no ports */
+	quoted->frag = htons(1);
+	rig_l4_csum(&p);
+	rig_in(r, 0, &p);
+	error_about(3, 3, 0, RIG_US, 3000, 28);		/* not said to us alone */
+	h->dst = htonl(0x0a0000ff);
+	rig_ip4_end(&p);
+	memcpy(p.b, rig_bcast_mac, 6);
+	rig_in(r, 0, &p);
+	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), 3);
+	error_about(3, 3, 0, RIG_US, 3000, 28);
+	rig_in(r, 0, &p);
+	ck_assert_int_eq(r->node[0].udp_err, ECONNREFUSED);
+}
+END_TEST
+
+START_TEST(what_may_concern_any_stack_is_passed_on_at_a_limited_rate_and_once)
+{
+	struct npp_frame_rec rec = { .kind = NPP_REC_DATAGRAM, .csum = NPP_CSUM_OK };
+	struct npp_flow_key key = { .src = rig_addr(RIG_PEER), .dst = rig_addr(RIG_US), .proto = 17, .sport = htons(9),
+				    .dport = htons(3000) };
+	unsigned owner = npp_hash_iop(&r->g->prog[0], &key), was;
+
+	error_about(3, 4, 100, RIG_US, 3000, 28);	/* too large, but whose it was nobody knows */
+	for (unsigned i = 0; i < 1000; i++)
+		rig_in(r, owner, &p);
+	was = r->ipc_count[NPP_REC_DATAGRAM];
+	ck_assert_uint_ge(was, 50);
+	ck_assert_uint_le(was, 110);
+	rig_advance(r, 1000000);
+	was = r->ipc_count[NPP_REC_DATAGRAM];
+	rec.len = p.len;
+	for (unsigned iop = 0; iop < 2; iop++)		/* the owner asks the other, who does not hand it back */
+		rig_in_raw(r, iop, &rec, p.b, p.len);
+	rig_run(r);
+	ck_assert_uint_eq(r->ipc_count[NPP_REC_DATAGRAM], was + 1);
+	error_about(3, 3, 0, RIG_US, 3000, 28);
+	for (unsigned iop = 0; iop < 2; iop++)
+		rig_in_raw(r, iop, &rec, p.b, p.len);
+	rig_run(r);
+	ck_assert_uint_eq(r->ipc_count[NPP_REC_DATAGRAM], was + 1);
 }
 END_TEST
 
@@ -312,6 +370,8 @@ int main(void)
 	tcase_add_test(tc, short_and_unknown_messages_are_counted);
 	tcase_add_test(tc, hard_errors_reach_the_connected_endpoint_on_its_owner);
 	tcase_add_test(tc, errors_that_quote_what_we_never_sent_are_dropped);
+	tcase_add_test(tc, errors_about_others_packets_are_dropped_for_sockets_on_all_addresses_too);
+	tcase_add_test(tc, what_may_concern_any_stack_is_passed_on_at_a_limited_rate_and_once);
 	tcase_add_test(tc, nobody_listening_is_told_at_a_limited_rate);
 	tcase_add_test(tc, a_flood_of_echo_is_answered_at_a_limited_rate);
 	tcase_add_test(tc, a_flood_for_no_connection_is_reset_at_a_limited_rate);

@@ -44,6 +44,72 @@ START_TEST(errors_are_limited_and_never_answer_errors)
 }
 END_TEST
 
+START_TEST(no_error_about_redirects_groups_or_nobody)
+{
+	static const uint8_t stop[6] = { 0, 1 };	/* a source route that goes on */
+
+	v6_know_peer();
+	v6_begin(PEER, US, 60);
+	v6_ext(58, 0, "\x9e\4\0\0\0\0", 6);
+	v6_icmp(137, 0, 0, "", 0);
+	rig_in(r, 0, &p);
+	v6_begin(PEER, "ff02::1", 43);
+	v6_ext(17, 0, stop, 6);
+	v6_udp(1, PORT, 10);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->n_frames, 0);
+	v6_begin(US, US, 58);		/* from ourselves? Whoever is asked. */
+	v6_icmp(128, 0, 0x12340001, "abcdefgh", 8);
+	v6_expect_drop(NPP_IS_DROP_IP_SRC);
+	rig_in(r, 1, &p);
+	rig_run(r);
+	ck_assert_uint_eq(rig_stat(r, 1, NPP_IS_DROP_IP_SRC), 1);
+	ck_assert_uint_eq(rig_stat_all(r, NPP_IS_ECHO_REPLIES), 0);
+	v6_begin("::", US, 58);		/* echo, but for whom? */
+	v6_icmp(128, 0, 0x12340001, "abcdefgh", 8);
+	v6_expect_drop(NPP_IS_DROP_ICMP);
+	v6_begin(PEER, US, 43);
+	v6_ext(17, 0, stop, 6);
+	v6_udp(1, PORT, 10);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(r->n_frames, 1);
+}
+END_TEST
+
+/* A router says that US:PORT -> peer:99 is refused, quoting LEN bytes of it as FROM's, in a fragment at offset OFF. */
+static void refused(const char *dst, const char *from, uint32_t off, uint32_t len)
+{
+	struct { struct ip6_hdr_w h; struct ip6_frag_hdr f; struct udp_hdr u; } q = {
+		.h = { .vtf = htonl(6u << 28), .plen = htons(1016), .next = 44, .hops = 64 },
+		.f = { .next = 17, .off = htons((uint16_t)off) },
+		.u = { htons(PORT), htons(99), htons(1008), 0 }
+	};
+	union npp_addr us = v6_addr(from), peer = v6_addr(PEER);
+
+	memcpy(q.h.src, us.b, 16);
+	memcpy(q.h.dst, peer.b, 16);
+	v6_begin("fe80::fe", dst, 58);
+	v6_icmp(1, 4, 0, &q, len);
+	rig_in(r, 0, &p);
+	rig_run(r);
+}
+
+START_TEST(errors_about_others_packets_are_dropped)
+{
+	for (uint32_t len = 0; len < 56; len++)
+		refused(US, US, 0, len);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), 56);
+	refused(US, PEER, 0, 56);	/* not our address */
+	refused(US, US, 8, 56);		/* a fragment that has no ports */
+	refused("ff02::1", US, 0, 56);	/* not said to us alone */
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ICMP), 59);
+	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_int_eq(r->node[1].udp_err, 0);
+	refused(US, US, 0, 56);
+	ck_assert(r->node[0].udp_err == ECONNREFUSED || r->node[1].udp_err == ECONNREFUSED);
+}
+END_TEST
+
 START_TEST(packet_too_big_counts_only_for_what_we_sent)
 {
 	struct neigh_view v;
@@ -124,6 +190,8 @@ START_TEST(a_reply_that_was_too_large_comes_in_fragments_from_then_on)
 		ck_assert_uint_le(r->frame[i].len, 14 + 1300);
 	ck_assert_uint_eq(frames(3, 1240), 1);	/* fits */
 	ck_assert_uint_eq(frames(4, 1400), 2);
+	reply_too_big(1350, ID, 4, 1400);	/* less than what is known */
+	ck_assert_uint_eq(frames(4, 1320 - 48), 2);
 	reply_too_big(1280, ID, 4, 1292 - 40);	/* of which the first is too large as well */
 	ck_assert_uint_eq(frames(5, 1240), 2);
 	rig_attach(r, 0);	/* a successor goes on */
@@ -224,6 +292,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, v6_setup, v6_teardown);
 	tcase_add_test(tc, echo_is_answered_also_for_a_group);
 	tcase_add_test(tc, errors_are_limited_and_never_answer_errors);
+	tcase_add_test(tc, no_error_about_redirects_groups_or_nobody);
+	tcase_add_test(tc, errors_about_others_packets_are_dropped);
 	tcase_add_test(tc, packet_too_big_counts_only_for_what_we_sent);
 	tcase_add_test(tc, a_reply_that_was_too_large_comes_in_fragments_from_then_on);
 	tcase_add_test(tc, only_what_quotes_one_of_the_last_replies_is_believed);

@@ -121,6 +121,13 @@ START_TEST(addresses_that_cannot_be_are_counted)
 	rig_tcp(&p, RIG_PEER, 1, 0x0a0000ff, 80, TCPF_SYN, 1, 0, 0);
 	memcpy(p.b, rig_bcast_mac, 6);
 	expect_drop(NPP_IS_DROP_IP_DST);
+	rig_udp(&p, RIG_PEER, 1, RIG_US, PORT, 10);	/* to all on the link, but to one address (RFC 1122, 3.3.6) */
+	memcpy(p.b, rig_bcast_mac, 6);
+	expect_drop(NPP_IS_DROP_IP_DST);
+	memcpy(p.b, (const uint8_t[]){ 1, 0, 0x5e, 0, 0, 1 }, 6);
+	expect_drop(NPP_IS_DROP_IP_DST);
+	memcpy(p.b, rig_gw_mac, 6);	/* to somebody else, on a link that shows us all */
+	expect_drop(NPP_IS_DROP_FRAME);
 	ck_assert_uint_eq(r->n_frames, 0);
 }
 END_TEST

@@ -40,7 +40,7 @@ END_TEST
 
 START_TEST(addresses_that_cannot_be_are_counted)
 {
-	static const char *const src[] = { "::", "::1", "ff02::1", "::ffff:10.0.0.1", US };
+	static const char *const src[] = { "::", "::1", "ff02::1", "::ffff:10.0.0.100", US };
 	static const char *const dst[] = { "::1", "fd00::2", "ff02::5", "::ffff:10.0.0.1", "fe80::2" };
 
 	for (unsigned i = 0; i < 5; i++) {
@@ -58,12 +58,24 @@ START_TEST(addresses_that_cannot_be_are_counted)
 }
 END_TEST
 
-START_TEST(udp_without_a_checksum_is_refused)
+START_TEST(what_is_for_another_station_is_not_taken)
 {
 	v6_begin(PEER, US, 17);
-	v6_udp(1, PORT, 64);
-	memset(p.b + p.l4 + 6, 0, 2);
-	v6_expect_drop(NPP_IS_DROP_CSUM);
+	v6_udp(1, PORT, 4);
+	memcpy(p.b, rig_gw_mac, 6);
+	v6_expect_drop(NPP_IS_DROP_FRAME);
+}
+END_TEST
+
+START_TEST(udp_without_a_checksum_is_refused)
+{
+	for (uint16_t port = 1; port <= 8; port++) {	/* whoever of the IOPs it belongs to */
+		v6_begin(PEER, US, 17);
+		v6_udp(port, PORT, 64);
+		memset(p.b + p.l4 + 6, 0, 2);
+		v6_expect_drop(NPP_IS_DROP_CSUM);
+		ck_assert_uint_eq(v6_arrived(), 0);
+	}
 }
 END_TEST
 
@@ -126,6 +138,14 @@ START_TEST(too_many_bytes_of_headers_or_options_are_refused)
 	v6_ext(17, IP6_EXT_BYTES / 8, big, IP6_EXT_BYTES + 8 - 2);
 	v6_udp(1, PORT, 10);
 	v6_expect_drop(NPP_IS_DROP_IP_OPTIONS);
+	memcpy(big, (const uint8_t[]){ 1, 255 }, 2);	/* few options, but long ones */
+	memcpy(big + 257, (const uint8_t[]){ 1, 255 }, 2);
+	memcpy(big + 514, (const uint8_t[]){ 1, 2 }, 2);
+	v6_begin(PEER, US, 60);
+	v6_ext(17, IP6_EXT_BYTES / 8, big, IP6_EXT_BYTES + 8 - 2);
+	v6_udp(1, PORT, 10);
+	v6_expect_drop(NPP_IS_DROP_IP_OPTIONS);
+	memset(big, 0, sizeof big);
 	v6_begin(PEER, US, 60);
 	v6_ext(17, 2, big, 3 * 8 - 2);
 	v6_udp(1, PORT, 10);
@@ -144,6 +164,14 @@ START_TEST(headers_beyond_the_end_are_refused)
 	v6_begin(PEER, US, 60);
 	rig_put(&p, h, 4);
 	v6_length();
+	v6_expect_drop(NPP_IS_DROP_IP_OPTIONS);
+	v6_begin(PEER, US, 43);	/* one that has no options to stumble over */
+	rig_put(&p, h, 8);
+	v6_length();
+	v6_expect_drop(NPP_IS_DROP_IP_OPTIONS);
+	v6_begin(PEER, US, 60);	/* an option that ends behind its header */
+	v6_ext(17, 0, "\1\5\0\0\0\0", 6);
+	v6_udp(1, PORT, 10);
 	v6_expect_drop(NPP_IS_DROP_IP_OPTIONS);
 	v6_begin(PEER, US, 60);	/* hop-by-hop options stand first or not at all */
 	v6_ext(0, 0, "\1\4\0\0\0\0", 6);
@@ -209,18 +237,20 @@ END_TEST
 
 static uint8_t whole[70000];
 static uint32_t whole_len;
+static uint8_t whole_next;	/* what its fragments say that it begins with */
 
 static void make_whole(uint32_t len)
 {
 	v6_begin(PEER, US, 17);
 	v6_udp(1234, PORT, len);
+	whole_next = 17;
 	whole_len = p.len - p.l4;
 	memcpy(whole, p.b + p.l4, whole_len);
 }
 
 static void fragment(uint32_t off, uint32_t len, bool more, uint32_t id)
 {
-	struct ip6_frag_hdr f = { .next = 17, .off = htons((uint16_t)(off | more)), .id = htonl(id) };
+	struct ip6_frag_hdr f = { .next = whole_next, .off = htons((uint16_t)(off | more)), .id = htonl(id) };
 
 	v6_begin(PEER, US, 44);
 	rig_put(&p, &f, sizeof f);
@@ -290,6 +320,46 @@ START_TEST(a_first_fragment_without_its_headers_is_refused)
 	ck_assert_uint_eq(v6_sent(58)[1], 0);
 	fragment(65528, 400, false, 9);
 	ck_assert_uint_eq(r->n_frames, 3);
+	memcpy(whole, &(struct ip6_frag_hdr){ .next = 17, .off = htons(8) }, 8);
+	whole_next = 44;
+	fragment(0, 1400, true, 10);	/* another one inside */
+	ck_assert_uint_eq(r->n_frames, 4);
+	ck_assert_uint_eq(v6_sent(58)[0], 4);
+	ck_assert_uint_eq(v6_sent(58)[1], 3);
+}
+END_TEST
+
+START_TEST(the_first_fragment_says_what_the_datagram_is)
+{
+	make_whole(2000);
+	whole_next = 58;
+	fragment(1400, whole_len - 1400, false, 13);
+	whole_next = 17;
+	fragment(0, 1400, true, 13);
+	ck_assert_uint_eq(r->n_dgrams, 1);
+	ck_assert_uint_eq(r->dgram[0].d.len, 2000);
+}
+END_TEST
+
+START_TEST(options_behind_the_fragment_header_are_obeyed)
+{
+	static const uint8_t opt[2][8] = { { 17, 0, 0x1e, 4 }, { 17, 0, 0x9e, 4 } };	/* to be skipped; refused with an answer */
+
+	v6_know_peer();
+	for (unsigned i = 0; i < 2; i++) {
+		make_whole(2000);
+		memmove(whole + 8, whole, whole_len);
+		memcpy(whole, opt[i], 8);
+		whole_len += 8;
+		whole_next = 60;
+		fragment(0, 1400, true, 20 + i);
+		fragment(1400, whole_len - 1400, false, 20 + i);
+		ck_assert_uint_eq(r->n_dgrams, 1);
+		ck_assert_uint_eq(r->n_frames, i);
+	}
+	ck_assert_uint_eq(v6_sent(58)[0], 4);
+	ck_assert_uint_eq(v6_sent(58)[1], 2);
+	ck_assert_uint_eq(v6_sent(58)[7], 42);
 }
 END_TEST
 
@@ -343,6 +413,36 @@ START_TEST(a_large_datagram_is_sent_in_fragments)
 	rig_run(r);
 	ck_assert_uint_eq(r->n_dgrams, 1);
 	ck_assert_uint_eq(r->dgram[0].d.len, 65527);
+}
+END_TEST
+
+static int by_value(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Who has had one of our datagrams in fragments knows nothing of what others get, and could else fill up theirs. */
+START_TEST(identifications_of_fragments_do_not_follow_from_each_other_or_repeat)
+{
+	static uint32_t id[3000];
+	unsigned n = 0, near = 0;
+
+	v6_know_peer();
+	for (unsigned i = 0; i < 1000; i++)
+		for (unsigned iop = 0; iop < r->n && n < 3000; iop++) {
+			rig_forget(r);
+			ck_assert_int_eq(v6_send_to(iop, PEER, 2000), 0);
+			ck_assert_uint_eq(r->n_frames, 2);
+			id[n++] = ntohl(((const struct ip6_frag_hdr *)(rig_ip6(&r->frame[0]) + 1))->id);
+		}
+	for (unsigned i = r->n; i < n; i++)
+		near += id[i] - id[i - r->n] < 1 << 16;
+	ck_assert_uint_le(near, 10); /* one is to be expected */
+	qsort(id, n, sizeof *id, by_value);
+	for (unsigned i = 1; i < n; i++)
+		ck_assert_uint_ne(id[i], id[i - 1]);
 }
 END_TEST
 
@@ -457,6 +557,7 @@ int main(void)
 	tcase_add_test(tc, a_sound_datagram_arrives_once_wherever_it_lands);
 	tcase_add_test(tc, lengths_that_lie_are_counted);
 	tcase_add_test(tc, addresses_that_cannot_be_are_counted);
+	tcase_add_test(tc, what_is_for_another_station_is_not_taken);
 	tcase_add_test(tc, udp_without_a_checksum_is_refused);
 	tcase_add_test(tc, headers_are_walked_and_padding_is_skipped);
 	tcase_add_test(tc, too_many_headers_are_refused);
@@ -469,8 +570,11 @@ int main(void)
 	tcase_add_test(tc, an_overlap_discards_the_datagram);
 	tcase_add_test(tc, an_atomic_fragment_is_a_datagram_of_its_own);
 	tcase_add_test(tc, a_first_fragment_without_its_headers_is_refused);
+	tcase_add_test(tc, the_first_fragment_says_what_the_datagram_is);
+	tcase_add_test(tc, options_behind_the_fragment_header_are_obeyed);
 	tcase_add_test(tc, what_is_never_complete_is_told_to_its_sender);
 	tcase_add_test(tc, a_large_datagram_is_sent_in_fragments);
+	tcase_add_test(tc, identifications_of_fragments_do_not_follow_from_each_other_or_repeat);
 	tcase_add_test(tc, wildcards_of_the_families_are_kept_apart);
 	tcase_add_loop_test(tc, mutated_frames_do_no_harm, 0, 4);
 	suite_add_tcase(suite, tc);

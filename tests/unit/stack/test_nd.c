@@ -41,6 +41,19 @@ START_TEST(discovery_from_beyond_a_router_or_without_sense_is_dropped)
 	}
 	v6_nd(PEER, "ff02::1", 136, 0x40000000, PEER, 2, rig_peer_mac); /* solicited, to all */
 	v6_expect_drop(NPP_IS_DROP_ND);
+	v6_nd(PEER, US, 136, 0x60000000, "ff02::5", 2, rig_peer_mac);	/* about a group */
+	v6_expect_drop(NPP_IS_DROP_ND);
+	v6_nd(PEER, US, 136, 0x60000000, "2001:db8::5", 2, rig_peer_mac); /* about one who is not on the link */
+	v6_expect_drop(NPP_IS_DROP_ND);
+	v6_nd("::", "ff02::1:ff00:1", 135, 0, US, 1, rig_peer_mac);	/* a probe that says who asks (7.1.1) */
+	v6_expect_drop(NPP_IS_DROP_ND);
+	v6_nd("::", US, 135, 0, US, 0, NULL);				/* one to us alone */
+	v6_expect_drop(NPP_IS_DROP_ND);
+	v6_nd(PEER, "ff02::1:ff00:1", 135, 0, US, 1, rig_bcast_mac);
+	v6_expect_drop(NPP_IS_DROP_ND);
+	v6_nd(US, "ff02::1:ff00:1", 135, 0, US, 1, rig_peer_mac);	/* from ourselves */
+	v6_expect_drop(NPP_IS_DROP_ND);
+	ck_assert_uint_eq(r->n_frames, 0);
 }
 END_TEST
 
@@ -64,6 +77,11 @@ START_TEST(a_frame_waits_for_its_neighbour_on_any_iop)
 	ck_assert_uint_eq(r->n_frames, 1);
 	ck_assert_uint_eq(v6_sent(58)[0], 135);
 	ck_assert_uint_eq(r->frame[0].data[0], 0x33);
+	v6_nd(PEER, US, 136, 0x60000000, PEER, 2, rig_peer_mac);
+	memcpy(p.b, (const uint8_t[]){ 0x33, 0x33, 0, 0, 0, 1 }, 6);	/* an answer comes to us alone */
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_frames, 1);
 	v6_nd(PEER, US, 136, 0x60000000, PEER, 2, rig_peer_mac);
 	rig_in(r, 0, &p);
 	rig_run(r);

@@ -254,6 +254,21 @@ END_TEST
 
 /* ---- routers ------------------------------------------------------------------------------------------------- */
 
+/* Only while it is tested: later whoever says that it is his would end it for us. */
+START_TEST(an_address_that_was_tested_is_defended)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	prefix(L | A, 9000, 8000);
+	enter();
+	pass(5);
+	npp_addr_format(&r->autoconf.addr[0].addr, text);
+	neighbour(PEER, "ff02::1", 136, 0x20000000, text, 2);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 1);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ACD_DEFENDED), 1);
+}
+END_TEST
+
 START_TEST(routers_stand_in_the_order_of_their_preference)
 {
 	union npp_addr low = addr("fe80::a"), mid = addr("fe80::b"), high = addr("fe80::c"), odd = addr("fe80::d");
@@ -336,6 +351,64 @@ START_TEST(a_router_that_does_not_answer_gives_its_place_to_any)
 }
 END_TEST
 
+START_TEST(advertisements_without_sense_are_dropped)
+{
+	uint8_t body[8 + 33 * 8] = { [8] = 3, 5, 64, L | A };	/* an option that ends behind the message */
+	unsigned dropped = 0;
+
+	memset(body + 12, 0x7f, 8);
+	memcpy(body + 24, addr("fd00:0:0:99::").b, 16);
+	say(ROUTER, "ff02::1", 134, 1800, body, 8 + 32);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ND), ++dropped);
+	body[9] = 4;
+	say("fd00::fe", "ff02::1", 134, 1800, body, 8 + 32);	/* from no link-local address (6.1.2) */
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ND), ++dropped);
+	say("fec0::1", "ff02::1", 134, 1800, body, 8 + 32);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ND), ++dropped);
+	for (uint32_t len = 0; len < 8; len++) {
+		say(ROUTER, "ff02::1", 134, 1800, body, len);
+		ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ND), ++dropped);
+	}
+	for (unsigned i = 0; i < 33; i++)
+		memcpy(body + 8 + 8 * i, (const uint8_t[]){ 14, 1 }, 2);
+	say(ROUTER, "ff02::1", 134, 1800, body, 8 + 33 * 8);	/* more options than anybody sends */
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ND), ++dropped);
+	ck_assert_uint_eq(r->autoconf.n_routers, 0);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 0);
+	say(ROUTER, "ff02::1", 134, 1800, body, 8 + 32 * 8);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_ND), dropped);
+	ck_assert_uint_eq(r->autoconf.n_routers, 1);
+}
+END_TEST
+
+/* A prefix option of LEN bytes about NET of PLEN bits. */
+static void option(uint32_t len, const char *net, uint8_t plen)
+{
+	uint8_t body[8 + 40] = { [8] = 3, (uint8_t)(len / 8), plen, L | A };
+
+	memset(body + 12, 0x7f, 8);
+	memcpy(body + 24, addr(net).b, 16);
+	say(ROUTER, "ff02::1", 134, 1800, body, 8 + len);
+	ck_assert_uint_eq(r->autoconf.n_routers, 1);
+}
+
+START_TEST(prefixes_that_cannot_be_are_passed_over)
+{
+	option(40, "fd00:0:0:99::", 64);	/* such an option is as long as it is */
+	option(24, "fd00:0:0:99::", 64);
+	option(32, "fd00:0:0:99::", 0);		/* everything on the link */
+	option(32, "fd00:0:0:99::", 129);
+	option(32, "fe80::", 64);
+	option(32, "ff05::", 64);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 0);
+	ck_assert_uint_eq(r->autoconf.n_on_link, 0);
+	option(32, "fd00:0:0:99::", 64);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 1);
+	say(ROUTER, "ff02::1", 134, 1800, (uint8_t[16]){ [8] = 5, 1, 0, 0, 0, 0, 0x23, 0x28 }, 16);
+	ck_assert_uint_eq(r->autoconf.link[0].mtu, 0);	/* 9000 is more than the port takes */
+}
+END_TEST
+
 START_TEST(prefixes_that_find_no_place_are_counted)
 {
 	for (unsigned i = 0; i < NPP_AUTO_MAX + 2; i++) {
@@ -361,6 +434,49 @@ START_TEST(what_the_npp_has_no_room_for_is_said)
 	rig_link_role(r, 0, true);
 	rig_advance(r, 10000);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_ROUTES_LEFT_OUT), 3);
+}
+END_TEST
+
+/* Each change of what is advertised makes all look for their ways anew, and our addresses be announced. */
+START_TEST(advertisements_that_contradict_each_other_are_told_once_a_second)
+{
+	unsigned before;
+
+	router(ROUTER, 0, 1800);
+	ck_assert_uint_eq(r->n_autoconf, 1); /* the first at once */
+	for (unsigned i = 0; i < 400; i++) {
+		router(ROUTER, 0, i % 2 ? 1800 : 0);
+		rig_advance(r, 10000);
+		rig_forget(r);
+	}
+	ck_assert_uint_ge(r->n_autoconf, 16);
+	ck_assert_uint_le(r->n_autoconf, 16 + 5);
+	before = r->n_autoconf;
+	router("fe80::fd", 1, 1800);
+	router("fe80::fc", 1, 1800);
+	pass(2);
+	ck_assert_uint_ge(r->n_autoconf, before + 1);
+	ck_assert_uint_le(r->n_autoconf, before + 2);
+	ck_assert_uint_eq(r->autoconf.n_routers, 3); /* all that has come since */
+	pass(20);
+	router(ROUTER, 0, 0);
+	ck_assert_uint_eq(r->autoconf.n_routers, 2); /* who seldom has news is heard at once */
+}
+END_TEST
+
+/* A successor asks for routers; what ends meanwhile is told though nobody answers. */
+START_TEST(what_ends_while_a_successor_asks_is_told)
+{
+	prefix(L | A, 30, 30);
+	router(ROUTER, 0, 0);
+	pass(2);
+	expect_addr(64, 0);
+	ck_assert_uint_eq(r->autoconf.n_routers, 0);
+	pass(20);
+	rig_attach(r, 0);
+	rig_run(r);
+	pass(30);
+	ck_assert_uint_eq(r->autoconf.n_addrs, 0);
 }
 END_TEST
 
@@ -432,12 +548,17 @@ int main(void)
 	tcase_add_test(tc, an_address_preferred_longer_than_valid_is_not_made);
 	tcase_add_test(tc, an_address_is_tested_whenever_it_is_made);
 	tcase_add_test(tc, an_address_under_test_overrides_nobody_and_asks_nobody);
+	tcase_add_test(tc, an_address_that_was_tested_is_defended);
 	tcase_add_test(tc, routers_stand_in_the_order_of_their_preference);
 	tcase_add_test(tc, a_crowd_of_routers_changes_nothing_and_is_counted);
 	tcase_add_test(tc, a_router_that_is_preferred_takes_the_place_of_the_oldest_that_is_not);
 	tcase_add_test(tc, a_router_that_does_not_answer_gives_its_place_to_any);
+	tcase_add_test(tc, advertisements_without_sense_are_dropped);
+	tcase_add_test(tc, prefixes_that_cannot_be_are_passed_over);
 	tcase_add_test(tc, prefixes_that_find_no_place_are_counted);
 	tcase_add_test(tc, what_the_npp_has_no_room_for_is_said);
+	tcase_add_test(tc, advertisements_that_contradict_each_other_are_told_once_a_second);
+	tcase_add_test(tc, what_ends_while_a_successor_asks_is_told);
 	tcase_add_test(tc, who_says_that_it_is_no_router_is_none);
 	tcase_add_test(tc, who_asks_from_beyond_the_link_is_answered_but_not_remembered);
 	tcase_add_test(tc, an_answer_to_the_first_question_says_the_address);

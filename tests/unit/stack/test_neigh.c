@@ -62,6 +62,170 @@ START_TEST(a_silent_neighbour_holds_no_more_than_its_share)
 }
 END_TEST
 
+/* Echo requests to IOP in the name of neighbours from FIRST on, who do not exist. */
+static void echo_from(unsigned iop, uint32_t first, unsigned n)
+{
+	for (uint32_t a = first; a < first + n; a++) {
+		rig_echo(&p, a, RIG_US, 56);
+		rig_in(r, iop, &p);
+	}
+	rig_run(r);
+}
+
+static unsigned asked_for(uint32_t addr)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_frames; i++) {
+		const struct arp_hdr *a = rig_arp_of(&r->frame[i]);
+		uint32_t be = htonl(addr);
+
+		n += a && memcmp(a->tpa, &be, 4) == 0;
+	}
+	return n;
+}
+
+/* A few forged packets a second would do to keep us from all whom we have not spoken to. */
+START_TEST(answers_to_strangers_leave_room_for_what_we_want)
+{
+	for (unsigned iop = 0; iop < 3; iop++)
+		echo_from(iop, 0x0a00000a + 30 * iop, 30);
+	for (unsigned iop = 0; iop < 3; iop++)
+		for (unsigned i = 0; i < 20; i++)
+			ck_assert_int_eq(send_to(iop, 0x0a0000c8 + iop, 33), 0);
+	rig_run(r);
+	for (unsigned iop = 0; iop < 3; iop++) {
+		ck_assert_uint_eq(asked_for(0x0a0000c8 + iop), 1);
+		rig_arp(&p, rig_mac, 2, rig_peer_mac, 0x0a0000c8 + iop, rig_mac, RIG_US);
+		rig_in(r, 0, &p);
+		rig_run(r);
+		ck_assert_uint_eq(rig_last(r)->iop, iop);
+		ck_assert_uint_eq(rig_last(r)->len, 42 + 33);
+	}
+}
+END_TEST
+
+START_TEST(a_burst_of_questions_of_a_stranger_is_answered_whole)
+{
+	for (unsigned i = 0; i < 10; i++)
+		echo_from(1, RIG_PEER, 1);
+	rig_forget(r);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(r->n_frames, 10);
+}
+END_TEST
+
+START_TEST(strangers_who_do_not_answer_soon_make_room_for_others)
+{
+	uint64_t dropped;
+
+	echo_from(1, 0x0a00000a, 16);
+	rig_advance(r, 100000);
+	echo_from(1, 0x0a000050, 1);
+	ck_assert_uint_eq(asked_for(0x0a000050), 0);
+	rig_advance(r, 110000);
+	dropped = rig_stat(r, 1, NPP_IS_DROP_NEIGH_FULL);
+	echo_from(1, 0x0a000050, 1);
+	ck_assert_uint_eq(asked_for(0x0a000050), 1);
+	ck_assert_uint_eq(rig_stat(r, 1, NPP_IS_DROP_NEIGH_FULL), dropped + 1);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, 0x0a000050, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(rig_last(r)->len, 42 + 56);
+	/* The link role has no more patience, and does not ask much more often. */
+	rig_forget(r);
+	for (unsigned i = 0; i < 50; i++) {
+		rig_forget(r);
+		for (unsigned iop = 0; iop < 3; iop++)
+			echo_from(iop, 0x0a00000a + (7 * i + 60 * iop) % 180, 10);
+		rig_advance(r, 20000);
+		ck_assert_uint_le(rig_count_arp(r, 1), 36);
+	}
+	rig_advance(r, 10000000);
+	ck_assert_uint_eq(r->node[0].s->ip->n_frames_free, NEIGH_FRAMES);
+}
+END_TEST
+
+/* Somebody whom we answer only becomes somebody whom we want. */
+START_TEST(a_stranger_whom_we_want_is_one_no_more)
+{
+	echo_from(1, RIG_PEER, 1);
+	ck_assert_int_eq(send_to(1, RIG_PEER, 33), 0);
+	rig_run(r);
+	rig_advance(r, 300000);
+	echo_from(1, 0x0a00000a, 30);
+	echo_from(2, 0x0a000040, 30);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, RIG_PEER, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(rig_last(r)->iop, 1);
+	ck_assert_uint_eq(rig_last(r)->len, 42 + 33);
+}
+END_TEST
+
+/* Half-open connections are not ours: whoever is spoken of says twice that he begins, and is corrected. */
+START_TEST(what_corrects_a_stranger_is_an_answer)
+{
+	struct tcp_listener l = { .addr = any, .port = 80, .backlog = 1000 };
+	int err;
+
+	ck_assert_ptr_nonnull(stack_listen(r->node[1].s, &l, &err));
+	for (uint32_t a = 0x0a00000a; a < 0x0a00000a + 40; a++)
+		for (uint32_t seq = 1000; seq < 3000; seq += 1000) {
+			rig_tcp(&p, a, 1234, RIG_US, 80, TCPF_SYN, seq, 0, 0);
+			rig_in(r, 1, &p);
+		}
+	rig_run(r);
+	ck_assert_uint_gt(rig_stat(r, 1, NPP_IS_TCP_CHALLENGE), 0);
+	ck_assert_int_eq(send_to(1, RIG_PEER, 33), 0);
+	for (uint32_t a = 0x0a0000a0; a < 0x0a0000a0 + NEIGH_WAITS / 2 - 1; a++)
+		ck_assert_int_eq(send_to(1, a, 33), 0);
+}
+END_TEST
+
+/* Frames of ours for neighbours from FIRST on who do not answer: all the room there is, and all questions of the link role. */
+static void talk_to_the_gone(uint32_t first)
+{
+	for (unsigned iop = 0; iop < 3; iop++)
+		for (uint32_t a = 0; a < NEIGH_WAITS; a++)
+			for (unsigned i = 0; i < 8; i++)
+				send_to(iop, first + iop * NEIGH_WAITS + a, 33);
+	rig_run(r);
+}
+
+static void is_answered(unsigned iop, uint32_t addr, uint32_t len)
+{
+	ck_assert_uint_eq(asked_for(addr), 1);
+	rig_arp(&p, rig_mac, 2, rig_peer_mac, addr, rig_mac, RIG_US);
+	rig_in(r, 0, &p);
+	rig_run(r);
+	ck_assert_uint_eq(rig_last(r)->iop, iop);
+	ck_assert_uint_eq(rig_last(r)->len, len);
+	ck_assert_int_eq(memcmp(rig_last(r)->data, rig_peer_mac, 6), 0);
+}
+
+/* A thousand connections whose peers have gone ask for those for ever. */
+START_TEST(neighbours_who_are_gone_keep_nobody_from_those_who_are_there)
+{
+	for (unsigned turn = 0; turn < 4; turn++) {
+		talk_to_the_gone(0x0a000010);
+		echo_from(1, 0x0a0000e0 + turn, 1); /* a stranger, who has his half */
+		is_answered(1, 0x0a0000e0 + turn, 42 + 56);
+		rig_forget(r);
+		rig_advance(r, 210000);
+		talk_to_the_gone(0x0a000010);
+		rig_forget(r);
+		ck_assert_int_eq(send_to(2, 0x0a0000f0 + turn, 33), 0); /* one of ours, when they had their time */
+		rig_run(r);
+		is_answered(2, 0x0a0000f0 + turn, 42 + 33);
+		rig_forget(r);
+		rig_advance(r, 4000000);
+	}
+}
+END_TEST
+
 START_TEST(a_connection_to_a_silent_neighbour_fails_soon)
 {
 	static const struct tcp_options none;
@@ -164,6 +328,41 @@ START_TEST(many_neighbours_push_out_the_least_used)
 }
 END_TEST
 
+static uint32_t bucket_of(uint32_t addr)
+{
+	union npp_addr a = rig_addr(addr);
+
+	return (neigh_tag(r->t, &a, 0) - a.w[3]) * 244002641u; /* the inverse of what neigh_tag() multiplies by */
+}
+
+START_TEST(of_a_bucket_full_of_neighbours_questions_take_one_place)
+{
+	uint32_t bucket = bucket_of(RIG_PEER), live = 0, asked = 0, left = 0, known[4];
+	struct neigh_view v;
+
+	atomic_fetch_add(&r->g->net_seq, 1);
+	r->g->addr[0].prefix_len = 96 + 8;
+	atomic_fetch_add(&r->g->net_seq, 1);
+	for (uint32_t a = 0x0a010000; asked < 6; a++) {
+		if (bucket_of(a) != bucket)
+			continue;
+		if (live < 4) {
+			rig_know(r, a, rig_peer_mac);
+			known[live++] = a;
+		} else {
+			ck_assert_int_eq(send_to(0, a, 33), 0);
+			asked++;
+		}
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		union npp_addr a = rig_addr(known[i]);
+
+		left += neigh_lookup(r->node[0].s, &a, 0, &v) && v.state == NPP_NEIGH_REACHABLE;
+	}
+	ck_assert_uint_eq(left, 3);
+}
+END_TEST
+
 /* Places in the table that are remembered. */
 START_TEST(neighbours_are_found_whatever_was_looked_for_before_and_by_any_key)
 {
@@ -251,11 +450,18 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, waiting_frames_leave_in_order);
 	tcase_add_test(tc, a_silent_neighbour_holds_no_more_than_its_share);
+	tcase_add_test(tc, answers_to_strangers_leave_room_for_what_we_want);
+	tcase_add_test(tc, a_burst_of_questions_of_a_stranger_is_answered_whole);
+	tcase_add_test(tc, strangers_who_do_not_answer_soon_make_room_for_others);
+	tcase_add_test(tc, a_stranger_whom_we_want_is_one_no_more);
+	tcase_add_test(tc, what_corrects_a_stranger_is_an_answer);
+	tcase_add_test(tc, neighbours_who_are_gone_keep_nobody_from_those_who_are_there);
 	tcase_add_test(tc, a_connection_to_a_silent_neighbour_fails_soon);
 	tcase_add_test(tc, a_large_frame_does_not_wait_but_asks);
 	tcase_add_test(tc, a_40_kb_datagram_waits_in_fragments);
 	tcase_add_test(tc, confirmations_keep_an_entry_fresh_and_are_rare);
 	tcase_add_test(tc, many_neighbours_push_out_the_least_used);
+	tcase_add_test(tc, of_a_bucket_full_of_neighbours_questions_take_one_place);
 	tcase_add_test(tc, neighbours_are_found_whatever_was_looked_for_before_and_by_any_key);
 	tcase_add_test(tc, a_torn_entry_is_a_miss_not_a_hang);
 	tcase_add_test(tc, records_that_lie_are_ignored);

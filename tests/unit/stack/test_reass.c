@@ -163,8 +163,12 @@ START_TEST(two_ends_are_a_lie)
 	frag(504, 504, true, 0);
 	frag(504, 504, false, 0);	/* the same bytes, but now the last */
 	frag(0, 504, true, 0);
+	rig_advance(r, 61000000);
+	frag(504, 504, false, 0);
+	frag(504, 504, true, 0);	/* and the other way round */
+	frag(0, 504, true, 0);
 	ck_assert_uint_eq(r->n_dgrams, 0);
-	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_OVERLAP), 4);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_OVERLAP), 5);
 }
 END_TEST
 
@@ -177,7 +181,12 @@ START_TEST(bounds_that_make_no_sense_are_counted)
 	rig_ip4(&q, RIG_PEER, RIG_US, 17, 99, IP4_MF);	/* empty */
 	rig_ip4_end(&q);
 	rig_in(r, 0, &q);
-	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_BAD), 5);
+	frag(0, 504, true, 0);
+	frag(504, 0, false, 0);		/* empty, and the last: it completes nothing */
+	ck_assert_uint_eq(r->n_dgrams, 0);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_BAD), 6);
+	frag(504, 504, false, 0);
+	ck_assert_uint_eq(r->n_dgrams, 1);
 	rig_advance(r, 61000000);
 	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_TIME), 0);
 }
@@ -186,7 +195,7 @@ END_TEST
 START_TEST(a_first_fragment_must_hold_its_transport_header)
 {
 	static const struct { uint8_t proto; uint16_t frag; uint32_t len; } tiny[] = {
-		{ 6, IP4_MF, 8 }, { 6, IP4_MF, 16 }, { 6, IP4_MF | 1, 8 }, { 6, 1, 40 }, { 6, 2, 8 }, { 17, 0, 0 },
+		{ 6, IP4_MF, 8 }, { 6, IP4_MF, 16 }, { 6, IP4_MF | 1, 8 }, { 6, 1, 40 }, { 6, 2, 8 },
 	};
 
 	for (unsigned i = 0; i < 5; i++) {
@@ -315,6 +324,90 @@ START_TEST(the_oldest_of_its_group_makes_room_after_a_takeover_too)
 	ck_assert(completes(0x0b000001, (uint16_t)(half - 1)));
 	for (uint16_t i = 0; i < 10; i++)
 		ck_assert(completes(RIG_PEER, i));
+}
+END_TEST
+
+/* All of a datagram of SRC, 64 KB large, but its fragments before FROM and the last. */
+static void large(uint32_t src, uint16_t id, unsigned from)
+{
+	rig_udp(&q, src, 1024, RIG_US, PORT, 65000);
+	((struct ip4_hdr *)(q.b + 14))->id = htons(id);
+	for (unsigned i = from; rig_cut(&q, 9000, i + 1, &p); i++) {
+		rig_cut(&q, 9000, i, &f);
+		rig_in(r, 0, &f);
+	}
+}
+
+START_TEST(large_datagrams_of_one_source_leave_half_of_the_memory_to_others)
+{
+	begin_many(RIG_PEER, 0, 1);
+	for (uint16_t i = 0; i < 12; i++)
+		large(0x0b000001, i, 0);
+	ck_assert_uint_gt(rig_stat(r, 0, NPP_IS_DROP_REASS_FULL), 6);
+	ck_assert(completes(RIG_PEER, 0));
+}
+END_TEST
+
+START_TEST(what_grows_does_not_make_room_with_itself)
+{
+	unsigned was;
+
+	begin_many(0x0b000001, 0, 1);
+	rig_udp(&q, 0x0b000001, 1024, RIG_US, PORT, 65000);
+	((struct ip4_hdr *)(q.b + 14))->id = htons(9);
+	rig_cut(&q, 9000, 0, &f);
+	rig_in(r, 0, &f);
+	ck_assert(completes(0x0b000001, 0));	/* so 9 is the oldest that is left */
+	for (uint16_t i = 1; i < 4; i++)
+		large(0x0b000001, i, 0);
+	begin_many(0x0b000001, 20, 10);
+	was = r->n_dgrams;
+	large(0x0b000001, 9, 1);
+	rig_cut(&q, 9000, 7, &f);
+	rig_in(r, 0, &f);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_FULL), 1);
+	ck_assert_uint_eq(r->n_dgrams, was + 1);
+	ck_assert_uint_eq(r->dgram[was].d.len, 65000);
+}
+END_TEST
+
+/* Fragment I of what is in P, as one of datagram ID. */
+static void part(uint16_t id, unsigned i)
+{
+	((struct ip4_hdr *)(p.b + 14))->id = htons(id);
+	rig_cut(&p, 1500, i, &f);
+	rig_in(r, 0, &f);
+}
+
+START_TEST(datagrams_with_one_identification_are_told_apart)
+{
+	/* Of so many some stand in one chain. */
+	for (uint16_t id = 0; id < 1000; id++) {
+		rig_udp(&p, RIG_PEER, 1024, RIG_US, PORT, 2000);
+		part(id, 0);
+		rig_udp(&p, RIG_PEER, 1024, RIG_US2, PORT, 2000);	/* to another address */
+		part(id, 1);
+		rig_echo(&p, RIG_PEER, RIG_US, 2000);			/* of another protocol */
+		part(id, 1);
+	}
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_REASS_OK), 0);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_OVERLAP), 0);
+	rig_udp(&p, RIG_PEER, 1024, RIG_US, PORT, 2000);
+	part(999, 1);
+	check_delivered(0, 2000);
+}
+END_TEST
+
+START_TEST(of_an_icmp_message_that_is_never_complete_nobody_is_told)
+{
+	rig_echo(&p, RIG_PEER, RIG_US, 2000);
+	send_cut(0, 1500, (unsigned[]){ 0 }, 1);
+	rig_advance(r, 59000000);
+	rig_know(r, RIG_PEER, rig_peer_mac);
+	rig_forget(r);
+	rig_advance(r, 2000000);
+	ck_assert_uint_eq(rig_stat(r, 0, NPP_IS_DROP_REASS_TIME), 1);
+	ck_assert_uint_eq(r->n_frames, 0);
 }
 END_TEST
 
@@ -458,6 +551,10 @@ int main(void)
 	tcase_add_test(tc, a_flood_stays_within_its_bounds_and_passes);
 	tcase_add_test(tc, one_source_cannot_push_out_another);
 	tcase_add_test(tc, the_oldest_of_its_group_makes_room_after_a_takeover_too);
+	tcase_add_test(tc, large_datagrams_of_one_source_leave_half_of_the_memory_to_others);
+	tcase_add_test(tc, what_grows_does_not_make_room_with_itself);
+	tcase_add_test(tc, datagrams_with_one_identification_are_told_apart);
+	tcase_add_test(tc, of_an_icmp_message_that_is_never_complete_nobody_is_told);
 	tcase_add_test(tc, random_fragments_never_deliver_wrong_bytes);
 	tcase_add_test(tc, congestion_marks_survive);
 	tcase_add_test(tc, a_successor_keeps_what_is_held);

@@ -64,6 +64,40 @@ START_TEST(the_source_is_ours_and_near_the_next_hop)
 }
 END_TEST
 
+static void own6(const char *text, uint8_t flags)
+{
+	struct npp_if_addr a = { .prefix_len = 64, .flags = flags };
+
+	ck_assert_int_eq(npp_addr_parse(text, &a.addr), 0);
+	r->g->addr[r->g->n_addrs++] = a;
+}
+
+static void expect_source6(const char *peer, const char *source)
+{
+	union npp_addr p6, s6;
+
+	ck_assert_int_eq(npp_addr_parse(peer, &p6), 0);
+	ck_assert_int_eq(npp_addr_parse(source, &s6), 0);
+	ck_assert(npp_addr_eq(route_source(s, &p6, 0), &s6));
+}
+
+/* RFC 6724, 5: rules 2, 3 and 8. */
+START_TEST(the_source_of_ipv6_has_the_scope_of_its_peer_and_is_not_deprecated)
+{
+	own6("fe80::1", 0);
+	own6("fd00::9", NPP_ADDR_DEPRECATED);
+	own6("fd00:0:0:1::1", 0);
+	own6("fd00::1", 0);
+	atomic_store(&r->g->net_seq, 4);
+	ck_assert_int_eq(ip_is_local(s, &any), 0);	/* reads them */
+	expect_source6("fe80::64", "fe80::1");
+	expect_source6("ff02::5", "fe80::1");
+	expect_source6("fd00::64", "fd00::1");
+	expect_source6("fd00:0:0:1::64", "fd00:0:0:1::1");
+	expect_source6("2001:db8::1", "fd00:0:0:1::1");
+}
+END_TEST
+
 START_TEST(our_own_address_is_local_and_any_size)
 {
 	struct ip_path p = path_to(RIG_US2);
@@ -268,6 +302,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_longest_prefix_wins_then_the_smaller_metric);
 	tcase_add_test(tc, the_source_is_ours_and_near_the_next_hop);
+	tcase_add_test(tc, the_source_of_ipv6_has_the_scope_of_its_peer_and_is_not_deprecated);
 	tcase_add_test(tc, our_own_address_is_local_and_any_size);
 	tcase_add_test(tc, broadcast_and_multicast_have_their_own_ethernet_addresses);
 	tcase_add_test(tc, a_network_of_another_size_has_another_broadcast_address);

@@ -191,6 +191,7 @@ START_TEST(a_mark_reduces_the_window_once_per_round_trip)
 	flow_ack(&f, 2);
 	once = f.t->cwnd;
 	ck_assert_uint_eq(once, 14 * f.t->mss);
+	ck_assert_uint_eq(f.t->delivered_ce, 2);
 	ck_assert_uint_eq(f.t->ssthresh, once);
 	flow_ack(&f, 4);
 	flow_write(&f, 20);
@@ -226,6 +227,50 @@ START_TEST(a_mark_and_a_loss_in_one_window_are_one_sign)
 }
 END_TEST
 
+START_TEST(a_mark_in_a_recovery_reduces_nothing_further)
+{
+	uint32_t once;
+
+	f.t->cwnd = 20 * f.t->mss;
+	flow_write(&f, 20);
+	flow_pass(&f, FLOW_RTT_US);
+	FLOW_SACK(&f, 0, { 1, 5 });
+	ck_assert_uint_eq(f.t->recovery, TCP_RECOVERY);
+	once = f.t->ssthresh;
+	f.flags = TCPF_ECE;
+	FLOW_SACK(&f, 0, { 1, 8 });
+	ck_assert_uint_eq(f.t->ssthresh, once);
+	ck_assert_uint_eq(flow_stat(&f, NPP_IS_TCP_ECN_REDUCED), 0);
+}
+END_TEST
+
+START_TEST(a_mark_when_nothing_is_in_flight_reduces_nothing)
+{
+	f.t->cwnd = 20 * f.t->mss;
+	flow_write(&f, 4);
+	flow_pass(&f, FLOW_RTT_US);
+	f.flags = TCPF_ECE;
+	flow_ack(&f, 4);
+	ck_assert_uint_eq(f.t->ssthresh, TCP_CWND_MAX);
+}
+END_TEST
+
+/* As after a recovery: what counts duplicate ACKs must not find it ahead two gigabytes later. */
+START_TEST(a_round_of_marks_leaves_no_mark_ahead)
+{
+	f.t->cwnd = 20 * f.t->mss;
+	flow_write(&f, 10);
+	flow_pass(&f, FLOW_RTT_US);
+	f.flags = TCPF_ECE;
+	flow_ack(&f, 5);
+	ck_assert(f.t->flags & TF_ECN_ROUND);
+	f.flags = 0;
+	flow_ack(&f, 10);
+	ck_assert(!(f.t->flags & TF_ECN_ROUND));
+	ck_assert_uint_eq(f.t->recover, f.t->snd_una - 1);
+}
+END_TEST
+
 START_TEST(without_ecn_the_bits_mean_nothing)
 {
 	f.t->flags &= ~TF_ECN;
@@ -256,6 +301,15 @@ static uint8_t text(uint8_t tos, uint8_t flags)
 		o = th_next(f.h);
 	return o->g.flags & TCPF_ECE;
 }
+
+START_TEST(a_first_mark_is_echoed_at_once)
+{
+	f.t->quick = 0; /* otherwise it would be delayed */
+	f.h->in_tos = CE;
+	tp_send(&f.p, TCPF_ACK, f.data, 100);
+	ck_assert_uint_eq(th_next(f.h)->g.flags, TCPF_ACK | TCPF_ECE);
+}
+END_TEST
 
 START_TEST(a_mark_is_echoed_until_the_sender_has_reduced)
 {
@@ -334,6 +388,19 @@ START_TEST(dctcp_alpha_follows_the_share_of_marks)
 	for (int i = 0; i < 150; i++)
 		marked_window(0);
 	ck_assert_uint_lt(f.t->ccs.dctcp.alpha, 1048576 / 100);
+}
+END_TEST
+
+START_TEST(dctcp_alpha_comes_down_to_nothing)
+{
+	struct tcp_news n = { .acked = f.t->mss };
+
+	tcp_cc_change(f.t, NPP_CC_DCTCP);
+	ck_assert_uint_eq(f.t->ccs.dctcp.alpha, 1u << 20); /* careful at first (RFC 8257, 3.3) */
+	f.t->ccs.dctcp.alpha = 15;
+	f.t->ccs.dctcp.end = f.t->snd_una - 1;
+	tcp_cc(f.t)->news(f.h->s, f.t, &n, false);
+	ck_assert_uint_eq(f.t->ccs.dctcp.alpha, 0);
 }
 END_TEST
 
@@ -425,6 +492,39 @@ START_TEST(a_delay_that_falls_again_resumes_slow_start)
 	before = f.t->cwnd;
 	slow_start_round(FLOW_RTT_US);
 	ck_assert_uint_ge(f.t->cwnd, 2 * before - f.t->mss);
+}
+END_TEST
+
+/* RFC 9406, 4.2: an eighth of the last round's least delay, 4 to 16 ms, and eight samples of it. */
+static uint32_t delay_that_slows(uint32_t last_us, uint32_t cur_us, unsigned samples)
+{
+	struct tcp_news n = { .acked = f.t->mss, .rtt_us = cur_us };
+
+	f.t->ccr.hs = (struct tcp_hystart){ .end = f.t->snd_nxt, .on = 1, .last_us = last_us, .samples = samples & 15 };
+	(void)tcp_hystart(f.t, &n);
+	return f.t->ccr.hs.base_us;
+}
+
+START_TEST(slow_start_is_slowed_by_four_to_sixteen_milliseconds)
+{
+	ck_assert_uint_eq(delay_that_slows(8000, 11900, 7), 0);
+	ck_assert_uint_eq(delay_that_slows(8000, 12000, 7), 12000);
+	ck_assert_uint_eq(delay_that_slows(80000, 89900, 7), 0);
+	ck_assert_uint_eq(delay_that_slows(80000, 90000, 7), 90000);
+	ck_assert_uint_eq(delay_that_slows(200000, 215900, 7), 0);
+	ck_assert_uint_eq(delay_that_slows(200000, 216000, 7), 216000);
+	ck_assert_uint_eq(delay_that_slows(20000, 60000, 6), 0);
+	f.t->ccr.hs.on = 0;
+}
+END_TEST
+
+START_TEST(reno_halves_what_is_in_flight)
+{
+	tcp_cc_change(f.t, NPP_CC_RENO);
+	f.t->cwnd = 40 * f.t->mss;
+	flow_write(&f, 10);
+	th_forget(f.h);
+	ck_assert_uint_eq(tcp_cc(f.t)->ssthresh(f.h->s, f.t), 5 * f.t->mss);
 }
 END_TEST
 
@@ -563,8 +663,10 @@ START_TEST(the_socket_chooses_and_the_npp_has_a_default)
 	stack_tcp_options(f.h->s, f.p.k->c, &o);
 	ck_assert_str_eq(tcp_cc(f.t)->name, "dctcp");
 	o.cc = 99;
+	f.t->ccs.dctcp.alpha = 4711;
 	stack_tcp_options(f.h->s, f.p.k->c, &o);
 	ck_assert_str_eq(tcp_cc(f.t)->name, "dctcp");
+	ck_assert_uint_eq(f.t->ccs.dctcp.alpha, 4711); /* what it was already goes on as it was */
 }
 END_TEST
 
@@ -588,6 +690,105 @@ START_TEST(a_paced_socket_keeps_its_rate)
 	}
 	ck_assert_uint_ge(sent, 90000);
 	ck_assert_uint_le(sent, 110000);
+}
+END_TEST
+
+/* A wait of half an hour would look like one that is long past. */
+START_TEST(the_slowest_rate_is_one_all_the_same)
+{
+	tcp_pace_sent(f.h->s, f.t, 1, 60000);
+	ck_assert_uint_gt(tcp_pace_wait(f.h->s, f.t), 0);
+}
+END_TEST
+
+START_TEST(no_window_is_larger_than_the_largest)
+{
+	struct tcp_news n = { .acked = TCP_CWND_MAX, .flight = TCP_CWND_MAX };
+
+	f.t->ssthresh = 10 * f.t->mss;
+	f.t->cwnd = TCP_CWND_MAX - 1;
+	for (int i = 0; i < 10; i++) {
+		flow_pass(&f, 10000000);
+		f.t->flags |= TF_CWND_LIMITED;
+		tcp_cc_acked(f.h->s, f.t, &n);
+		ck_assert_uint_le(f.t->cwnd, TCP_CWND_MAX);
+	}
+	f.t->cwnd = 10 * f.t->mss;
+}
+END_TEST
+
+START_TEST(cubic_grows_by_half_in_a_round_trip_at_most)
+{
+	f.t->ccs.cubic.w_max = 1000 * f.t->mss;
+	f.t->cwnd = 10 * f.t->mss;
+	tcp_cc(f.t)->acked(f.h->s, f.t, 0); /* an epoch begins */
+	flow_pass(&f, 60000000);
+	tcp_cc(f.t)->acked(f.h->s, f.t, 10 * f.t->mss);
+	ck_assert_uint_eq(f.t->cwnd, 15 * f.t->mss);
+}
+END_TEST
+
+START_TEST(what_is_left_of_slow_start_counts_beyond_it)
+{
+	struct tcp_news n = { .acked = 11 * f.t->mss, .flight = 9 * f.t->mss };
+
+	tcp_cc_change(f.t, NPP_CC_RENO);
+	f.t->cwnd = 9 * f.t->mss;
+	f.t->ssthresh = 10 * f.t->mss;
+	f.t->flags |= TF_CWND_LIMITED;
+	tcp_cc_acked(f.h->s, f.t, &n);
+	ck_assert_uint_eq(f.t->cwnd, 11 * f.t->mss);
+}
+END_TEST
+
+/* 4.3: 9/17 of a segment for each window, and one beyond the window of the loss. */
+START_TEST(cubic_estimates_reno_by_its_own_beta)
+{
+	f.t->cwnd = 17 * f.t->mss;
+	f.t->ccs.cubic.prior = 20 * f.t->mss;
+	tcp_cc(f.t)->idle(f.t);
+	tcp_cc(f.t)->acked(f.h->s, f.t, 17 * f.t->mss);
+	ck_assert_uint_ge(f.t->ccr.cubic.w_est, 17 * f.t->mss + f.t->mss * 9 / 17);
+	ck_assert_uint_le(f.t->ccr.cubic.w_est, 17 * f.t->mss + f.t->mss * 9 / 17 + 1);
+	f.t->cwnd = 17 * f.t->mss;
+	f.t->ccs.cubic.prior = 17 * f.t->mss;
+	tcp_cc(f.t)->idle(f.t);
+	tcp_cc(f.t)->acked(f.h->s, f.t, 17 * f.t->mss);
+	ck_assert_uint_eq(f.t->ccr.cubic.w_est, 18 * f.t->mss);
+}
+END_TEST
+
+START_TEST(no_threshold_is_below_two_segments)
+{
+	for (uint8_t cc = NPP_CC_CUBIC; cc < NPP_CC_COUNT; cc++) {
+		tcp_cc_change(f.t, cc);
+		f.t->cwnd = f.t->mss;
+		ck_assert_uint_eq(tcp_cc(f.t)->ssthresh(f.h->s, f.t), 2 * f.t->mss);
+		if (tcp_cc(f.t)->marked)
+			ck_assert_uint_eq(tcp_cc(f.t)->marked(f.h->s, f.t), 2 * f.t->mss);
+	}
+}
+END_TEST
+
+/* RFC 9438, 4.9. */
+START_TEST(cubic_knows_its_window_again_after_a_needless_reduction)
+{
+	f.t->cwnd = 40 * f.t->mss;
+	(void)tcp_cc(f.t)->ssthresh(f.h->s, f.t);
+	f.t->cwnd = 30 * f.t->mss;
+	(void)tcp_cc(f.t)->ssthresh(f.h->s, f.t); /* gives way: 25.5 */
+	ck_assert_uint_lt(f.t->ccs.cubic.w_max, 26 * f.t->mss);
+	tcp_cc(f.t)->undo(f.t);
+	ck_assert_uint_eq(f.t->ccs.cubic.w_max, 30 * f.t->mss);
+}
+END_TEST
+
+START_TEST(both_windows_at_once_are_a_limit_of_congestion_too)
+{
+	f.t->cwnd = f.t->snd_wnd = 4 * f.t->mss;
+	flow_write(&f, 6);
+	ck_assert(f.t->flags & TF_CWND_LIMITED);
+	th_forget(f.h);
 }
 END_TEST
 
@@ -630,11 +831,16 @@ static void add_ecn(Suite *suite)
 	tcase_add_test(tc, only_new_data_is_ecn_capable);
 	tcase_add_test(tc, a_mark_reduces_the_window_once_per_round_trip);
 	tcase_add_test(tc, a_mark_and_a_loss_in_one_window_are_one_sign);
+	tcase_add_test(tc, a_mark_in_a_recovery_reduces_nothing_further);
+	tcase_add_test(tc, a_mark_when_nothing_is_in_flight_reduces_nothing);
+	tcase_add_test(tc, a_round_of_marks_leaves_no_mark_ahead);
+	tcase_add_test(tc, a_first_mark_is_echoed_at_once);
 	tcase_add_test(tc, without_ecn_the_bits_mean_nothing);
 	tcase_add_test(tc, a_mark_is_echoed_until_the_sender_has_reduced);
 	tcase_add_test(tc, a_mark_outside_the_window_is_not_echoed);
 	tcase_add_test(tc, dctcp_echoes_each_mark_and_acknowledges_what_came_before);
 	tcase_add_test(tc, dctcp_alpha_follows_the_share_of_marks);
+	tcase_add_test(tc, dctcp_alpha_comes_down_to_nothing);
 	tcase_add_test(tc, dctcp_reduces_by_half_of_alpha);
 	tcase_add_test(tc, dctcp_halves_after_a_loss);
 	suite_add_tcase(suite, tc);
@@ -650,6 +856,8 @@ int main(void)
 	tcase_add_test(tc, slow_start_doubles_while_the_delay_is_steady);
 	tcase_add_test(tc, a_growing_delay_slows_growth_and_ends_slow_start_after_five_rounds);
 	tcase_add_test(tc, a_delay_that_falls_again_resumes_slow_start);
+	tcase_add_test(tc, slow_start_is_slowed_by_four_to_sixteen_milliseconds);
+	tcase_add_test(tc, reno_halves_what_is_in_flight);
 	tcase_add_test(tc, cubic_follows_the_formula);
 	tcase_add_test(tc, cubic_is_not_slower_than_reno_on_a_short_path);
 	tcase_add_test(tc, cubic_gives_way_faster_when_the_window_shrinks);
@@ -657,6 +865,14 @@ int main(void)
 	tcase_add_test(tc, a_window_that_is_not_filled_does_not_grow);
 	tcase_add_test(tc, the_socket_chooses_and_the_npp_has_a_default);
 	tcase_add_test(tc, a_paced_socket_keeps_its_rate);
+	tcase_add_test(tc, the_slowest_rate_is_one_all_the_same);
+	tcase_add_test(tc, no_window_is_larger_than_the_largest);
+	tcase_add_test(tc, cubic_grows_by_half_in_a_round_trip_at_most);
+	tcase_add_test(tc, what_is_left_of_slow_start_counts_beyond_it);
+	tcase_add_test(tc, cubic_estimates_reno_by_its_own_beta);
+	tcase_add_test(tc, no_threshold_is_below_two_segments);
+	tcase_add_test(tc, cubic_knows_its_window_again_after_a_needless_reduction);
+	tcase_add_test(tc, both_windows_at_once_are_a_limit_of_congestion_too);
 	tcase_add_test(tc, the_brief_tells_the_state);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);

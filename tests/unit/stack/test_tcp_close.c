@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/stack/tcp_helper.h"
 #include "tests/unit/suite.h"
@@ -273,6 +274,52 @@ START_TEST(a_closed_connection_waits_for_fin_as_long_as_it_was_told)
 }
 END_TEST
 
+/* A FIN that comes late begins a whole wait. */
+START_TEST(time_wait_begins_with_the_fin)
+{
+	app_close();
+	ack_fin();
+	th_advance(h, 50000000);
+	tp_send(&p, TCPF_ACK | TCPF_FIN, NULL, 0);
+	ck_assert_int_eq(waiting_state(), TCP_ST_TIME_WAIT);
+	th_advance(h, 59000000);
+	ck_assert_uint_eq(waiting(), 1);
+	th_advance(h, 1100000);
+	ck_assert_uint_eq(waiting(), 0);
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(fin_wait_2_record_takes_no_ack_of_what_was_never_sent)
+{
+	app_close();
+	ack_fin();
+	ck_assert_int_eq(waiting_state(), TCP_ST_FIN_WAIT_2);
+	p.ack++;
+	tp_send_at(&p, p.seq, TCPF_ACK | TCPF_FIN, NULL, 0);
+	ck_assert_int_eq(waiting_state(), TCP_ST_FIN_WAIT_2);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_ACK), 1);
+	p.ack -= 2 + (1u << 30); /* nor of what is older than every window */
+	tp_send_at(&p, p.seq, TCPF_ACK | TCPF_FIN, NULL, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_ACK), 2);
+	ck_assert_int_eq(waiting_state(), TCP_ST_FIN_WAIT_2);
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_fin_longer_than_the_settings_say)
+{
+	fin = p.ack;
+	stack_tcp_close(h->s, p.k->c, p.k->tx_head, 200);
+	stack_flush(h->s);
+	expect(TCPF_ACK | TCPF_FIN, fin);
+	ack_fin();
+	ck_assert_int_eq(waiting_state(), TCP_ST_FIN_WAIT_2);
+	th_advance(h, 61000000);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
 START_TEST(a_closed_connection_need_not_wait_for_fin_at_all)
 {
 	fin = p.ack;
@@ -316,6 +363,21 @@ START_TEST(data_after_close_is_reset)
 	expect(TCPF_RST | TCPF_ACK, fin + 1);
 	ck_assert_ptr_null(p.k->c);
 	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+START_TEST(a_copy_of_old_data_after_close_is_acknowledged)
+{
+	uint32_t was = p.seq;
+	uint8_t buf[16];
+
+	tp_send(&p, TCPF_ACK, text, 10);
+	ck_assert_uint_eq(th_read(h, p.k, buf, sizeof buf), 10);
+	app_close();
+	tp_send_at(&p, was, TCPF_ACK, text, 10);
+	expect(TCPF_ACK, fin + 1);
+	ck_assert_uint_eq(waiting(), 0);
+	ck_assert_int_eq(p.k->c->state, TCP_ST_FIN_WAIT_1);
 }
 END_TEST
 
@@ -370,6 +432,9 @@ START_TEST(fin_wait_2_record_takes_exact_rst_only)
 {
 	app_close();
 	ack_fin();
+	tp_send_at(&p, p.seq + (1u << 28), TCPF_RST, NULL, 0); /* beyond the window: not even answered */
+	ck_assert_uint_eq(waiting(), 1);
+	ck_assert(th_none(h));
 	tp_send_at(&p, p.seq + 1, TCPF_RST, NULL, 0);
 	ck_assert_uint_eq(waiting(), 1);
 	tp_send_at(&p, p.seq, TCPF_RST, NULL, 0);
@@ -503,6 +568,41 @@ START_TEST(time_wait_lasts_as_long_as_the_settings_say)
 }
 END_TEST
 
+/* Records keep the low bits of times. */
+START_TEST(time_wait_lasts_as_long_when_the_milliseconds_wrap)
+{
+	h->now_us = (1ull << 32) * 1000 - 30000000;
+	th_restart(h);
+	to_time_wait();
+	th_advance(h, 1000);
+	tp_accept(&p, h, PORT, 4001, ALL_OPTS);
+	th_forget(h);
+	app_close();
+	ack_fin(); /* the next one in the queue waits in FIN_WAIT_2 */
+	th_advance(h, 59000000);
+	ck_assert_uint_eq(waiting(), 2);
+	th_advance(h, 1010000);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+/* What is not kept follows from the rest: our timestamps go on as before. */
+START_TEST(time_wait_answers_as_the_connection_did)
+{
+	struct tcb *t = tcb_of(p.k->c);
+	uint32_t ts_off = t->ts_off, edge = t->rcv_adv + 1; /* the FIN's */
+	uint8_t ws = t->rcv_ws;
+	struct th_seg *o;
+
+	to_time_wait();
+	th_advance(h, 7000000);
+	tp_send_at(&p, p.seq - 1, TCPF_ACK | TCPF_FIN, NULL, 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.tsval, tcp_tsval(h->s, ts_off));
+	ck_assert(seq_geq(o->g.ack + (o->g.wnd << ws) + (1u << ws), edge));
+}
+END_TEST
+
 START_TEST(time_wait_old_segments_are_answered_now_and_then)
 {
 	to_time_wait();
@@ -510,6 +610,58 @@ START_TEST(time_wait_old_segments_are_answered_now_and_then)
 	expect(TCPF_ACK, fin + 1);
 	tp_send_at(&p, p.seq - 1000, TCPF_ACK, text, 10);
 	ck_assert(th_none(h));
+}
+END_TEST
+
+/* As any connection answers empty segments: the peer's own FIN is what an answer was lost of. */
+START_TEST(time_wait_answers_an_old_timestamp_but_not_a_missing_one)
+{
+	struct tcp_seg g;
+
+	to_time_wait();
+	g = tp_seg(&p, TCPF_ACK, 10);
+	g.opt = 0;
+	th_input(h, &g, text, 0);
+	ck_assert(th_none(h)); /* RFC 7323, 3.2 */
+	g = tp_seg(&p, TCPF_ACK, 10);
+	g.tsval--;
+	th_input(h, &g, text, 0);
+	expect(TCPF_ACK, fin + 1);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_WINDOW), 2);
+}
+END_TEST
+
+START_TEST(time_wait_remembers_the_latest_timestamp)
+{
+	to_time_wait();
+	p.tsval += 100;
+	tp_send_at(&p, p.seq + 5, TCPF_ACK, text, 5); /* not of what is still to come */
+	ck_assert_uint_ne(h->s->tcp->tws[h->s->tcp->tw_head].ts_recent, p.tsval);
+	th_forget(h);
+	tp_send_at(&p, p.seq - 1, TCPF_ACK | TCPF_FIN, NULL, 0);
+	ck_assert_uint_eq(h->s->tcp->tws[h->s->tcp->tw_head].ts_recent, p.tsval);
+	expect(TCPF_ACK, fin + 1);
+}
+END_TEST
+
+START_TEST(time_wait_forged_fins_are_answered_now_and_then)
+{
+	to_time_wait();
+	th_advance(h, 30000000);
+	for (unsigned i = 0; i < 100; i++) {
+		tp_send_at(&p, p.seq - 100000 - i, TCPF_ACK | TCPF_FIN, NULL, 0);
+		tp_send_at(&p, p.seq + i, TCPF_ACK | TCPF_FIN, NULL, 0);
+	}
+	ck_assert_uint_eq(h->n_out - h->next_out, 1);
+	th_forget(h);
+	for (unsigned i = 0; i < 3; i++) {
+		tp_send_at(&p, p.seq - 1, TCPF_ACK | TCPF_FIN, NULL, 0);
+		expect(TCPF_ACK, fin + 1);
+	}
+	th_advance(h, 50000000);
+	tp_send_at(&p, p.seq, TCPF_ACK | TCPF_FIN, NULL, 0); /* nor do they keep it any longer */
+	th_advance(h, 11000000);
+	ck_assert_uint_eq(waiting(), 0);
 }
 END_TEST
 
@@ -533,6 +685,43 @@ START_TEST(time_wait_gives_way_to_a_newer_syn)
 }
 END_TEST
 
+START_TEST(time_wait_gives_way_to_a_bare_syn_only)
+{
+	struct tcp_seg g;
+
+	to_time_wait();
+	g = tp_seg(&p, TCPF_SYN | TCPF_ACK, 0);
+	g.opt = TO_TS;
+	g.tsval = p.tsval + 1;
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(waiting(), 1);
+	g.flags = TCPF_SYN | TCPF_FIN;
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(waiting(), 1);
+	th_forget(h);
+}
+END_TEST
+
+/* A clock that has not moved on says nothing (RFC 6191, 2). */
+START_TEST(time_wait_asks_the_sequence_when_timestamps_are_equal)
+{
+	struct tcp_seg g;
+
+	to_time_wait();
+	g = tp_seg(&p, TCPF_SYN, 0);
+	g.opt = TO_TS;
+	g.tsval = h->s->tcp->tws[h->s->tcp->tw_head].ts_recent;
+	g.seq = p.seq - 1;
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(waiting(), 1);
+	th_forget(h);
+	g.seq = p.seq + 1;
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(waiting(), 0);
+	th_forget(h);
+}
+END_TEST
+
 START_TEST(time_wait_without_timestamps_asks_for_a_higher_sequence)
 {
 	struct tp q;
@@ -542,14 +731,34 @@ START_TEST(time_wait_without_timestamps_asks_for_a_higher_sequence)
 	p = q;
 	to_time_wait();
 	g = tp_seg(&p, TCPF_SYN, 0);
-	g.seq = p.seq - 1;
-	th_input(h, &g, NULL, 0);
-	ck_assert_uint_eq(waiting(), 1);
-	th_forget(h);
+	for (unsigned back = 0; back < 2; back++) {
+		g.seq = p.seq - back;
+		th_input(h, &g, NULL, 0);
+		ck_assert_uint_eq(waiting(), 1);
+		th_forget(h);
+	}
 	g.seq = p.seq + 1;
 	th_input(h, &g, NULL, 0);
 	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_SYN | TCPF_ACK);
 	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+/* It would be a way to end it early. */
+START_TEST(time_wait_is_not_given_up_for_a_syn_that_nobody_waits_for)
+{
+	struct tp q;
+	struct tcp_seg g;
+
+	tp_connect(&q, h, 443, ALL_OPTS); /* no listener at that port of ours */
+	p = q;
+	to_time_wait();
+	g = tp_seg(&p, TCPF_SYN, 0);
+	g.opt = TO_TS;
+	g.tsval = p.tsval + 1;
+	th_input(h, &g, NULL, 0);
+	expect(TCPF_ACK, fin + 1);
+	ck_assert_uint_eq(waiting(), 1);
 }
 END_TEST
 
@@ -620,6 +829,40 @@ START_TEST(a_restart_keeps_every_closing_state)
 	th_forget(h);
 	tp_send_at(&p, p.seq - 1, TCPF_ACK | TCPF_FIN, NULL, 0);
 	expect(TCPF_ACK, fin + 1);
+}
+END_TEST
+
+static uint64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The queue is made anew, whatever order the records stand in. */
+START_TEST(a_restart_with_many_who_wait_is_soon_over)
+{
+	struct th *many = th_new(100000);
+	struct tcp_state *tcp = many->s->tcp;
+	uint32_t n = tcp->tw_pool.count, seen = 0;
+	uint64_t began;
+
+	ck_assert_uint_gt(n, 20000);
+	for (uint32_t i = 0; i < n; i++)
+		tcp->tws[i] = (struct tcp_tw){ .in_use = 1, .state = TCP_ST_TIME_WAIT, .hash = i,
+					       .due_ms = (uint32_t)(many->now_us / 1000) + 30000 + (i < n / 2 ? i : i * 7919 % n) };
+	began = cpu_us();
+	ck_assert_int_eq(stack_attach(many->s, &many->env, many->now_us), 0);
+	ck_assert_uint_lt(cpu_us() - began, 300000); /* far from what looking for the place of each takes */
+	ck_assert_uint_eq(tcp->tw_pool.used, n);
+	for (uint32_t i = tcp->tw_head, before = TCP_NONE; i != TCP_NONE; before = i, i = tcp->tws[i].next, seen++) {
+		ck_assert_uint_eq(tcp->tws[i].prev, before);
+		ck_assert(before == TCP_NONE || tcp->tws[before].due_ms <= tcp->tws[i].due_ms);
+		ck_assert(tcp->tws[i].next != TCP_NONE || tcp->tw_tail == i);
+	}
+	ck_assert_uint_eq(seen, n);
+	th_free(many);
 }
 END_TEST
 
@@ -700,12 +943,16 @@ int main(void)
 	tcase_add_test(tc, passive_close_through_last_ack);
 	tcase_add_test(tc, close_wait_fin_again_is_acknowledged_again);
 	tcase_add_test(tc, a_closed_connection_waits_for_fin_as_long_as_it_was_told);
+	tcase_add_test(tc, time_wait_begins_with_the_fin);
+	tcase_add_test(tc, fin_wait_2_record_takes_no_ack_of_what_was_never_sent);
+	tcase_add_test(tc, nobody_waits_for_fin_longer_than_the_settings_say);
 	tcase_add_test(tc, a_closed_connection_need_not_wait_for_fin_at_all);
 	tcase_add_test(tc, a_short_wait_is_looked_for_near_the_end_of_the_queue_only);
 	tcase_add_test(tc, close_wait_rst_is_a_broken_pipe);
 	tcase_add_test(tc, last_ack_rst_is_no_error);
 	tcase_add_test(tc, a_closed_connection_waits_for_fin_as_a_small_record);
 	tcase_add_test(tc, data_after_close_is_reset);
+	tcase_add_test(tc, a_copy_of_old_data_after_close_is_acknowledged);
 	tcase_add_test(tc, data_in_fin_wait_2_after_close_is_reset);
 	tcase_add_test(tc, closing_in_fin_wait_2_leaves_a_small_record);
 	tcase_add_test(tc, fin_wait_2_record_opens_a_closed_window);
@@ -718,12 +965,21 @@ int main(void)
 	tcase_add_test(tc, time_wait_rst_is_ignored);
 	tcase_add_test(tc, time_wait_fin_again_is_acknowledged_and_restarts_the_clock);
 	tcase_add_test(tc, time_wait_lasts_as_long_as_the_settings_say);
+	tcase_add_test(tc, time_wait_lasts_as_long_when_the_milliseconds_wrap);
+	tcase_add_test(tc, time_wait_answers_as_the_connection_did);
 	tcase_add_test(tc, time_wait_old_segments_are_answered_now_and_then);
+	tcase_add_test(tc, time_wait_answers_an_old_timestamp_but_not_a_missing_one);
+	tcase_add_test(tc, time_wait_remembers_the_latest_timestamp);
+	tcase_add_test(tc, time_wait_forged_fins_are_answered_now_and_then);
 	tcase_add_test(tc, time_wait_gives_way_to_a_newer_syn);
+	tcase_add_test(tc, time_wait_gives_way_to_a_bare_syn_only);
+	tcase_add_test(tc, time_wait_asks_the_sequence_when_timestamps_are_equal);
 	tcase_add_test(tc, time_wait_without_timestamps_asks_for_a_higher_sequence);
+	tcase_add_test(tc, time_wait_is_not_given_up_for_a_syn_that_nobody_waits_for);
 	tcase_add_test(tc, time_wait_never_uses_up_the_table);
 	tcase_add_test(tc, connect_reuses_a_pair_in_time_wait);
 	tcase_add_test(tc, a_restart_keeps_every_closing_state);
+	tcase_add_test(tc, a_restart_with_many_who_wait_is_soon_over);
 	tcase_add_test(tc, a_death_before_the_last_event_does_not_lose_it);
 	tcase_add_test(tc, closed_connections_that_send_on_are_bounded);
 	suite_add_tcase(suite, tc);

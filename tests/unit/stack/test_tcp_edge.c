@@ -315,6 +315,18 @@ START_TEST(a_fin_ends_the_stream_whatever_came_from_beyond_it)
 }
 END_TEST
 
+START_TEST(nothing_comes_from_beyond_a_fin_that_is_still_to_come)
+{
+	tp_send_at(p, p->seq + 5, TCPF_ACK | TCPF_FIN, text + 5, 5);
+	tp_send_at(p, p->seq + 10, TCPF_ACK, text, 5);
+	tp_send_at(p, p->seq + 8, TCPF_ACK, text, 5);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_STATE), 2);
+	tp_send_at(p, p->seq, TCPF_ACK, text, 5);
+	ck_assert_int_eq(p->k->c->state, TCP_ST_CLOSE_WAIT);
+	ck_assert_uint_eq(p->k->c->rx_head, 10);
+}
+END_TEST
+
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
 static struct tcp_conn *open_to(uint16_t rport)
@@ -565,6 +577,7 @@ int main(void)
 	tcase_add_test(tc, a_window_that_opens_a_little_after_long_is_used_soon);
 	tcase_add_test(tc, a_segment_may_overlap_the_window_on_both_sides);
 	tcase_add_test(tc, a_fin_ends_the_stream_whatever_came_from_beyond_it);
+	tcase_add_test(tc, nothing_comes_from_beyond_a_fin_that_is_still_to_come);
 	tcase_add_test(tc, below_the_least_path_mtu_routers_may_fragment);
 	tcase_add_test(tc, a_smaller_path_in_a_recovery_leaves_the_window_reduced);
 	tcase_add_test(tc, what_was_too_large_is_sent_again_whoever_lowered_the_path);

@@ -90,6 +90,44 @@ START_TEST(established_rst_must_be_exact)
 }
 END_TEST
 
+START_TEST(what_stands_beyond_the_window_acknowledges_nothing)
+{
+	struct tcp_seg g;
+
+	th_write(h, p.k, data, 10);
+	stack_flush(h->s);
+	th_forget(h);
+	g = tp_seg(&p, TCPF_ACK, 1);
+	g.seq = tcb_of(p.k->c)->rcv_adv + 1;
+	g.ack = tcb_of(p.k->c)->snd_nxt;
+	th_input(h, &g, data, 0);
+	expect_ack(0);
+	ck_assert_uint_eq(p.k->c->tx_tail, 0);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_WINDOW), 1);
+	g.seq = p.seq;
+	th_input(h, &g, data, 0);
+	ck_assert_uint_eq(p.k->c->tx_tail, 10);
+	th_forget(h);
+}
+END_TEST
+
+/* RFC 2018, 4. */
+START_TEST(sack_tells_the_latest_first_then_what_it_told_last)
+{
+	const struct tcp_seg *g = NULL;
+	static const uint32_t at[] = { 5000, 1000, 3000, 7000 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		th_forget(h);
+		put_at(at[i], 100);
+		g = expect_ack(0);
+	}
+	ck_assert_uint_eq(g->n_sack, 3);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(g->sack[i].start, TP_ISS + 1 + at[3 - i]);
+}
+END_TEST
+
 START_TEST(established_syn_is_challenged)
 {
 	tp_send_at(&p, p.seq, TCPF_SYN, NULL, 0);
@@ -212,6 +250,23 @@ START_TEST(paws_old_timestamp_is_dropped_with_an_ack)
 	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_PAWS), 2);
 	p.opt = TO_TS;
 	p.tsval += 50;
+	put_at(10, 10);
+	expect_bytes(20);
+}
+END_TEST
+
+START_TEST(a_peer_whose_syn_says_0_may_begin_with_any_timestamp)
+{
+	tcb_of(p.k->c)->ts_recent = 0;
+	p.tsval = 0x90000000; /* older than 0 */
+	put_at(0, 10);
+	th_advance(h, TCP_DELACK_US + 10000);
+	ck_assert_uint_eq(expect_ack(10)->tsecr, 0x90000000);
+	p.tsval--;
+	put_at(10, 10);
+	expect_ack(10);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_PAWS), 1);
+	p.tsval++;
 	put_at(10, 10);
 	expect_bytes(20);
 }
@@ -398,6 +453,21 @@ START_TEST(data_out_of_order_waits_in_the_ring)
 }
 END_TEST
 
+START_TEST(what_fills_a_part_of_a_gap_is_acknowledged_at_once)
+{
+	const struct tcp_seg *g;
+
+	put_at(3000, 100);
+	expect_ack(0);
+	put_at(0, 10); /* small: without the gap it would wait */
+	g = expect_ack(10);
+	ck_assert_uint_eq(g->n_sack, 1);
+	put_at(10, 2990);
+	expect_ack(3100);
+	expect_bytes(3100);
+}
+END_TEST
+
 START_TEST(a_segment_may_swallow_several_intervals)
 {
 	put_at(1000, 100);
@@ -454,6 +524,75 @@ START_TEST(duplicates_are_reported_by_dsack)
 	g = expect_ack(1500);
 	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 100);
 	expect_bytes(1500);
+}
+END_TEST
+
+START_TEST(what_a_segment_that_fills_a_gap_repeats_is_reported)
+{
+	const struct tcp_seg *g;
+
+	put_at(100, 100);
+	put_at(400, 100);
+	th_forget(h);
+	put_at(0, 150);
+	g = expect_ack(200);
+	ck_assert_uint_eq(g->n_sack, 2);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 100);
+	ck_assert_uint_eq(g->sack[0].end, TP_ISS + 1 + 150);
+	ck_assert_uint_eq(g->sack[1].start, TP_ISS + 1 + 400);
+	put_at(200, 1000); /* all of it, and more */
+	g = expect_ack(1200);
+	ck_assert_uint_eq(g->n_sack, 1);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 400);
+	ck_assert_uint_eq(g->sack[0].end, TP_ISS + 1 + 500);
+	put_at(1300, 100);
+	th_forget(h);
+	put_at(1200, 100); /* up to it and no further */
+	ck_assert_uint_eq(expect_ack(1400)->n_sack, 0);
+	put_at(1600, 100);
+	put_at(1800, 100);
+	th_forget(h);
+	put_at(1650, 200); /* out of order itself */
+	g = expect_ack(1400);
+	ck_assert_uint_eq(g->n_sack, 2);
+	ck_assert_uint_eq(g->sack[0].start, TP_ISS + 1 + 1650);
+	ck_assert_uint_eq(g->sack[0].end, TP_ISS + 1 + 1700);
+	ck_assert_uint_eq(g->sack[1].start, TP_ISS + 1 + 1600);
+	ck_assert_uint_eq(g->sack[1].end, TP_ISS + 1 + 1900);
+	expect_bytes(1400);
+}
+END_TEST
+
+/* A forged FIN would else hold up the connection for ever. */
+START_TEST(a_fin_behind_a_gap_is_forgotten_if_data_in_sequence_goes_beyond_it)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK | TCPF_FIN, 0);
+
+	g.seq += 50;
+	th_input(h, &g, data, 0);
+	put_at(300, 100); /* beyond it: not taken */
+	th_forget(h);
+	put_at(0, 100);
+	ck_assert_uint_eq(expect_ack(100)->n_sack, 0);
+	ck_assert_int_eq(p.k->c->state, TCP_ST_ESTABLISHED);
+	put_at(100, 300);
+	expect_bytes(400);
+}
+END_TEST
+
+START_TEST(of_two_fins_that_in_sequence_counts)
+{
+	struct tcp_seg g = tp_seg(&p, TCPF_ACK | TCPF_FIN, 100);
+
+	g.seq += 100;
+	th_input(h, &g, data + 100, 0); /* ends at 200 */
+	ck_assert_int_eq(p.k->c->state, TCP_ST_ESTABLISHED);
+	g.seq -= 100;
+	g.len = 100;
+	th_input(h, &g, data, 0);
+	ck_assert_int_eq(p.k->c->state, TCP_ST_CLOSE_WAIT);
+	ck_assert_uint_eq(p.k->c->rx_head, 100);
+	ck_assert_uint_eq(h->s->tcp->block_pool.used, 0);
 }
 END_TEST
 
@@ -734,6 +873,48 @@ START_TEST(buffers_of_peers_nearby_stay_below_what_others_may_become)
 }
 END_TEST
 
+/* A cookie's peer that only sends, RTT_MS away: bursts of a window. What the buffer has become. */
+static uint32_t upload(uint16_t rport, uint32_t rtt_ms)
+{
+	struct tp q;
+
+	tp_accept(&q, h, 8080, rport, TO_SACK_OK | TO_WS | TO_TS);
+	ck_assert_uint_eq(tcb_of(q.k->c)->srtt_us, 0);
+	for (int i = 0; i < 60; i++) {
+		uint32_t until = tcb_of(q.k->c)->rcv_adv, echo = tcp_tsval(h->s, tcb_of(q.k->c)->ts_off);
+
+		th_advance(h, rtt_ms * 1000);
+		while (seq_lt(q.seq, until)) {
+			struct tcp_seg g = tp_seg(&q, TCPF_ACK, u32_min(14480, until - q.seq));
+
+			if (i)
+				g.tsecr = echo;
+			th_input(h, &g, data, 1448);
+			q.seq += g.len;
+			th_read(h, q.k, back, g.len);
+			stack_flush(h->s);
+			th_forget(h);
+		}
+	}
+	return tcb_of(q.k->c)->rcvbuf;
+}
+
+START_TEST(a_peer_that_only_sends_after_a_cookie_gets_the_window_that_its_distance_needs)
+{
+	struct tcp_seg syn = { .sport = 5000, .dport = 8080, .flags = TCPF_SYN, .wnd = 5000, .seq = 1 };
+
+	th_listen(h, 8080, 16);
+	for (; syn.sport < 5032; syn.sport++)
+		th_input(h, &syn, NULL, 0);
+	th_forget(h);
+	ck_assert_uint_eq(upload(4001, 100), NPP_TCP_RMEM.max);
+	ck_assert_uint_eq(upload(4002, 1), 1 << 20);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_TCP_COOKIES_OK), 2);
+	th_advance(h, 100000000); /* the half-open ones end */
+	th_forget(h);
+}
+END_TEST
+
 START_TEST(the_window_scale_is_enough_for_the_largest_buffer)
 {
 	struct tcp_options o = { .opt_flags = NPP_OPT_RCVBUF, .rcvbuf = NPP_TCP_MEM_MAX };
@@ -793,6 +974,37 @@ START_TEST(empty_segments_out_of_the_window_are_answered_now_and_then)
 	th_advance(h, 200000);
 	tp_send_at(&p, TP_ISS + 50, TCPF_ACK, NULL, 0);
 	expect_ack(100);
+}
+END_TEST
+
+/* Records for data out of order are few: who never sends what is missing shall not keep others from theirs. */
+START_TEST(a_gap_that_stays_gives_way_to_others)
+{
+	struct tcp_state *tcp = h->s->tcp;
+	struct tp q, live;
+
+	tp_accept(&q, h, 80, 4001, ALL_OPTS);
+	tp_accept(&live, h, 80, 4002, ALL_OPTS);
+	put_at(1000, 1000);	/* ours for ever ... */
+	tp_send_at(&live, live.seq + 1000, TCPF_ACK, data, 1000);
+	tcp->block_pool.free = TCP_NONE; /* as if there were these two only */
+	th_advance(h, 6000000);
+	tp_send_at(&live, live.seq, TCPF_ACK, data, 500);	/* ... but this one gets on */
+	tp_send_at(&q, q.seq + 1000, TCPF_ACK, data, 1000);
+	ck_assert_uint_eq(tcb_of(q.k->c)->ooo, TCP_NONE);
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_TCP_RANGES), 1);
+	th_advance(h, 6000000);
+	for (unsigned i = 0; i < 20 && tcb_of(q.k->c)->ooo == TCP_NONE; i++) /* a few are looked at each time */
+		tp_send_at(&q, q.seq + 1000, TCPF_ACK, data, 1000);
+	ck_assert_uint_ne(tcb_of(q.k->c)->ooo, TCP_NONE);
+	ck_assert_uint_eq(tcb_of(p.k->c)->ooo, TCP_NONE);
+	ck_assert_uint_ne(tcb_of(live.k->c)->ooo, TCP_NONE);
+	th_check(h);
+	th_forget(h);
+	put_at(0, 1000);	/* nothing is wrong with the connection that lost it */
+	ck_assert_uint_eq(p.k->c->rx_head, 1000);
+	put_at(1000, 1000);
+	expect_bytes(2000);
 }
 END_TEST
 
@@ -934,12 +1146,15 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, established_rst_may_have_data);
 	tcase_add_test(tc, established_rst_must_be_exact);
+	tcase_add_test(tc, what_stands_beyond_the_window_acknowledges_nothing);
+	tcase_add_test(tc, sack_tells_the_latest_first_then_what_it_told_last);
 	tcase_add_test(tc, established_syn_is_challenged);
 	tcase_add_test(tc, challenges_are_limited_for_all_connections_together_by_a_number_that_varies);
 	tcase_add_test(tc, established_ack_of_what_was_not_sent_is_challenged_and_its_text_dropped);
 	tcase_add_test(tc, established_ack_of_what_was_never_sent_is_challenged_until_more_than_a_window_was);
 	tcase_add_test(tc, established_syn_without_the_agreed_timestamps_is_challenged);
 	tcase_add_test(tc, established_segment_without_ack_is_dropped);
+	tcase_add_test(tc, a_peer_whose_syn_says_0_may_begin_with_any_timestamp);
 	tcase_add_test(tc, paws_old_timestamp_is_dropped_with_an_ack);
 	tcase_add_test(tc, a_delayed_ack_echoes_the_timestamp_of_what_came_first);
 	tcase_add_test(tc, paws_answers_empty_segments_and_syns_rarely_and_without_a_timestamp_never);
@@ -953,8 +1168,12 @@ int main(void)
 	tcase_add_test(tc, a_second_full_segment_is_acknowledged_at_once);
 	tcase_add_test(tc, data_out_of_order_waits_in_the_ring);
 	tcase_add_test(tc, a_segment_may_swallow_several_intervals);
+	tcase_add_test(tc, what_fills_a_part_of_a_gap_is_acknowledged_at_once);
 	tcase_add_test(tc, too_many_gaps_are_dropped_but_nothing_breaks);
 	tcase_add_test(tc, duplicates_are_reported_by_dsack);
+	tcase_add_test(tc, what_a_segment_that_fills_a_gap_repeats_is_reported);
+	tcase_add_test(tc, a_fin_behind_a_gap_is_forgotten_if_data_in_sequence_goes_beyond_it);
+	tcase_add_test(tc, of_two_fins_that_in_sequence_counts);
 	tcase_add_test(tc, without_sack_every_segment_out_of_order_is_answered);
 	tcase_add_test(tc, urgent_and_ecn_bits_change_nothing);
 	tcase_add_test(tc, without_ring_memory_data_is_dropped_and_comes_again);
@@ -967,10 +1186,12 @@ int main(void)
 	tcase_add_test(tc, the_buffer_grows_while_the_program_keeps_up);
 	tcase_add_test(tc, buffers_keep_to_the_bounds_of_the_npp);
 	tcase_add_test(tc, buffers_of_peers_nearby_stay_below_what_others_may_become);
+	tcase_add_test(tc, a_peer_that_only_sends_after_a_cookie_gets_the_window_that_its_distance_needs);
 	tcase_add_test(tc, the_window_scale_is_enough_for_the_largest_buffer);
 	tcase_add_test(tc, data_beyond_the_window_is_cut_off);
 	tcase_add_test(tc, overlong_data_is_trimmed_at_the_right_edge);
 	tcase_add_test(tc, empty_segments_out_of_the_window_are_answered_now_and_then);
+	tcase_add_test(tc, a_gap_that_stays_gives_way_to_others);
 	tcase_add_test(tc, a_restart_keeps_data_out_of_order);
 	tcase_add_test(tc, a_record_that_was_being_changed_is_dropped);
 	tcase_add_test(tc, a_tool_sees_every_connection);

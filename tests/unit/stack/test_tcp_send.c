@@ -239,6 +239,43 @@ START_TEST(cork_holds_what_is_not_full_for_200_ms)
 }
 END_TEST
 
+static void app_write_more(uint32_t n, bool more)
+{
+	th_write(h, p.k, data + p.k->tx_head, n);
+	stack_tcp_more(h->s, p.k->c, more);
+	stack_flush(h->s);
+}
+
+START_TEST(what_is_to_be_followed_by_more_waits_for_it)
+{
+	opt_set(NPP_OPT_NODELAY, 0);
+	app_write_more(100, true);
+	app_write_more(100, true);
+	ck_assert(th_none(h));
+	app_write_more(100, false);
+	expect_data(0, 300);
+	ack(300);
+	app_write_more(MSS + 10, true); /* full ones go */
+	expect_data(300, MSS);
+	ck_assert(th_none(h));
+	app_write_more(10, true);
+	ck_assert(th_none(h));
+	ack(300 + MSS); /* what comes back lets it go, as on Linux */
+	expect_data(300 + MSS, 20);
+	ack(320 + MSS);
+	app_write_more(100, true); /* and time */
+	th_advance(h, 195000);
+	ck_assert(th_none(h));
+	th_advance(h, 10000);
+	expect_data(320 + MSS, 100);
+	ack(420 + MSS);
+	app_write_more(100, true); /* and TCP_NODELAY, when it is set */
+	ck_assert(th_none(h));
+	opt_set(NPP_OPT_NODELAY, 0);
+	expect_data(420 + MSS, 100);
+}
+END_TEST
+
 START_TEST(fin_lets_the_last_small_segment_go)
 {
 	opt_set(NPP_OPT_CORK, 0);
@@ -754,6 +791,31 @@ START_TEST(keep_alive_gives_up)
 }
 END_TEST
 
+/* Who knows the ports only cannot keep a connection alive whose peer is gone. */
+START_TEST(keep_alive_does_not_hear_what_is_forged)
+{
+	opt_set(NPP_OPT_KEEPALIVE, 0);
+	for (int i = 0; i < 15; i++) {
+		struct tcp_seg old = tp_seg(&p, TCPF_ACK, 0), far = old, future = old, syn = old;
+
+		old.tsval -= 100000;
+		far.seq += 1u << 28;
+		future.ack += 5;
+		syn.flags |= TCPF_SYN;
+		th_input(h, &old, NULL, 0);
+		th_input(h, &far, NULL, 0);
+		th_input(h, &future, NULL, 0);
+		th_input(h, &syn, NULL, 0);
+		th_forget(h);
+		th_advance(h, 1000000);
+		ck_assert_ptr_nonnull(p.k->c);
+	}
+	th_advance(h, 1200000);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(the_user_timeout_takes_the_place_of_the_number_of_probes)
 {
 	opt_set(NPP_OPT_KEEPALIVE, 30000);
@@ -761,6 +823,22 @@ START_TEST(the_user_timeout_takes_the_place_of_the_number_of_probes)
 	ck_assert_ptr_nonnull(p.k->c);
 	ck_assert_uint_ge(th_stat(h, NPP_IS_TCP_PROBES), 8);
 	th_advance(h, 4000000);
+	ck_assert_ptr_null(p.k->c);
+	ck_assert_int_eq(p.k->error, ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(a_user_timeout_that_is_over_before_the_first_probe_waits_for_its_answer)
+{
+	opt_set(NPP_OPT_KEEPALIVE, 5000);
+	for (int i = 0; i < 3; i++) {
+		th_advance(h, 10100000);
+		ck_assert_ptr_nonnull(p.k->c);
+		ck_assert_uint_eq(th_next(h)->g.seq, first - 1);
+		tp_send(&p, TCPF_ACK, NULL, 0);
+		th_forget(h);
+	}
+	th_advance(h, 13000000);
 	ck_assert_ptr_null(p.k->c);
 	ck_assert_int_eq(p.k->error, ETIMEDOUT);
 }
@@ -800,6 +878,7 @@ int main(void)
 	tcase_add_test(tc, icmp_frag_needed_makes_segments_smaller);
 	tcase_add_test(tc, nagle_holds_a_second_small_segment);
 	tcase_add_test(tc, cork_holds_what_is_not_full_for_200_ms);
+	tcase_add_test(tc, what_is_to_be_followed_by_more_waits_for_it);
 	tcase_add_test(tc, fin_lets_the_last_small_segment_go);
 	tcase_add_test(tc, a_silly_window_is_not_filled_at_once);
 	tcase_add_test(tc, the_timer_sends_again_with_back_off);
@@ -826,7 +905,9 @@ int main(void)
 	tcase_add_test(tc, a_window_that_closes_over_data_in_flight_is_survived);
 	tcase_add_test(tc, keep_alive_asks_and_is_answered);
 	tcase_add_test(tc, keep_alive_gives_up);
+	tcase_add_test(tc, keep_alive_does_not_hear_what_is_forged);
 	tcase_add_test(tc, the_user_timeout_takes_the_place_of_the_number_of_probes);
+	tcase_add_test(tc, a_user_timeout_that_is_over_before_the_first_probe_waits_for_its_answer);
 	tcase_add_test(tc, the_user_timeout_of_a_closed_window_begins_when_data_waits_for_it);
 	tcase_add_test(tc, newreno_is_there_too);
 	suite_add_tcase(suite, tc);

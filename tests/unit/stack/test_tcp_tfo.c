@@ -116,6 +116,62 @@ START_TEST(data_in_the_syn_is_read_and_answered_before_the_handshake)
 }
 END_TEST
 
+/* Whoever shows the program its state learns that it is no longer ESTABLISHED, as which a half-open one is shown. */
+START_TEST(one_that_is_shut_down_before_the_handshake_tells_of_its_new_state_after_it)
+{
+	struct tcp_seg g;
+	struct th_sock *k;
+	uint32_t iss;
+
+	fetch_cookie();
+	g = syn(1000, 0, TCP_TFO_COOKIE);
+	th_input(h, &g, NULL, 0);
+	iss = th_next(h)->g.seq;
+	k = sock_at(1000);
+	stack_tcp_shutdown(h->s, k->c, 0);
+	stack_flush(h->s);
+	ck_assert(th_none(h));
+	ck_assert_uint_eq(k->c->state, TCP_ST_SYN_RECEIVED);
+	ck_assert_uint_eq(k->events & ~(TCP_UP_RX | TCP_UP_TX), 0);
+	g = (struct tcp_seg){ .sport = 1000, .dport = PORT, .seq = TP_ISS + 1, .ack = iss + 1, .flags = TCPF_ACK, .wnd = 5000 };
+	th_input(h, &g, NULL, 0);
+	ck_assert_uint_eq(th_next(h)->g.flags, TCPF_FIN | TCPF_ACK);
+	ck_assert_uint_eq(k->c->state, TCP_ST_FIN_WAIT_1);
+	ck_assert_uint_eq(k->events & ~(TCP_UP_RX | TCP_UP_TX), TCP_UP_CONNECTED);
+	stack_tcp_abort(h->s, k->c);
+}
+END_TEST
+
+START_TEST(a_wrong_ack_or_another_syn_does_not_complete_the_handshake)
+{
+	struct tcp_seg g;
+	struct th_sock *k;
+	struct th_seg *o;
+	uint32_t iss;
+
+	fetch_cookie();
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	iss = th_next(h)->g.seq;
+	k = sock_at(1000);
+	g = (struct tcp_seg){ .sport = 1000, .dport = PORT, .seq = TP_ISS + 6, .ack = iss + 2, .flags = TCPF_ACK, .wnd = 5000 };
+	th_input(h, &g, NULL, 0);	/* of what was never sent */
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_RST);
+	ck_assert_uint_eq(o->g.seq, iss + 2);
+	ck_assert_uint_eq(k->c->state, TCP_ST_SYN_RECEIVED);
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	g.seq++;
+	th_input(h, &g, "hello", 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_ACK);	/* challenged (RFC 5961, 4.2) */
+	ck_assert_uint_eq(o->g.ack, TP_ISS + 6);
+	ck_assert_uint_eq(k->c->state, TCP_ST_SYN_RECEIVED);
+	stack_tcp_abort(h->s, k->c);
+	th_forget(h);
+}
+END_TEST
+
 START_TEST(a_lost_syn_ack_is_sent_again_and_so_is_the_answer)
 {
 	struct tcp_seg g;
@@ -303,6 +359,75 @@ START_TEST(those_that_the_peer_resets_count_on)
 	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_reset, 4);
 	stack_unlisten(h->s, stack_listener(h->s, 0));
 	th_listen(h, PORT, 8);
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(those_that_the_peer_reset_count_for_a_minute)
+{
+	struct tcp_seg g;
+
+	fetch_cookie();
+	h->s->tcp->lsns[0].tfo_reset = 4;
+	h->s->tcp->lsns[0].tfo_reset_ms = (uint32_t)(h->now_us / 1000);
+	th_advance(h, 59000000);
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 1);
+	th_advance(h, 1000000);
+	th_forget(h);
+	g = syn(1001, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 6);
+	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_reset, 0);
+	stack_tcp_abort(h->s, sock_at(1001)->c);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(a_connection_after_one_in_time_wait_begins_beyond_it)
+{
+	struct tp p;
+	struct tcp_seg g;
+	struct th_seg *o;
+	uint32_t end;
+
+	fetch_cookie();
+	tp_accept(&p, h, PORT, 1000, 0);
+	stack_tcp_close(h->s, p.k->c, 0, 0);
+	stack_flush(h->s);
+	end = p.ack = th_next(h)->g.seq + 1;
+	tp_send(&p, TCPF_ACK | TCPF_FIN, NULL, 0);
+	ck_assert_uint_eq(h->s->tcp->tw_pool.used, 1);
+	th_forget(h);
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	g.seq = p.seq + 1000;
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(h->s->tcp->tw_pool.used, 0);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_SYN | TCPF_ACK);
+	ck_assert_uint_eq(o->g.ack, g.seq + 6);
+	ck_assert(seq_gt(o->g.seq, end + 65535));
+	stack_tcp_abort(h->s, sock_at(1000)->c);
+	stack_unlisten(h->s, stack_listener(h->s, 0));
+	th_forget(h);
+}
+END_TEST
+
+START_TEST(a_connection_that_nobody_has_room_for_leaves_nothing)
+{
+	struct tcp_seg g;
+
+	fetch_cookie();
+	h->accept_ok = false;
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	ck_assert_uint_eq(h->s->tcp->conn_pool.used, 0);
+	ck_assert_uint_eq(h->s->tcp->lsns[0].tfo_open, 0);
+	ck_assert_uint_eq(th_next(h)->g.ack, TP_ISS + 1); /* a SYN like any other */
+	h->accept_ok = true;
+	stack_unlisten(h->s, stack_listener(h->s, 0));
 	th_forget(h);
 }
 END_TEST
@@ -507,6 +632,7 @@ END_TEST
 
 START_TEST(what_one_iop_is_given_the_others_have_as_well)
 {
+	static const uint8_t bad[] = { 17, 18, 7, 2, 0 };	/* lengths that no cookie has */
 	struct th *first = h;
 	struct th_sock *k;
 	struct th_seg *o;
@@ -526,9 +652,11 @@ START_TEST(what_one_iop_is_given_the_others_have_as_well)
 	h = th_new(64);
 	for (uint32_t len = 0; len < first->ipc.len; len++)
 		stack_input(h->s, &first->ipc, first->ipc_body, len);
-	first->ipc_body[34] = 17;	/* longer than any */
-	stack_input(h->s, &first->ipc, first->ipc_body, first->ipc.len);
-	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_FRAME), first->ipc.len + 1);
+	for (unsigned i = 0; i < sizeof bad; i++) {
+		first->ipc_body[34] = bad[i];
+		stack_input(h->s, &first->ipc, first->ipc_body, first->ipc.len);
+	}
+	ck_assert_uint_eq(th_stat(h, NPP_IS_DROP_FRAME), first->ipc.len + sizeof bad);
 	first->ipc_body[34] = 6;
 	stack_input(h->s, &first->ipc, first->ipc_body, first->ipc.len);
 	k = open_fast();
@@ -646,6 +774,79 @@ START_TEST(a_syn_is_repeated_without_cookie_and_data)
 }
 END_TEST
 
+static struct tcp_tfo_peer *cookie_from(const union npp_addr *addr)
+{
+	for (unsigned i = 0; i < TCP_TFO_PEERS; i++)
+		if (h->s->tcp->tfo[i].len && npp_addr_eq(&h->s->tcp->tfo[i].addr, addr))
+			return &h->s->tcp->tfo[i];
+	return NULL;
+}
+
+START_TEST(a_path_that_loses_cookies_is_left_alone_for_longer_each_time)
+{
+	struct tcp_tfo_peer *peer;
+
+	learn();
+	peer = cookie_from(&h->peer);
+	ck_assert_ptr_nonnull(peer);
+	peer->losses = 4; /* 60 s twice doubled */
+	peer->lost_ms = (uint32_t)(h->now_us / 1000);
+	th_advance(h, 239000000);
+	open_fast();
+	ck_assert(!(th_next(h)->g.opt & TO_TFO));
+	stack_tcp_abort(h->s, c);
+	th_advance(h, 2000000);
+	th_forget(h);
+	open_fast();
+	ck_assert(th_none(h)); /* it waits for data */
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(a_cookie_that_was_being_written_at_a_death_is_forgotten)
+{
+	learn();
+	th_restart(h);
+	ck_assert_ptr_nonnull(cookie_from(&h->peer));
+	cookie_from(&h->peer)->busy = 1;
+	th_restart(h);
+	ck_assert_ptr_null(cookie_from(&h->peer));
+}
+END_TEST
+
+static uint32_t set_of(const union npp_addr *addr)
+{
+	return tcp_hash(h->s, addr, 0, addr, 0) % (TCP_TFO_PEERS / TCP_TFO_WAYS);
+}
+
+START_TEST(the_cookie_that_was_not_used_for_longest_makes_room)
+{
+	struct npp_ipc_tfo n = { .addr = h->peer, .mss = 1460, .len = 8 };
+	union npp_addr addr[TCP_TFO_WAYS + 1];
+	uint32_t set = set_of(&h->peer);
+	unsigned k = 0;
+
+	for (unsigned i = 0; k <= TCP_TFO_WAYS; i++) {
+		n.addr.b[14] = (uint8_t)(i >> 8);
+		n.addr.b[15] = (uint8_t)i;
+		if (set_of(&n.addr) != set)
+			continue;
+		addr[k++] = n.addr;
+		tcp_tfo_told(h->s, &n, sizeof n);
+		th_advance(h, 1000000);
+		cookie_from(&n.addr)->losses += 9;
+		if (k == TCP_TFO_WAYS) { /* the first is used again: the second is the oldest */
+			n.addr = addr[0];
+			tcp_tfo_told(h->s, &n, sizeof n);
+			th_advance(h, 1000000);
+		}
+	}
+	ck_assert_uint_eq(cookie_from(&addr[TCP_TFO_WAYS])->losses, 9); /* nothing of who stood there */
+	for (k = 0; k <= TCP_TFO_WAYS; k++)
+		ck_assert_int_eq(cookie_from(&addr[k]) != NULL, k != 1);
+}
+END_TEST
+
 START_TEST(a_program_that_writes_nothing_gets_its_handshake_after_a_second)
 {
 	struct th_seg *o;
@@ -660,6 +861,21 @@ START_TEST(a_program_that_writes_nothing_gets_its_handshake_after_a_second)
 	ck_assert_uint_eq(o->g.len, 0);
 	syn_ack(iss + 1, NULL);
 	ck_assert_uint_eq(c->state, TCP_ST_ESTABLISHED);
+	stack_tcp_abort(h->s, c);
+}
+END_TEST
+
+START_TEST(an_answer_to_a_syn_that_waits_for_its_data_is_a_lie)
+{
+	struct th_seg *o;
+
+	learn();
+	open_fast();
+	ck_assert(th_none(h));
+	syn_ack(tcb_of(c)->iss + 1, NULL);
+	o = th_next(h);
+	ck_assert_uint_eq(o->g.flags, TCPF_RST);
+	ck_assert_uint_eq(c->state, TCP_ST_SYN_SENT);
 	stack_tcp_abort(h->s, c);
 }
 END_TEST
@@ -689,6 +905,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_listener_that_does_not_ask_for_it_ignores_the_option);
 	tcase_add_test(tc, data_in_the_syn_is_read_and_answered_before_the_handshake);
+	tcase_add_test(tc, one_that_is_shut_down_before_the_handshake_tells_of_its_new_state_after_it);
+	tcase_add_test(tc, a_wrong_ack_or_another_syn_does_not_complete_the_handshake);
 	tcase_add_test(tc, a_lost_syn_ack_is_sent_again_and_so_is_the_answer);
 	tcase_add_test(tc, a_wrong_cookie_makes_an_ordinary_handshake_with_a_new_one);
 	tcase_add_test(tc, cookies_live_for_two_periods);
@@ -699,6 +917,9 @@ int main(void)
 	tcase_add_test(tc, the_second_connection_sends_its_data_with_the_syn);
 	tcase_add_test(tc, what_the_syn_ack_does_not_acknowledge_is_sent_after_it);
 	tcase_add_loop_test(tc, urgent_data_does_not_go_with_the_syn, 0, 2);
+	tcase_add_test(tc, those_that_the_peer_reset_count_for_a_minute);
+	tcase_add_test(tc, a_connection_after_one_in_time_wait_begins_beyond_it);
+	tcase_add_test(tc, a_connection_that_nobody_has_room_for_leaves_nothing);
 	tcase_add_test(tc, a_listener_may_do_without_cookies);
 	tcase_add_test(tc, without_cookies_the_first_connection_sends_its_data_with_the_syn);
 	tcase_add_test(tc, what_one_iop_is_given_the_others_have_as_well);
@@ -706,7 +927,11 @@ int main(void)
 	tcase_add_test(tc, a_syn_carries_no_more_than_fits_the_peers_mss);
 	tcase_add_test(tc, an_acknowledgment_beyond_what_the_syn_carried_is_reset);
 	tcase_add_test(tc, a_syn_is_repeated_without_cookie_and_data);
+	tcase_add_test(tc, a_path_that_loses_cookies_is_left_alone_for_longer_each_time);
+	tcase_add_test(tc, a_cookie_that_was_being_written_at_a_death_is_forgotten);
+	tcase_add_test(tc, the_cookie_that_was_not_used_for_longest_makes_room);
 	tcase_add_test(tc, a_program_that_writes_nothing_gets_its_handshake_after_a_second);
+	tcase_add_test(tc, an_answer_to_a_syn_that_waits_for_its_data_is_a_lie);
 	tcase_add_test(tc, a_refused_connection_says_so);
 	suite_add_tcase(suite, tc);
 	return npp_suite_run(suite);

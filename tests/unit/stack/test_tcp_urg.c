@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "tests/unit/stack/tcp_helper.h"
@@ -322,6 +323,22 @@ START_TEST(a_mark_beyond_64_kilobytes_is_somewhere_ahead)
 }
 END_TEST
 
+START_TEST(what_was_sent_beyond_the_reach_of_the_pointer_is_not_called_urgent)
+{
+	struct tcb t = { .snd_una = 1000, .snd_nxt = 1000 + 65534, .snd_up = 1000 + 100000 };
+	struct tcp_hdr hdr = { .flags = 0 };
+
+	tcp_urg_put(&t, 1000, &hdr);
+	ck_assert_uint_eq(hdr.flags, TCPF_URG);
+	ck_assert_uint_eq(ntohs(hdr.urp), 65535);
+	hdr = (struct tcp_hdr){ .flags = 0 };
+	t.snd_nxt++;	/* sent again, when the byte there is no urgent one */
+	tcp_urg_put(&t, 1000, &hdr);
+	ck_assert_uint_eq(hdr.flags, 0);
+	ck_assert_uint_eq(hdr.urp, 0);
+}
+END_TEST
+
 START_TEST(a_successor_goes_on_pointing)
 {
 	send_urgent(3);
@@ -389,6 +406,7 @@ int main(void)
 	tcase_add_test(tc, what_is_sent_again_points_at_the_mark_that_is_now);
 	tcase_add_test(tc, a_closed_window_hears_of_it_by_the_probe);
 	tcase_add_test(tc, a_mark_beyond_64_kilobytes_is_somewhere_ahead);
+	tcase_add_test(tc, what_was_sent_beyond_the_reach_of_the_pointer_is_not_called_urgent);
 	tcase_add_test(tc, a_successor_goes_on_pointing);
 	tcase_add_test(tc, both_directions_end_when_both_have);
 	tcase_add_test(tc, a_mark_in_what_is_acknowledged_or_ended_means_nothing);

@@ -109,9 +109,13 @@ START_TEST(of_those_that_share_the_latest_has_it_and_peers_go_first)
 }
 END_TEST
 
-START_TEST(the_datagram_tells_where_it_came_from)
+START_TEST(the_datagram_tells_where_it_came_from_and_went_to)
 {
-	bind_to(0, 53, 0, 0, false, 1);
+	union npp_addr us2 = rig_addr(RIG_US2), gw = rig_addr(RIG_GW);
+	struct npp_dgram d = { .len = 1, .port = 9, .addr = rig_addr(RIG_PEER) };
+	struct stack_slice sl = { "x", 1 };
+	struct udp_endpoint *ep = bind_to(0, 53, 0, 0, false, 1);
+
 	rig_udp(&p, RIG_PEER, 4711, RIG_US, 53, 777);
 	p.b[15] = 0xb8;
 	p.b[22] = 33;
@@ -123,8 +127,17 @@ START_TEST(the_datagram_tells_where_it_came_from)
 	ck_assert_uint_eq(r->dgram[0].d.ttl, 33);
 	ck_assert_uint_eq(r->dgram[0].d.seq, (uint32_t)r->now_us);
 	ck_assert_uint_eq(npp_addr_get_v4(&r->dgram[0].d.addr), htonl(RIG_PEER));
+	ck_assert_uint_eq(npp_addr_get_v4(&r->dgram[0].to), htonl(RIG_US));
 	for (uint32_t i = 0; i < 777; i++)
 		ck_assert_uint_eq(r->dgram[0].data[i], rig_pattern(i));
+	rig_udp(&p, RIG_PEER, 4711, RIG_US2, 53, 1);
+	rig_in(r, 0, &p);
+	ck_assert_uint_eq(npp_addr_get_v4(&r->dgram[1].to), htonl(RIG_US2));
+	ck_assert_int_eq(stack_udp_send_from(s, ep, &d, &us2, &sl, 1), 0);	/* so an answer can come from there */
+	ck_assert_uint_eq(rig_ip(rig_last(r))->src, htonl(RIG_US2));
+	ck_assert_int_eq(stack_udp_send_from(s, ep, &d, NULL, &sl, 1), 0);
+	ck_assert_uint_eq(rig_ip(rig_last(r))->src, htonl(RIG_US));
+	ck_assert_int_eq(stack_udp_send_from(s, ep, &d, &gw, &sl, 1), -EADDRNOTAVAIL);
 }
 END_TEST
 
@@ -366,8 +379,8 @@ START_TEST(sending_fills_the_header_and_refuses_nonsense)
 }
 END_TEST
 
-/* A router says that what was sent last with LEN bytes of payload was larger than MTU. */
-static void too_big(uint16_t sport, uint32_t len, uint16_t mtu)
+/* A router says, at IOP, that what was sent last with LEN bytes of payload was larger than MTU. */
+static void too_big_at(unsigned iop, uint16_t sport, uint32_t len, uint16_t mtu)
 {
 	uint8_t quote[28];
 	struct icmp4_hdr h = { .type = 3, .code = 4, .rest = htonl(mtu) };
@@ -383,7 +396,12 @@ static void too_big(uint16_t sport, uint32_t len, uint16_t mtu)
 	rig_put(&p, &h, sizeof h);
 	rig_put(&p, quote, sizeof quote);
 	rig_ip4_end(&p);
-	rig_in(r, 0, &p);
+	rig_in(r, iop, &p);
+}
+
+static void too_big(uint16_t sport, uint32_t len, uint16_t mtu)
+{
+	too_big_at(0, sport, len, mtu);
 }
 
 static int send_mode(struct udp_endpoint *ep, uint32_t len, uint32_t flags)
@@ -413,6 +431,7 @@ START_TEST(what_must_not_be_cut_is_not_and_heeds_the_path)
 	ck_assert_int_eq(send_mode(ep, 1473, PROBE), -EMSGSIZE);
 	ck_assert_int_eq(send_mode(ep, 1473, NPP_DGRAM_WHOLE), -EMSGSIZE);
 	too_big(53, 1473, 1400);	/* more than was sent: a lie */
+	too_big(53, 1372, 1400);	/* that was not too large: another one */
 	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1500);
 	too_big(53, 1472, 1400);
 	rig_run(r);
@@ -440,6 +459,43 @@ START_TEST(what_must_not_be_cut_is_not_and_heeds_the_path)
 }
 END_TEST
 
+START_TEST(the_home_of_a_socket_hears_what_is_too_big_whoever_is_told)
+{
+	rig_free(r);
+	r = rig_new(3);
+	s = r->node[0].s;
+	rig_know(r, RIG_PEER, rig_peer_mac);
+	for (uint16_t port = 5000; port < 5020; port++) {
+		struct udp_endpoint *ep = bind_to(RIG_US, port, 0, 0, false, 1);
+
+		for (unsigned iop = 0; iop < r->n; iop++) {
+			ck_assert_int_eq(send_mode(ep, 1472, PROBE), 0);
+			r->node[0].udp_err = 0;
+			too_big_at(iop, port, 1472, 1400);
+			rig_run(r);
+			ck_assert_int_eq(r->node[0].udp_err, EMSGSIZE);
+		}
+		stack_udp_unbind(s, ep);
+	}
+}
+END_TEST
+
+START_TEST(an_old_router_that_names_no_mtu_means_the_next_smaller_one)
+{
+	struct udp_endpoint *ep = bind_to(RIG_US, 53, RIG_PEER, 9, false, 1);
+
+	ck_assert_int_eq(send_mode(ep, 1472, DO), 0);
+	too_big(53, 1472, 0);
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1492);
+	ck_assert_int_eq(send_mode(ep, 1464, DO), 0);
+	too_big(53, 1464, 0);
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1006);
+	too_big(53, 700, 100);	/* never below what we go down to */
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), IP4_MIN_PMTU);
+	ck_assert_uint_eq(r->node[0].udp_error.mtu, IP4_MIN_PMTU);
+}
+END_TEST
+
 START_TEST(without_a_peer_the_way_of_the_last_datagram_is_told)
 {
 	struct udp_endpoint *ep = bind_to(RIG_US, 53, 0, 0, false, 1);
@@ -450,6 +506,13 @@ START_TEST(without_a_peer_the_way_of_the_last_datagram_is_told)
 	rig_run(r);
 	ck_assert_int_eq(r->node[0].udp_err, EMSGSIZE);
 	ck_assert_int_eq(send_mode(ep, 1373, DO), -EMSGSIZE);
+	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1400);
+	ck_assert_int_eq(send_it(ep, RIG_GW, 9, 10, DO), 0);	/* now to another one: what is said of the first counts no more */
+	r->node[0].udp_err = 0;
+	too_big(53, 1300, 1300);
+	rig_run(r);
+	ck_assert_int_eq(r->node[0].udp_err, 0);
+	ck_assert_int_eq(send_mode(ep, 1372, DO), 0);
 	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1400);
 }
 END_TEST
@@ -464,6 +527,31 @@ START_TEST(a_probe_that_is_too_large_does_not_lower_the_path_mtu)
 	rig_run(r);
 	ck_assert_int_eq(r->node[0].udp_err, EMSGSIZE);
 	ck_assert_uint_eq(stack_udp_mtu(s, ep), 1500);
+}
+END_TEST
+
+START_TEST(a_checksum_of_zero_is_sent_as_its_complement_in_fragments_too)
+{
+	struct udp_endpoint *ep = bind_to(RIG_US, 53, RIG_PEER, 9, false, 1);
+	struct npp_dgram d = { .len = 2000, .port = 9, .addr = rig_addr(RIG_PEER) };
+	uint8_t bytes[2000] = { 0 };
+	struct stack_slice sl = { bytes, sizeof bytes };
+
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, &sl, 1), 0);
+	ck_assert_uint_eq(r->n_frames, 2);
+	memcpy(bytes, rig_l4(&r->frame[0]) + 6, 2);	/* what the sum lacks */
+	ck_assert_int_eq(stack_udp_send(s, ep, &d, &sl, 1), 0);
+	ck_assert_uint_eq(r->n_frames, 4);
+	ck_assert_mem_eq(rig_l4(&r->frame[2]) + 6, "\xff\xff", 2);
+}
+END_TEST
+
+START_TEST(one_call_makes_no_more_than_128_datagrams)
+{
+	struct udp_endpoint *ep = bind_to(RIG_US, 53, RIG_PEER, 9, false, 1);
+
+	ck_assert_int_eq(send_mode(ep, 128 * 10, NPP_DGRAM_SEG_FLAGS(10)), 0);
+	ck_assert_int_eq(send_mode(ep, 128 * 10 + 1, NPP_DGRAM_SEG_FLAGS(10)), -EINVAL);
 }
 END_TEST
 
@@ -514,7 +602,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, connected_before_bound_before_wildcard);
 	tcase_add_test(tc, of_those_that_share_the_latest_has_it_and_peers_go_first);
-	tcase_add_test(tc, the_datagram_tells_where_it_came_from);
+	tcase_add_test(tc, the_datagram_tells_where_it_came_from_and_went_to);
 	tcase_add_test(tc, addresses_are_owned_once_unless_all_share);
 	tcase_add_test(tc, the_table_is_bounded_and_handles_change);
 	tcase_add_test(tc, a_reuseport_group_shares_and_each_flow_stays);
@@ -524,8 +612,12 @@ int main(void)
 	tcase_add_test(tc, broadcast_reaches_all_who_listen);
 	tcase_add_test(tc, sending_fills_the_header_and_refuses_nonsense);
 	tcase_add_test(tc, what_must_not_be_cut_is_not_and_heeds_the_path);
+	tcase_add_test(tc, the_home_of_a_socket_hears_what_is_too_big_whoever_is_told);
+	tcase_add_test(tc, an_old_router_that_names_no_mtu_means_the_next_smaller_one);
 	tcase_add_test(tc, without_a_peer_the_way_of_the_last_datagram_is_told);
 	tcase_add_test(tc, a_probe_that_is_too_large_does_not_lower_the_path_mtu);
+	tcase_add_test(tc, a_checksum_of_zero_is_sent_as_its_complement_in_fragments_too);
+	tcase_add_test(tc, one_call_makes_no_more_than_128_datagrams);
 	tcase_add_test(tc, an_endpoint_sends_to_its_neighbour_on_the_same_stack);
 	tcase_add_test(tc, a_half_made_endpoint_is_dropped_by_the_successor);
 	suite_add_tcase(suite, tc);
