@@ -128,6 +128,15 @@ static int check_mtu(struct npp_conf *c, const struct npp_settings *s, uint32_t 
 				  "an mtu of %u is too small for IPv6: at least 1280", s->port[i].mtu);
 }
 
+static bool learns_any(const struct npp_settings *s)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->n_ports; i++)
+		any |= s->port[i].autoconf;
+	return any;
+}
+
 int settings_check_ports(struct npp_conf *c, struct npp_settings *s)
 {
 	int r = 0;
@@ -145,8 +154,8 @@ int settings_check_ports(struct npp_conf *c, struct npp_settings *s)
 	for (uint32_t i = 0; i < s->n_ports; i++)
 		if (add_list(c, s, s->port[i].node, s->port[i].addrs, s->port[i].n_addrs, (uint8_t)i) < 0)
 			r = -EINVAL;
-	if (r == 0 && s->n_all == 0)
-		r = npp_conf_error_key(c, s->node, "addresses", "is missing");
+	if (r == 0 && s->n_all == 0 && !learns_any(s))
+		r = npp_conf_error_key(c, s->node, "addresses", "is missing, and there is no 'autoconf: yes'");
 	for (uint32_t i = 0; i < s->n_ports; i++)
 		if (check_mtu(c, s, i) < 0)
 			r = -EINVAL;
@@ -194,7 +203,9 @@ static int check_gateways(struct npp_conf *c, const struct npp_settings *s, cons
 {
 	int r = 0;
 
-	if (npp_conf_get(map, "gateway") && check_next_hop(c, s, map, "gateway", gw, ports) < 0)
+	if (npp_conf_get(map, "gateway") && !npp_addr_is_v4(gw))
+		r = npp_conf_error_key(c, map, "gateway", "is an IPv6 address: that is key 'gateway6'");
+	else if (npp_conf_get(map, "gateway") && check_next_hop(c, s, map, "gateway", gw, ports) < 0)
 		r = -EINVAL;
 	if (!npp_conf_get(map, "gateway6"))
 		return r;

@@ -245,6 +245,7 @@ int osm_proc_fork(struct npp_osm *o, unsigned parent, unsigned *embryo)
 	if (err)
 		return err;
 	o->proc[p].parent = parent;
+	o->proc_shm[p].turn = o->proc_shm[p].turn % 0xffff + 1;
 	osm_proc_save(o, p);
 	for (unsigned k = 0; k < NPP_FDTAB_CHUNKS; k++) {
 		npp_fdword_t *src, *dst;
@@ -266,13 +267,16 @@ int osm_proc_fork(struct npp_osm *o, unsigned parent, unsigned *embryo)
 	return 0;
 }
 
-/* The parent says what fork returned. 0, or -EINVAL for an embryo that is not its. */
-int osm_proc_fork_done(struct npp_osm *o, unsigned parent, uint32_t embryo, int32_t pid)
+/* The parent says what fork returned. 0, or -EINVAL for an embryo that is not its: the child may have lived and died
+ * by now, and another thread of the parent may fork with what was the child's place. */
+int osm_proc_fork_done(struct npp_osm *o, unsigned parent, uint32_t said, int32_t pid)
 {
+	uint32_t embryo = said & 0xffff, turn = said >> 16; /* none: of a program before there were turns */
 	struct osm_proc *x;
 	int err;
 
-	if (embryo >= NPP_MAX_PROCS || o->proc[embryo].parent != parent || pid < 0)
+	if (embryo >= NPP_MAX_PROCS || o->proc[embryo].parent != parent || pid < 0 ||
+	    (turn && turn != o->proc_shm[embryo].turn))
 		return -EINVAL;
 	x = &o->proc[embryo];
 	if (x->state == NPP_PROC_OPEN)

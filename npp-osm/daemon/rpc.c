@@ -157,6 +157,7 @@ static int on_fork(struct npp_osm *o, unsigned i, uint32_t seq, const void *body
 	if (err)
 		return err;
 	r.proc = p;
+	r.pid = (int32_t)o->proc_shm[p].turn;
 	reply(o, i, seq, 0, &r, sizeof r, NULL, 0);
 	return LATER;
 }

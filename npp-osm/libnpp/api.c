@@ -88,6 +88,8 @@ int npp_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		fd_lock();
 		r = sock_do_bind(so, fd, addr, len);
 		fd_unlock();
+		if (r == 0)
+			mcast_let_in(so);
 	}
 	errno = saved;
 	if (r <= 0)
@@ -110,6 +112,7 @@ int npp_listen(int fd, int backlog)
 	int saved = errno, r = 1;
 
 	if (so && (so->kind == SO_OURS || so->kind == SO_KERNEL_YET)) {
+		signals_look();
 		fd_lock();
 		r = sock_do_listen(so, fd, backlog);
 		fd_unlock();
@@ -173,6 +176,7 @@ int npp_close(int fd)
 		so = vfork_ours(fd);
 	if (!so || npp_thr.inside)
 		return R->close(fd);
+	signals_check();
 	if (so->kind == SO_INTERNAL)
 		return (int)done(-EBADF, saved);
 	if (vfork_child()) {

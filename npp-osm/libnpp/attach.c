@@ -232,12 +232,16 @@ static void guard_unblock(struct rpc_guard *g)
 
 static void guard_enter(struct rpc_guard *g)
 {
+	if (unlikely(npp_thr.vf.pid != 0))
+		vfork_killed();
 	guard_block(g);
 	pthread_mutex_lock(&npp_lib.rpc_lock);
+	npp_thr.rpc_held = true;
 }
 
 static void guard_leave(struct rpc_guard *g)
 {
+	npp_thr.rpc_held = false;
 	pthread_mutex_unlock(&npp_lib.rpc_lock);
 	guard_unblock(g);
 }
@@ -247,8 +251,10 @@ static void guard_leave(struct rpc_guard *g)
 bool lib_rpc_try_begin(struct rpc_guard *g)
 {
 	guard_block(g);
-	if (pthread_mutex_trylock(&npp_lib.rpc_lock) == 0)
+	if (pthread_mutex_trylock(&npp_lib.rpc_lock) == 0) {
+		npp_thr.rpc_held = true;
 		return true;
+	}
 	guard_unblock(g);
 	return false;
 }
@@ -553,6 +559,7 @@ static int map_iops(uint32_t att, uint32_t n, struct npp_ctl_msg *m)
 			fd_disown(&s->bell);
 			lib_close(s->bell);
 		}
+		atomic_store_explicit(&s->vain, 0, memory_order_relaxed);
 		s->bell = fd_high(bell);
 		fd_own(&s->bell);
 		/* release: pairs with the acquire in ctx_post() */
@@ -605,6 +612,7 @@ static int map_attach(uint32_t att)
 	npp_lib.att[att].epoch = a.epoch ? a.epoch : epoch;
 	npp_lib.att[att].n_iops = a.n_iops;
 	npp_lib.att[att].global = global.base;
+	atomic_store_explicit(&npp_lib.att[att].groups_vain, 0, memory_order_relaxed);
 	/* release: pairs with the acquire loads of `mapped` */
 	atomic_store_explicit(&npp_lib.att[att].mapped, 1, memory_order_release);
 	return 0;
@@ -616,6 +624,16 @@ bool lib_current(uint32_t a)
 		return false;
 	return npp_lib.att[a].epoch == atomic_load_explicit(&npp_lib.host->attach[a].epoch, memory_order_acquire) ||
 	       lib_now_us() < atomic_load_explicit(&npp_lib.att[a].sure_until_us, memory_order_relaxed);
+}
+
+/* Who closes a descriptor has this lock, and waits for that of an epoll instance: whoever has that, and asks here for
+ * readiness, must not wait. Then what is mapped serves on until somebody else asks. */
+static bool refresh_lock(void)
+{
+	if (npp_thr.section && !npp_thr.fd_depth)
+		return fd_trylock();
+	fd_lock();
+	return true;
 }
 
 /**
@@ -632,8 +650,8 @@ bool lib_refresh(void)
 	for (uint32_t a = 0; a < n && a < NPP_MAX_ATTACH; a++) {
 		struct attachment *at = &npp_lib.att[a];
 
-		if (atomic_load_explicit(&npp_lib.host->attach[a].state, memory_order_acquire) == 2 && !lib_current(a)) {
-			fd_lock();
+		if (atomic_load_explicit(&npp_lib.host->attach[a].state, memory_order_acquire) == 2 && !lib_current(a) &&
+		    refresh_lock()) {
 			if (!lib_current(a) && map_attach(a) < 0)
 				lib_say(ONCE_RPC, "cannot map an NPP of this host");
 			fd_unlock();

@@ -309,7 +309,7 @@ static int shut_write(struct so *so)
 	if (r < 0)
 		return r;
 	old = atomic_fetch_or_explicit(&sk->fl, NPP_FL_SHUT_WR, memory_order_relaxed);
-	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&sk->tx_lock);
 	if (!(old & NPP_FL_SHUT_WR))
 		sock_post(so, NPP_MSG_SHUTDOWN, 0, atomic_load_explicit(&sk->tx_head, memory_order_acquire));
 	return 0;

@@ -28,6 +28,8 @@
 #define LOCK_BUSY_US 10000	/* so long a copy may take: then it is waited for asleep */
 #define LOCK_NAP_US 10000
 #define VAIN_NAP_US 1000
+#define VAIN_ANEW_US 2000u	/* doubled each time that an ISM is waited for in vain ... */
+#define VAIN_DOUBLED 6u		/* ... but not more often */
 #define ISM_HOLDERS 0x8000u	/* + IOP + 1: how ISMs call themselves in locks */
 
 /* ---- messages to an ISM -------------------------------------------------------- */
@@ -113,8 +115,8 @@ static inline bool slot_current(uint32_t slot)
 /**
  * ctx_post() - post a message to the ISM of SLOT and ring if it sleeps
  *
- * A signal handler that interrupts a post must not touch the same lane: its message
- * waits until the interrupted post is done.
+ * A signal handler that interrupts a post must not touch the same lane: it waits until that is
+ * done, or if it is one that we do not know of, its message does.
  * Return: 0, -ENETUNREACH (no such ISM), -EPROTO (the lane makes no sense)
  */
 int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
@@ -129,6 +131,7 @@ int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 	}
 	if (unlikely(!slot_current(slot)) && !lib_slot(slot))
 		return -ENETUNREACH;
+	short_begin();
 	c->busy = true;
 	atomic_signal_fence(memory_order_seq_cst);
 	r = lane_out(c, slot, msg);
@@ -138,10 +141,12 @@ int ctx_post(struct lctx *c, uint32_t slot, const struct npp_msg *msg)
 		c->busy = false;
 		atomic_signal_fence(memory_order_seq_cst);
 		if (!unlikely(deferred(c)))
-			return r;
+			break;
 		c->busy = true; /* a handler came right before that */
 		atomic_signal_fence(memory_order_seq_cst);
 	}
+	short_end();
+	return r;
 }
 
 int sock_post(struct so *so, uint8_t type, uint8_t flags, uint32_t arg)
@@ -450,9 +455,46 @@ int sock_wait_ring(struct so *so, uint32_t size, uint64_t deadline)
 	return wait_ring(so, size, deadline, false);
 }
 
+/* Who does not want to block waits for the ISM of S all the same, for a moment. If that was in vain, nobody does so again
+ * until it has taken what was posted by then; and if it is once more, not for a while, twice as long each time: it may be one
+ * that takes all and answers nothing, or has no memory. */
+static bool ism_answers(struct slot *s)
+{
+	/* acquire: pairs with the release in map_iops() */
+	struct npp_inbound *in = atomic_load_explicit(&s->in, memory_order_acquire);
+	uint64_t vain = atomic_load_explicit(&s->vain, memory_order_relaxed);
+	uint32_t left;
+
+	if (!vain || !in)
+		return in != NULL;
+	if (lib_now_us() < atomic_load_explicit(&s->vain_until_us, memory_order_relaxed))
+		return false;
+	left = (uint32_t)vain - atomic_load_explicit(&in->lane[(vain >> 32) % NPP_MAX_CTX].post_tail, memory_order_relaxed);
+	return left == 0 || left > NPP_I2OQ_DEPTH;
+}
+
+static void ism_silent(struct slot *s, const struct lctx *c, uint32_t lane)
+{
+	uint32_t n = atomic_load_explicit(&s->vain, memory_order_relaxed) ? atomic_load_explicit(&s->n_vain, memory_order_relaxed) : 0;
+
+	atomic_store_explicit(&s->n_vain, n < VAIN_DOUBLED ? n + 1 : n, memory_order_relaxed);
+	atomic_store_explicit(&s->vain_until_us, n ? lib_now_us() + (VAIN_ANEW_US << n) : 0, memory_order_relaxed);
+	atomic_store_explicit(&s->vain, (uint64_t)(NPP_MAX_CTX + c->no) << 32 | lane, memory_order_relaxed);
+}
+
 int sock_ask_ring(struct so *so, uint32_t size, uint64_t deadline)
 {
-	return wait_ring(so, size, deadline, true);
+	struct slot *s = so->sk->slot < NPP_MAX_SLOTS ? &npp_lib.slot[so->sk->slot] : NULL;
+	int r;
+
+	if (!s || !ism_answers(s))
+		return -EAGAIN;
+	r = wait_ring(so, size, deadline, true);
+	if (r == -EAGAIN)
+		ism_silent(s, npp_thr.ctx, npp_thr.ctx->in[s - npp_lib.slot].post_head);
+	else if (r == 0 && unlikely(atomic_load_explicit(&s->vain, memory_order_relaxed) != 0))
+		atomic_store_explicit(&s->vain, 0, memory_order_relaxed);
+	return r;
 }
 
 /* Until the ISM has answered WANT, by something sent from the transmit ring, or DEADLINE, which
@@ -561,12 +603,22 @@ int sock_lock_take(npp_lock_t *l)
 	       atomic_load_explicit(c->lock[i], memory_order_relaxed) == c->no + 1)
 		i++;
 	c->lock[i] = l;
+	short_begin();
 	if (npp_lock_try(l, c->no + 1))
 		return 0;
+	short_end(); /* who waits is in no section */
 	do {
 		r = npp_lock_take(l, c->no + 1, LOCK_SLICE_US);
 		if (r == -ETIMEDOUT && !lock_patience(atomic_load_explicit(l, memory_order_relaxed), &w))
 			return -EIO;
 	} while (r == -ETIMEDOUT);
+	if (r == 0)
+		short_begin();
 	return r == -EDEADLK ? -EAGAIN : r;
+}
+
+void sock_lock_drop(npp_lock_t *l)
+{
+	npp_lock_drop(l, npp_thr.ctx->no + 1);
+	short_end();
 }

@@ -197,7 +197,7 @@ static ssize_t take(struct so *so, struct msghdr *mh, int flags)
 		if (!(flags & MSG_PEEK)) /* release: pairs with the ISM's acquire of rx_tail */
 			atomic_store_explicit(&f.lane->rx_tail, f.next, memory_order_release);
 	}
-	npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&sk->rx_lock);
 	return r;
 }
 
@@ -415,7 +415,7 @@ static int put(struct so *so, const struct outgoing *o)
 		/* release: pairs with the ISM's acquire of tx_head */
 		atomic_store_explicit(w.head, head + need, memory_order_release);
 	}
-	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&sk->tx_lock);
 	if ((r == 0 || skipped) && o->out)
 		look_out(so, o->out, NPP_MSG_LOOK);
 	else if (r == 0 || skipped)
@@ -536,6 +536,8 @@ static int ensure_ours(struct so *so, int fd)
 	if (so->kind == SO_KERNEL_YET)
 		r = autobind(so, fd, NULL);
 	fd_unlock();
+	if (r == 0)
+		mcast_let_in(so);
 	return r;
 }
 
@@ -623,8 +625,56 @@ static void outgoing_port(struct so *so, struct outgoing *o)
 		o->d.flags |= NPP_DGRAM_PORT_FLAGS(o->scope ? o->scope : heard_by(&o->d.addr, att));
 }
 
+/* What was held back, once it is whole. */
+static ssize_t send_whole(struct so *so, int fd, struct cork *c, int flags)
+{
+	struct iovec iov = { c->data, c->d.len };
+	struct outgoing o = { .d = c->d, .src = c->src, .iov = &iov, .n = 1 };
+	uint32_t segment = NPP_DGRAM_SEG(o.d.flags);
+	ssize_t r;
+
+	o.out = way_out(so, &o.d.addr);
+	r = segment && o.d.len > segment * SEGMENTS_MAX ? -EINVAL : send_ours(so, fd, &o, flags);
+	cork_done(so, c);
+	return r;
+}
+
+/* UDP_CORK was taken away. */
+void dgram_uncork(struct so *so)
+{
+	struct cork *whole;
+
+	if (so->kind == SO_OURS && cork_add(so, NULL, 0, 0, false, &whole) == 0)
+		send_whole(so, -1, whole, 0);
+}
+
+/* LEN bytes, the first of more, or more of those that are held back already. 0, or -errno; -ENOMSG: neither. */
+static ssize_t send_later(struct so *so, int fd, const struct iovec *iov, int n, size_t len, int flags)
+{
+	bool more = flags & MSG_MORE || sock_opt_flags(so) & NPP_OPT_CORK;
+	struct cork *whole;
+	int r = cork_add(so, iov, n, len, more, &whole);
+	ssize_t sent;
+
+	if (r < 0 || !whole)
+		return r;
+	sent = send_whole(so, fd, whole, flags);
+	return sent < 0 ? sent : 0;
+}
+
+static ssize_t hold_back(struct so *so, const struct outgoing *o)
+{
+	struct cork_head first = { .d = o->d, .src = o->src };
+	uint32_t len = o->d.len;
+	int r;
+
+	first.most = NPP_DGRAM_SEG(o->d.flags) ? (npp_addr_is_v4(&o->d.addr) ? DGRAM_MAX4 : DGRAM_MAX) : dgram_most(so, &o->d);
+	r = cork_begin(so, &first, o->iov, o->n);
+	return r < 0 ? r : (ssize_t)len;
+}
+
 /**
- * dgram_send() - one datagram, or as many as UDP_SEGMENT says
+ * dgram_send() - one datagram, or as many as UDP_SEGMENT says, or a part of one
  *
  * Return: its length; -EAGAIN; another -errno; or INT_MIN: it is for the kernel
  */
@@ -639,6 +689,12 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 		return len;
 	if (so->kind == SO_OURS && so->domain == AF_INET && (len > UINT16_MAX || flags & MSG_OOB))
 		return len > UINT16_MAX ? -EMSGSIZE : -EOPNOTSUPP; /* before the address, as Linux */
+	if (so->kind == SO_OURS && unlikely(so->cork != NULL)) {
+		ssize_t added = send_later(so, fd, o.iov, o.n, (size_t)len, flags);
+
+		if (added != -ENOMSG)
+			return added < 0 ? added : len;
+	}
 	r = destination(so, fd, mh->msg_name, mh->msg_namelen, &o);
 	if (r != 0)
 		return r == 1 ? INT32_MIN : r;
@@ -660,6 +716,8 @@ ssize_t dgram_send(struct so *so, int fd, const struct msghdr *mh, int flags)
 		return r;
 	if (dgram_too_large(so, &o.d))
 		return -EMSGSIZE;
+	if (unlikely(flags & MSG_MORE || sock_opt_flags(so) & NPP_OPT_CORK))
+		return hold_back(so, &o);
 	segment = NPP_DGRAM_SEG(o.d.flags);
 	if (segment && (uint32_t)len > segment * SEGMENTS_MAX)
 		return -EINVAL;
@@ -730,6 +788,7 @@ int dgram_do_connect(struct so *so, int fd, const struct sockaddr *sa, socklen_t
 	fd_unlock();
 	if (r < 0)
 		return r;
+	mcast_let_in(so);
 	if (npp_addr_is_any(&so->sk->laddr)) /* what getsockname() shows; the OSM has its own copy */
 		so->sk->laddr = way.src;
 	return 0;

@@ -55,20 +55,27 @@ int dgram_mtu(const struct so *so)
 	return (int)mtu;
 }
 
-/* Is it known already that D is too large to go in one piece, as it must? The ISM, which looks again, knows
- * more of the way of what has no fixed peer. */
-bool dgram_too_large(const struct so *so, const struct npp_dgram *d)
+/* How many bytes a datagram like D may have, as far as is known already. The ISM, which looks again, knows more of the way
+ * of what has no fixed peer. */
+uint32_t dgram_most(const struct so *so, const struct npp_dgram *d)
 {
 	bool four = npp_addr_is_v4(&d->addr);
-	uint32_t segment = NPP_DGRAM_SEG(d->flags), told = 0;
-	uint32_t unit = segment && segment < d->len ? segment : d->len;
+	uint32_t told = 0, head = four ? 28 : 48, most = four ? DGRAM_MAX4 : NPP_DGRAM_MAX, mtu;
 	struct sock_way way;
 
-	if (d->len > DGRAM_MAX4 && (four || d->len > NPP_DGRAM_MAX))
-		return true;
 	if (!(d->flags & NPP_DGRAM_WHOLE) || sock_ask_way(&d->addr, &way) < 0)
-		return false;
+		return most;
 	if (!(d->flags & NPP_DGRAM_LINK) && sock_fl(so) & NPP_FL_CONNECTED && npp_addr_eq(&d->addr, &so->sk->raddr))
 		told = told_mtu(so);
-	return unit + (four ? 28 : 48) > (told && told < way.mtu ? told : way.mtu);
+	mtu = told && told < way.mtu ? told : way.mtu;
+	return mtu < head ? 0 : mtu - head < most ? mtu - head : most;
+}
+
+/* Is it known already that D is too large to go in one piece, as it must? */
+bool dgram_too_large(const struct so *so, const struct npp_dgram *d)
+{
+	uint32_t segment = NPP_DGRAM_SEG(d->flags);
+	uint32_t unit = segment && segment < d->len ? segment : d->len;
+
+	return d->len > (npp_addr_is_v4(&d->addr) ? DGRAM_MAX4 : NPP_DGRAM_MAX) || unit > dgram_most(so, d);
 }

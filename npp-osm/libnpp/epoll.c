@@ -101,10 +101,10 @@ static int gather(struct ep *ep, struct epoll_event *out, int max)
 {
 	int n;
 
-	pthread_mutex_lock(&ep->lock);
+	ep_lock(ep);
 	collect(ep);
 	n = harvest(ep, out, max);
-	pthread_mutex_unlock(&ep->lock);
+	ep_unlock(ep);
 	return n;
 }
 
@@ -164,12 +164,12 @@ static void sleep_leave(struct ep *ep)
 	if (!ep->ctx)
 		return;
 	npp_bell_announce(&ep->ctx->sh->sleeping);
-	pthread_mutex_lock(&ep->lock);
+	ep_lock(ep);
 	before = ep->n_ready;
 	collect(ep);
 	if (ep->n_ready > before)
 		lib_ring(ep->ctx->bell);
-	pthread_mutex_unlock(&ep->lock);
+	ep_unlock(ep);
 }
 
 static int ep_wait(struct ep *ep, int epfd, struct epoll_event *ev, int max, uint64_t deadline, const sigset_t *mask)
@@ -215,9 +215,9 @@ static struct ep *ep_of(int epfd, int max, const struct epoll_event *ev)
 	ep->epfd = epfd;
 	if (ep->stale) {
 		fd_lock();
-		pthread_mutex_lock(&ep->lock);
+		ep_lock(ep);
 		r = ep_revive(ep, epfd);
-		pthread_mutex_unlock(&ep->lock);
+		ep_unlock(ep);
 		fd_unlock();
 		if (r < 0)
 			return NULL;
@@ -293,7 +293,7 @@ uint32_t ep_ready(struct so *so)
 	struct ep *ep = so->ep;
 	uint32_t m = 0;
 
-	pthread_mutex_lock(&ep->lock);
+	ep_lock(ep);
 	collect(ep);
 	for (uint32_t left = ep->n_ready; left && !m; left--) {
 		struct item *it = ep->head;
@@ -304,6 +304,6 @@ uint32_t ep_ready(struct so *so)
 			m = EPOLLIN | EPOLLRDNORM;
 		}
 	}
-	pthread_mutex_unlock(&ep->lock);
+	ep_unlock(ep);
 	return m;
 }

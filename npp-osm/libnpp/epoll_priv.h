@@ -21,7 +21,9 @@ struct item {
 };
 
 struct ep {
-	pthread_mutex_t lock;
+	_Atomic uint32_t word;		/* of ep_lock() */
+	_Atomic(const struct thr *) holder;
+	uint32_t depth;			/* more often than once, by handlers of faults */
 	struct lctx *ctx;
 	bool stale;			/* inherited by fork, not yet rebuilt */
 	bool nested;			/* somebody polls the instance itself: always announced */
@@ -37,6 +39,8 @@ struct ep {
 	bool used;
 };
 
+void ep_lock(struct ep *ep);
+void ep_unlock(struct ep *ep);
 /* Under the instance's lock. */
 void ep_ready_add(struct ep *ep, struct item *it);
 void ep_ready_del(struct ep *ep, struct item *it);

@@ -13,6 +13,30 @@
 
 #define ITEMS_AT_ONCE 256
 
+/* ---- the lock ---------------------------------------------------------------------- */
+
+/* The handler of a fault has the lock if what it interrupted has it. */
+void ep_lock(struct ep *ep)
+{
+	if (unlikely(atomic_load_explicit(&ep->holder, memory_order_relaxed) == &npp_thr)) {
+		signals_unknown();
+		ep->depth++;
+		return;
+	}
+	word_lock(&ep->word);
+	atomic_store_explicit(&ep->holder, &npp_thr, memory_order_relaxed);
+}
+
+void ep_unlock(struct ep *ep)
+{
+	if (unlikely(ep->depth)) {
+		ep->depth--;
+		return;
+	}
+	atomic_store_explicit(&ep->holder, NULL, memory_order_relaxed);
+	word_unlock(&ep->word);
+}
+
 /* ---- lists ------------------------------------------------------------------------- */
 
 void ep_ready_add(struct ep *ep, struct item *it)
@@ -156,12 +180,29 @@ static void item_remove(struct ep *ep, struct item *it)
 	ep->free = it;
 }
 
-/* ---- after fork --------------------------------------------------------------------------- */
+/* ---- fork --------------------------------------------------------------------------- */
+
+/* Under fd_lock: the child is to have no lists that another thread was changing. */
+void ep_fork_begin(void)
+{
+	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next)
+		if (ep->used)
+			ep_lock(ep);
+}
+
+void ep_fork_end(void)
+{
+	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next)
+		if (ep->used)
+			ep_unlock(ep);
+}
 
 void ep_forked(void)
 {
 	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
-		pthread_mutex_init(&ep->lock, NULL);
+		atomic_store_explicit(&ep->word, 0, memory_order_relaxed);
+		atomic_store_explicit(&ep->holder, NULL, memory_order_relaxed);
+		ep->depth = 0;
 		ep->stale = ep->used && ep->ctx;
 		ep->ctx = NULL; /* the parent's */
 	}
@@ -321,9 +362,9 @@ static int ctl_both(struct so *eso, int epfd, int op, int fd, struct so *so, str
 		kev = kernel_event(so, ev);
 	if (kernel && R->epoll_ctl(epfd, op, fd, ev ? &kev : NULL) < 0 && op != EPOLL_CTL_DEL)
 		return -errno;
-	pthread_mutex_lock(&ep->lock);
+	ep_lock(ep);
 	r = ctl_locked(ep, epfd, op, fd, so, ev);
-	pthread_mutex_unlock(&ep->lock);
+	ep_unlock(ep);
 	if (r < 0 && kernel && op == EPOLL_CTL_ADD)
 		R->epoll_ctl(epfd, EPOLL_CTL_DEL, fd, ev);
 	return r;
@@ -344,6 +385,7 @@ int npp_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 		ep_poll_prepare(so);
 		return R->epoll_ctl(epfd, op, fd, ev);
 	}
+	signals_check();
 	ctx_self(); /* before the instance's lock: it may need fd_lock */
 	fd_lock();
 	r = fd_get(fd) == so && fd_get(epfd) == eso ? ctl_both(eso, epfd, op, fd, so, ev) : -EBADF;
@@ -357,10 +399,10 @@ void ep_fd_closed(int fd, struct so *so)
 	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
 		if (!ep->used)
 			continue;
-		pthread_mutex_lock(&ep->lock);
+		ep_lock(ep);
 		if (ep->by_fd[fd] && ep->by_fd[fd]->so == so)
 			item_remove(ep, ep->by_fd[fd]);
-		pthread_mutex_unlock(&ep->lock);
+		ep_unlock(ep);
 	}
 }
 
@@ -395,12 +437,12 @@ void ep_fd_changed(int fd, struct so *so)
 	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
 		if (!ep->used)
 			continue;
-		pthread_mutex_lock(&ep->lock);
+		ep_lock(ep);
 		item_changed(ep, ep->by_fd[fd], so);
 		for (int i = 0; dups && i < FD_MAX; i++)
 			if (i != fd)
 				item_changed(ep, ep->by_fd[i], so);
-		pthread_mutex_unlock(&ep->lock);
+		ep_unlock(ep);
 	}
 }
 
@@ -412,11 +454,11 @@ void ep_so_shut(struct so *so)
 	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
 		if (!ep->used)
 			continue;
-		pthread_mutex_lock(&ep->lock);
+		ep_lock(ep);
 		for (struct item *it = ep->bucket[so->idx % EP_BUCKETS]; it; it = it->chain)
 			if (it->so == so)
 				ep_ready_add(ep, it);
-		pthread_mutex_unlock(&ep->lock);
+		ep_unlock(ep);
 	}
 }
 
@@ -426,7 +468,7 @@ void ep_so_lost(struct so *so)
 	if (!atomic_load_explicit(&so->items, memory_order_relaxed))
 		return;
 	for (struct ep *ep = npp_lib.eps; ep; ep = ep->next) {
-		pthread_mutex_lock(&ep->lock);
+		ep_lock(ep);
 		for (int fd = 0; ep->used && fd < FD_MAX; fd++) {
 			struct item *it = ep->by_fd[fd];
 
@@ -437,7 +479,7 @@ void ep_so_lost(struct so *so)
 			ep->n_ours--;
 			it->idx = 0;
 		}
-		pthread_mutex_unlock(&ep->lock);
+		ep_unlock(ep);
 	}
 }
 
@@ -459,7 +501,6 @@ static struct ep *ep_alloc(void)
 			lib_pages_free(ep, sizeof *ep);
 			return NULL;
 		}
-		pthread_mutex_init(&ep->lock, NULL);
 		ep->next = npp_lib.eps;
 		npp_lib.eps = ep;
 	}
@@ -474,6 +515,8 @@ int npp_epoll_create1(int flags)
 
 	if (fd < 0 || !lib_on() || fd >= FD_MAX)
 		return fd;
+	if (!npp_lib.eps)
+		signals_look();
 	fd_lock();
 	so = so_new(SO_EPOLL);
 	if (so) {
@@ -493,7 +536,7 @@ void ep_free(struct so *so)
 
 	if (!ep)
 		return;
-	pthread_mutex_lock(&ep->lock);
+	ep_lock(ep);
 	for (int fd = 0; fd < FD_MAX; fd++)
 		if (ep->by_fd[fd])
 			item_remove(ep, ep->by_fd[fd]);
@@ -501,5 +544,5 @@ void ep_free(struct so *so)
 		ctx_close(ep->ctx);
 	ep->ctx = NULL;
 	ep->stale = ep->nested = ep->used = false;
-	pthread_mutex_unlock(&ep->lock);
+	ep_unlock(ep);
 }

@@ -22,135 +22,129 @@
 
 #include "npp-osm/libnpp/priv.h"
 
-/* ---- the lock -----------------------------------------------------------------------
+/* ---- locks --------------------------------------------------------------------------
  *
- * close(), dup2() and the like may be called in signal handlers. One that comes while its own thread changes the
- * tables would find them half changed, or wait for a lock that is its own: no signal is taken from before the lock
- * is tried until it is free again, as with Linux, where one that comes in the midst of close() waits until that
- * returns. Whoever waits for another thread hears them. Those that a fault raises are taken at once, for blocked
- * ones would end the program; their handlers have the lock if what they interrupted has it.
- * Who were cancelled in close() or open() would keep the lock: the process could close nothing any more.
+ * close(), dup2() and the like may be called in signal handlers: who has a lock is in a section, which signals.c
+ * explains, and whoever waits for another thread is in none.
+ * Who were cancelled in close() or open() would keep the lock of the tables: the process could close nothing any more.
  */
 
 enum { FREE, TAKEN, WANTED };	/* WANTED: somebody may be asleep until it is free */
 
-#define SIGSET_BYTES 8	/* the kernel's: 64 signals */
-#define BIT(sig) (1ull << ((sig) - 1))
-#define ALL_BUT_FAULTS (~(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGSYS) | \
-			  3ull << 31)) /* 32 and 33 are the C library's own, for setuid() of all threads */
-
-static void set_mask(const uint64_t *set, uint64_t *old)
+/* Begins a section, and takes the lock if it is free: the only way to have one without the other is to wait. */
+static bool take(_Atomic uint32_t *word, uint32_t as)
 {
-	R->syscall(SYS_rt_sigprocmask, SIG_SETMASK, set, old, (size_t)SIGSET_BYTES);
-}
-
-struct before { uint64_t mask; bool masked; };
-
-/* Blocks signals, and takes the lock if it is free: the only way to have one without the other is to wait. A filter
- * may end the program for asking: then signals come as they come. */
-static bool take(uint32_t as, struct before *b)
-{
-	uint64_t all = ALL_BUT_FAULTS;
 	uint32_t none = FREE;
 
-	b->masked = !atomic_load_explicit(&npp_lib.confined, memory_order_relaxed);
-	if (b->masked)
-		set_mask(&all, &b->mask);
-	/* acquire: pairs with the release in fd_unlock() */
-	if (atomic_compare_exchange_strong_explicit(&npp_lib.fd_word, &none, as, memory_order_acquire, memory_order_relaxed))
+	section_begin();
+	/* acquire: pairs with the release in word_unlock() */
+	if (atomic_compare_exchange_strong_explicit(word, &none, as, memory_order_acquire, memory_order_relaxed))
 		return true;
-	if (b->masked)
-		set_mask(&b->mask, NULL);
+	section_end();
 	return false;
 }
 
-static void wait_until_free(void)
+static void wait_until_free(_Atomic uint32_t *word)
 {
 	uint32_t taken = TAKEN;
 	int saved = errno;
 
-	if (atomic_compare_exchange_strong_explicit(&npp_lib.fd_word, &taken, WANTED, memory_order_relaxed, memory_order_relaxed) ||
+	if (atomic_compare_exchange_strong_explicit(word, &taken, WANTED, memory_order_relaxed, memory_order_relaxed) ||
 	    taken == WANTED)
-		R->syscall(SYS_futex, &npp_lib.fd_word, FUTEX_WAIT_PRIVATE, WANTED, NULL);
+		R->syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, WANTED, NULL);
 	errno = saved;
 }
 
+void word_lock(_Atomic uint32_t *word)
+{
+	for (uint32_t as = TAKEN; !take(word, as); as = WANTED) /* who has waited does not know whether others do */
+		wait_until_free(word);
+}
+
+static void give(_Atomic uint32_t *word)
+{
+	int saved = errno;
+
+	/* release: pairs with the acquire in take() */
+	if (atomic_exchange_explicit(word, FREE, memory_order_release) == WANTED)
+		R->syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
+	errno = saved;
+}
+
+void word_unlock(_Atomic uint32_t *word)
+{
+	give(word);
+	section_end();
+}
+
 /* Not before: a handler may leave who still waits by siglongjmp(). Nothing in between is a point of cancellation. */
-static void taken(const struct before *b)
+static void taken(void)
 {
 	int cancel;
 
-	npp_thr.fd_depth = 1; /* first: a handler that comes now has the lock */
+	npp_thr.fd_depth = 1; /* first: the handler of a fault that comes now has the lock */
 	atomic_signal_fence(memory_order_seq_cst);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	npp_thr.fd_mask = b->mask;
-	npp_thr.fd_masked = b->masked;
 	npp_thr.fd_cancel = cancel;
 }
 
 void fd_lock(void)
 {
-	struct before b = { .mask = 0 };
-	uint32_t as = TAKEN;
-
+	if (unlikely(npp_thr.vf.pid != 0))
+		vfork_killed();
 	if (npp_thr.fd_depth) {
 		npp_thr.fd_depth++;
 		return;
 	}
-	for (; !take(as, &b); as = WANTED) /* who has waited does not know whether others do */
-		wait_until_free();
-	taken(&b);
+	word_lock(&npp_lib.fd_word);
+	taken();
 }
 
 bool fd_trylock(void)
 {
-	struct before b = { .mask = 0 };
-
+	if (unlikely(npp_thr.vf.pid != 0))
+		vfork_killed();
 	if (npp_thr.fd_depth) {
 		npp_thr.fd_depth++;
 		return true;
 	}
-	if (!take(TAKEN, &b))
+	if (!take(&npp_lib.fd_word, TAKEN))
 		return false;
-	taken(&b);
+	taken();
 	return true;
 }
 
-/* What was there before the lock, in the other order. */
-static void let_come(void)
+/* At the end of the section last: a handler that comes then may take the lock, and never come back. */
+static void leave(void)
 {
-	int cancel = npp_thr.fd_cancel; /* a signal handler may take the lock as soon as it is free */
-	uint64_t mask = npp_thr.fd_mask;
-	bool masked = npp_thr.fd_masked;
-
 	npp_thr.fd_depth = 0;
-	if (masked)
-		set_mask(&mask, NULL);
-	pthread_setcancelstate(cancel, NULL);
+	pthread_setcancelstate(npp_thr.fd_cancel, NULL);
+	section_end();
 }
 
 void fd_unlock(void)
 {
-	int saved;
-
 	if (npp_thr.fd_depth > 1) {
 		npp_thr.fd_depth--;
 		return;
 	}
-	saved = errno;
-	/* release: pairs with the acquire in take() */
-	if (atomic_exchange_explicit(&npp_lib.fd_word, FREE, memory_order_release) == WANTED)
-		R->syscall(SYS_futex, &npp_lib.fd_word, FUTEX_WAKE_PRIVATE, 1);
-	errno = saved;
-	let_come();
+	give(&npp_lib.fd_word);
+	leave();
+}
+
+void fd_lock_left(void)
+{
+	give(&npp_lib.fd_word);
 }
 
 /* In the child of a fork, which has a lock of its own. */
 void fd_lock_forked(void)
 {
 	atomic_store_explicit(&npp_lib.fd_word, FREE, memory_order_relaxed);
-	if (npp_thr.fd_depth)
-		let_come();
+	if (npp_thr.fd_depth) {
+		npp_thr.section = 1;
+		leave();
+	}
 }
 
 /* A child of vfork shares our memory but has its own descriptors: what it does to them
@@ -185,6 +179,7 @@ struct so *so_new(enum so_kind kind)
 static void so_free(struct so *so)
 {
 	mcast_forget(so);
+	cork_forget(so);
 	urg_forget(so);
 	so->next = npp_lib.so_free;
 	npp_lib.so_free = so;
@@ -239,6 +234,7 @@ int fd_word_set(int fd, struct so *so)
 {
 	npp_fdword_t *w = word_at(fd, true);
 
+	npp_lib.fd_turn++;
 	if (!w) {
 		lib_say(ONCE_TABLE, "host memory has no room for the descriptor table");
 		return -ENOBUFS;
@@ -259,6 +255,7 @@ bool fd_word_clear(int fd, struct npp_sock *sk)
 {
 	npp_fdword_t *w = word_at(fd, false);
 
+	npp_lib.fd_turn++;
 	if (w)
 		atomic_store_explicit(w, 0, memory_order_release);
 	atomic_fetch_sub_explicit(&npp_lib.n_ours, 1, memory_order_relaxed);

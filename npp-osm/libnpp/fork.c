@@ -9,7 +9,7 @@
  * child's pid, for a child that dies before its hello, and that fork fails with ENOMEM where
  * host memory has no room for the child's table.
  *
- * fork() or clone() by number is a fork that the handlers do not see: what is no more than that is made one, and a
+ * fork() or clone() by number is a fork that the handlers do not see: it is prepared here, and a
  * child in namespaces of its own is refused, as where the right to make them is missing.
  *
  * exec keeps pid and table; the new image sweeps out what was close-on-exec. Children of
@@ -25,11 +25,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "npp-osm/libnpp/priv.h"
 
-/* A process record with a copy of our table: its number plus 1 in *EMBRYO, 0: there is none. 0 or -errno. */
+/* A process record with a copy of our table: EMBRYO_PROC(*EMBRYO), and which one; 0: there is none. 0 or -errno. */
 int fork_embryo(uint32_t *embryo)
 {
 	struct npp_ctl_fork q = { .proc = npp_lib.proc }, a;
@@ -37,7 +38,7 @@ int fork_embryo(uint32_t *embryo)
 
 	if (r >= 0 && a.proc >= NPP_MAX_PROCS)
 		r = -EPROTO;
-	*embryo = r < 0 ? 0 : a.proc + 1;
+	*embryo = r < 0 ? 0 : NPP_CTL_EMBRYO(a.proc + 1, a.pid);
 	if (r < 0)
 		lib_say(ONCE_FORK, r == -ENOMEM ? "host memory has no room for the descriptor table of a child of fork" :
 			"the host's OSM did not prepare a fork: the child has no sockets of npp");
@@ -58,13 +59,32 @@ static bool forks_ours(void)
 	       atomic_load_explicit(&npp_lib.n_ours, memory_order_relaxed) != 0;
 }
 
-/* For a fork that comes now. 0 or -errno: the child will have none of our sockets. */
+/* For a fork that comes now, under fd_lock. 0 or -errno: the child will have none of our sockets. */
 static int prepare(void)
 {
-	npp_lib.embryo = 0;
-	return forks_ours() ? fork_embryo(&npp_lib.embryo) : 0;
+	npp_thr.embryo = 0;
+	npp_thr.embryo_turn = npp_lib.fd_turn;
+	return forks_ours() ? fork_embryo(&npp_thr.embryo) : 0;
 }
 
+/* What must not change, and nobody else may have, while the process is copied. */
+static void lock_all(void)
+{
+	ep_fork_begin();
+	pthread_mutex_lock(&npp_lib.rpc_lock);
+	pthread_mutex_lock(&npp_lib.pool_lock);
+}
+
+static void unlock_all(void)
+{
+	pthread_mutex_unlock(&npp_lib.pool_lock);
+	pthread_mutex_unlock(&npp_lib.rpc_lock);
+	ep_fork_end();
+	fd_unlock();
+}
+
+/* Handlers of the program have run before this one, with no lock of ours: they may wait for threads that are in
+ * close(). What npp_fork() has made before them holds if no descriptor has changed since. */
 static void before(void)
 {
 	int saved = errno;
@@ -72,35 +92,40 @@ static void before(void)
 	if (npp_lib.state != LIB_ON)
 		return;
 	fd_lock();
-	if (!npp_lib.fork_wrapped)
+	if (!npp_thr.fork_wrapped || npp_thr.embryo_turn != npp_lib.fd_turn) {
+		if (npp_thr.fork_wrapped && npp_thr.embryo)
+			fork_embryo_done(npp_thr.embryo, 0);
 		prepare();
-	pthread_mutex_lock(&npp_lib.rpc_lock);
-	pthread_mutex_lock(&npp_lib.pool_lock);
+	}
+	lock_all();
 	errno = saved;
+}
+
+/* The child writes its pid first of all. */
+static int pid_of(uint32_t embryo)
+{
+	uint32_t pid = 0;
+
+	for (int i = 0; i < 500 && !pid; i++) {
+		pid = atomic_load_explicit(&npp_lib.procs[EMBRYO_PROC(embryo)].pid, memory_order_acquire);
+		if (!pid)
+			lib_nap(200);
+	}
+	return (int)pid;
 }
 
 static void in_parent(void)
 {
-	uint32_t embryo = npp_lib.embryo;
+	uint32_t embryo = npp_thr.embryo;
 	int saved = errno;
 
 	if (npp_lib.state != LIB_ON)
 		return;
-	pthread_mutex_unlock(&npp_lib.pool_lock);
-	pthread_mutex_unlock(&npp_lib.rpc_lock);
-	if (!npp_lib.fork_wrapped) {
-		npp_lib.embryo = 0;
-		fd_unlock();
-		if (embryo) { /* the child writes its pid first of all */
-			uint32_t pid = 0;
-
-			for (int i = 0; i < 500 && !pid; i++) {
-				pid = atomic_load_explicit(&npp_lib.procs[embryo - 1].pid, memory_order_acquire);
-				if (!pid)
-					lib_nap(200);
-			}
-			fork_embryo_done(embryo, (int)pid);
-		}
+	unlock_all();
+	if (!npp_thr.fork_wrapped) {
+		npp_thr.embryo = 0;
+		if (embryo)
+			fork_embryo_done(embryo, pid_of(embryo));
 	}
 	errno = saved;
 }
@@ -148,17 +173,19 @@ static void forget_sockets(void)
 
 static void in_child(void)
 {
-	uint32_t embryo = npp_lib.embryo, proc;
+	uint32_t embryo = npp_thr.embryo, proc;
 	int saved = errno;
 
 	if (npp_lib.state != LIB_ON)
 		return;
 	let_go();
-	npp_lib.embryo = 0;
+	npp_thr.embryo = 0;
+	npp_thr.embryo_turn = npp_lib.fd_turn - 1; /* what this one is over, if it is a handler's, makes another */
+	npp_thr.fork_wrapped = false;
 	if (embryo) {
-		npp_lib.proc = embryo - 1;
+		npp_lib.proc = EMBRYO_PROC(embryo);
 		/* release: pairs with the OSM's acquire when the hello comes */
-		atomic_store_explicit(&npp_lib.procs[embryo - 1].pid, (uint32_t)npp_lib.pid, memory_order_release);
+		atomic_store_explicit(&npp_lib.procs[EMBRYO_PROC(embryo)].pid, (uint32_t)npp_lib.pid, memory_order_release);
 		if (lib_reconnect(&proc) == 0) {
 			fd_mark(npp_lib.rpc, true);
 			npp_lib.proc = proc;
@@ -178,55 +205,116 @@ void fork_init(void)
 	pthread_atfork(before, in_parent, in_child);
 }
 
-pid_t npp_fork(void)
+/* 0, or -ENOMEM: as where the kernel has none for a table of its own. */
+static int prepare_early(void)
 {
-	uint32_t embryo;
-	int saved;
-	pid_t pid;
+	int r;
 
-	if (npp_lib.state != LIB_ON || vfork_child())
-		return R->fork();
 	fd_lock();
-	if (prepare() == -ENOMEM) { /* as where the kernel has none for a table of its own */
-		fd_unlock();
-		errno = ENOMEM;
-		return -1;
-	}
-	npp_lib.fork_wrapped = true;
-	pid = R->fork();
-	saved = errno;
-	npp_lib.fork_wrapped = false;
-	if (pid == 0)
-		return 0; /* in_child() has let go of it */
-	embryo = npp_lib.embryo;
-	npp_lib.embryo = 0;
-	fd_unlock(); /* that of before() */
+	r = prepare();
 	fd_unlock();
+	return r == -ENOMEM ? r : 0;
+}
+
+/* A fork that this one, by a handler, is over; mostly none. */
+struct outer { uint32_t embryo, turn; bool wrapped; };
+
+static struct outer outer_fork(void)
+{
+	return (struct outer){ npp_thr.embryo, npp_thr.embryo_turn, npp_thr.fork_wrapped };
+}
+
+/* In the parent. PID, with errno: what has come out of it. */
+static void prepared_done(pid_t pid, const struct outer *o)
+{
+	uint32_t embryo = npp_thr.embryo;
+	int saved = errno;
+
+	npp_thr.embryo = o->embryo;
+	npp_thr.embryo_turn = o->turn;
+	npp_thr.fork_wrapped = o->wrapped;
 	if (embryo)
 		fork_embryo_done(embryo, pid < 0 ? 0 : pid);
 	errno = saved;
+}
+
+pid_t npp_fork(void)
+{
+	struct outer o = outer_fork();
+	pid_t pid = -1;
+
+	if (npp_lib.state != LIB_ON || vfork_child())
+		return R->fork();
+	if (prepare_early() < 0) {
+		errno = ENOMEM;
+	} else {
+		npp_thr.fork_wrapped = true;
+		pid = R->fork();
+	}
+	if (pid != 0) /* in_child() has let go of all */
+		prepared_done(pid, &o);
 	return pid;
+}
+
+/* The C library hears nothing of it, and runs no handlers. */
+static long clone_prepared(long nr, const long a[6])
+{
+	struct outer o;
+	long r = -1;
+
+	fd_lock();
+	o = outer_fork();
+	if (prepare() == -ENOMEM) {
+		errno = ENOMEM;
+		prepared_done(-1, &o);
+		fd_unlock();
+		return -1;
+	}
+	lock_all();
+	r = R->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (r == 0) {
+		in_child();
+		return 0;
+	}
+	unlock_all();
+	prepared_done((pid_t)r, &o);
+	return r;
 }
 
 #define NEW_SPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
+/* As in linux/sched.h, whose names are others' as well; what follows is of no matter here. */
+struct clone3_args { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack; };
+
 /**
- * npp_clone() - clone() by number, not by the C library
- * @flags, @stack: its first two arguments
+ * npp_clone() - clone() and clone3() by number, not by the C library
+ * @nr, @a: number and arguments of the system call
  * @r: what it returns, with errno
+ *
+ * A child with a copy of our memory and descriptors is one of fork(). One that shares memory is a thread, or as of vfork();
+ * one with a TLS of its own cannot be helped.
  *
  * Return: false: it is for the kernel, as it is
  */
-bool npp_clone(unsigned long flags, unsigned long stack, long *r)
+bool npp_clone(long nr, const long a[6], long *r)
 {
-	if (stack || flags & (CLONE_VM | CLONE_FILES) || vfork_child() || !forks_ours())
+	uint64_t flags = (unsigned long)a[0], stack = (unsigned long)a[1];
+
+	if (nr == SYS_clone3) {
+		struct clone3_args c;
+
+		if (!a[0] || (size_t)a[1] < sizeof c)
+			return false;
+		memcpy(&c, (const void *)(uintptr_t)a[0], sizeof c);
+		flags = c.flags;
+		stack = c.stack;
+	}
+	if (stack || flags & (CLONE_VM | CLONE_FILES | CLONE_SETTLS) || vfork_child() || !forks_ours())
 		return false;
-	if (flags == SIGCHLD) {
-		*r = npp_fork();
+	if (!(flags & NEW_SPACES)) {
+		*r = nr == SYS_clone && flags == SIGCHLD ? npp_fork() : clone_prepared(nr, a);
 		return true;
 	}
-	if (!(flags & NEW_SPACES))
-		return false;
 	lib_say(ONCE_CLONE, "clone() with namespaces for the child is refused (EPERM): it could not use its sockets of npp");
 	errno = EPERM;
 	*r = -1;

@@ -27,6 +27,8 @@ void npp_start(void);
 /* For tests: join through this path instead of the environment; leave again. */
 int npp_start_at(const char *path);
 void npp_stop(void);
+/* After npp_start(), by who leads all of the functions below to us. */
+void npp_signals_start(void);
 
 int npp_socket(int domain, int type, int protocol);
 int npp_bind(int fd, const struct sockaddr *addr, socklen_t len);
@@ -82,8 +84,15 @@ int npp_fstat(int fd, struct stat *st);
 bool npp_creds_begin(void);
 void npp_creds_end(bool alone);
 void npp_confined_soon(void);	/* before a seccomp filter, or a limit of no descriptors */
+typedef void npp_handler(int sig);
+int npp_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+npp_handler *npp_signal(int sig, npp_handler *fn);
+npp_handler *npp_sysv_signal(int sig, npp_handler *fn);
+npp_handler *npp_sigset(int sig, npp_handler *fn);
+int npp_siginterrupt(int sig, int interrupt);
+bool npp_sigaction_by_number(int sig, const void *act, void *old, size_t size, long *r);
 pid_t npp_fork(void);
-bool npp_clone(unsigned long flags, unsigned long stack, long *r);
+bool npp_clone(long nr, const long a[6], long *r);
 int npp_daemon(int nochdir, int noclose);
 int npp_execve(const char *path, char *const argv[], char *const envp[]);
 int npp_execvpe(const char *file, char *const argv[], char *const envp[]);

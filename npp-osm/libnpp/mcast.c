@@ -4,6 +4,9 @@
  * What a socket has joined stands in its struct npp_udp, where all ISMs read it when the OSM tells
  * them of the socket again. A socket that is not bound yet keeps it in a page of its own until
  * then. The kernel part of a socket joins as well if it can (over loopback).
+ *
+ * With the kernel a group is joined when the call returns: what is sent then comes. Here the ISM with
+ * the link role tells nppd, which tells the dispatcher, so the call waits until it can be seen that it has.
  */
 #include "config.h"
 
@@ -15,6 +18,10 @@
 
 #include "npp-osm/libnpp/priv.h"
 #include "shm/lock.h"
+
+#define LET_IN_US 200000	/* a call waits so long for a group to be let in */
+#define LET_IN_NAP_US 50	/* at first */
+#define LET_IN_NAP_MOST_US 2000
 
 struct mc_wait { uint32_t n; struct npp_member m[NPP_SOCK_GROUPS]; };
 
@@ -363,7 +370,7 @@ static int change_bound(struct so *so, struct npp_udp *u, const struct request *
 	r = change(&w, q);
 	if (r == 0)
 		store(u, &w);
-	npp_lock_drop(&so->sk->rx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&so->sk->rx_lock);
 	return r < 0 ? r : tell(so);
 }
 
@@ -405,6 +412,65 @@ void mcast_tell(struct so *so)
 		tell(so);
 }
 
+/* ---- until it is let in --------------------------------------------------------------------------- */
+
+/* Is GROUP among those that the dispatcher lets in? *SEQ changes whenever nppd has said something about that. */
+static bool lets_in(const struct npp_global *g, const union npp_addr *group, uint32_t *seq)
+{
+	bool found = false;
+	uint32_t n;
+
+	/* acquire: pairs with nppd's release of an even number */
+	*seq = atomic_load_explicit(&g->group_seq, memory_order_acquire);
+	n = *(const volatile uint32_t *)&g->groups.n;
+	for (uint32_t i = 0; i < n && i < NPP_MAX_GROUPS && !found; i++)
+		found = npp_addr_eq(&g->groups.addr[i], group);
+	atomic_thread_fence(memory_order_acquire);
+	return found && !(*seq & 1) && atomic_load_explicit(&g->group_seq, memory_order_relaxed) == *seq;
+}
+
+/* Until the NPP of attachment A lets GROUP in, or END. It may not want to, for it has too many already, or its nppd is
+ * stopped: who has waited in vain once does not again until nppd has said something. */
+static void wait_let_in(uint32_t a, const union npp_addr *group, uint64_t end)
+{
+	struct attachment *at = &npp_lib.att[a];
+	uint32_t nap = LET_IN_NAP_US, seq;
+
+	/* acquire: pairs with the release in map_attach() */
+	while (atomic_load_explicit(&at->mapped, memory_order_acquire) && lib_current(a) &&
+	       atomic_load_explicit(&at->global->iop_up, memory_order_relaxed)) {
+		if (lets_in(at->global, group, &seq) || seq + 1 == atomic_load_explicit(&at->groups_vain, memory_order_relaxed))
+			return;
+		if (lib_now_us() >= end) {
+			atomic_store_explicit(&at->groups_vain, seq + 1, memory_order_relaxed);
+			return;
+		}
+		lib_nap(nap); /* a signal is no reason to give up */
+		nap = nap < LET_IN_NAP_MOST_US ? 2 * nap : nap;
+	}
+}
+
+/* GROUP was joined, and all ISMs know it. Their NPPs may all hear it. */
+static void let_in(const union npp_addr *group, uint64_t end)
+{
+	for (uint32_t a = 0; a < NPP_MAX_ATTACH; a++)
+		wait_let_in(a, group, end);
+}
+
+/* After what was joined before it had a port: not under fd_lock, since it may take as long as joining. */
+void mcast_let_in(struct so *so)
+{
+	struct npp_udp *u = so->dgram && so->kind == SO_OURS ? udp_of(so) : NULL;
+	uint32_t n = u ? *(volatile uint32_t *)&u->n_members : 0;
+	uint64_t end = n ? lib_now_us() + LET_IN_US : 0;
+
+	for (uint32_t i = 0; i < n && i < NPP_SOCK_GROUPS; i++) {
+		union npp_addr group = u->member[i].group;
+
+		let_in(&group, end);
+	}
+}
+
 static bool is_loopback(const union npp_addr *a)
 {
 	return npp_addr_is_v4(a) && a->b[12] == 127;
@@ -439,6 +505,8 @@ int mcast_set(struct so *so, int fd, int level, int name, const void *val, sockl
 		return 1;
 	u = so->kind == SO_OURS ? udp_of(so) : NULL;
 	r = u ? change_bound(so, u, &q) : change_waiting(so, &q);
+	if (r == 0 && u && (q.op == OP_JOIN || q.op == OP_JOIN_SOURCE))
+		let_in(&q.group, lib_now_us() + LET_IN_US);
 	if (r == 0 && (so->kind == SO_KERNEL_YET || so->kpart) && npp_addr_is_any(&q.iface)) {
 		int saved = errno;
 

@@ -151,6 +151,8 @@ static int set_option(struct so *so, int level, int name, const void *val, sockl
 		r = opt_set(so, o, v);
 	if (r == 0 && o->place == P_FLAG_NOT && o->arg == NPP_OPT_MC_NOTALL)
 		mcast_tell(so);
+	if (r == 0 && o->place == P_FLAG && o->arg == NPP_OPT_CORK && so->dgram && !v)
+		dgram_uncork(so);
 	if (r == 0 && o->tell && so->sk && so->sk->type != NPP_SOCK_LISTENER &&
 	    (so->dgram || stream_state(so) == ST_UP || stream_state(so) == ST_CONNECTING))
 		sock_look(so, NPP_IN_OPT);

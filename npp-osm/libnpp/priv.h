@@ -75,6 +75,7 @@ struct so {
 	struct so_opts opt;
 	struct ep *ep;		/* SO_EPOLL */
 	struct mc_wait *mc_wait;	/* groups joined before bind(); under fd_lock */
+	struct cork *_Atomic cork;	/* a datagram that is held back, or room for one; under tx_lock */
 	struct owner owner;	/* who gets SIGURG; under fd_lock, as all of it */
 	uint32_t urg_last;	/* the last urgent byte that was told so */
 	struct so *urg_next;	/* the next one with an owner */
@@ -110,10 +111,25 @@ struct thr {
 	struct lctx *ctx;
 	uint32_t inside;	/* in attach or fork: our own calls go straight to the kernel */
 	uint32_t fd_depth;	/* holds fd_lock, so many times */
-	uint64_t fd_mask;	/* signals that were blocked before, as the kernel has them ... */
-	bool fd_masked;		/* ... if it was asked */
+	uint32_t section;	/* in so many of those that signals.c explains */
+	uint32_t sections;	/* how many there have been */
+	bool masked;		/* signals are blocked for the outermost one, and were before ... */
+	uint64_t mask;		/* ... as the kernel has it */
+	_Atomic uint64_t held;	/* signals that have been given back to the kernel until its end */
+	volatile uintptr_t short_at;	/* in a short section: of a frame of who began it; 0: in none */
 	int fd_cancel;		/* may it be cancelled when it has let go of that? */
 	bool creds;		/* holds urg.creds */
+	bool rpc_held;		/* holds rpc_lock */
+	struct {		/* a child of vfork, which has this memory, prepares its exec: its pid, and how all was before (spawn.c) */
+		volatile int pid;
+		uint32_t fd_depth, inside, section, embryo;
+		bool masked;
+		int cancel;
+		uint64_t held;
+	} vf;
+	bool fork_wrapped;	/* npp_fork() tells the OSM the child's pid, and has made this: */
+	uint32_t embryo;	/* during fork: as of fork_embryo() ... */
+	uint32_t embryo_turn;	/* ... a copy of the table as it was then */
 };
 extern _Thread_local struct thr npp_thr __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -127,6 +143,9 @@ struct slot {		/* one ISM */
 	struct npp_inbound *_Atomic in;
 	_Atomic uint64_t waits_us;	/* since when it has left things half done ... */
 	_Atomic uint32_t waited_us;	/* ... and how long we have waited for it */
+	_Atomic uint64_t vain;	/* who waited for it in vain: NPP_MAX_CTX + context, and up to where its lane was filled; 0 nobody */
+	_Atomic uint64_t vain_until_us;	/* then it may be tried again; ... */
+	_Atomic uint32_t n_vain;	/* ... how often in a row that was in vain */
 	int bell;
 };
 struct attachment {	/* one NPP */
@@ -134,6 +153,7 @@ struct attachment {	/* one NPP */
 	uint32_t n_iops;
 	uint32_t epoch;		/* of the attachment that is mapped */
 	_Atomic uint64_t sure_until_us; /* until then it is that, whatever host memory says */
+	_Atomic uint32_t groups_vain;	/* what its group_seq was when a group was not let in in time, + 1 (mcast.c) */
 	const struct npp_global *global;
 };
 
@@ -153,6 +173,12 @@ struct lib {
 	bool have_key, atfork;
 	pthread_mutex_t start_lock, rpc_lock;
 	_Atomic uint32_t fd_word;	/* of fd_lock() (fdtab.c) */
+	struct {		/* signals.c */
+		bool wraps;			/* the program's handlers are called by ours */
+		_Atomic bool known;		/* there are no others, and none of real-time signals */
+		_Atomic uint64_t word[64];	/* the program's handler */
+		_Atomic uint64_t interrupting;	/* by siginterrupt() */
+	} sig;
 	struct npp_host *host;
 	uint8_t *base;
 	uint64_t size;
@@ -193,8 +219,7 @@ struct lib {
 	_Atomic uint64_t heard[LIB_HEARD]; /* peers of datagram sockets, with network ports (dgram.c) */
 	uint64_t image;			/* random, of this load of the library */
 	uint64_t bell_cookie;		/* epoll data of our doorbells */
-	uint32_t embryo;		/* during fork: proc index + 1 */
-	bool fork_wrapped;		/* npp_fork() tells the OSM the child's pid */
+	uint32_t fd_turn;		/* how often the table of descriptors was changed; under fd_lock */
 	FILE *std[3];			/* standard streams that are sockets of ours */
 	struct {		/* urgsig.c */
 		struct so *list;	/* this and thread under fd_lock */
@@ -322,13 +347,60 @@ void fd_disown(int *where);
 void fd_mark(int fd, bool ours);	/* the same for one whose place is registered already */
 int fd_evict(int fd);				/* under fd_lock: a program wants this number */
 bool vfork_child(void);
+/* A word that is FREE (0) or taken; who has it is in a section (signals.c). */
+void word_lock(_Atomic uint32_t *word);
+void word_unlock(_Atomic uint32_t *word);
 void fd_lock(void);
 void fd_unlock(void);
 bool fd_trylock(void);
 void fd_lock_forked(void);
+void fd_lock_left(void);			/* by one who was killed */
 void fd_adopt_table(void);			/* after exec */
 int fd_put_over(int from, int fd);		/* dup2(), close-on-exec of FD kept */
 int fd_adopt(int fd, uint32_t idx, uint32_t gen); /* FD means a record that has come to us; under fd_lock */
+
+/* ---- signals.c: sections over which no handler of the program runs, other than those of faults */
+void signals_look(void);			/* are there handlers that we do not know? */
+void signals_unknown(void);			/* there are: signals are blocked from now on */
+/* At the beginning of calls of programs. */
+static inline void signals_check(void)
+{
+	if (unlikely(npp_thr.section != 0))
+		signals_unknown();
+}
+void section_begin_outer(void);
+void section_end_outer(void);
+static inline void section_begin(void)
+{
+	if (npp_thr.section)
+		npp_thr.section++;
+	else
+		section_begin_outer();
+}
+static inline void section_end(void)
+{
+	if (npp_thr.section > 1)
+		npp_thr.section--;
+	else
+		section_end_outer();
+}
+
+/* Short sections, for what costs less than asking for the mask would: posts, and locks of records. They do not nest. A handler
+ * that is not known is called all the same, and finds what the lock or the context says. */
+void short_held(void);
+static inline void short_begin(void)
+{
+	npp_thr.short_at = (uintptr_t)__builtin_frame_address(0);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+static inline void short_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	npp_thr.short_at = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (unlikely(atomic_load_explicit(&npp_thr.held, memory_order_relaxed) != 0))
+		short_held();
+}
 
 /* ---- sock.c: records --------------------------------------------------------------------------------- */
 struct npp_sock *sock_claim(struct lctx *c, uint32_t *idx);
@@ -392,7 +464,7 @@ ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int f
 /* -EPIPE, and SIGPIPE to this thread unless FLAGS have MSG_NOSIGNAL. */
 ssize_t stream_broken_pipe(int flags);
 typedef ssize_t (*stream_fill)(void *arg, uint8_t *at, size_t room);
-ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg);
+ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg, int flags);
 ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n);
 bool stream_writable(struct so *so);
 uint32_t stream_readable(const struct so *so);
@@ -404,10 +476,27 @@ bool dgram_writable(struct so *so);
 /* ---- splice.c */
 ssize_t lib_splice(struct so *from, int in, bool off_in, struct so *to, int out, bool off_out, size_t n, unsigned flags);
 
+/* ---- dgram_cork.c */
+struct cork_head { struct npp_dgram d; union npp_addr src; uint32_t most; }; /* MOST bytes may be in it */
+struct cork {
+	union {
+		struct cork_head head;
+		struct { struct npp_dgram d; union npp_addr src; uint32_t most; };
+	};
+	int pid;	/* who holds that back; 0 nobody */
+	uint8_t data[NPP_DGRAM_MAX];
+};
+int cork_begin(struct so *so, const struct cork_head *first, const struct iovec *iov, int n);
+int cork_add(struct so *so, const struct iovec *iov, int n, size_t len, bool more, struct cork **whole);
+void cork_done(struct so *so, struct cork *c);
+void cork_forget(struct so *so);
+void dgram_uncork(struct so *so);
+
 /* ---- dgram_mtu.c */
 int dgram_mtu(const struct so *so);		/* IP_MTU, or -ENOTCONN */
 uint32_t dgram_whole_flags(const struct so *so);	/* NPP_DGRAM_DF and so on */
 bool dgram_too_large(const struct so *so, const struct npp_dgram *d);
+uint32_t dgram_most(const struct so *so, const struct npp_dgram *d);
 /* Bytes written that were never sent, for TCP_NOTSENT_LOWAT; only with that the ISM says how many. */
 uint32_t stream_unsent(const struct npp_sock *sk);
 int stream_byte(struct so *so, uint32_t off);
@@ -415,7 +504,8 @@ int stream_byte(struct so *so, uint32_t off);
 bool ring_ok(uint32_t slot, const struct npp_ring_desc *d, uint8_t **base, uint32_t *size);
 bool lib_patience(uint32_t slot, uint64_t *since);
 ssize_t iov_total(const struct iovec *iov, int n);
-int sock_lock_take(npp_lock_t *l);
+int sock_lock_take(npp_lock_t *l);		/* begins a short section, which the next one ends */
+void sock_lock_drop(npp_lock_t *l);
 
 /* ---- opts_judge.c */
 int opts_judge(const struct so *so, int level, int name, int v);
@@ -466,6 +556,7 @@ int cmsg_sent(const struct msghdr *mh, struct npp_dgram *d, union npp_addr *src)
 /* ---- mcast.c */
 int mcast_set(struct so *so, int fd, int level, int name, const void *val, socklen_t len);
 int mcast_bound(struct so *so);			/* under fd_lock */
+void mcast_let_in(struct so *so);		/* after that, without the lock */
 void mcast_forget(struct so *so);
 void mcast_tell(struct so *so);
 
@@ -492,7 +583,9 @@ void ep_fd_changed(int fd, struct so *so);	/* kernel-yet became ours; under fd_l
 void ep_so_shut(struct so *so);			/* shutdown() was called: it is to be looked at */
 void ep_so_lost(struct so *so);			/* ours is to become kernel-yet; under fd_lock */
 void ep_free(struct so *so);
-void ep_forked(void);
+void ep_fork_begin(void);			/* under fd_lock: nobody changes an instance until ep_fork_end() */
+void ep_fork_end(void);
+void ep_forked(void);				/* in the child, instead */
 uint32_t ep_poll_prepare(struct so *so);	/* inside poll(): EPOLLIN if it has npp events; its doorbell is armed */
 uint32_t ep_ready(struct so *so);
 
@@ -507,6 +600,7 @@ void pass_received(const struct msghdr *mh);
 void fork_init(void);
 void stdio_start(void);
 void stdio_at(int fd);				/* a socket of ours is put on FD, which is 0, 1 or 2 */
+#define EMBRYO_PROC(embryo) (((embryo) & 0xffffu) - 1)
 int fork_embryo(uint32_t *embryo);		/* under fd_lock, as the next one */
 void fork_embryo_done(uint32_t embryo, int pid);
 
@@ -517,6 +611,7 @@ void foreign_say(void);
 struct so *vfork_ours(int fd);
 void vfork_note(int fd, struct so *so);
 void vfork_exec(void);
+void vfork_killed(void);			/* if vf.pid: was it, over that? */
 static inline bool vfork_noted(void) { return unlikely(npp_lib.vforked) && vfork_child(); }
 int spawn_run(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 	      char *const argv[], char *const envp[], bool search);

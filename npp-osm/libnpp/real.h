@@ -22,6 +22,7 @@
 
 struct ifaddrs;
 struct addrinfo;
+typedef void npp_handler(int sig);
 
 /* X(return type, name, arguments) */
 #define NPP_REAL_CALLS(X) \
@@ -88,6 +89,11 @@ struct addrinfo;
 	X(int, getaddrinfo, (const char *, const char *, const struct addrinfo *, struct addrinfo **)) \
 	X(void, freeifaddrs, (struct ifaddrs *)) \
 	X(int, prlimit, (pid_t, __rlimit_resource_t, const struct rlimit *, struct rlimit *)) \
+	X(int, sigaction, (int, const struct sigaction *, struct sigaction *)) \
+	X(npp_handler *, signal, (int, npp_handler *)) \
+	X(npp_handler *, sysv_signal, (int, npp_handler *)) \
+	X(npp_handler *, sigset, (int, npp_handler *)) \
+	X(int, siginterrupt, (int, int)) \
 	X(long, syscall, (long, ...))
 
 struct real {

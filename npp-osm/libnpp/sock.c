@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -572,6 +573,7 @@ static void query_options(int fd, struct so *so)
 		{ SOL_SOCKET, SO_REUSEPORT, NPP_OPT_REUSEPORT }, { SOL_SOCKET, SO_BROADCAST, NPP_OPT_BROADCAST },
 		{ SOL_SOCKET, SO_OOBINLINE, NPP_OPT_OOBINLINE },
 		{ IPPROTO_TCP, TCP_NODELAY, NPP_OPT_NODELAY }, { IPPROTO_TCP, TCP_CORK, NPP_OPT_CORK },
+		{ IPPROTO_UDP, UDP_CORK, NPP_OPT_CORK },
 	};
 
 	for (size_t i = 0; i < sizeof flag / sizeof *flag; i++)

@@ -82,6 +82,59 @@ static void forget_notes(int pid)
 			npp_lib.vfork[i].pid = 0;
 }
 
+/* What follows is done with the memory of the thread that waits for us, locks included: if we are killed over it, that thread
+ * finds here what is to be put right. */
+static void careful(int pid)
+{
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	npp_thr.vf.cancel = cancel;
+	npp_thr.vf.fd_depth = npp_thr.fd_depth;
+	npp_thr.vf.inside = npp_thr.inside;
+	npp_thr.vf.section = npp_thr.section;
+	npp_thr.vf.masked = npp_thr.masked;
+	npp_thr.vf.held = atomic_load_explicit(&npp_thr.held, memory_order_relaxed);
+	npp_thr.vf.embryo = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	npp_thr.vf.pid = pid;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void careful_no_more(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	npp_thr.vf.pid = 0;
+	pthread_setcancelstate(npp_thr.vf.cancel, NULL);
+}
+
+/* That thread runs again, though its child was not through: it is dead. Other threads may wait for the locks that it had. An
+ * embryo of which it had not heard yet stays until this process ends. */
+void vfork_killed(void)
+{
+	uint32_t embryo = npp_thr.vf.embryo;
+	bool had = npp_thr.fd_depth && !npp_thr.vf.fd_depth;
+	int pid = npp_thr.vf.pid;
+
+	if (!pid || getpid() != npp_lib.pid)
+		return;
+	npp_thr.fd_depth = npp_thr.vf.fd_depth;
+	npp_thr.inside = npp_thr.vf.inside;
+	npp_thr.section = npp_thr.vf.section;
+	npp_thr.masked = npp_thr.vf.masked;
+	atomic_store_explicit(&npp_thr.held, npp_thr.vf.held, memory_order_relaxed);
+	careful_no_more();
+	if (npp_thr.rpc_held) {
+		npp_thr.rpc_held = false;
+		pthread_mutex_unlock(&npp_lib.rpc_lock);
+	}
+	forget_notes(pid);
+	if (had)
+		fd_lock_left();
+	if (embryo)
+		fork_embryo_done(embryo, 0);
+}
+
 /* Before exec in a child of vfork: it gets a table of its own. */
 void vfork_exec(void)
 {
@@ -91,19 +144,23 @@ void vfork_exec(void)
 	if (npp_lib.state != LIB_ON || pid == npp_lib.pid ||
 	    atomic_load_explicit(&npp_lib.n_ours, memory_order_relaxed) == 0)
 		return;
+	careful(pid);
 	fd_lock();
 	for (size_t i = 0; i < NOTES; i++)
 		if (npp_lib.vfork[i].pid == pid && npp_lib.vfork[i].so)
 			fd_word_room(npp_lib.vfork[i].fd); /* the copy has only what we have */
 	if (fork_embryo(&embryo) == 0) {
-		atomic_store_explicit(&npp_lib.procs[embryo - 1].pid, (uint32_t)pid, memory_order_release);
+		npp_thr.vf.embryo = embryo;
+		atomic_store_explicit(&npp_lib.procs[EMBRYO_PROC(embryo)].pid, (uint32_t)pid, memory_order_release);
 		for (size_t i = 0; i < NOTES; i++)
 			if (npp_lib.vfork[i].pid == pid)
-				fd_word_other(embryo - 1, npp_lib.vfork[i].fd, npp_lib.vfork[i].so);
+				fd_word_other(EMBRYO_PROC(embryo), npp_lib.vfork[i].fd, npp_lib.vfork[i].so);
 		fork_embryo_done(embryo, pid);
+		npp_thr.vf.embryo = 0; /* the OSM watches it */
 	}
 	forget_notes(pid); /* if exec fails and another is tried, this table stands */
 	fd_unlock();
+	careful_no_more();
 }
 
 /* ---- posix_spawn ---------------------------------------------------------------------------- */
@@ -188,8 +245,8 @@ static void reset_signals(const sigset_t *to_default)
 
 	for (int s = 1; s < NSIG; s++)
 		if (sigismember(to_default, s) == 1 ||
-		    (sigaction(s, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN))
-			sigaction(s, &dfl, NULL);
+		    (R->sigaction(s, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN))
+			R->sigaction(s, &dfl, NULL);
 }
 
 static int set_attributes(const struct spawn *p, sigset_t *mask)
@@ -270,6 +327,8 @@ int spawn_run(pid_t *pid, const char *file, const posix_spawn_file_actions_t *ac
 	pthread_sigmask(SIG_SETMASK, &all, &p.mask);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	kid = start(&p);
+	if (unlikely(npp_thr.vf.pid != 0))
+		vfork_killed();
 	if (kid < 0)
 		p.err = errno;
 	else

@@ -106,7 +106,7 @@ static ssize_t fill_pipe(void *arg, uint8_t *at, size_t room)
 	return r < 0 ? r : k;
 }
 
-static ssize_t from_pipe(struct so *so, int in, int out, size_t n, bool block)
+static ssize_t from_pipe(struct so *so, int in, int out, size_t n, bool block, int more)
 {
 	struct pipe_source p = { .fd = in };
 	ssize_t k;
@@ -121,7 +121,7 @@ static ssize_t from_pipe(struct so *so, int in, int out, size_t n, bool block)
 		if (there <= 0 && !(r & POLLIN))
 			return 0; /* nobody writes to it any more */
 		p.empty = there <= 0;
-		k = p.empty ? -EAGAIN : stream_send_by(so, out, n < (size_t)there ? n : (size_t)there, fill_pipe, &p);
+		k = p.empty ? -EAGAIN : stream_send_by(so, out, n < (size_t)there ? n : (size_t)there, fill_pipe, &p, more);
 	} while (block && k == -EAGAIN && p.empty); /* another reader was faster */
 	return k;
 }
@@ -167,5 +167,5 @@ ssize_t lib_splice(struct so *from, int in, bool off_in, struct so *to, int out,
 		return -EINVAL;
 	}
 	block = !(flags & SPLICE_F_NONBLOCK || fl & O_NONBLOCK);
-	return from ? to_pipe(so, in, out, n, block) : from_pipe(so, in, out, n, block);
+	return from ? to_pipe(so, in, out, n, block) : from_pipe(so, in, out, n, block, flags & SPLICE_F_MORE ? MSG_MORE : 0);
 }

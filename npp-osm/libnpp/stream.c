@@ -24,9 +24,11 @@
 #include "shm/lock.h"
 
 #define TX_RING_ASK 4096u	/* what we ask for at least */
+#define WRITABLE_LOOKS 8	/* one more each time that the ring went between a look and the arming, which takes an ISM seconds */
 #define UNSENT_STEP 65536u	/* what TCP_NOTSENT_LOWAT lets in at a time, at least */
 #define RING_MIN 64u		/* smaller ones, of which no part is free, no ISM makes */
 #define RING_WAIT_US 20000u
+#define RING_BACK_US 2000u	/* for one that was there before */
 #define RING_TRIES 10000	/* of a place that is being changed */
 #define PATIENCE_US 2000000
 #define PATIENCE_ANEW_US 60000000
@@ -198,7 +200,7 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 		avail = 0;
 		from = tail;
 	} else if (avail && (!ring_ok(sk->slot, &sk->rx_ring, &base, &size) || avail > size)) {
-		npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+		sock_lock_drop(&sk->rx_lock);
 		return -EIO; /* the ISM's offsets make no sense */
 	}
 	if (avail && !(flags & MSG_TRUNC))
@@ -213,7 +215,7 @@ static ssize_t take(struct so *so, const struct iovec *iov, int n, size_t skip, 
 		/* release: the ISM that sees the new tail may overwrite what was copied */
 		atomic_store_explicit(&sk->rx_tail, from, memory_order_release);
 	}
-	npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&sk->rx_lock);
 	if (from != tail && !(flags & MSG_PEEK))
 		told_read(so, from);
 	return avail;
@@ -456,35 +458,55 @@ static bool room_for_more(const struct npp_sock *sk, uint32_t size)
 /**
  * stream_writable() - would a send find room?
  *
- * A connection without a ring is writable if the peer opened it (most answer at once,
- * and the ring will be there by then); for one that we opened we ask for a ring first,
- * since its program is about to send. Arms tx_want if the answer is no.
+ * A connection without a ring is writable: it is asked for by the first send, which waits for it, or
+ * finds that it takes longer. Arms tx_want if the answer is no. What was armed by this call is looked at once
+ * more: the ring may have gone meanwhile, and then nobody else asks for another.
  */
 bool stream_writable(struct so *so)
 {
 	struct npp_sock *sk = so->sk;
+	bool armed = false;
 
-	for (int pass = 0; pass < 2; pass++) {
+	for (int pass = 0; pass < WRITABLE_LOOKS; pass++) {
 		uint32_t size = *(volatile uint32_t *)&sk->tx_ring.size;
 
 		if (*(volatile uint64_t *)&sk->tx_ring.off == 0) {
-			if (atomic_load_explicit(&sk->owner, memory_order_relaxed) >= 0x10000 &&
-			    atomic_load_explicit(&sk->tx_want, memory_order_relaxed) == 0)
+			if (atomic_load_explicit(&sk->tx_want, memory_order_relaxed) == 0)
 				return true;
-			need_ring(so, TX_RING_ASK);
+			if (!want_room(sk) && !armed)
+				return false; /* who has armed it has asked */
+			sock_post(so, NPP_MSG_NEED_RING, 0, TX_RING_ASK);
+			armed = false;
 		} else {
 			if (room_for_more(sk, size))
 				return true;
-			if (want_room(sk))
+			if (want_room(sk)) {
+				armed = true;
 				ask_growth(so, size);
+			} else if (pass) {
+				return false;
+			}
 		}
 	}
 	return false;
 }
 
+/* Does what is written now wait for more? Under tx_lock; the store of tx_head that follows publishes it. */
+static void note_more(struct npp_sock *sk, bool more)
+{
+	bool was = atomic_load_explicit(&sk->opt_flags, memory_order_relaxed) & NPP_OPT_MORE;
+
+	if (was == more)
+		return;
+	if (more)
+		atomic_fetch_or_explicit(&sk->opt_flags, NPP_OPT_MORE, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&sk->opt_flags, ~NPP_OPT_MORE, memory_order_relaxed);
+}
+
 /* Fills the ring by FILL under tx_lock. Bytes; 0: FILL has come to its end; -ENOBUFS: no room
  * now (tx_want is armed); -ESTALE: look again; or -errno. */
-static ssize_t put(struct so *so, size_t want, stream_fill fill, void *arg, bool urgent)
+static ssize_t put(struct so *so, size_t want, stream_fill fill, void *arg, int flags)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t size, room, head, done = 0;
@@ -496,13 +518,13 @@ static ssize_t put(struct so *so, size_t want, stream_fill fill, void *arg, bool
 	if (r < 0)
 		return r;
 	if (sock_fl(so) & NPP_FL_SHUT_WR || !sock_alive(so)) {
-		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		sock_lock_drop(&sk->tx_lock);
 		return -ESTALE;
 	}
 	if (!ring_ok(sk->slot, &sk->tx_ring, &base, &size)) {
 		bool none = *(volatile uint64_t *)&sk->tx_ring.off == 0;
 
-		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		sock_lock_drop(&sk->tx_lock);
 		if (!none)
 			return -EIO; /* the ISM's ring makes no sense */
 		return need_ring(so, want) ? -ESTALE : -ENOBUFS;
@@ -514,7 +536,7 @@ static ssize_t put(struct so *so, size_t want, stream_fill fill, void *arg, bool
 		room = may_fill(sk, size);
 	}
 	if (room == 0) {
-		npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+		sock_lock_drop(&sk->tx_lock);
 		if (armed)
 			ask_growth(so, size);
 		return -ENOBUFS;
@@ -533,11 +555,13 @@ static ssize_t put(struct so *so, size_t want, stream_fill fill, void *arg, bool
 		if ((uint32_t)k < part)
 			break;
 	}
-	if (done && unlikely(urgent))
+	if (done && unlikely(flags & MSG_OOB))
 		urg_mark(sk, head + done);
+	if (done)
+		note_more(sk, flags & MSG_MORE);
 	if (done) /* release: pairs with the ISM's acquire of tx_head */
 		atomic_store_explicit(&sk->tx_head, head + done, memory_order_release);
-	npp_lock_drop(&sk->tx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&sk->tx_lock);
 	if (done)
 		sock_look(so, NPP_IN_TX);
 	return done ? (ssize_t)done : k;
@@ -558,21 +582,24 @@ static ssize_t fill_iov(void *arg, uint8_t *at, size_t room)
 /* The kernel takes a first answer of some size whole, and programs that do not block count
  * on it. So before they write more than the ring can hold, they wait a moment for a ring
  * that fits (wmem of the NPP says how large that is), which is what their next EPOLLOUT
- * would have cost them. Once for each size. */
+ * would have cost them. Once for each size. Nor does the kernel ever refuse what is sent when nothing
+ * waits: a ring that was given back while the connection was idle is asked for and waited for shortly. */
 static void ring_for(struct so *so, size_t want)
 {
 	struct npp_sock *sk = so->sk;
 	uint32_t size = *(volatile uint32_t *)&sk->tx_ring.size, most, fit;
+	bool grow;
 
 	if (size >= want)
 		return;
 	most = sock_mem(so, true).dflt;
 	fit = want < most ? (uint32_t)want : most;
-	if (size >= fit || atomic_load_explicit(&so->asked, memory_order_relaxed) >= fit ||
-	    stream_state(so) != ST_UP)
+	grow = atomic_load_explicit(&so->asked, memory_order_relaxed) < fit;
+	if (size >= fit || (size && !grow) || stream_state(so) != ST_UP)
 		return;
-	atomic_store_explicit(&so->asked, fit, memory_order_relaxed);
-	sock_ask_ring(so, fit, lib_now_us() + RING_WAIT_US);
+	if (grow)
+		atomic_store_explicit(&so->asked, fit, memory_order_relaxed);
+	sock_ask_ring(so, fit, lib_now_us() + (grow ? RING_WAIT_US : RING_BACK_US));
 }
 
 /* The common loop of send and sendfile. */
@@ -588,7 +615,7 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, stream_fill fill, v
 	for (;;) {
 		r = may_send(so, sent ? flags | MSG_NOSIGNAL : flags);
 		if (r == 0) {
-			r = put(so, want - (size_t)sent, fill, arg, flags & MSG_OOB);
+			r = put(so, want - (size_t)sent, fill, arg, flags);
 			if (r > 0) {
 				sent += r;
 				vain = 0;
@@ -623,7 +650,7 @@ static ssize_t send_loop(struct so *so, int fd, size_t want, stream_fill fill, v
  * stream_send() - write(), send() and their family
  *
  * A blocking call returns when everything is in the ring. With MSG_OOB the last byte is
- * urgent. MSG_MORE is only a hint and is not taken.
+ * urgent. With MSG_MORE a segment that is not full waits for what is written next, 200 ms at most.
  * Return: bytes, or -errno (-EPIPE after SIGPIPE was raised, as Linux does)
  */
 ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int flags)
@@ -642,13 +669,13 @@ ssize_t stream_send(struct so *so, int fd, const struct iovec *iov, int n, int f
 }
 
 /**
- * stream_send_by() - what FILL gives, at most WANT bytes, as send() would
+ * stream_send_by() - what FILL gives, at most WANT bytes, as send() with FLAGS would
  *
  * Return: bytes, 0 if FILL has come to its end, or -errno
  */
-ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg)
+ssize_t stream_send_by(struct so *so, int fd, size_t want, stream_fill fill, void *arg, int flags)
 {
-	return send_loop(so, fd, want > SPAN_MAX ? SPAN_MAX : want, fill, arg, 0);
+	return send_loop(so, fd, want > SPAN_MAX ? SPAN_MAX : want, fill, arg, flags);
 }
 
 struct file_source { int fd; bool at; off_t off; };
@@ -694,7 +721,7 @@ ssize_t stream_sendfile(struct so *so, int fd, int in, off_t *off, size_t n)
 		if (judged <= 0)
 			return judged;
 	}
-	r = stream_send_by(so, fd, n, fill_file, &f);
+	r = stream_send_by(so, fd, n, fill_file, &f, 0);
 	if (off && r > 0)
 		*off = f.off;
 	return r;

@@ -29,7 +29,7 @@ static int put(struct npp_sock *sk, const uint64_t key[NPP_TFO_KEYS][2], unsigne
 		atomic_store_explicit(&k->key[turn & 1][i / 2][i % 2], key[i / 2][i % 2], memory_order_relaxed);
 	/* release: pairs with the acquire of ism_fastopen_keys() */
 	atomic_store_explicit(&k->state, NPP_TFO_STATE(turn, n), memory_order_release);
-	npp_lock_drop(&sk->rx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&sk->rx_lock);
 	return 0;
 }
 

@@ -103,7 +103,7 @@ ssize_t urg_recv(struct so *so, const struct iovec *iov, int n, size_t want, int
 		c = -EAGAIN;
 	if (c >= 0 && !(flags & MSG_PEEK))
 		atomic_store_explicit(&so->sk->urg_seen, u.n | NPP_URG_READ, memory_order_relaxed);
-	npp_lock_drop(&so->sk->rx_lock, npp_thr.ctx->no + 1);
+	sock_lock_drop(&so->sk->rx_lock);
 	if (c < 0)
 		return c == -ESHUTDOWN ? 0 : c;
 	for (int i = 0; want && i < n && !(flags & MSG_TRUNC); i++) {

@@ -33,6 +33,7 @@
 __attribute__((constructor(101))) static void start(void)
 {
 	npp_start();
+	npp_signals_start();
 }
 
 /* ---- sockets ------------------------------------------------------------------------ */
@@ -438,12 +439,14 @@ EXPORT long syscall(long nr, ...)
 	va_end(ap);
 	if (nr == SYS_seccomp)
 		npp_confined_soon();
-	if (nr == SYS_clone && npp_clone((unsigned long)a[0], (unsigned long)a[1], &r))
+	if ((nr == SYS_clone || nr == SYS_clone3) && npp_clone(nr, a, &r))
 		return r;
 #ifdef SYS_fork
-	if (nr == SYS_fork && npp_clone(SIGCHLD, 0, &r))
+	if (nr == SYS_fork && npp_clone(SYS_clone, (const long[6]){ SIGCHLD }, &r))
 		return r;
 #endif
+	if (nr == SYS_rt_sigaction && npp_sigaction_by_number((int)a[0], (void *)a[1], (void *)a[2], (size_t)a[3], &r))
+		return r;
 	if (by_number(nr, a, &r) || socket_by_number(nr, a, &r))
 		return r;
 	return npp_real_get()->syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -9,6 +9,7 @@
  *        inetd    fork and exec of this program as `echo stdio` on descriptors 0 and 1
  *        select, poll, level, edge, oneshot   one thread, non-blocking sockets
  *        pool     four threads in one epoll instance, one-shot
+ *        alarm    as pool, and a thousand times a second a signal handler uses the same instance
  *        exclusive  three children, each with an epoll instance, EPOLLEXCLUSIVE
  *        stdio    echo what comes on descriptor 0 to descriptor 1 (for inetd)
  * Runs until it is killed. Nothing in it knows of npp.
@@ -31,6 +32,7 @@
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -294,7 +296,33 @@ static void *epoll_loop(void *arg)
 	return NULL;
 }
 
-static void by_epoll(int l, uint32_t mode, uint32_t listen_mode, int threads)
+static int alarmed_ep, alarmed_listener;
+
+/* Whatever the thread is doing with the instance. */
+static void on_alarm(int sig)
+{
+	struct epoll_event ev = { .events = EPOLLPRI };
+	int saved = errno, s = socket(AF_INET, SOCK_STREAM, 0), fd = dup(alarmed_listener);
+
+	(void)sig;
+	if (s < 0 || fd < 0 || epoll_ctl(alarmed_ep, EPOLL_CTL_ADD, fd, &ev) < 0 ||
+	    epoll_ctl(alarmed_ep, EPOLL_CTL_DEL, fd, NULL) < 0 || close(fd) < 0 || close(s) < 0)
+		abort();
+	errno = saved;
+}
+
+static void alarms(int ep, int l)
+{
+	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct itimerval ms = { { 0, 1000 }, { 0, 1000 } };
+
+	alarmed_ep = ep;
+	alarmed_listener = l;
+	if (sigaction(SIGALRM, &sa, NULL) < 0 || setitimer(ITIMER_REAL, &ms, NULL) < 0)
+		err(1, "alarm");
+}
+
+static void by_epoll(int l, uint32_t mode, uint32_t listen_mode, int threads, bool alarmed)
 {
 	struct loop x = { epoll_create1(0), l, mode, threads > 1 };
 	struct epoll_event ev = { .events = EPOLLIN | listen_mode, .data.fd = l };
@@ -304,6 +332,8 @@ static void by_epoll(int l, uint32_t mode, uint32_t listen_mode, int threads)
 		err(1, "epoll");
 	for (int i = 1; i < threads; i++)
 		pthread_create(&t, NULL, epoll_loop, &x);
+	if (alarmed)
+		alarms(x.ep, l);
 	epoll_loop(&x);
 }
 
@@ -336,15 +366,15 @@ int main(int argc, char **argv)
 		by_poll(l);
 	if (strcmp(style, "exclusive") == 0) {
 		children(3);
-		by_epoll(l, 0, EPOLLEXCLUSIVE, 1);
+		by_epoll(l, 0, EPOLLEXCLUSIVE, 1, false);
 	}
 	if (strcmp(style, "level") == 0)
-		by_epoll(l, 0, 0, 1);
+		by_epoll(l, 0, 0, 1, false);
 	if (strcmp(style, "edge") == 0)
-		by_epoll(l, EPOLLET, 0, 1);
+		by_epoll(l, EPOLLET, 0, 1, false);
 	if (strcmp(style, "oneshot") == 0)
-		by_epoll(l, EPOLLONESHOT, 0, 1);
-	if (strcmp(style, "pool") == 0)
-		by_epoll(l, EPOLLONESHOT, 0, 4);
+		by_epoll(l, EPOLLONESHOT, 0, 1, false);
+	if (strcmp(style, "pool") == 0 || strcmp(style, "alarm") == 0)
+		by_epoll(l, EPOLLONESHOT, 0, 4, style[0] == 'a');
 	errx(2, "%s: no such style", style);
 }

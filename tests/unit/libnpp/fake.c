@@ -644,6 +644,21 @@ static void on_fork(struct fake *f, unsigned c, const struct npp_ctl_msg *m)
 	answer(f, c, m->hdr.seq, 0, &r, sizeof r, NULL, 0);
 }
 
+/* Nothing has come of it. */
+static void drop_embryo(struct fake *f, uint32_t p)
+{
+	for (uint32_t k = 0; k < NPP_FDTAB_CHUNKS; k++) {
+		uint64_t off = (uint64_t)f->proc[p].chunk_off64[k] * 64;
+
+		for (int w = 0; off && w < NPP_FDTAB_CHUNK; w++) {
+			uint64_t word = atomic_exchange((npp_fdword_t *)at(f, off) + w, 0);
+
+			if (word)
+				atomic_fetch_sub(&f->sock[(uint32_t)word - 1].refs, 1);
+		}
+	}
+}
+
 /* Does the kernel take connections for PORT? */
 static bool kernel_listens(uint16_t port)
 {
@@ -765,6 +780,8 @@ static void on_request(struct fake *f, unsigned c, struct npp_ctl_msg *m)
 
 		memcpy(&q, m->body, sizeof q);
 		atomic_store(&f->proc[q.proc].pid, (uint32_t)q.pid);
+		if (q.pid == 0)
+			drop_embryo(f, q.proc);
 		break;
 	}
 	case NPP_CTL_BIND:
@@ -930,7 +947,7 @@ struct fake *fake_start(void)
 
 	pthread_mutex_init(&f->lock, NULL);
 	f->sess = calloc(SOCKS, sizeof *f->sess);
-	f->next_port = 40000;
+	f->next_port = (uint16_t)(20000 + getpid() % 700 * 16); /* the kernel has ports of earlier tests in TIME_WAIT */
 	for (unsigned c = 0; c < NPP_MAX_CTX; c++)
 		f->ctx_bell[c] = -1;
 	snprintf(f->dir, sizeof f->dir, "%s/fake-XXXXXX", npp_dir_path());

@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "npp-osm/libnpp/priv.h"
+#include "shm/lock.h"
 
 /* ---- datagrams ---------------------------------------------------------------------------------------- */
 
@@ -310,6 +313,223 @@ START_TEST(datagram_socket_is_writable_when_all_its_ways_have_room)
 }
 END_TEST
 
+START_TEST(one_datagram_of_several_sends)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_ECHO), other = addr_of(FAKE_PEER, FAKE_DISCARD);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0), status;
+	static uint8_t big[40000], got[65536];
+	pid_t pid;
+
+	ck_assert_int_eq(npp_sendto(fd, "ab", 2, MSG_MORE, SA(to)), 2);
+	ck_assert_int_eq(npp_send(fd, "cd", 2, MSG_MORE), 2);
+	ck_assert_int_eq(npp_sendto(fd, "ef", 2, 0, SA(other)), 2); /* the first one says where to */
+	ck_assert_int_eq(npp_recv(fd, got, sizeof got, 0), 6);
+	ck_assert_mem_eq(got, "abcdef", 6);
+	ck_assert_int_eq(set_int(fd, IPPROTO_UDP, UDP_CORK, 1), 0);
+	ck_assert_int_eq(get_int(fd, IPPROTO_UDP, UDP_CORK), 1);
+	ck_assert_int_eq(npp_sendto(fd, "12", 2, 0, SA(to)), 2);
+	ck_assert_int_eq(npp_send(fd, "3", 1, 0), 1);
+	ck_fails((int)npp_recv(fd, got, sizeof got, MSG_DONTWAIT), EAGAIN);
+	ck_assert_int_eq(set_int(fd, IPPROTO_UDP, UDP_CORK, 0), 0);
+	ck_assert_int_eq(npp_recv(fd, got, sizeof got, 0), 3);
+	ck_assert_mem_eq(got, "123", 3);
+	/* What has become too large is lost, and the next one begins anew. */
+	ck_assert_int_eq(npp_sendto(fd, big, sizeof big, MSG_MORE, SA(to)), (int)sizeof big);
+	ck_fails((int)npp_send(fd, big, sizeof big, MSG_MORE), EMSGSIZE);
+	ck_fails((int)npp_send(fd, "x", 1, 0), EDESTADDRREQ);
+	/* What a process holds back is not for its children to send. */
+	ck_assert_int_eq(npp_sendto(fd, "p", 1, MSG_MORE, SA(to)), 1);
+	pid = npp_fork();
+	if (pid == 0)
+		_exit(npp_send(fd, "c", 1, 0) != -1 || errno != EDESTADDRREQ);
+	ck_assert(waitpid(pid, &status, 0) == pid && status == 0);
+	ck_assert_int_eq(npp_send(fd, "q", 1, 0), 1);
+	ck_assert_int_eq(npp_recv(fd, got, sizeof got, 0), 2);
+	ck_assert_mem_eq(got, "pq", 2);
+	ck_assert_int_eq(npp_sendto(fd, "lost", 4, MSG_MORE, SA(to)), 4);
+	npp_close(fd);
+}
+END_TEST
+
+/* An ISM may make the way narrower between the look at the length and the beginning. */
+START_TEST(no_more_is_held_back_than_there_is_room_for)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	struct cork_head first = { .d.len = 1000, .most = 100 };
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	static uint8_t big[60000];
+	struct iovec iov = { big, 1000 };
+
+	ck_assert_int_eq(npp_sendto(fd, "x", 1, 0, SA(to)), 1);
+	ck_assert_int_eq(cork_begin(fd_get(fd), &first, &iov, 1), -EMSGSIZE);
+	ck_fails((int)npp_send(fd, big, sizeof big, MSG_MORE), EDESTADDRREQ);
+	first.most = NPP_DGRAM_MAX + 1;
+	ck_assert_int_eq(cork_begin(fd_get(fd), &first, &iov, 1), -EMSGSIZE);
+	npp_close(fd);
+}
+END_TEST
+
+struct closing { int fd; _Atomic int how_far; };
+
+static void *close_it(void *arg)
+{
+	struct closing *c = arg;
+
+	atomic_store(&c->how_far, 1);
+	npp_close(c->fd);
+	atomic_store(&c->how_far, 2);
+	return NULL;
+}
+
+START_TEST(what_a_thread_adds_to_is_not_taken_from_under_it_by_close)
+{
+	struct sockaddr_in to = addr_of(FAKE_PEER, FAKE_DISCARD);
+	struct closing c = { .fd = npp_socket(AF_INET, SOCK_DGRAM, 0) };
+	uint32_t self;
+	npp_lock_t *lock;
+	pthread_t t;
+
+	ck_assert_int_eq(npp_sendto(c.fd, "x", 1, MSG_MORE, SA(to)), 1);
+	lock = &fd_get(c.fd)->sk->tx_lock;
+	self = npp_thr.ctx->no + 1;
+	ck_assert(npp_lock_try(lock, self)); /* as over cork_add() */
+	ck_assert_int_eq(pthread_create(&t, NULL, close_it, &c), 0);
+	EVENTUALLY(atomic_load(&c.how_far));
+	usleep(20000); /* long enough for it to do what it must not, mostly */
+	ck_assert_int_eq(atomic_load(&c.how_far), 1);
+	npp_lock_drop(lock, self);
+	pthread_join(t, NULL);
+}
+END_TEST
+
+/* ---- groups: a call that joins one returns when the dispatcher lets it in -------------------------------- */
+
+struct nppd { char group[INET_ADDRSTRLEN]; unsigned after_ms; pthread_t thread; };
+
+static bool let_in(const char *group)
+{
+	const struct npp_global *g = f->global.base;
+	union npp_addr a;
+
+	npp_addr_parse(group, &a);
+	for (uint32_t i = 0; i < g->groups.n; i++)
+		if (npp_addr_eq(&g->groups.addr[i], &a))
+			return true;
+	return false;
+}
+
+static void *say(void *arg)
+{
+	struct npp_global *g = f->global.base;
+	struct nppd *n = arg;
+
+	usleep(n->after_ms * 1000);
+	atomic_fetch_add(&g->group_seq, 1);
+	npp_addr_parse(n->group, &g->groups.addr[g->groups.n]);
+	g->groups.n++;
+	atomic_fetch_add(&g->group_seq, 1);
+	return NULL;
+}
+
+/* After so long nppd lets GROUP in. */
+static void says(struct nppd *n, const char *group, unsigned after_ms)
+{
+	struct npp_global *g = f->global.base;
+
+	atomic_store(&g->iop_up, 3);
+	strcpy(n->group, group);
+	n->after_ms = after_ms;
+	ck_assert_int_eq(pthread_create(&n->thread, NULL, say, n), 0);
+}
+
+static int join(int fd, const char *group)
+{
+	struct ip_mreqn m = { .imr_ifindex = 0 };
+
+	inet_pton(AF_INET, group, &m.imr_multiaddr);
+	return npp_setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof m);
+}
+
+static int join_source(int fd, const char *group)
+{
+	struct ip_mreq_source m;
+
+	memset(&m, 0, sizeof m);
+	inet_pton(AF_INET, group, &m.imr_multiaddr);
+	inet_pton(AF_INET, FAKE_PEER, &m.imr_sourceaddr);
+	return npp_setsockopt(fd, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &m, sizeof m);
+}
+
+START_TEST(who_joins_a_group_waits_until_it_is_let_in)
+{
+	struct sockaddr_in any = addr_of("0.0.0.0", 0), to = addr_of(FAKE_PEER, FAKE_ECHO);
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0), early, sent, peer;
+	struct nppd n;
+
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	says(&n, "239.1.1.1", 40);
+	ck_assert_int_eq(join(fd, "239.1.1.1"), 0);
+	ck_assert(let_in("239.1.1.1"));
+	pthread_join(n.thread, NULL);
+	says(&n, "239.1.1.2", 40);
+	ck_assert_int_eq(join_source(fd, "239.1.1.2"), 0);
+	ck_assert(let_in("239.1.1.2"));
+	pthread_join(n.thread, NULL);
+	/* Joined before the socket has a port: by what gives it one. */
+	for (int i = 0; i < 3; i++) {
+		char group[] = "239.1.1.3";
+
+		group[8] = (char)('3' + i);
+		early = npp_socket(AF_INET, SOCK_DGRAM, 0);
+		ck_assert_int_eq(join(early, group), 0);
+		says(&n, group, 40);
+		peer = i == 1 ? npp_connect(early, SA(to)) : i == 0 ? npp_bind(early, SA(any)) : 0;
+		sent = i == 2 ? (int)npp_sendto(early, "x", 1, 0, SA(to)) : 1;
+		ck_assert(peer == 0 && sent == 1);
+		ck_assert_msg(let_in(group), "%s", group);
+		pthread_join(n.thread, NULL);
+		npp_close(early);
+	}
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(who_joins_a_group_in_vain_does_not_wait_for_long_nor_again)
+{
+	struct sockaddr_in any = addr_of("0.0.0.0", 0);
+	struct npp_global *g = f->global.base;
+	int fd = npp_socket(AF_INET, SOCK_DGRAM, 0);
+	char group[] = "239.2.1.0";
+	uint64_t began;
+	struct nppd n;
+
+	ck_assert_int_eq(npp_bind(fd, SA(any)), 0);
+	ck_assert_int_eq(join(fd, "239.2.0.1"), 0); /* no ISM is there that could tell nppd */
+	atomic_store(&g->iop_up, 3);
+	began = now_ms();
+	ck_assert_int_eq(join(fd, "239.2.0.2"), 0);
+	ck_assert_uint_ge(now_ms() - began, 199);
+	ck_assert_uint_lt(now_ms() - began, 5000);
+	began = now_ms();
+	for (; group[8] < '9'; group[8]++) /* would be a second and a half */
+		ck_assert_int_eq(join(fd, group), 0);
+	ck_assert_uint_lt(now_ms() - began, 1400);
+	says(&n, "239.2.0.2", 0);
+	pthread_join(n.thread, NULL);
+	says(&n, "239.2.0.3", 40); /* it has said something since */
+	ck_assert_int_eq(join(fd, "239.2.0.3"), 0);
+	ck_assert(let_in("239.2.0.3"));
+	pthread_join(n.thread, NULL);
+	/* Whatever it says: */
+	atomic_fetch_add(&g->group_seq, 1);
+	g->groups.n = 0xffffffff;
+	began = now_ms();
+	ck_assert_int_eq(join(fd, "239.2.0.4"), 0);
+	ck_assert_uint_lt(now_ms() - began, 5000);
+	npp_close(fd);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("libnpp_dgram");
@@ -324,6 +544,11 @@ static Suite *suite(void)
 	tcase_add_test(t, an_answer_takes_the_port_by_which_its_peer_was_heard);
 	tcase_add_test(t, datagram_lanes_are_merged_by_arrival);
 	tcase_add_test(t, datagram_socket_is_writable_when_all_its_ways_have_room);
+	tcase_add_test(t, one_datagram_of_several_sends);
+	tcase_add_test(t, no_more_is_held_back_than_there_is_room_for);
+	tcase_add_test(t, what_a_thread_adds_to_is_not_taken_from_under_it_by_close);
+	tcase_add_test(t, who_joins_a_group_waits_until_it_is_let_in);
+	tcase_add_test(t, who_joins_a_group_in_vain_does_not_wait_for_long_nor_again);
 	return s;
 }
 

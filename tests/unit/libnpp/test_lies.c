@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "npp-osm/libnpp/epoll_priv.h"
 #include "npp-osm/libnpp/priv.h"
 
 START_TEST(a_number_that_is_no_error_is_not_taken_for_bytes)
@@ -108,6 +109,48 @@ START_TEST(an_epoch_that_is_spoilt_all_the_time_does_not_stop_anything)
 	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
 	ck_assert_uint_eq(f->attaches, asked);
 	npp_close(fd);
+}
+END_TEST
+
+static struct asks { struct so *so; struct ep *ep; _Atomic bool there, go, done; } asks;
+
+static void *ask_over_an_instance(void *arg)
+{
+	(void)arg;
+	asks.there = ctx_self() != NULL;
+	while (!asks.go)
+		usleep(200);
+	ep_lock(asks.ep); /* as epoll_wait() has it when it looks for room */
+	sock_post(asks.so, NPP_MSG_LOOK, 0, 0);
+	ep_unlock(asks.ep);
+	asks.done = true;
+	return NULL;
+}
+
+/* By such a word, or by a new OSM: one thread maps an NPP anew in the midst of epoll_wait(), another one closes. */
+START_TEST(a_new_epoch_does_not_lock_up_epoll_wait_and_close)
+{
+	int ep = npp_epoll_create1(0), fd = dial(FAKE_ECHO), other = dial(FAKE_ECHO);
+	uint32_t asked = f->attaches;
+	pthread_t t;
+	char c;
+
+	ck_assert(ep_add(ep, fd, EPOLLIN) == 0 && ep_add(ep, other, EPOLLIN) == 0);
+	asks = (struct asks){ .so = fd_get(fd), .ep = fd_get(ep)->ep };
+	ck_assert_int_eq(pthread_create(&t, NULL, ask_over_an_instance, NULL), 0);
+	EVENTUALLY(asks.there);
+	fd_lock();
+	atomic_store(&npp_lib.att[0].sure_until_us, 0);
+	f->epoch = 2000;
+	atomic_store(&f->host->attach[0].epoch, 2000);
+	asks.go = true;
+	EVENTUALLY(asks.done || atomic_load(&npp_lib.fd_word) == 2); /* it waits */
+	ck_assert_int_eq(npp_close(other), 0);
+	fd_unlock();
+	pthread_join(t, NULL);
+	EVENTUALLY(npp_send(fd, "x", 1, 0) == 1 && npp_recv(fd, &c, 1, 0) == 1 && f->attaches != asked); /* later */
+	npp_close(fd);
+	npp_close(ep);
 }
 END_TEST
 
@@ -449,6 +492,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_number_that_is_no_error_is_not_taken_for_bytes);
 	tcase_add_test(t, a_lock_is_waited_for_while_its_holder_is_stopped);
 	tcase_add_test(t, an_epoch_that_is_spoilt_all_the_time_does_not_stop_anything);
+	tcase_add_test(t, a_new_epoch_does_not_lock_up_epoll_wait_and_close);
 	tcase_add_test(t, more_bytes_than_the_ring_holds_are_not_spoken_of);
 	tcase_add_test(t, an_ism_does_not_make_close_linger);
 	tcase_add_test(t, another_programs_linger_counts);

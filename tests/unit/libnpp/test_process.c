@@ -16,6 +16,7 @@
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,8 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "npp-osm/libnpp/epoll_priv.h"
+#include "npp-osm/libnpp/priv.h"
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
 
@@ -406,20 +409,26 @@ START_TEST(child_of_fork_serves_the_inherited_listener)
 END_TEST
 
 /* As vsftpd makes its children, and goes on by fork() where it may not. */
-START_TEST(clone_by_number_is_a_fork_or_refused)
+static bool by_number(long flags, long stack, long *pid)
 {
-	int fd, status;
-	long pid = 0;
+	pid_t parent_tid, child_tid;
 
-	ck_assert(!npp_clone(SIGCHLD | CLONE_NEWIPC, 0, &pid)); /* there is nothing to lose */
-	fd = dial(FAKE_ECHO);
-	ck_assert(!npp_clone(SIGCHLD | CLONE_VM, 4096, &pid)); /* a thread, or vfork */
-	ck_assert(!npp_clone(SIGCHLD | CLONE_PARENT, 0, &pid));
-	errno = 0;
-	ck_assert(npp_clone(SIGCHLD | CLONE_NEWPID | CLONE_NEWNET, 0, &pid));
-	ck_assert_int_eq(pid, -1);
-	ck_assert_int_eq(errno, EPERM);
-	ck_assert(npp_clone(SIGCHLD, 0, &pid));
+	return npp_clone(SYS_clone, (const long[6]){ flags, stack, (long)(intptr_t)&parent_tid, (long)(intptr_t)&child_tid }, pid);
+}
+
+static bool by_number3(uint64_t flags, long *pid)
+{
+	uint64_t c[8] = { flags, 0, 0, 0, SIGCHLD };
+
+	return npp_clone(SYS_clone3, (const long[6]){ (long)(intptr_t)c, sizeof c }, pid);
+}
+
+/* The child is one of fork(): it uses a socket of its parent. */
+static void ends_well(int fd, long pid)
+{
+	int status;
+
+	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		char b[4];
 
@@ -427,7 +436,248 @@ START_TEST(clone_by_number_is_a_fork_or_refused)
 	}
 	ck_assert_int_eq(waitpid((pid_t)pid, &status, 0), (pid_t)pid);
 	ck_assert_int_eq(status, 0);
+}
+
+START_TEST(clone_by_number_is_a_fork_or_refused)
+{
+	long pid = 0;
+	int fd;
+
+	ck_assert(!by_number(SIGCHLD | CLONE_NEWIPC, 0, &pid)); /* there is nothing to lose */
+	fd = dial(FAKE_ECHO);
+	ck_assert(!by_number(SIGCHLD | CLONE_VM, 4096, &pid)); /* a thread, or vfork */
+	ck_assert(!by_number3(CLONE_VM | CLONE_VFORK, &pid));
+	errno = 0;
+	ck_assert(by_number(SIGCHLD | CLONE_NEWPID | CLONE_NEWNET, 0, &pid));
+	ck_assert_int_eq(pid, -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert(by_number3(CLONE_NEWNS, &pid));
+	ck_assert_int_eq(pid, -1);
+	ck_assert(by_number(SIGCHLD, 0, &pid));
+	ends_well(fd, pid);
+	ck_assert(by_number(SIGCHLD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, &pid));
+	ends_well(fd, pid);
+	ck_assert(by_number3(0, &pid));
+	ends_well(fd, pid);
 	npp_close(fd);
+}
+END_TEST
+
+static pthread_mutex_t prepared = PTHREAD_MUTEX_INITIALIZER;
+static sem_t closing;
+static bool has_prepared;
+
+static void prepare_it(void)
+{
+	if (has_prepared)
+		pthread_mutex_lock(&prepared);
+}
+
+static void prepare_over(void)
+{
+	if (has_prepared)
+		pthread_mutex_unlock(&prepared);
+}
+
+static void *closes_under_it(void *fd)
+{
+	pthread_mutex_lock(&prepared);
+	sem_post(&closing);
+	usleep(50000); /* the fork is under way */
+	npp_close(*(int *)fd);
+	pthread_mutex_unlock(&prepared);
+	return NULL;
+}
+
+/* A handler of the program's waits for a thread that waits for our lock. */
+static void *kills_the_child(void *pid)
+{
+	usleep(100000); /* it waits for the OSM */
+	while (*(volatile pid_t *)pid == 0)
+		usleep(1000);
+	kill(*(volatile pid_t *)pid, SIGKILL);
+	return NULL;
+}
+
+static void *closes(void *fd)
+{
+	npp_close(*(int *)fd);
+	return NULL;
+}
+
+static __attribute__((noinline)) pid_t exec_by_vfork(volatile pid_t *said)
+{
+	static char *const argv[] = { (char *)(uintptr_t)"true", NULL };
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		*said = getpid();
+		npp_execve("/bin/true", argv, environ);
+		_exit(1);
+	}
+	return pid;
+}
+
+/* It has the memory of its parent, and the locks in it. */
+START_TEST(a_child_of_vfork_may_be_killed_before_exec)
+{
+	int fd = dial(FAKE_ECHO), other = dial(FAKE_ECHO), status;
+	static volatile pid_t said;
+	pthread_t killer, t;
+	pid_t pid;
+
+	said = 0;
+	fake_hold(f, true);
+	ck_assert_int_eq(pthread_create(&killer, NULL, kills_the_child, (void *)(uintptr_t)&said), 0);
+	pid = exec_by_vfork(&said);
+	pthread_join(killer, NULL);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	fake_hold(f, false);
+	ck_assert_int_eq(pthread_create(&t, NULL, closes, &other), 0);
+	npp_close(npp_dup(fd));
+	pthread_join(t, NULL);
+	ck_assert_uint_eq(npp_thr.inside, 0);
+	ck_assert_uint_eq(npp_thr.section, 0);
+	ends_well(fd, npp_fork());
+	npp_close(fd);
+}
+END_TEST
+
+START_TEST(fork_waits_for_handlers_without_a_lock)
+{
+	int fd = dial(FAKE_ECHO), other = dial(FAKE_ECHO);
+	struct npp_sock *sk = fake_sock_of(f, other, NULL);
+	pthread_t t;
+
+	ck_assert(sem_init(&closing, 0, 0) == 0 && pthread_atfork(prepare_it, prepare_over, prepare_over) == 0);
+	has_prepared = true;
+	ck_assert_int_eq(pthread_create(&t, NULL, closes_under_it, &other), 0);
+	sem_wait(&closing);
+	ends_well(fd, npp_fork());
+	pthread_join(t, NULL);
+	has_prepared = false;
+	EVENTUALLY(sk->refs == 0); /* nor has the child kept what was closed meanwhile */
+	npp_close(fd);
+}
+END_TEST
+
+static struct below { int fd; pthread_t forks; bool child_goes_on; volatile int status; } below;
+
+static bool echoes(int fd)
+{
+	char b[4];
+
+	return npp_send(fd, "x", 1, 0) == 1 && npp_recv(fd, b, sizeof b, 0) == 1;
+}
+
+static void fork_over_it(int sig)
+{
+	int status = -1;
+	pid_t pid;
+
+	(void)sig;
+	pid = npp_fork();
+	if (pid == 0) {
+		if (!below.child_goes_on)
+			_exit(!echoes(below.fd));
+		return;
+	}
+	waitpid(pid, &status, 0);
+	below.status = status;
+}
+
+/* When the OSM has been asked for the table of a child, and has not answered yet. */
+static void *signal_the_fork(void *arg)
+{
+	int there = 0;
+
+	(void)arg;
+	while (there == 0) {
+		pthread_mutex_lock(&f->lock);
+		for (unsigned i = 0; i < f->n_conn && there == 0; i++)
+			if (f->conn[i] >= 0 && ioctl(f->conn[i], FIONREAD, &there) < 0)
+				there = 0;
+		pthread_mutex_unlock(&f->lock);
+		usleep(1000);
+	}
+	pthread_kill(below.forks, SIGUSR1);
+	fake_hold(f, false);
+	return NULL;
+}
+
+/* As of a server that starts children anew when they end. Every child has the sockets, and nothing is left. */
+START_TEST(a_handler_forks_over_fork)
+{
+	struct sigaction sa = { .sa_handler = fork_over_it }, old;
+	pid_t self = getpid(), pid;
+	int status;
+
+	below = (struct below){ .fd = dial(FAKE_ECHO), .forks = pthread_self() };
+	ck_assert(echoes(below.fd)); /* nothing else is asked of the OSM from here on */
+	sigaction(SIGUSR1, &sa, &old);
+	for (int goes_on = 0; goes_on < 2; goes_on++) {
+		pthread_t t;
+
+		below.status = -1;
+		below.child_goes_on = goes_on;
+		fake_hold(f, true);
+		ck_assert_int_eq(pthread_create(&t, NULL, signal_the_fork, NULL), 0);
+		pid = npp_fork();
+		if (pid == 0)
+			_exit(!echoes(below.fd));
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			status = -1;
+		if (getpid() != self) /* of the handler */
+			_exit(status != 0);
+		pthread_join(t, NULL);
+		ck_assert_int_eq(status, 0);
+		ck_assert_int_eq(below.status, 0);
+	}
+	sigaction(SIGUSR1, &old, NULL);
+	for (unsigned i = 0; i < NPP_MAX_PROCS; i++) /* the OSM has heard of each what became of it */
+		EVENTUALLY(f->proc[i].state != NPP_PROC_EMBRYO || f->proc[i].pid != 0);
+	npp_close(below.fd);
+}
+END_TEST
+
+static _Atomic int changing;	/* 1: an instance is held, 2: it was */
+
+static void *change(void *arg)
+{
+	struct ep *ep = arg;
+
+	ep_lock(ep);
+	changing = 1;
+	while (atomic_load(&npp_lib.fd_word) == 0) /* until somebody forks */
+		usleep(200);
+	usleep(20000);
+	changing = 2;
+	ep_unlock(ep);
+	return NULL;
+}
+
+START_TEST(child_of_fork_inherits_no_instance_half_changed)
+{
+	int fd = dial(FAKE_ECHO), epfd = npp_epoll_create1(0), status;
+	struct epoll_event ev;
+	pthread_t t;
+	pid_t pid;
+
+	ck_assert_int_eq(ep_add(epfd, fd, EPOLLOUT), 0);
+	changing = 0;
+	ck_assert_int_eq(pthread_create(&t, NULL, change, fd_get(epfd)->ep), 0);
+	while (!changing)
+		usleep(200);
+	pid = npp_fork();
+	if (pid == 0)
+		_exit(changing != 2 || npp_epoll_pwait(epfd, &ev, 1, 20000, NULL) != 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	pthread_join(t, NULL);
+	ck_assert_int_eq(npp_epoll_pwait(epfd, &ev, 1, 20000, NULL), 1);
+	npp_close(fd);
+	npp_close(epfd);
 }
 END_TEST
 
@@ -771,6 +1021,10 @@ static Suite *suite(void)
 	t = host_case(s, "process");
 	tcase_add_test(t, child_of_fork_serves_the_inherited_listener);
 	tcase_add_test(t, clone_by_number_is_a_fork_or_refused);
+	tcase_add_test(t, fork_waits_for_handlers_without_a_lock);
+	tcase_add_test(t, a_child_of_vfork_may_be_killed_before_exec);
+	tcase_add_test(t, a_handler_forks_over_fork);
+	tcase_add_test(t, child_of_fork_inherits_no_instance_half_changed);
 	tcase_add_test(t, child_of_fork_rebuilds_an_inherited_epoll);
 	tcase_add_test(t, exec_keeps_sockets_and_sweeps_close_on_exec);
 	tcase_add_test(t, exec_after_vfork_keeps_what_was_dupped);

@@ -463,6 +463,42 @@ START_TEST(sendfile_goes_from_the_file_to_the_ring)
 END_TEST
 
 /* More than the pipe holds, so that both ends are full at times. */
+/* The word by which the ISM sees that more will follow what was written last. */
+START_TEST(more_is_said_of_what_is_written_last)
+{
+	int fd = dial(FAKE_DISCARD), p[2], file;
+	struct npp_sock *sk = fake_sock_of(f, fd, NULL);
+	struct iovec iov = { (void *)"xy", 2 };
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/more-XXXXXX", npp_dir_path());
+	file = mkstemp(path);
+	ck_assert(file >= 0 && write(file, "12345", 5) == 5 && lseek(file, 0, SEEK_SET) == 0 && pipe(p) == 0);
+	ck_assert_int_eq(npp_send(fd, "a", 1, 0), 1);
+	ck_assert_uint_eq(sk->opt_flags & NPP_OPT_MORE, 0);
+#define MORE(call, want) do { \
+	ck_assert_int_eq(npp_send(fd, "a", 1, MSG_MORE), 1); \
+	ck_assert_uint_ne(sk->opt_flags & NPP_OPT_MORE, 0); \
+	ck_assert_int_eq((int)(call), want); \
+	ck_assert_uint_eq(sk->opt_flags & NPP_OPT_MORE, 0); \
+} while (0)
+	MORE(npp_send(fd, "b", 1, 0), 1);
+	MORE(npp_write(fd, "b", 1), 1);
+	MORE(npp_writev(fd, &iov, 1), 2);
+	MORE(npp_sendfile(fd, file, NULL, 10), 5);
+	ck_assert_int_eq(write(p[1], "pipe", 4), 4);
+	MORE(npp_splice(p[0], NULL, fd, NULL, 2, 0), 2);
+	ck_assert_int_eq(npp_splice(p[0], NULL, fd, NULL, 2, SPLICE_F_MORE), 2);
+	ck_assert_uint_ne(sk->opt_flags & NPP_OPT_MORE, 0);
+	MORE(npp_send(fd, "b", 1, MSG_DONTWAIT), 1);
+	unlink(path);
+	close(file);
+	close(p[0]);
+	close(p[1]);
+	npp_close(fd);
+}
+END_TEST
+
 START_TEST(splice_goes_through_a_pipe_whole)
 {
 	static uint8_t data[300000], got[300000];
@@ -727,6 +763,7 @@ static Suite *suite(void)
 	tcase_add_test(t, linger_zero_aborts);
 	tcase_add_test(t, an_ism_that_keeps_others_waiting_is_not_waited_for_long);
 	tcase_add_test(t, sendfile_goes_from_the_file_to_the_ring);
+	tcase_add_test(t, more_is_said_of_what_is_written_last);
 	tcase_add_test(t, splice_goes_through_a_pipe_whole);
 	tcase_add_test(t, splice_waits_by_the_pipe_and_by_the_socket);
 	tcase_add_test(t, splice_waits_on_when_another_reader_of_the_pipe_is_faster);

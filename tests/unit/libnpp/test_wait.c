@@ -16,9 +16,11 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "host.h"
+#include "npp-osm/libnpp/priv.h"
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
 
@@ -384,6 +386,127 @@ START_TEST(more_subscribers_than_fit_in_the_record)
 }
 END_TEST
 
+/* An ISM gives the ring of an idle connection back. */
+static void ring_given_back(int fd)
+{
+	uint32_t idx;
+	struct npp_sock *sk = fake_sock_of(f, fd, &idx);
+
+	EVENTUALLY(sk->tx_tail == sk->tx_head);
+	pthread_mutex_lock(&f->lock);
+	sk->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+	atomic_store(&sk->tx_want, 0);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/*
+ * Sends, or asks whether there is room, with the ring given back before each time, until it was
+ * taken 25 times. On a slow machine an answer may come after the moment that is waited for; then
+ * the next try is some time later. By chance it is taken once in a thousand times, so 500 tries are no luck.
+ */
+static bool taken_after_idling(int fd, bool ask)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int taken = 0;
+
+	for (int i = 0; i < 500 && taken < 25; i++) {
+		ring_given_back(fd);
+		if (ask ? npp_poll(&p, 1, 0) == 1 : npp_send(fd, "x", 1, MSG_DONTWAIT) == 1)
+			taken++;
+		else
+			poll(NULL, 0, 20);
+	}
+	return taken == 25;
+}
+
+START_TEST(what_is_sent_after_idling_is_taken)
+{
+	int fd = dial(FAKE_DISCARD);
+
+	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+	ck_assert(taken_after_idling(fd, false));
+	ck_assert(taken_after_idling(fd, true));
+	npp_close(fd);
+}
+END_TEST
+
+/* An event loop goes on: it waits for a moment, once. */
+START_TEST(an_ism_that_is_stopped_is_not_waited_for_again_and_again)
+{
+	int fd = dial(FAKE_DISCARD);
+	struct npp_sock *sk;
+	uint64_t began;
+	uint32_t idx;
+
+	ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+	ring_given_back(fd);
+	sk = fake_sock_of(f, fd, &idx);
+	pthread_mutex_lock(&f->lock);
+	began = now_ms();
+	for (int i = 0; i < 1000; i++) /* two seconds, if each waited */
+		ck_fails((int)npp_send(fd, "x", 1, MSG_DONTWAIT), EAGAIN);
+	ck_assert_uint_lt(now_ms() - began, 1500);
+	pthread_mutex_unlock(&f->lock);
+	EVENTUALLY(sk->tx_ring.off != 0);
+	ck_assert(taken_after_idling(fd, false)); /* it has answered */
+	npp_close(fd);
+}
+END_TEST
+
+#if defined(__x86_64__)
+#define TRACE_FLAG 0x100
+
+static struct { struct npp_sock *sk; volatile int at, steps; volatile bool over, done; } gone;
+
+/* After AT instructions the ISM has sent all there was, and gives the ring back. */
+static void step(int sig, siginfo_t *si, void *arg)
+{
+	ucontext_t *uc = arg;
+
+	(void)sig;
+	(void)si;
+	uc->uc_mcontext.gregs[REG_EFL] |= TRACE_FLAG;
+	if (!gone.over && gone.steps++ < gone.at)
+		return;
+	uc->uc_mcontext.gregs[REG_EFL] &= ~TRACE_FLAG;
+	if (gone.over)
+		return;
+	gone.done = true;
+	atomic_store(&gone.sk->tx_tail, gone.sk->tx_head);
+	atomic_store(&gone.sk->tx_want, 0);
+	gone.sk->tx_ring = (struct npp_ring_desc){ 0, 0, 0 };
+}
+
+START_TEST(who_waits_for_room_in_a_ring_that_goes_hears_of_another)
+{
+	struct sigaction sa = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	int fd = dial(FAKE_DISCARD);
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct so *so = fd_ours(fd);
+
+	ck_assert_int_eq(sigaction(SIGTRAP, &sa, NULL), 0);
+	gone.done = true;
+	for (gone.at = 0; gone.done; gone.at++) {
+		ck_assert_int_eq(npp_send(fd, "x", 1, 0), 1);
+		EVENTUALLY(so->sk->tx_tail == so->sk->tx_head);
+		pthread_mutex_lock(&f->lock);
+		atomic_fetch_add(&so->sk->tx_head, so->sk->tx_ring.size); /* full */
+		gone.sk = so->sk;
+		gone.steps = 0;
+		gone.over = gone.done = false;
+		raise(SIGTRAP);
+		stream_writable(so);
+		gone.over = true;
+		atomic_store(&so->sk->tx_tail, so->sk->tx_head);
+		pthread_mutex_unlock(&f->lock);
+		EVENTUALLY(npp_poll(&p, 1, 0) == 1);
+	}
+	ck_assert_int_gt(gone.at, 20);
+	npp_close(fd);
+}
+END_TEST
+#endif
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("libnpp_wait");
@@ -406,6 +529,11 @@ static Suite *suite(void)
 	tcase_add_test(t, item_added_while_another_thread_waits);
 	tcase_add_test(t, epoll_inside_poll);
 	tcase_add_test(t, more_subscribers_than_fit_in_the_record);
+	tcase_add_test(t, what_is_sent_after_idling_is_taken);
+	tcase_add_test(t, an_ism_that_is_stopped_is_not_waited_for_again_and_again);
+#if defined(__x86_64__)
+	tcase_add_test(t, who_waits_for_room_in_a_ring_that_goes_hears_of_another);
+#endif
 	return s;
 }
 

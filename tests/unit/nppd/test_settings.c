@@ -233,9 +233,20 @@ START_TEST(derived_values_differ_by_name_and_run_directory)
 }
 END_TEST
 
+START_TEST(an_npp_may_learn_all_its_addresses)
+{
+	ck_assert_int_eq(load("npp: {name: a, autoconf: yes}"), 0);
+	ck_assert_uint_eq(s.npp.n_all, 0);
+	teardown();
+	ck_assert_int_eq(load("npp:\n  name: a\n  ports: [{name: x}, {name: y, autoconf: yes}]\n"), 0);
+	ck_assert(!s.npp.port[0].autoconf && s.npp.port[1].autoconf);
+}
+END_TEST
+
 static const struct { const char *text, *want; } bad[] = {
 	{ "npp: {}", ":1: key 'npp.name': is missing" },
-	{ "npp: {name: a}", ":1: key 'npp.addresses': is missing" },
+	{ "npp: {name: a}", ":1: key 'npp.addresses': is missing, and there is no 'autoconf: yes'" },
+	{ "npp: {name: a, addresses: ['fd00::b/64'], gateway: 'fd00::1'}", ":1: key 'npp.gateway': is an IPv6 address: that is key 'gateway6'" },
 	{ "npp: {name: a, addresses: []}", ":1: key 'npp.addresses': has 0 entries, at least 1 needed" },
 	{ NPP "  iops: 0\n", ":4: key 'npp.iops': 0 is too small (1..32)" },
 	{ NPP "  iops: 33\n", ":4: key 'npp.iops': 33 is too large (1..32)" },
@@ -287,7 +298,7 @@ static const struct { const char *text, *want; } bad[] = {
 	  ":3: key 'npp.ports': has 5 entries, at most 4 allowed" },
 	{ "npp:\n  name: a\n  ports: [{mac: 02:00:00:00:00:01}, {name: b, mac: 02:00:00:00:00:01}]\n  addresses: [10.1.0.11/24]\n",
 	  ":3: key 'npp.ports[1].mac': port 0 has it already" },
-	{ "npp:\n  name: a\n  ports: [{}, {name: b}]\n", ":2: key 'npp.addresses': is missing" },
+	{ "npp:\n  name: a\n  ports: [{}, {name: b}]\n", ":2: key 'npp.addresses': is missing, and there is no 'autoconf: yes'" },
 	{ PORTS "  addresses: [10.1.0.11/32]\n", ":4: key 'npp.ports[0].addresses[0]': 10.1.0.11/24 stands there twice" },
 	{ PORTS "  addresses: ['fe80::1/64']\n",
 	  ":6: key 'npp.addresses[0]': fe80::1/64 is valid on one link only: it belongs to a port" },
@@ -342,6 +353,7 @@ int main(void)
 	tcase_add_test(t, whole_npp_is_read);
 	tcase_add_test(t, several_ports_are_read);
 	tcase_add_test(t, a_list_of_one_port_is_the_short_form);
+	tcase_add_test(t, an_npp_may_learn_all_its_addresses);
 	tcase_add_test(t, a_network_of_the_whole_is_on_all_ports);
 	tcase_add_test(t, all_routes_and_gateways_have_room_or_it_is_said);
 	tcase_add_test(t, hosts_that_share_are_read);

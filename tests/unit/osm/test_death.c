@@ -448,6 +448,49 @@ START_TEST(forked_table_counts_right_whoever_dies)
 }
 END_TEST
 
+/* Two threads fork. The first one's child has come to its end before that thread says which it was, and by then its
+ * place is that of the other one's child, who is about to be. */
+static void kid_forks_late(struct fake *f)
+{
+	struct npp_ctl_fork q = { 0 }, first, second, late;
+	uint32_t proc;
+	int s = kid_hello(f, &proc, 7);
+
+	atomic_fetch_add(&f->sock[CONN(f)].refs, 1);
+	fake_fd_set(f, proc, 9, CONN(f));
+	if (kid_call(s, NPP_CTL_FORK, &q, sizeof q, &first, sizeof first))
+		_exit(91);
+	q = (struct npp_ctl_fork){ .proc = NPP_CTL_EMBRYO(first.proc, first.pid) };
+	if (kid_call(s, NPP_CTL_FORK_DONE, &q, sizeof q, NULL, 0))
+		_exit(90);
+	if (kid_call(s, NPP_CTL_FORK, &q, sizeof q, &second, sizeof second) || second.proc != first.proc)
+		_exit(89);
+	late = q;
+	for (int i = 0; i < 2; i++) {
+		if (kid_call(s, NPP_CTL_FORK_DONE, &late, sizeof late, NULL, 0) != -EINVAL ||
+		    atomic_load(&f->sock[CONN(f)].refs) != 3)
+			_exit(88);
+		late.pid = getpid();
+	}
+	q.proc = NPP_CTL_EMBRYO(second.proc, second.pid);
+	if (kid_call(s, NPP_CTL_FORK_DONE, &q, sizeof q, NULL, 0) || atomic_load(&f->sock[CONN(f)].refs) != 2)
+		_exit(87);
+}
+
+START_TEST(who_says_late_what_his_child_was_means_no_other)
+{
+	struct base b = start();
+	struct fake *f = b.f;
+	uint32_t s = fake_accepted(f, &f->npp[0].ism[1], 0);
+
+	fake_fd_set(f, b.proc, 5, s);
+	atomic_store(&f->board->value[1], s);
+	reap(f, fake_fork(f, kid_forks_late));
+	FAKE_UNTIL(f, atomic_load(&f->sock[s].refs) == 1);
+	finish(&b, 1);
+}
+END_TEST
+
 /* ---- exec --------------------------------------------------------------------------------------- */
 
 static void kid_exec(struct fake *f)
@@ -596,6 +639,7 @@ int main(void)
 	tcase_add_loop_test(t, bound_sockets_are_taken_back_from_all_isms, 0, 6);
 	tcase_add_test(t, shared_socket_goes_on_without_the_dead);
 	tcase_add_loop_test(t, forked_table_counts_right_whoever_dies, 0, 6);
+	tcase_add_test(t, who_says_late_what_his_child_was_means_no_other);
 	tcase_add_test(t, exec_keeps_the_table_and_loses_the_contexts);
 	tcase_add_test(t, hello_of_somebody_else_is_refused);
 	tcase_add_test(t, program_with_many_of_everything_leaves_nothing);
