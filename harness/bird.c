@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * bird.c - routers whose routes are BIRD's (key `routing: bird`)
+ * bird.c - routers whose routes are BIRD's (key `routing: bird`), or that advertise (`autoconf` of another node)
  *
  * Each has a bird(8) of its own in its namespace, with a file that is made from the
- * topology: OSPF or RIP, by IPv4 and, where networks have it, IPv6. Timers are short, so that a
+ * topology: OSPF or RIP, in the families that its networks have. Its router id is an IPv4 address of
+ * the node, or without one 0.0.0.N. Timers are short, so that a
  * lab is up within seconds and a link that fails is noticed within three. With RIP the routes are
  * there after one second. With OSPF it is six, of which neighbours take one: a router has told the
  * others of its links before it knew a neighbour, and may tell them anew after 5 s only
@@ -47,7 +48,7 @@ static void write_ifs(FILE *f, const struct topo *t, const struct topo_node *n, 
 		const struct topo_net *net = &t->nets[n->ifs[j].net];
 		unsigned peers = peers_on(t, n, n->ifs[j].net);
 
-		if (ip6 && !topo_has_ip6(net))
+		if (!topo_has_family(net, ip6))
 			continue;
 		fprintf(f, "%sinterface \"%s\" { ", ospf ? "    " : "  ", net->name);
 		if (!ospf)	/* where nobody speaks it only its prefix is told, elsewhere */
@@ -80,23 +81,63 @@ static void write_family(FILE *f, const struct topo *t, const struct topo_node *
 	}
 }
 
+/* To networks on which somebody waits for them. */
+static void write_adverts(FILE *f, const struct topo *t, const struct topo_node *n)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	fputs("protocol radv {\n", f);
+	for (uint32_t j = 0; j < n->n_ifs; j++) {
+		const struct topo_net *net = &t->nets[n->ifs[j].net];
+
+		if (topo_advertises(t, n, n->ifs[j].net))
+			fprintf(f, "  interface \"%s\" { min ra interval 3; max ra interval 4; min delay 1; link mtu %u; prefix %s/%u { }; };\n",
+				net->name, net->mtu, npp_addr_format(&net->subnet6.addr, text), net->subnet6.len);
+	}
+	fputs("}\n", f);
+}
+
+static bool advertises(const struct topo *t, const struct topo_node *n)
+{
+	for (uint32_t j = 0; j < n->n_ifs; j++)
+		if (topo_advertises(t, n, n->ifs[j].net))
+			return true;
+	return false;
+}
+
+bool bird_has_work(const struct topo *t, const struct topo_node *n)
+{
+	return n->routing == TOPO_ROUTING_BIRD || advertises(t, n);
+}
+
+/* Also without IPv4 it is 32 bits, and no other router's. */
+static uint32_t router_id(const struct topo *t, const struct topo_node *n)
+{
+	for (uint32_t j = 0; j < n->n_ifs; j++)
+		if (n->ifs[j].addr)
+			return n->ifs[j].addr;
+	return (uint32_t)(n - t->nodes) + 1;
+}
+
 static int write_conf(const struct lab *l, const struct topo *t, const struct topo_node *n, const char *path,
 		      struct npp_err *e)
 {
 	FILE *f = fopen(path, "we");
 	char text[NPP_ADDR_STRLEN];
-	bool ip6 = false;
+	bool have[2] = { false, false };
 	int bad;
 
 	if (!f)
 		return npp_err_set(e, -errno, "cannot make %s: %s", path, strerror(errno));
-	for (uint32_t j = 0; j < n->n_ifs; j++)
-		ip6 |= topo_has_ip6(&t->nets[n->ifs[j].net]);
+	for (uint32_t j = 0; j < 2 * n->n_ifs; j++)
+		have[j % 2] |= topo_has_family(&t->nets[n->ifs[j / 2].net], j % 2);
 	fprintf(f, "# %s of lab %s, written by npp-lab\nlog stderr all;\nrouter id %s;\nprotocol device { scan time 1; }\n"
-		"protocol direct { ipv4; ipv6; }\n", n->name, l->name, topo_addr_text(n->ifs[0].addr, text));
-	write_family(f, t, n, false);
-	if (ip6)
-		write_family(f, t, n, true);
+		"protocol direct { ipv4; ipv6; }\n", n->name, l->name, topo_addr_text(router_id(t, n), text));
+	for (int ip6 = 0; ip6 < 2; ip6++)
+		if (have[ip6] && n->routing == TOPO_ROUTING_BIRD)
+			write_family(f, t, n, ip6);
+	if (advertises(t, n))
+		write_adverts(f, t, n);
 	bad = ferror(f);
 	return fclose(f) != 0 || bad ? npp_err_set(e, -EIO, "cannot write %s", path) : 0;
 }
@@ -125,7 +166,8 @@ int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *
 	int r;
 
 	if (find_bird(prog, sizeof prog) < 0)
-		return npp_err_set(e, -ENOENT, "cannot find bird, which '%s' has its routes from (package bird2)", n->name);
+		return npp_err_set(e, -ENOENT, "cannot find bird, which '%s' %s (package bird2)", n->name,
+				   n->routing == TOPO_ROUTING_BIRD ? "has its routes from" : "needs for its advertisements");
 	snprintf(name, sizeof name, "bird.%s", n->name);
 	snprintf(conf, sizeof conf, "%s/%s.bird.conf", l->dir, n->name);
 	snprintf(sock, sizeof sock, "%s/%s.bird.ctl", l->dir, n->name);
@@ -142,13 +184,13 @@ int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *
 
 /* ---- until the routes are there ---------------------------------------------------------------- */
 
-/* SEEN: the segments that node I's own protocol leads to. */
-static void reach(const struct topo *t, uint32_t i, bool *seen)
+/* SEEN: the segments that node I's own protocol leads to, by the networks of one family. */
+static void reach(const struct topo *t, uint32_t i, bool ip6, bool *seen)
 {
 	bool more = true;
 
 	for (uint32_t j = 0; j < t->nodes[i].n_ifs; j++)
-		seen[t->nets[t->nodes[i].ifs[j].net].seg] = true;
+		seen[t->nets[t->nodes[i].ifs[j].net].seg] = topo_has_family(&t->nets[t->nodes[i].ifs[j].net], ip6);
 	while (more) {
 		more = false;
 		for (uint32_t k = 0; k < t->n_nodes; k++) {
@@ -162,8 +204,9 @@ static void reach(const struct topo *t, uint32_t i, bool *seen)
 			for (uint32_t j = 0; touches && j < r->n_ifs; j++) {
 				bool *s = &seen[t->nets[r->ifs[j].net].seg];
 
-				more |= !*s;
-				*s = true;
+				if (*s || !topo_has_family(&t->nets[r->ifs[j].net], ip6))
+					continue;
+				more = *s = true;
 			}
 		}
 	}
@@ -185,33 +228,40 @@ static int has_ended(const struct lab *l, const char *node, struct npp_err *e)
 	return npp_err_set(e, -ECHILD, "bird of '%s' has ended%s%s", node, line[0] ? ": " : "", line);
 }
 
-int bird_wait(const struct lab *l, const struct topo *t, uint32_t i, struct nl_ns *nl, const volatile int *stop,
-	      struct npp_err *e)
+static int wait_family(const struct lab *l, const struct topo *t, uint32_t i, bool ip6, struct nl_ns *nl,
+		       const volatile int *stop, int64_t end, struct npp_err *e)
 {
-	int64_t end = now_ms() + CONVERGE_MS;
 	bool seen[TOPO_MAX_NETS] = { false };
 	char name[LAB_WIRE_CAP];
 	const struct lab_proc *p;
 
 	snprintf(name, sizeof name, "bird.%s", t->nodes[i].name);
 	p = lab_find_proc(l, name);
-	reach(t, i, seen);
+	reach(t, i, ip6, seen);
 	for (uint32_t k = 0; k < t->n_nets; k++) {
-		union npp_addr a = npp_addr_v4(htonl(t->nets[k].base + 1));
+		union npp_addr a = ip6 ? t->nets[k].subnet6.addr : npp_addr_v4(htonl(t->nets[k].base + 1));
 
 		if (!seen[k] || t->nets[k].seg != k)
 			continue;
-		while (!nl_has_route(nl, &a) ||
-		       (topo_has_ip6(&t->nets[k]) && !nl_has_route(nl, &t->nets[k].subnet6.addr))) {
+		while (!nl_has_route(nl, &a)) {
 			if (*stop)
 				return npp_err_set(e, -EINTR, "stopped by signal %d", *stop);
 			if (!p || !proc_alive(p))
 				return has_ended(l, t->nodes[i].name, e);
 			if (now_ms() > end)
-				return npp_err_set(e, -ETIMEDOUT, "'%s' has no route to '%s' after %d s", t->nodes[i].name,
-						   t->nets[k].name, CONVERGE_MS / 1000);
+				return npp_err_set(e, -ETIMEDOUT, "'%s' has no %sroute to '%s' after %d s", t->nodes[i].name,
+						   ip6 ? "IPv6 " : "", t->nets[k].name, CONVERGE_MS / 1000);
 			pause_ms(20);
 		}
 	}
 	return 0;
+}
+
+int bird_wait(const struct lab *l, const struct topo *t, uint32_t i, struct nl_ns *nl, const volatile int *stop,
+	      struct npp_err *e)
+{
+	int64_t end = now_ms() + CONVERGE_MS;
+	int r = wait_family(l, t, i, false, nl, stop, end, e);
+
+	return r < 0 ? r : wait_family(l, t, i, true, nl, stop, end, e);
 }

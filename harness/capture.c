@@ -18,6 +18,7 @@
 
 #define SNAPLEN 262144
 #define LOOK_MS 100
+#define BLOCK_MS 50	/* after which frames are handed out that do not fill a block */
 
 /* Where WHAT, a link or a network, can be seen. */
 static int find_place(struct lab *l, const char *what, const char **ns, const char **ifname, struct npp_err *e)
@@ -52,7 +53,7 @@ static pcap_t *open_link(const char *ifname, const char *filter, struct npp_err 
 	}
 	pcap_set_snaplen(p, SNAPLEN);
 	pcap_set_promisc(p, 1);
-	pcap_set_timeout(p, 50);
+	pcap_set_timeout(p, BLOCK_MS);
 	pcap_set_buffer_size(p, 16 << 20);
 	r = pcap_activate(p);
 	if (r >= 0 && filter && *filter) {
@@ -97,11 +98,14 @@ static int run(pcap_t *p, pcap_dumper_t *d, const struct wanted *lim, uint64_t *
 	const u_char *data;
 	const volatile sig_atomic_t *stop = stop_on_signals();
 	uint64_t n = 0, flushed = 0;
-	int64_t look = 0;
+	int64_t look = 0, last = 0;
 	int r;
 
 	pcap_setnonblock(p, 1, (char[PCAP_ERRBUF_SIZE]){ "" });
-	while (!*stop && (!lim->count || n < lim->count) && (!lim->end_ms || now_ms() < lim->end_ms)) {
+	while ((!lim->count || n < lim->count) && (!last || now_ms() < last)) {
+		/* What came before the end is seen when its block is full or its time is over. */
+		if (!last && (*stop || (lim->end_ms && now_ms() >= lim->end_ms)))
+			last = now_ms() + BLOCK_MS + BLOCK_MS / 2;
 		r = pcap_next_ex(p, &h, &data);
 		if (r < 0 || has_gone(lim, &look))
 			return pcap_dump_flush(d) < 0 ? -errno : -ENODEV;

@@ -34,7 +34,8 @@ static void draw_net(FILE *f, const struct lab *l, const struct lab_net *net)
 		for (uint32_t j = 0; j < l->nodes[i].n_ifs; j++)
 			links += strcmp(l->nodes[i].ifs[j].network, net->name) == 0;
 	fprintf(f, "  \"net %s\" [shape=box, style=filled, fillcolor=\"#34495e\", fontcolor=white, height=0.25, width=%.1f, "
-		"fixedsize=true, label=\"%s  %s\"];\n", net->name, links < 2 ? 3.0 : 1.6 * links, net->name, net->subnet);
+		"fixedsize=true, label=\"%s  %s%s%s\"];\n", net->name, links < 2 ? 3.0 : 1.6 * links, net->name, net->subnet,
+		net->subnet[0] && net->subnet6[0] ? "  " : "", net->subnet6);
 }
 
 static void draw_node(FILE *f, struct lab *l, const struct lab_node *n)
@@ -77,18 +78,20 @@ static void draw_link(FILE *f, const struct link *k)
 {
 	struct link_state s;
 	struct npp_err e;
-	char rx[16], tx[16];
+	char rx[16], tx[16], addr[2 * NPP_ADDR_STRLEN + 16];
 	const char *color = "#333333";
 	bool wire = k->ifc->wire && strcmp(k->node->kind, "wire") != 0;
 
 	if (link_state(k, &s, &e) < 0 || !s.up || !s.carrier)
 		color = "#cc0000";
+	snprintf(addr, sizeof addr, "%.*s%s%.*s%s", (int)strcspn(k->ifc->address, "/"), k->ifc->address, k->ifc->address[0] ? "<br/>" : "",
+		 (int)strcspn(k->ifc->address6, "/"), k->ifc->address6, k->ifc->address6[0] ? "<br/>" : "");
 	bytes_text(rx, sizeof rx, s.rx_bytes);
 	bytes_text(tx, sizeof tx, s.tx_bytes);
 	/* on white, so that no line runs through the words */
 	fprintf(f, "  \"net %s\" -- \"%s\" [color=\"%s\"%s, label=<<table border=\"0\" cellspacing=\"0\" cellpadding=\"1\" "
-		"bgcolor=\"white\"><tr><td>%.*s%sin %s out %s%s", k->ifc->network, k->node->name, color, wire ? ", style=dashed" : "",
-		(int)strcspn(k->ifc->address, "/"), k->ifc->address, k->ifc->address[0] ? "<br/>" : "", rx, tx,
+		"bgcolor=\"white\"><tr><td>%sin %s out %s%s", k->ifc->network, k->node->name, color, wire ? ", style=dashed" : "",
+		addr, rx, tx,
 		s.up ? "" : "<br/>down");
 	if (wire)
 		fprintf(f, "<br/>%s", k->ifc->wire[0] ? k->ifc->wire : "wire");
@@ -128,7 +131,8 @@ static void draw_json(FILE *f, struct lab *l)
 	json_string(f, l->name);
 	fputs(",\n \"nodes\": [", f);
 	for (uint32_t i = 0; i < l->n_nets; i++, sep = ",\n  ")
-		fprintf(f, "%s{\"id\": \"net %s\", \"kind\": \"network\", \"subnet\": \"%s\"}", sep, l->nets[i].name, l->nets[i].subnet);
+		fprintf(f, "%s{\"id\": \"net %s\", \"kind\": \"network\", \"subnet\": \"%s\", \"subnet6\": \"%s\"}", sep, l->nets[i].name,
+			l->nets[i].subnet, l->nets[i].subnet6);
 	for (uint32_t i = 0; i < l->n_nodes; i++, sep = ",\n  ")
 		fprintf(f, "%s{\"id\": \"%s\", \"kind\": \"%s\", \"stack\": \"%s\", \"iops\": %u, \"alive\": %s}", sep, l->nodes[i].name,
 			l->nodes[i].kind, l->nodes[i].stack, l->nodes[i].iops, alive(l, &l->nodes[i]) ? "true" : "false");
@@ -140,8 +144,8 @@ static void draw_json(FILE *f, struct lab *l)
 	for (uint32_t i = 0; link_at(l, i, &k); i++, sep = ",\n  ") {
 		memset(&s, 0, sizeof s);
 		link_state(&k, &s, &e);
-		fprintf(f, "%s{\"from\": \"net %s\", \"to\": \"%s\", \"kind\": \"link\", \"address\": \"%s\", \"up\": %s, "
-			"\"rx_bytes\": %llu, \"tx_bytes\": %llu, \"wire\": ", sep, k.ifc->network, k.node->name, k.ifc->address,
+		fprintf(f, "%s{\"from\": \"net %s\", \"to\": \"%s\", \"kind\": \"link\", \"address\": \"%s\", \"address6\": \"%s\", "
+			"\"up\": %s, \"rx_bytes\": %llu, \"tx_bytes\": %llu, \"wire\": ", sep, k.ifc->network, k.node->name, k.ifc->address, k.ifc->address6,
 			s.up && s.carrier ? "true" : "false", (unsigned long long)s.rx_bytes, (unsigned long long)s.tx_bytes);
 		if (k.ifc->wire)
 			json_string(f, k.ifc->wire);

@@ -27,6 +27,7 @@
 
 static const struct npp_conf_field net_fields[] = {
 	STR(struct lab_net, name), OPT(struct lab_net, subnet), STR(struct lab_net, ns), OTHERS,
+	{ "subnet6", NPP_CONF_STR, offsetof(struct lab_net, subnet6), .flags = 0, .dflt = "" },
 	{ .type = NPP_CONF_END }
 };
 static const struct npp_conf_schema net_schema = { sizeof(struct lab_net), net_fields, NULL };
@@ -143,6 +144,7 @@ static void write_state(FILE *f, const struct lab *l)
 	for (i = 0; i < l->n_nets; i++) {
 		put(f, i ? ",\n  {" : "  {", "name", l->nets[i].name);
 		put(f, ", ", "subnet", l->nets[i].subnet);
+		put(f, ", ", "subnet6", l->nets[i].subnet6);
 		put(f, ", ", "ns", l->nets[i].ns);
 		fputc('}', f);
 	}
@@ -442,6 +444,14 @@ static void plan_keeper(struct lab *l)
 	l->keeper_pid = l->keeper_start ? (uint32_t)pid : 0;
 }
 
+/* "": A is none. */
+static const char *keep_prefix6(struct lab *l, const union npp_addr *a, const struct topo_net *net)
+{
+	char text[NPP_ADDR_STRLEN];
+
+	return npp_addr_is_any(a) ? "" : keep(l, "%s/%u", npp_addr_format(a, text), net->subnet6.len);
+}
+
 static void plan_node(struct lab *l, const struct topo *t, const struct topo_node *n, struct lab_node *out)
 {
 	char text[NPP_ADDR_STRLEN];
@@ -460,9 +470,8 @@ static void plan_node(struct lab *l, const struct topo *t, const struct topo_nod
 
 		out->ifs[j].network = t->nets[f->net].name;
 		out->ifs[j].wire = n->wire ? n->wire : f->wire;
-		out->ifs[j].address = topo_joins(n) ? "" : keep(l, "%s/%u", topo_addr_text(f->addr, text), topo_plen(&t->nets[f->net]));
-		out->ifs[j].address6 = npp_addr_is_any(&f->addr6) ? "" :
-			keep(l, "%s/%u", npp_addr_format(&f->addr6, text), t->nets[f->net].subnet6.len);
+		out->ifs[j].address = f->addr ? keep(l, "%s/%u", topo_addr_text(f->addr, text), topo_plen(&t->nets[f->net])) : "";
+		out->ifs[j].address6 = keep_prefix6(l, &f->addr6, &t->nets[f->net]);
 		out->ifs[j].mac = keep(l, "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
 				       f->mac[3], f->mac[4], f->mac[5]);
 	}
@@ -491,7 +500,9 @@ static void plan(struct lab *l, const struct topo *t, const char *file)
 	for (i = 0; i < t->n_nets; i++) {
 		l->nets[i].name = t->nets[i].name;
 		l->nets[i].ns = keep(l, "%s-net-%s", t->lab, t->nets[i].name);
-		l->nets[i].subnet = keep(l, "%s/%u", topo_addr_text(t->nets[i].base, text), topo_plen(&t->nets[i]));
+		l->nets[i].subnet = !topo_has_ip4(&t->nets[i]) ? "" :
+			keep(l, "%s/%u", topo_addr_text(t->nets[i].base, text), topo_plen(&t->nets[i]));
+		l->nets[i].subnet6 = keep_prefix6(l, &t->nets[i].subnet6.addr, &t->nets[i]);
 	}
 	l->n_nodes = t->n_nodes;
 	l->nodes = keep_array(l, t->n_nodes, sizeof *l->nodes);

@@ -32,8 +32,8 @@
 #define LAB_MAX_PROCS (TOPO_MAX_NODES * (TOPO_MAX_IFS + 2))
 #define LAB_MAX_FAULTS 256
 
-struct lab_net { const char *name, *subnet, *ns; };
-struct lab_if { const char *network, *address, *address6 /* "": none */, *mac, *wire; /* NULL: it has no npp-wire */ };
+struct lab_net { const char *name, *subnet, *subnet6 /* "": it has none of the family */, *ns; };
+struct lab_if { const char *network, *address, *address6 /* "": none of the family */, *mac, *wire; /* NULL: it has no npp-wire */ };
 struct lab_node {
 	const char *name, *kind, *stack, *ns;
 	const char *engine;	/* of an NPP; else "" or NULL */
@@ -165,9 +165,13 @@ int wire_ask(const struct lab *l, const struct lab_node *n, const char *net, con
 	     struct npp_err *e);
 
 /* bird.c: bird(8) of node I, and until it has the routes. */
+/* Has it routes to find out, or advertisements to send? */
+bool bird_has_work(const struct topo *t, const struct topo_node *n);
 int bird_start(struct lab *l, const struct topo *t, uint32_t i, struct npp_err *e);
 int bird_wait(const struct lab *l, const struct topo *t, uint32_t i, struct nl_ns *nl, const volatile int *stop,
 	      struct npp_err *e);
+/* autoconf.c: until who has its address by autoconfiguration answers under it. 0 or -errno. */
+int autoconf_wait(const struct lab *l, const struct topo *t, const volatile int *stop, struct npp_err *e);
 
 /* program.c: what stands in `start` of node I, one after the other, each until it is ready. */
 int programs_start(struct lab *l, const struct topo *t, uint32_t i, const volatile int *stop, struct npp_err *e);

@@ -95,19 +95,42 @@ int link_set(const struct link *k, bool up, struct npp_err *e)
 
 static void print_json(const struct link *k, const struct link_state *s, const char *wire)
 {
-	printf("{\"node\": \"%s\", \"network\": \"%s\", \"address\": \"%s\", \"mac\": \"%s\", \"up\": %s, \"carrier\": %s, "
-	       "\"mtu\": %u, \"rx_bytes\": %" PRIu64 ", \"tx_bytes\": %" PRIu64 ", \"rx_packets\": %" PRIu64
+	printf("{\"node\": \"%s\", \"network\": \"%s\", \"address\": \"%s\", \"address6\": \"%s\", \"mac\": \"%s\", \"up\": %s, "
+	       "\"carrier\": %s, \"mtu\": %u, \"rx_bytes\": %" PRIu64 ", \"tx_bytes\": %" PRIu64 ", \"rx_packets\": %" PRIu64
 	       ", \"tx_packets\": %" PRIu64 ", \"drops\": %" PRIu64 ", \"wire\": %s}",
-	       k->node->name, k->ifc->network, k->ifc->address, k->ifc->mac, s->up ? "true" : "false",
+	       k->node->name, k->ifc->network, k->ifc->address, k->ifc->address6, k->ifc->mac, s->up ? "true" : "false",
 	       s->carrier ? "true" : "false", s->mtu, s->rx_bytes, s->tx_bytes, s->rx_packets, s->tx_packets, s->drops, wire);
 }
 
-static void print_text(const struct link *k, const struct link_state *s)
+#define ADDRS_CAP (2 * NPP_ADDR_STRLEN + 16)
+
+/* Of both families; returns its length. */
+static int addresses(const struct link *k, char *text)
 {
-	char name[64];
+	return snprintf(text, ADDRS_CAP, "%s%s%s", k->ifc->address, k->ifc->address[0] && k->ifc->address6[0] ? " " : "",
+			k->ifc->address6);
+}
+
+/* Of the column of addresses. */
+static int addresses_width(struct lab *l)
+{
+	char text[ADDRS_CAP];
+	struct link k;
+	int width = 18;
+
+	for (uint32_t n = 0; link_at(l, n, &k); n++)
+		if (addresses(&k, text) > width)
+			width = (int)strlen(text);
+	return width;
+}
+
+static void print_text(const struct link *k, const struct link_state *s, int width)
+{
+	char name[64], text[ADDRS_CAP];
 
 	snprintf(name, sizeof name, "%s.%s", k->node->name, k->ifc->network);
-	printf("%-24s %-18s %-10s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 "  %s\n", name, k->ifc->address,
+	addresses(k, text);
+	printf("%-24s %-*s %-10s %12" PRIu64 " %12" PRIu64 " %8" PRIu64 "  %s\n", name, width, text,
 	       !s->up ? "down" : s->carrier ? "up" : "no carrier", s->rx_bytes, s->tx_bytes, s->drops,
 	       !k->ifc->wire ? "-" : k->ifc->wire[0] ? k->ifc->wire : "clean");
 }
@@ -118,10 +141,10 @@ int lab_links(const char *lab, bool json)
 	struct npp_err e = { "" };
 	struct link_state s;
 	struct link k;
-	int r = lab_open(&l, lab, &e);
+	int r = lab_open(&l, lab, &e), width = r == 0 ? addresses_width(&l) : 0;
 
 	if (r == 0 && !json)
-		printf("%-24s %-18s %-10s %12s %12s %8s  %s\n", "LINK", "ADDRESS", "STATE", "BYTES IN", "BYTES OUT", "DROPS",
+		printf("%-24s %-*s %-10s %12s %12s %8s  %s\n", "LINK", width, "ADDRESS", "STATE", "BYTES IN", "BYTES OUT", "DROPS",
 		       "WIRE AT START");
 	if (r == 0 && json)
 		fputs("[", stdout);
@@ -136,7 +159,7 @@ int lab_links(const char *lab, bool json)
 			fputs(n ? ",\n " : "\n ", stdout);
 			print_json(&k, &s, wire && *wire == '{' ? wire : "null");
 		} else {
-			print_text(&k, &s);
+			print_text(&k, &s, width);
 		}
 		free(wire);
 	}

@@ -99,12 +99,15 @@ static void write_port(FILE *f, const struct lab *l, const struct topo *t, uint3
 		p->ifs[j].mac, net->mtu, ns_path(ns, path), net->name);
 }
 
-static void write_addresses(FILE *f, const struct lab_if *ifc)
+static void write_addresses(FILE *f, const struct lab_if *ifc, bool autoconf)
 {
-	fprintf(f, "addresses: [%s", ifc->address);
-	if (ifc->address6[0])
-		fprintf(f, ", '%s'", ifc->address6);
-	fputc(']', f);
+	bool six = ifc->address6[0] && !autoconf;
+
+	if (ifc->address[0] || six)
+		fprintf(f, "addresses: [%s%s%s%s%s]", ifc->address, ifc->address[0] && six ? ", " : "", six ? "'" : "",
+			six ? ifc->address6 : "", six ? "'" : "");
+	if (autoconf)
+		fprintf(f, "%sautoconf: yes", ifc->address[0] ? ", " : "");
 }
 
 static void write_ports(FILE *f, const struct lab *l, const struct topo *t, uint32_t i)
@@ -112,11 +115,11 @@ static void write_ports(FILE *f, const struct lab *l, const struct topo *t, uint
 	const struct topo_node *n = &t->nodes[i];
 	char text[NPP_ADDR_STRLEN];
 
-	if (n->n_ifs == 1 && !n->n_whole) {
+	if (n->n_ifs == 1 && !n->n_whole && !n->ifs[0].autoconf) {
 		fputs("  port: ", f);
 		write_port(f, l, t, i, 0);
 		fputs("}\n  ", f);
-		write_addresses(f, &l->nodes[i].ifs[0]);
+		write_addresses(f, &l->nodes[i].ifs[0], false);
 		fputc('\n', f);
 		return;
 	}
@@ -125,7 +128,7 @@ static void write_ports(FILE *f, const struct lab *l, const struct topo *t, uint
 		fputs("    - ", f);
 		write_port(f, l, t, i, j);
 		fputs(", ", f);
-		write_addresses(f, &l->nodes[i].ifs[j]);
+		write_addresses(f, &l->nodes[i].ifs[j], n->ifs[j].autoconf);
 		fputs("}\n", f);
 	}
 	for (uint32_t k = 0; k < n->n_whole; k++)

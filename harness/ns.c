@@ -51,12 +51,14 @@ static int write_sysctl(const char *path, const char *value, struct npp_err *e)
 
 /* Of the namespace that the caller is in. Without IP6 links that come later have no IPv6, which
  * would only add noise (router solicitations, MLD); the loopback keeps it, for programs that
- * bind to [::]. With it they have what they are given, and nothing by themselves. */
-static int set_sysctls(bool forward, bool ip6, struct npp_err *e)
+ * bind to [::]. With it they have what they are given, and nothing by themselves unless they shall. */
+static int set_sysctls(bool forward, enum ns_ip6 mode, struct npp_err *e)
 {
+	bool ip6 = mode != NS_IP6_OFF;
 	const struct { const char *path, *value; bool must; } set[] = {
 		{ "/proc/sys/net/ipv6/conf/default/disable_ipv6", ip6 ? "0" : "1", access("/proc/sys/net/ipv6", F_OK) == 0 },
-		{ "/proc/sys/net/ipv6/conf/default/accept_ra", "0", ip6 },
+		{ "/proc/sys/net/ipv6/conf/default/accept_ra", mode == NS_IP6_LEARNED ? "1" : "0", ip6 },
+		{ "/proc/sys/net/ipv6/conf/default/router_solicitation_delay", "0", mode == NS_IP6_LEARNED },
 		{ "/proc/sys/net/ipv6/conf/default/accept_dad", "0", ip6 },
 		{ "/proc/sys/net/ipv6/conf/all/forwarding", forward ? "1" : "0", ip6 },
 		/* a bridge is a wire, not a firewall; absent where br_netfilter is */
@@ -96,7 +98,7 @@ void ns_leave(int back)
 	close(back);
 }
 
-static int make_here(const char *name, bool forward, bool ip6, struct npp_err *e)
+static int make_here(const char *name, bool forward, enum ns_ip6 ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
 
@@ -107,7 +109,7 @@ static int make_here(const char *name, bool forward, bool ip6, struct npp_err *e
 	return set_sysctls(forward, ip6, e);
 }
 
-int ns_make(const char *name, bool forward, bool ip6, struct npp_err *e)
+int ns_make(const char *name, bool forward, enum ns_ip6 ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
 	int fd, back, r;

@@ -22,9 +22,9 @@
 const char *ns_path(const char *name, char *path);
 /* Makes NS_DIR a shared mount, once. 0 or -errno. */
 int ns_prepare(struct npp_err *e);
-/* Makes namespace NAME (-EEXIST: somebody has it), IPv6 off on links that come
- * unless IP6, forwarding as FORWARD says. The caller stays where it is. */
-int ns_make(const char *name, bool forward, bool ip6, struct npp_err *e);
+enum ns_ip6 { NS_IP6_OFF, NS_IP6_GIVEN, NS_IP6_LEARNED };	/* addresses of its links */
+/* Makes namespace NAME (-EEXIST: somebody has it), forwarding as FORWARD says. The caller stays where it is. */
+int ns_make(const char *name, bool forward, enum ns_ip6 ip6, struct npp_err *e);
 bool ns_exists(const char *name);
 /* Takes the name away; the namespace goes when its last process does. 0 (also if there
  * is none) or -errno. */

@@ -273,6 +273,9 @@ static struct lab_if *fitting_link(struct replay *r, struct lab *l, const struct
 /* A script must not take for done what was not. */
 static int report(const struct replay *r, struct npp_err *e)
 {
+	if (!r->sent && !*r->stop && (r->foreign[0] || r->foreign[1]))
+		return npp_err_set(e, -ENODATA, "%s: nothing was sent: of IPv%d, which was captured, '%s' or where it sends to has no address",
+				   r->file, r->foreign[1] ? 6 : 4, r->node);
 	if (!r->sent && !*r->stop)
 		return npp_err_set(e, -ENODATA, "%s: nothing was sent: %llu frames were not for the server, %llu could not be sent",
 				   r->file, (unsigned long long)r->other, (unsigned long long)r->skipped);

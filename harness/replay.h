@@ -25,6 +25,7 @@ struct replay {
 	const volatile sig_atomic_t *stop;
 	const char *node, *file, *to, *link;	/* what the user has named */
 	uint64_t sent, other, skipped, bytes;
+	uint64_t foreign[2];		/* of those skipped: IPv4 and IPv6 of which an end has no address */
 };
 
 struct replay_packet {	/* in a frame */

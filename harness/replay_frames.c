@@ -241,8 +241,13 @@ void replay_one(struct replay *r, const uint8_t *frame, uint32_t len)
 		*(f->len ? &r->other : &r->skipped) += 1;
 		return;
 	}
-	if (k.cut || npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
-		r->skipped++;	/* not all of it was captured, or not a family of both */
+	if (npp_addr_is_any(&r->src[k.v6]) || npp_addr_is_any(&r->dst[k.v6])) {
+		r->skipped++;
+		r->foreign[k.v6]++;
+		return;
+	}
+	if (k.cut) {
+		r->skipped++;	/* not all of it was captured */
 		return;
 	}
 	memcpy(f->data, r->dst_mac, 6);

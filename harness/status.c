@@ -111,7 +111,10 @@ static void print_json(struct lab *l)
 	for (i = 0; i < l->n_nets; i++) {
 		fputs(i ? ", {\"name\": " : "{\"name\": ", stdout);
 		json_string(stdout, l->nets[i].name);
-		printf(", \"subnet\": \"%s\", \"namespace\": \"%s\"}", l->nets[i].subnet, l->nets[i].ns);
+		printf(", \"subnet\": \"%s\", ", l->nets[i].subnet);
+		if (l->nets[i].subnet6[0])
+			printf("\"subnet6\": \"%s\", ", l->nets[i].subnet6);
+		printf("\"namespace\": \"%s\"}", l->nets[i].ns);
 	}
 	fputs("],\n \"nodes\": [", stdout);
 	for (i = 0; i < l->n_nodes; i++) {
@@ -173,7 +176,8 @@ static void print_text(struct lab *l)
 
 	printf("lab %s: %s (%s)\n", l->name, lab_state(l), l->file);
 	for (i = 0; i < l->n_nets; i++)
-		printf("  %-15s network           %s\n", l->nets[i].name, l->nets[i].subnet);
+		printf("  %-15s network           %s%s%s\n", l->nets[i].name, l->nets[i].subnet,
+		       l->nets[i].subnet[0] && l->nets[i].subnet6[0] ? " " : "", l->nets[i].subnet6);
 	for (i = 0; i < l->n_nodes; i++) {
 		const struct lab_node *n = &l->nodes[i];
 

@@ -38,6 +38,10 @@ static const struct npp_conf_enum routings[] = {
 static const struct npp_conf_enum protocols[] = {
 	{ "ospf", TOPO_PROTOCOL_OSPF }, { "rip", TOPO_PROTOCOL_RIP }, { NULL, 0 }
 };
+static const struct npp_conf_enum families[] = {
+	{ "no", TOPO_IPV6_NO }, { "yes", TOPO_IPV6_YES }, { "only", TOPO_IPV6_ONLY },
+	{ "false", TOPO_IPV6_NO }, { "true", TOPO_IPV6_YES }, { "off", TOPO_IPV6_NO }, { "on", TOPO_IPV6_YES }, { NULL, 0 }
+};
 static const struct npp_conf_enum policies[] = {
 	{ "weight", TOPO_POLICY_WEIGHT }, { "standby", TOPO_POLICY_STANDBY }, { "load", TOPO_POLICY_LOAD }, { NULL, 0 }
 };
@@ -120,7 +124,7 @@ static const struct npp_conf_schema node_schema = { sizeof(struct topo_node), no
 
 static const struct npp_conf_field topo_fields[] = {
 	{ "name", NPP_CONF_NAME, offsetof(struct topo, name), .max = TOPO_LAB_LEN },
-	{ "ipv6", NPP_CONF_BOOL, offsetof(struct topo, ipv6), .flags = 0 },
+	{ "ipv6", NPP_CONF_ENUM, offsetof(struct topo, ipv6), .enums = families, .dflt = "no" },
 	{ "networks", NPP_CONF_NAMES, offsetof(struct topo, nets), .flags = NPP_CONF_REQUIRED,
 	  .min = 1, .max = TOPO_MAX_NETS, .count_off = offsetof(struct topo, n_nets), .sub = &net_schema },
 	{ "nodes", NPP_CONF_NAMES, offsetof(struct topo, nodes), .flags = NPP_CONF_REQUIRED,
@@ -156,6 +160,20 @@ const char *topo_addr_text(uint32_t addr, char *buf)
 	return npp_addr_format(&a, buf);
 }
 
+union npp_addr topo_if_addr(const struct topo_if *f, bool ip6)
+{
+	return ip6 ? f->addr6 : f->addr ? npp_addr_v4(htonl(f->addr)) : (union npp_addr){ .q = { 0, 0 } };
+}
+
+bool topo_advertises(const struct topo *t, const struct topo_node *n, uint32_t net)
+{
+	for (uint32_t i = 0; topo_forwards(n) && i < t->n_nodes; i++)
+		for (uint32_t j = 0; j < t->nodes[i].n_ifs; j++)
+			if (t->nodes[i].ifs[j].autoconf && topo_same_seg(t, t->nodes[i].ifs[j].net, net))
+				return true;
+	return false;
+}
+
 /* Names become names of links and parts of names of files and namespaces; those of nodes are host names, too. */
 static void check_name(struct topo *t, const struct npp_conf_node *at, const char *name, const char *what)
 {
@@ -176,84 +194,12 @@ static void check_name(struct topo *t, const struct npp_conf_node *at, const cha
 		npp_conf_error(t->conf, at, "'%s' would be taken for an address", name);
 }
 
-/* With the lab's key `ipv6` network number I has fd00:0:0:I::/64 unless it says otherwise. */
-static void check_net6(struct topo *t, struct topo_net *n)
-{
-	uint32_t i = (uint32_t)(n - t->nets) + 1;
-
-	if (!topo_has_ip6(n)) {
-		if (t->ipv6 && n->mask)
-			n->subnet6 = (struct npp_conf_prefix){ .len = 64, .addr.b = { 0xfd, [6] = (uint8_t)(i >> 8),
-									     [7] = (uint8_t)i } };
-		return;
-	}
-	if (npp_addr_is_v4(&n->subnet6.addr) || n->subnet6.addr.b[0] == 0xff ||
-	    (n->subnet6.addr.b[0] == 0xfe && (n->subnet6.addr.b[1] & 0xc0) == 0x80)) {	/* group, link-local */
-		npp_conf_error_key(t->conf, n->at, "subnet6", "is no IPv6 subnet");
-		return;
-	}
-	if (n->subnet6.len < 16 || n->subnet6.len > 96)
-		npp_conf_error_key(t->conf, n->at, "subnet6", "/%u is outside /16../96", n->subnet6.len);
-	for (unsigned b = n->subnet6.len; b < 128; b++)
-		if (n->subnet6.addr.b[b / 8] & 0x80 >> b % 8) {
-			npp_conf_error_key(t->conf, n->at, "subnet6", "has bits set after the prefix");
-			break;
-		}
-}
-
-static void check_net(struct topo *t, struct topo_net *n)
-{
-	char text[NPP_ADDR_STRLEN];
-
-	check_name(t, n->at, n->name, "network");
-	if (npp_conf_in_doubt(n->at, "subnet"))
-		return;
-	if (!npp_conf_get(n->at, "subnet")) {	/* that of another one: topo_join.c */
-		if (topo_has_ip6(n))
-			npp_conf_error_key(t->conf, n->at, "subnet6", "stands beside an IPv4 'subnet'");
-		return;
-	}
-	if (!npp_addr_is_v4(&n->subnet.addr)) {
-		npp_conf_error_key(t->conf, n->at, "subnet", "is IPv6: that is key 'subnet6', beside an IPv4 subnet");
-		return;
-	}
-	if (topo_plen(n) < 8 || topo_plen(n) > 30) {
-		npp_conf_error_key(t->conf, n->at, "subnet", "/%u is outside /8../30", topo_plen(n));
-		return;
-	}
-	n->mask = ~0u << (32 - topo_plen(n));
-	n->base = ntohl(npp_addr_get_v4(&n->subnet.addr));
-	if (n->base & ~n->mask)
-		npp_conf_error_key(t->conf, n->at, "subnet", "has bits set after the prefix (%s/%u?)",
-				   topo_addr_text(n->base & n->mask, text), topo_plen(n));
-	n->base &= n->mask;
-	if (n->base >> 24 == 0 || n->base >> 24 == 127 || n->base >> 24 >= 224)
-		npp_conf_error_key(t->conf, n->at, "subnet", "%s/%u has no addresses for nodes", topo_addr_text(n->base, text), topo_plen(n));
-	check_net6(t, n);
-}
-
-static bool overlap6(const struct topo_net *a, const struct topo_net *b)
-{
-	return topo_has_ip6(a) && topo_has_ip6(b) &&
-	       npp_addr_in_prefix(&a->subnet6.addr, &b->subnet6.addr, a->subnet6.len < b->subnet6.len ? a->subnet6.len : b->subnet6.len);
-}
-
 static void check_nets(struct topo *t)
 {
-	uint32_t i, j, m;
-
-	for (i = 0; i < t->n_nets; i++)
-		check_net(t, &t->nets[i]);
-	for (i = 0; i < t->n_nets; i++)
-		for (j = 0; j < i; j++) {
-			m = t->nets[i].mask & t->nets[j].mask;
-			if (m && (t->nets[i].base & m) == (t->nets[j].base & m))
-				npp_conf_error_key(t->conf, t->nets[i].at, "subnet",
-						   "overlaps that of network '%s'", t->nets[j].name);
-			if (overlap6(&t->nets[i], &t->nets[j]))
-				npp_conf_error_key(t->conf, t->nets[i].at, "subnet6",
-						   "overlaps that of network '%s'", t->nets[j].name);
-		}
+	for (uint32_t i = 0; i < t->n_nets; i++) {
+		check_name(t, t->nets[i].at, t->nets[i].name, "network");
+		topo_check_net(t, &t->nets[i]);
+	}
 }
 
 static int find_net(const struct topo *t, const char *name)
@@ -289,17 +235,18 @@ static void unknown_net(struct topo *t, const struct npp_conf_node *at, const ch
 		       hint ? " (did you mean '" : "", hint ? hint : "", hint ? "'?)" : "");
 }
 
-struct if_conf { union npp_addr address, address6; uint8_t mac[6]; const struct npp_conf_node *wire; };
+struct if_conf { union npp_addr address, address6; uint8_t mac[6]; bool autoconf; const struct npp_conf_node *wire; };
 static const struct npp_conf_field if_fields[] = {
 	{ "address", NPP_CONF_ADDR, offsetof(struct if_conf, address), .flags = 0 },
 	{ "address6", NPP_CONF_ADDR, offsetof(struct if_conf, address6), .flags = 0 },
+	{ "autoconf", NPP_CONF_BOOL, offsetof(struct if_conf, autoconf), .dflt = "no" },
 	{ "mac", NPP_CONF_MAC, offsetof(struct if_conf, mac), .flags = 0 },
 	{ "wire", NPP_CONF_NODE, offsetof(struct if_conf, wire), .flags = 0 },
 	{ .type = NPP_CONF_END }
 };
 const struct npp_conf_schema topo_if_schema = { sizeof(struct if_conf), if_fields, NULL };
 
-/* The value behind a network's name: nothing, an address, or a map. */
+/* The value behind a network's name: nothing, an address of either family, or a map. */
 static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_conf_node *v)
 {
 	static const uint8_t none[6];
@@ -312,21 +259,27 @@ static void load_if_value(struct topo *t, struct topo_if *f, const struct npp_co
 			npp_conf_error(t->conf, v, "'%s' is no address", v->text);
 			return;
 		}
+		if (!npp_addr_is_v4(&c.address)) {
+			f->addr6 = c.address;
+			return;
+		}
 	} else if (npp_conf_bind(t->conf, v, &topo_if_schema, &c) < 0) {
 		return;
 	}
+	f->autoconf = c.autoconf;
 	if (c.wire)
 		f->wire = topo_load_wire(t, c.wire);
 	if (!npp_addr_is_any(&c.address)) {
 		if (!npp_addr_is_v4(&c.address))
-			npp_conf_error(t->conf, v, "is no IPv4 address: for IPv6 give {address6: ...}");
+			npp_conf_error(t->conf, v, "key 'address' is an IPv6 address: that is key 'address6'");
 		else
 			f->addr = ntohl(npp_addr_get_v4(&c.address));
 	}
 	if (!npp_addr_is_any(&c.address6)) {
 		if (npp_addr_is_v4(&c.address6))
-			npp_conf_error(t->conf, v, "key 'address6' is an IPv4 address");
-		f->addr6 = c.address6;
+			npp_conf_error(t->conf, v, "key 'address6' is an IPv4 address: that is key 'address'");
+		else
+			f->addr6 = c.address6;
 	}
 	if (memcmp(c.mac, none, 6) != 0) {
 		if (c.mac[0] & 1)
@@ -652,9 +605,13 @@ int topo_load(struct topo *t, const char *file, const char *name, char *const *s
 	check_nets(t);
 	check_nodes(t);
 	topo_join(t);
+	topo_check_overlaps(t);
 	topo_derive_addresses(t);
-	if (npp_conf_error_count(c) == 0)
+	if (npp_conf_error_count(c) == 0) {
 		topo_derive_routes(t);
+		if (t->ipv6 == TOPO_IPV6_ONLY)
+			topo_drop_ip4(t);
+	}
 	npp_conf_sort_errors(c);
 	return npp_conf_error_count(c) ? -EINVAL : 0;
 }

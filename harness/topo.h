@@ -34,16 +34,17 @@ struct topo_net {
 	uint32_t mtu;
 	const struct npp_conf_node *at;
 	/* derived */
-	uint32_t base, mask;	/* IPv4, host order */
+	uint32_t base, mask;	/* IPv4, host order; mask 0: no IPv4 */
 	uint32_t seg;	/* the network whose subnet it has: its own index, unless switches and wires join it */
 };
 
 struct topo_if {
 	uint32_t net;		/* index */
-	uint32_t addr;		/* IPv4, host order; 0: not yet given */
+	uint32_t addr;		/* IPv4, host order; 0: not yet given, or none */
 	union npp_addr addr6;	/* any: none */
 	uint8_t mac[6];
 	bool mac_given;
+	bool autoconf;		/* addr6 is what it makes of a router's advertisement */
 	const char *wire;	/* settings of its npp-wire (may be empty); NULL: it has none */
 	const struct npp_conf_node *at;
 };
@@ -52,6 +53,8 @@ enum { TOPO_ENGINE_PROCESS, TOPO_ENGINE_KERNEL };	/* of an NPP, as in nppd.conf(
 
 enum { TOPO_ROUTING_STATIC, TOPO_ROUTING_BIRD };	/* of a router: whose its routes are */
 enum { TOPO_PROTOCOL_OSPF, TOPO_PROTOCOL_RIP };	/* that BIRD speaks */
+
+enum { TOPO_IPV6_NO, TOPO_IPV6_YES, TOPO_IPV6_ONLY };	/* key `ipv6` of a lab */
 
 enum { TOPO_POLICY_WEIGHT, TOPO_POLICY_STANDBY, TOPO_POLICY_LOAD };	/* of an NPP with several hosts */
 
@@ -107,7 +110,7 @@ struct topo {
 	uint32_t n_overrides;
 	char lab[TOPO_LAB_LEN + 1];
 	const char *name;		/* key `name`, may be NULL */
-	bool ipv6;			/* every network has an IPv6 subnet */
+	uint32_t ipv6;			/* TOPO_IPV6_YES: every network has an IPv6 subnet; ONLY: and none of IPv4 */
 	struct topo_net *nets;
 	uint32_t n_nets;
 	struct topo_node *nodes;
@@ -126,11 +129,20 @@ void topo_free(struct topo *t);
 unsigned topo_errors(const struct topo *t);
 const char *topo_error(const struct topo *t, unsigned i);
 
-/* topo_derive.c: addresses, MACs, routes; errors into t->conf. */
+/* topo_derive.c: addresses, MACs; errors into t->conf. */
 void topo_derive_addresses(struct topo *t);
+/* topo_routes.c: gateways, routes. */
 void topo_derive_routes(struct topo *t);
+/* topo_only6.c: what is IPv4 has served to derive the rest, and goes. */
+void topo_drop_ip4(struct topo *t);
 /* topo_wire.c: value V of a key `wire`, as the words of npp-wire's command line; NULL: there shall be none. */
 const char *topo_load_wire(struct topo *t, const struct npp_conf_node *v);
+/* topo_net.c: subnets. */
+void topo_check_net(struct topo *t, struct topo_net *n);
+/* After topo_join(): what is joined has one subnet. */
+void topo_check_overlaps(struct topo *t);
+/* Network N has the IPv6 subnet of its number: fd00:0:0:1::/64 for the first. */
+void topo_number_ip6(const struct topo *t, struct topo_net *n);
 /* topo_join.c: networks that switches and wires join have one subnet. */
 void topo_join(struct topo *t);
 /* topo_set.c: one override; 0 or -EINVAL (message in the conf). */
@@ -167,14 +179,36 @@ static inline bool topo_is_kernel_node(const struct topo_node *n)
 	return n->kind == TOPO_CLIENT || topo_forwards(n) || topo_joins(n) ||
 	       (n->kind == TOPO_HOST && n->stack == TOPO_STACK_KERNEL);
 }
+static inline bool topo_has_ip4(const struct topo_net *n)
+{
+	return n->mask != 0;
+}
 static inline bool topo_has_ip6(const struct topo_net *n)
 {
 	return !npp_addr_is_any(&n->subnet6.addr);
 }
+static inline bool topo_has_subnet(const struct topo_net *n)
+{
+	return topo_has_ip4(n) || topo_has_ip6(n);
+}
+static inline bool topo_has_family(const struct topo_net *n, bool ip6)
+{
+	return ip6 ? topo_has_ip6(n) : topo_has_ip4(n);
+}
+/* Is a node of N's network NET, or of one that it is joined with, waiting for advertisements? */
+bool topo_advertises(const struct topo *t, const struct topo_node *n, uint32_t net);
+/* Is A reached by a link of N that learns its routers? */
+bool topo_learns_way(const struct topo *t, const struct topo_node *n, const union npp_addr *a);
 /* Number of one-bits at the front of the net's IPv4 mask. */
 static inline unsigned topo_plen(const struct topo_net *n)
 {
 	return n->subnet.len - 96;
+}
+/* The link's address of one family; any: it has none. */
+union npp_addr topo_if_addr(const struct topo_if *f, bool ip6);
+static inline bool topo_same_seg(const struct topo *t, uint32_t a, uint32_t b)
+{
+	return t->nets[a].seg == t->nets[b].seg;
 }
 /* IPv4 in host order as text; BUF of NPP_ADDR_STRLEN. */
 const char *topo_addr_text(uint32_t addr, char *buf);

@@ -28,12 +28,12 @@ static void join(struct topo *t, const struct topo_node *n, const struct topo_if
 			       t->nets[a].name, t->nets[b].name, n->name);
 		return;
 	}
-	if (t->nets[sa].mask && t->nets[sb].mask) {
+	if (topo_has_subnet(&t->nets[sa]) && topo_has_subnet(&t->nets[sb])) {
 		npp_conf_error(t->conf, f->at, "'%s' and '%s' both have a subnet: what '%s' joins is one network, with one",
 			       t->nets[sa].name, t->nets[sb].name, n->name);
 		return;
 	}
-	if (t->nets[sb].mask)
+	if (topo_has_subnet(&t->nets[sb]))
 		t->nets[sa].seg = sb;
 	else
 		t->nets[sb].seg = sa;
@@ -51,7 +51,7 @@ static void check_joiner(struct topo *t, struct topo_node *n)
 	for (j = 0; j < n->n_ifs; j++) {
 		struct topo_if *f = &n->ifs[j];
 
-		if (f->addr || !npp_addr_is_any(&f->addr6))
+		if (f->addr || !npp_addr_is_any(&f->addr6) || f->autoconf)
 			npp_conf_error(t->conf, f->at, "a %s has no address", what);
 		if (n->kind == TOPO_WIRE && (f->wire || f->mac_given))
 			npp_conf_error(t->conf, f->at, "settings of a wire stand in its own key 'wire'");
@@ -73,7 +73,8 @@ static bool subnet_in_doubt(const struct topo *t, const struct topo_net *n)
 		if (!t->nodes[i].kind || (topo_joins(&t->nodes[i]) && (!t->nodes[i].n_ifs || topo_lost_net(&t->nodes[i]))))
 			return true;
 	for (i = 0; i < t->n_nets; i++)
-		if (t->nets[i].seg == n->seg && (npp_conf_get(t->nets[i].at, "subnet") || npp_conf_in_doubt(t->nets[i].at, "subnet")))
+		if (t->nets[i].seg == n->seg && (npp_conf_get(t->nets[i].at, "subnet") || npp_conf_in_doubt(t->nets[i].at, "subnet") ||
+						 npp_conf_get(t->nets[i].at, "subnet6") || npp_conf_in_doubt(t->nets[i].at, "subnet6")))
 			return true;
 	return false;
 }
@@ -81,16 +82,21 @@ static bool subnet_in_doubt(const struct topo *t, const struct topo_net *n)
 /* What a network has that has none of its own. */
 static void inherit(struct topo *t, struct topo_net *n)
 {
-	const struct topo_net *s = &t->nets[n->seg];
+	struct topo_net *s = &t->nets[n->seg];
 
-	if (!s->mask) {
+	if (!topo_has_subnet(s) && t->ipv6 == TOPO_IPV6_ONLY && !subnet_in_doubt(t, n))
+		topo_number_ip6(t, s);
+	if (!topo_has_subnet(s)) {
 		if (!subnet_in_doubt(t, n))
-			npp_conf_error_key(t->conf, n->at, "subnet", "is missing%s", n == s ? "" :
+			npp_conf_error_key(t->conf, n->at, "subnet", "is missing, and so is 'subnet6'%s", n == s ? "" :
 					   ", here and in what the network is joined with");
 		return;
 	}
-	if (n == s)
+	if (n == s) {
+		if (topo_has_ip6(n) && n->mtu < 1280 && !npp_conf_in_doubt(n->at, "mtu"))
+			npp_conf_error_key(t->conf, n->at, "mtu", "%u is too small for IPv6: at least 1280", n->mtu);
 		return;
+	}
 	n->subnet = s->subnet;
 	n->subnet6 = s->subnet6;
 	n->base = s->base;

@@ -39,8 +39,11 @@ static void put_bounds(FILE *f, const struct npp_conf_field *v, int64_t max)
 static void put_enum(FILE *f, const struct npp_conf_enum *e)
 {
 	fputs("\"enum\": [", f);
-	for (const struct npp_conf_enum *i = e; i->name; i++)
+	for (const struct npp_conf_enum *i = e; i->name; i++) {
 		fprintf(f, "%s\"%s\"", i == e ? "" : ", ", i->name);
+		if (strcmp(i->name, "true") == 0 || strcmp(i->name, "false") == 0)	/* what YAML makes of yes and no */
+			fprintf(f, ", %s", i->name);
+	}
 	fputc(']', f);
 }
 

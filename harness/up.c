@@ -96,7 +96,7 @@ static int step(struct up *u, const char *what, const char *name, struct npp_err
 
 /* ---- namespaces and links ------------------------------------------------------------- */
 
-static int make_ns(struct up *u, struct nl_ns *nl, const char *ns, bool forward, bool ip6, struct npp_err *e)
+static int make_ns(struct up *u, struct nl_ns *nl, const char *ns, bool forward, enum ns_ip6 ip6, struct npp_err *e)
 {
 	char path[NS_PATH_CAP];
 	int r = step(u, "namespace", ns, e);
@@ -112,7 +112,7 @@ static int make_net(struct up *u, uint32_t i, struct npp_err *e)
 {
 	const struct topo_net *n = &u->topo.nets[i];
 	uint8_t mac[6] = { 0x02, (uint8_t)i, 0xff, 0xff, 0xff, 0xfe };
-	int r = make_ns(u, &u->nets[i], u->lab.nets[i].ns, false, false, e);
+	int r = make_ns(u, &u->nets[i], u->lab.nets[i].ns, false, NS_IP6_OFF, e);
 
 	if (r == 0)
 		r = step(u, "bridge", n->name, e);
@@ -123,7 +123,7 @@ static int make_if(struct up *u, uint32_t i, const struct topo_if *f, struct npp
 {
 	const struct topo_net *net = &u->topo.nets[f->net];
 	struct nl_ns *n = &u->nodes[i];
-	union npp_addr addr = npp_addr_v4(htonl(f->addr));
+	union npp_addr addr = topo_if_addr(f, false);
 	int r = step(u, "link", u->topo.nodes[i].name, e);
 
 	if (r == 0 && f->wire)
@@ -131,9 +131,9 @@ static int make_if(struct up *u, uint32_t i, const struct topo_if *f, struct npp
 	else if (r == 0)
 		r = nl_add_veth(n, net->name, f->mac, net->mtu, &u->nets[f->net], u->topo.nodes[i].name,
 				net->name, e);
-	if (r == 0)
+	if (r == 0 && f->addr)
 		r = nl_add_addr(n, net->name, &addr, net->subnet.len, e);
-	if (r == 0 && !npp_addr_is_any(&f->addr6))
+	if (r == 0 && !npp_addr_is_any(&f->addr6) && !f->autoconf)
 		r = nl_add_addr(n, net->name, &f->addr6, net->subnet6.len, e);
 	return r;
 }
@@ -168,14 +168,17 @@ static int wire_npp(struct up *u, uint32_t i, uint32_t j, struct npp_err *e)
 }
 
 /* Links of the kernel with IPv6. */
-static bool has_ip6(const struct topo *t, const struct topo_node *n)
+static enum ns_ip6 ip6_of(const struct topo *t, const struct topo_node *n)
 {
-	uint32_t j;
+	enum ns_ip6 found = NS_IP6_OFF;
 
-	for (j = 0; topo_is_kernel_node(n) && !topo_joins(n) && j < n->n_ifs; j++)
+	for (uint32_t j = 0; topo_is_kernel_node(n) && !topo_joins(n) && j < n->n_ifs; j++) {
+		if (n->ifs[j].autoconf)
+			return NS_IP6_LEARNED;
 		if (topo_has_ip6(&t->nets[n->ifs[j].net]))
-			return true;
-	return false;
+			found = NS_IP6_GIVEN;
+	}
+	return found;
 }
 
 /* A switch is a bridge whose ports lead to those of its networks; a wire is a process. */
@@ -208,7 +211,7 @@ static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 {
 	const struct topo_node *n = &u->topo.nodes[i];
 	uint32_t j;
-	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, topo_forwards(n), has_ip6(&u->topo, n), e);
+	int r = make_ns(u, &u->nodes[i], u->lab.nodes[i].ns, topo_forwards(n), ip6_of(&u->topo, n), e);
 
 	if (r == 0 && topo_joins(n))
 		return make_joiner(u, i, e);
@@ -223,7 +226,7 @@ static int make_node(struct up *u, uint32_t i, struct npp_err *e)
 		r = make_routes(u, i, e);
 	if (r == 0 && n->rules)
 		r = nft_apply(u->lab.nodes[i].ns, n->name, n->rules, e);
-	if (r < 0 || n->routing != TOPO_ROUTING_BIRD)
+	if (r < 0 || !bird_has_work(&u->topo, n))
 		return r;
 	r = step(u, "bird", n->name, e);
 	return r < 0 ? r : bird_start(&u->lab, &u->topo, i, e);
@@ -243,7 +246,8 @@ static void hosts_line(FILE *f, const struct topo_if *i, const char *name, const
 {
 	char text[NPP_ADDR_STRLEN];
 
-	hosts_name(f, topo_addr_text(i->addr, text), name, net);
+	if (i->addr)
+		hosts_name(f, topo_addr_text(i->addr, text), name, net);
 	if (!npp_addr_is_any(&i->addr6))
 		hosts_name(f, npp_addr_format(&i->addr6, text), name, net);
 }
@@ -496,6 +500,8 @@ static int make_all(struct up *u, struct npp_err *e)
 	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
 		if (u->topo.nodes[i].routing == TOPO_ROUTING_BIRD)
 			r = bird_wait(&u->lab, &u->topo, i, &u->nodes[i], &interrupted, e);
+	if (r == 0)
+		r = autoconf_wait(&u->lab, &u->topo, &interrupted, e);
 	for (i = 0; r == 0 && i < u->topo.n_nodes; i++)
 		if (u->topo.nodes[i].n_starts && (r = step(u, "programs", u->topo.nodes[i].name, e)) == 0)
 			r = programs_start(&u->lab, &u->topo, i, &interrupted, e);

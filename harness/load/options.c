@@ -64,7 +64,16 @@ static int resolve(struct load_opts *o, const char *host, const char *port, cons
 		return fail("too many targets:", host);
 	rc = getaddrinfo(host, port, &hint, &ai);
 	if (rc != 0) {
-		fprintf(stderr, "npp-load: %s:%s: %s\n", host, port, gai_strerror(rc));
+		const char *why = gai_strerror(rc);
+
+		if (o->family != AF_UNSPEC) {	/* the resolver's words are of name servers */
+			hint.ai_family = AF_UNSPEC;
+			if (getaddrinfo(host, port, &hint, &ai) == 0) {
+				why = o->family == AF_INET ? "has no IPv4 address" : "has no IPv6 address";
+				freeaddrinfo(ai);
+			}
+		}
+		fprintf(stderr, "npp-load: %s:%s: %s\n", host, port, why);
 		return 1;
 	}
 	for (a = ai; a && t->n_addrs < LOAD_MAX_ADDRS; a = a->ai_next) {

@@ -320,24 +320,46 @@ static void serve_loop(struct server *s)
 	}
 }
 
-static int serve_listen(const char *addr, int port, bool udp)
+/* -1, with errno. */
+static int serve_socket(const struct sockaddr *sa, socklen_t len, bool both, bool udp)
+{
+	int one = 1, zero = 0, fd = socket(sa->sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK) | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -1;
+	/* for a listener: connections of an earlier one do not keep it; for datagrams it would share the port */
+	if ((!both || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero) == 0) &&
+	    (udp || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0) && bind(fd, sa, len) == 0 &&
+	    (udp || listen(fd, 4096) == 0))
+		return fd;
+	err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+/* *ADDR NULL: all addresses of both families, or of IPv4 where there is no other. */
+static int serve_listen(const char **addr, int port, bool udp)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
-	bool six = strchr(addr, ':') != NULL;
-	struct sockaddr *sa = six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-	int one = 1, fd = socket(sa->sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM | SOCK_NONBLOCK) | SOCK_CLOEXEC, 0);
+	bool both = !*addr, six = both || strchr(*addr, ':');
+	int fd;
 
-	if (inet_pton(sa->sa_family, addr, six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1) {
-		fprintf(stderr, "npp-load serve: '%s' is no address\n", addr);
+	if (both)
+		*addr = "::";
+	if (inet_pton(six ? AF_INET6 : AF_INET, *addr, six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1) {
+		fprintf(stderr, "npp-load serve: '%s' is no address\n", *addr);
 		return -1;
 	}
-	/* for a listener: connections of an earlier one do not keep it; for datagrams it would share the port */
-	if (fd < 0 || (!udp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
-	    bind(fd, sa, six ? sizeof v6 : sizeof v4) < 0 || (!udp && listen(fd, 4096) < 0)) {
-		fprintf(stderr, "npp-load serve: %s:%d: %s\n", addr, port, strerror(errno));
-		return -1;
+	fd = six ? serve_socket((struct sockaddr *)&v6, sizeof v6, both, udp) : serve_socket((struct sockaddr *)&v4, sizeof v4, false, udp);
+	if (fd < 0 && both && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+		*addr = "0.0.0.0";
+		fd = serve_socket((struct sockaddr *)&v4, sizeof v4, false, udp);
 	}
+	if (fd < 0)
+		fprintf(stderr, strchr(*addr, ':') ? "npp-load serve: [%s]:%d: %s\n" : "npp-load serve: %s:%d: %s\n", *addr, port,
+			strerror(errno));
 	return fd;
 }
 
@@ -437,7 +459,7 @@ int load_serve(int argc, char **argv)
 	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	static const char *const names[] = { "http", "echo", "sink", "source", "udp" };
 	struct server s = { .mode = SERVE_HTTP };
-	const char *addr = "0.0.0.0";
+	const char *addr = NULL;
 	long port = 8080, workers = 1, body = 612;
 	int opt, mode = -1;
 
@@ -460,13 +482,13 @@ int load_serve(int argc, char **argv)
 	if (mode < 0 || optind + 1 != argc)
 		return serve_usage(2);
 	s.mode = (enum serve_mode)mode;
-	s.listener = serve_listen(addr, (int)port, s.mode == SERVE_UDP);
+	s.listener = serve_listen(&addr, (int)port, s.mode == SERVE_UDP);
 	if (s.listener < 0 || serve_responses(&s, (size_t)body) < 0)
 		return 1;
 	port = serve_port(s.listener);
 	if (port < 0)
 		return 1;
-	fprintf(stderr, "npp-load serve: %s on %s:%ld\n", names[mode], addr, port);
+	fprintf(stderr, strchr(addr, ':') ? "npp-load serve: %s on [%s]:%ld\n" : "npp-load serve: %s on %s:%ld\n", names[mode], addr, port);
 	for (int i = 1; i < workers; i++) {
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# ipv6.t - IPv6 as an equal of IPv4: unmodified programs, both families at once, N = 4
+# ipv6.t - IPv6 as an equal of IPv4: unmodified programs, both families at once, N = 4; then without IPv4
 #
 #   client1 10.1.0.10 fd00:0:0:1::a ---- lan ---- 10.1.0.11 fd00:0:0:1::b acc1 (4 IOPs) == web1
+#   topologies/six.yaml
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 lab_begin ip6
@@ -144,4 +145,49 @@ for args in '' -R '-u -b 20M -l 1200'; do
 done
 
 ok 'npp hash speaks IPv6' sh -c "'$npp' hash '$lab/acc1' $us 40000 $npp6 80 | grep -q '^IOP'"
+
+"$npplab" capture --lab "$lab" client1 -w "$work/four.pcap" --seconds $((30 * slow)) --count 6 ip and tcp >/dev/null 2>"$work/four.err" & capture=$!
+wait_for 10 grep -q capturing "$work/four.err"
+on client1 curl -4 -s -m $patience -o /dev/null http://web1/
+wait $capture
+
+# ---- IPv6 alone: a router and a firewall with BIRD, a switch, a wire -----------------------------
+lab_down >/dev/null
+lab=${lab}o
+lab_up "$topologies/six.yaml"
+store=$(awk '$2 == "store" { print $1 }' /etc/netns/"$lab"-client1/hosts)
+is 'a lab without IPv4 has no address of it' \
+  "$("$npplab" status "$lab" --json | jq -c '[.networks[].subnet, (.nodes[].networks[] | .address)] | unique')" '[""]'
+is 'nor a name for one' "$(grep -v '^#' /etc/netns/"$lab"-client1/hosts | grep -v : | tr '\t' ' ')" '127.0.0.1 localhost'
+is 'BIRD has routed it by the time it is up' "$(ip -n "$lab-isp" -6 route get 2001:db8:1::80 | grep -o 'via [^ ]*')" \
+  "via $(ip -n "$lab-edge" -6 -j addr show dev core | jq -r '.[].addr_info[] | select(.scope == "link").local')"
+head -c 300000 /dev/urandom >"$rundir/$lab/web1.dir/www/big"
+"$npplab" capture --lab "$lab" client1.home -w "$work/get.pcap" --seconds $((30 * slow)) --json tcp port 80 >"$work/capture.out" 2>"$work/capture.err" & capture=$!
+wait_for 10 grep -q capturing "$work/capture.err"
+is 'nginx answers through the firewall, over a link of 1280 bytes' "$(on client1 curl -s -m $((3 * patience)) http://web1/big | md5sum)" \
+  "$(md5sum <"$rundir/$lab/web1.dir/www/big")"
+kill -INT $capture; wait $capture
+cmp_num 'a capture that is interrupted has the frames that came before' "$(jq .frames "$work/capture.out")" -ge 10
+ok 'npp-load puts load on it' "$npplab" load --lab "$lab" client1 -q -c 4 -n 100 http://web1/
+is 'whom the firewall does not let in waits' "$(on client1 curl -s -m 1 -o /dev/null http://store/; echo $?)" 28
+start duals web1 python3 -u "$work/sockets.py" 2001:db8:1::80
+start store store "$top_builddir/harness/load/npp-load" serve -p 8080 http
+wait_for 10 grep -q ready "$evidence/duals.log"
+is 'a dual-stack socket has its peers' "$(on store python3 "$work/asker.py" 2001:db8:1::80 2001:db8:1::80 | tail -n1; sed -n '/ready/{n;p}' "$evidence/duals.log")" \
+  'all right
+'"$store 2001:db8:1::80 $store True"
+wait_for 10 grep -q http "$evidence/store.log"
+is 'curl on npp by name, to npp-load' "$(on web1 curl -s -m $patience -o /dev/null -w '%{http_code}' http://store:8080/)" 200
+is 'an NPP without a given address has that of an advertisement' \
+  "$(on web2 curl -s -m $patience -o /dev/null -w '%{http_code} %{local_ip}' http://web1/ | python3 -c 'import ipaddress as i, sys; c, a = input().split(); print(c, i.ip_address(a))')" \
+  "200 $(awk '$2 == "web2" { print $1 }' /etc/netns/"$lab"-client1/hosts)"
+is 'and is reached under it' "$(on client1 ping -c1 -W$patience web2 | grep -c '1 received')" 1
+is 'and by IPv4 there is no such name' "$(on web1 curl -4 -s -m $patience http://store:8080/; echo $?)" 6
+like 'a capture is replayed' "$("$npplab" replay --lab "$lab" client1 "$work/get.pcap" --to web1 2>&1)" '^[1-9][0-9]* frames sent on home'
+like 'but not one of IPv4' "$("$npplab" replay --lab "$lab" client1 "$work/four.pcap" --to web1 2>&1)" "of IPv4, which was captured, 'client1'"
+like 'of a name, the family that is asked for is missed' "$("$npplab" load --lab "$lab" client1 -4 -n 1 http://web1/ 2>&1)" 'web1:80: has no IPv4 address'
+"$npplab" fault --lab "$lab" link acc1.rack flap 200ms >/dev/null
+ok 'a link goes and comes back' wait_for 10 on store ping -c1 -W1 web1
+is 'the table of links keeps its columns' "$("$npplab" links --lab "$lab" | awk '{ print index($0, NR == 1 ? "STATE" : " up ") + (NR > 1) }' | uniq -c | awk '{ print $1 }')" 11
+like 'the graph names its networks' "$("$npplab" graph "$lab" -w "$work/six.dot"; cat "$work/six.dot")" 'core  2001:db8:2::/64'
 done_testing

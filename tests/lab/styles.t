@@ -8,7 +8,7 @@ progs=$top_builddir/tests/lab/progs
 
 lab_up "$topologies/pair.yaml"
 port=6000
-for style in thread fork inetd prefork select poll level edge oneshot pool exclusive; do
+for style in thread fork inetd prefork select poll level edge oneshot pool alarm exclusive; do
   port=$((port + 1))
   n=24
   [ $style != prefork ] || n=3

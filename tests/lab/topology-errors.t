@@ -171,6 +171,18 @@ networks:
 nodes:
   c: {kind: client, networks: a}
 Y
+check 'an IPv6 subnet under the key of IPv4' "t.yaml:2: .*networks.a.subnet.*is IPv6: that is key 'subnet6'" <<'Y'
+networks:
+  a: {subnet: 'fd00:7::/64'}
+nodes:
+  c: {kind: client, networks: a}
+Y
+check 'IPv4 on a network without it' "t.yaml:4: .*nodes.c.networks.a.*10.0.0.1 is IPv4, and network 'a' has no 'subnet'" <<'Y'
+networks:
+  a: {subnet6: 'fd00:7::/64'}
+nodes:
+  c: {kind: client, networks: {a: 10.0.0.1}}
+Y
 check 'a subnet of group addresses' 't.yaml:2: .*networks.a.subnet.*224.0.0.0/8 has no addresses for nodes' <<'Y'
 networks:
   a: {subnet: 224.0.0.0/8}

@@ -147,7 +147,39 @@ def corners(host, port):
             b.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             print(said(b.sendto, b"x", (to, 9)))
             b.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+    corked(info, said, most)
     print("the end")
+
+
+def corked(info, said, most):
+    """One datagram of several sends."""
+    more, cork = socket.MSG_MORE, 1
+    s, other = (socket.socket(*info[:2]) for _ in range(2))
+    s.settimeout(10 * SLOW)
+
+    def parts(*sends):
+        print("parts:", *[said(*f) for f in sends], end=" ")
+        got = s.recv(65536)
+        print("->", len(got), got[:8], got[-8:])
+
+    parts((s.sendto, b"ab", more, info[4]), (s.send, b"", more), (s.send, b"cd", more), (s.send, b"ef"))
+    parts((s.sendto, b"", more, info[4]), (s.sendto, b"x", info[4][:1] + (9,)))
+    parts((s.sendmsg, [b"m", b"n"], [(socket.SOL_IP, socket.IP_TTL, struct.pack("=i", 7))] if len(info[4]) == 2 else [], more, info[4]),
+          (s.sendmsg, [b"o", b"p"]))
+    print("cork:", said(s.getsockopt, SOL_UDP, cork), said(s.setsockopt, SOL_UDP, cork, 5), said(s.getsockopt, SOL_UDP, cork),
+          said(s.setsockopt, SOL_UDP, cork, b"x"))
+    parts((s.sendto, b"12", info[4]), (s.send, b"34"), (s.send, b"5", more), (s.setsockopt, SOL_UDP, cork, 0))
+    print("no address:", said(s.send, b"x", more), said(s.setsockopt, SOL_UDP, cork, 0))
+    print("too large:", said(s.sendto, bytes(40000), more, info[4]), said(s.send, bytes(most - 40000), more), said(s.send, b"x", more), said(s.send, b"x"))
+    parts((s.sendto, b"a" * 1400, more, info[4]), (s.send, b"b" * 1400, more), (s.send, b"c"))
+    s.connect(info[4])
+    parts((s.send, b"1", more), (s.send, b"2", more), (os.write, s.fileno(), b"3"))
+    other.setsockopt(SOL_UDP, cork, 1)              # before it has an address
+    other.settimeout(10 * SLOW)
+    other.connect(info[4])
+    print(said(other.send, b"7"), said(other.send, b"8"), said(other.setsockopt, SOL_UDP, cork, 0), other.recv(100))
+    other.send(b"lost", more)
+    other.close()
 
 
 def heeds(host, port, *own):

@@ -2,7 +2,7 @@
 # user.t - an ordinary user makes labs in namespaces of his own, with NPPs, too
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 . "$(dirname "$0")/lib.sh"
-need ping jq curl unshare setpriv python3
+need ping jq curl unshare setpriv python3 nginx
 work=$(mktemp -d "${TMPDIR:-/tmp}/npp-user.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
@@ -47,9 +47,11 @@ cat >"$work/in.sh" <<'S'
 lab=$1 npp=$2 topo=$3
 trap '"$lab" down u 2>/dev/null' EXIT
 "$lab" up "$topo/pair.yaml" --name u --set 'nodes.client1.networks={lan: {address: 10.1.0.10, wire: yes}}' \
-  --set "nodes.web1.start=[{name: py, command: 'exec python3 -m http.server -d $topo 80', ready: {port: 80}}]" || exit 1
+  --set "nodes.web1.start=[{name: py, command: 'exec python3 -m http.server -d $topo 80', ready: {port: 80}}]" \
+  --set "nodes.client1.start=[{name: nginx, command: 'exec sh \"\$NPP_LAB_FILES/files/serve-nginx\"', ready: {port: 80}}]" || exit 1
 echo "logs: $("$lab" logs --lab u acc1 | tr '\n' ' ')"
 for i in 1 2 3 4 5 6 7 8; do "$lab" exec --lab u client1 -- curl -s -m 10 http://web1/pair.yaml | cmp - "$topo/pair.yaml" && echo same; done
+echo "nginx: $("$lab" exec --lab u web1 -- curl -s -m 10 -o /dev/null -w '%{http_code}' http://client1/)"
 "$lab" exec --lab u web1 -- curl -s -m 10 -o /dev/null http://10.1.0.10:81/; echo "refused: $?"
 echo "caps: $(for p in $(pgrep -f '^npp-(ism|dispatch|osm)'); do grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/$p/status; done | awk '{print $1 $2}' | sort -u | tr '\n' ' ')"
 echo "restart: $("$npp" restart ism 2 u/acc1)"
@@ -67,6 +69,7 @@ is 'unmodified programs on an NPP, without root' "$(grep -c '^same$' <<<"$out")"
 like 'that uids do not keep them apart is said' "$out" 'logs: .*there is no uid [0-9]+ in this user namespace'
 like 'that hugepages cannot be had, too' "$out" "logs: .*(cannot raise the system's number of hugepages|hugepages)"
 like 'connections go out' "$out" '^refused: 7$'
+like 'nginx of the shipped topologies runs where there is one uid' "$out" '^nginx: 200$'
 like 'its processes have no capabilities and a filter' "$out" \
   "^caps: CapBnd:0000000000000000 CapEff:0000000000000000 NoNewPrivs:1 Seccomp:$($sanitized && echo 0 || echo 2) *$"
 like 'a process is replaced' "$out" '^restart: u/acc1: ism 2: pid [0-9]+ took over'

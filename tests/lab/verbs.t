@@ -54,7 +54,7 @@ ok 'it serves' get client1
 
 is 'links: one for each' "$(do_ links --json | jq 'length')" 5
 is 'links: state and wire' "$(do_ links --json | jq -c '.[] | select(.node == "client1") | [.up, .carrier, .wire.up.settings.delay_us]')" '[true,true,1000]'
-like 'links: for people' "$(do_ links)" 'client1.isp +10.2.0.10/24 +up .*delay=1ms'
+like 'links: for people' "$(do_ links)" 'client1.isp +10.2.0.10/24 fd00:[^ ]+ +up .*delay=1ms'
 
 ok 'impair changes a wire' do_ impair client1 delay=15ms
 cmp_num 'which shows' "$(on client1 ping -q -c2 -i0.1 router | sed -n 's|^rtt[^=]*= \([0-9]*\).*|\1|p')" -ge 30

@@ -20,11 +20,13 @@ ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok 
 field() { python3 -c "import json,sys; d=json.load(open('$dir/out')); print(eval('d'+sys.argv[1]))" "$1"; }
 
 # The kernel chooses a port that is free, and the server says which.
-serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
+serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1 (empty: none is given)
 	local log rc
 	served=$((${served:-0} + 1))
 	log=$dir/serve.$served
-	"${with_us[@]}" "$load" serve -b "${address:-127.0.0.1}" -p 0 "$@" 2>"$log" &
+	local at=(-b "${address:-127.0.0.1}")
+	[ "${address-unset}" ] || at=()
+	"${with_us[@]}" "$load" serve "${at[@]}" -p 0 "$@" 2>"$log" &
 	local pid=$!
 	for _ in $(seq 6000); do
 		port=$(sed -n 's/.* on .*:\([0-9]*\)$/\1/p' "$log" 2>/dev/null)
@@ -38,7 +40,7 @@ serve() { # [OPTION...] MODE -> sets $port; $address if it is not 127.0.0.1
 	echo "Bail out! npp-load serve $* ends with $rc"; exit 1
 }
 
-echo 1..46
+echo 1..47
 serve http
 "$load" serve -b 127.0.0.1 -p "$port" http 2>"$dir/err"; [ $? = 1 ] && grep -q "127.0.0.1:$port: Address already in use" "$dir/err"
 ok $? "a server takes a port that is free, and none that is not"
@@ -193,10 +195,12 @@ if [ -e /proc/sys/net/ipv6/conf/lo/disable_ipv6 ] && [ "$(cat /proc/sys/net/ipv6
 	address=::1 serve http
 	"$load" -q -j -n 100 -c 2 "http://[::1]:$port/x" >"$dir/out"; rc=$?
 	[ $rc = 0 ] && [ "$(field '["requests"]')" = 100 ]; ok $? "http over IPv6"
+	address='' serve http
+	for a in 127.0.0.1 '[::1]'; do "$load" -q -n 10 "http://$a:$port/x" >/dev/null || break; done; ok $? "a server that is told no address has both families"
 	"$load" -q -j -n 10 -c 2 -S ::1 -4 "http://[::1]:$port/x" >"$dir/out" 2>"$dir/err"; [ $? = 1 ] && grep -q '::1' "$dir/err"
 	ok $? "an address of the other family is refused"
 else
-	for _ in 1 2; do n=$((n + 1)); echo "ok $n # SKIP no IPv6 on the loopback"; done
+	for _ in 1 2 3; do n=$((n + 1)); echo "ok $n # SKIP no IPv6 on the loopback"; done
 fi
 "$load" -q -j -n 50 -c 8 -S 127.0.0.2-127.0.0.5 "http://localhost:$second/" -4 >"$dir/out" 2>"$dir/err"; [ $? = 2 ]
 ok $? "an option behind the targets is no target"

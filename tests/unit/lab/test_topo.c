@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -363,6 +364,211 @@ START_TEST(the_address_of_a_whole_npp_is_reached_by_one_of_its_ports)
 }
 END_TEST
 
+/* ---- IPv6 alone --------------------------------------------------------------------------------- */
+
+static void is_addr(const union npp_addr *a, const char *text)
+{
+	char buf[NPP_ADDR_STRLEN];
+
+	ck_assert_str_eq(npp_addr_format(a, buf), text);
+}
+
+/* Where NODE sends packets to ADDR of IPv6; "::": no route. */
+static const char *via6(const char *name, const char *addr)
+{
+	static char buf[NPP_ADDR_STRLEN];
+	const struct topo_node *n = node(name);
+	const union npp_addr *best = &n->gateway6;
+	union npp_addr a;
+
+	ck_assert_int_eq(npp_addr_parse(addr, &a), 0);
+	for (uint32_t i = 0; i < n->n_routes; i++)
+		if (n->routes[i].to.len && npp_addr_in_prefix(&a, &n->routes[i].to.addr, n->routes[i].to.len))
+			best = &n->routes[i].via;
+	return npp_addr_format(best, buf);
+}
+
+#define SIX \
+	"name: six\n" \
+	"networks: {a: {subnet6: 'fd00:a::/64'}, b: {subnet6: 'fd00:b::/64'}, c: {subnet6: 'fd00:c::/32'}, j: {}}\n" \
+	"nodes:\n" \
+	"  one: {kind: client, networks: a}\n" \
+	"  r1: {kind: router, networks: [a, b]}\n" \
+	"  r2: {kind: router, networks: {b: 'fd00:b::77', c: }}\n" \
+	"  s:  {kind: switch, networks: [c, j]}\n" \
+	"  acc: {kind: npp, networks: {b: {address6: 'fd00:b::a'}}, addresses: ['fd00:9::1']}\n" \
+	"  web: {kind: host, stack: npp, npps: [acc]}\n" \
+	"  two: {kind: host, networks: b}\n" \
+	"  x:  {kind: client, networks: {j: 'fd00:c::1:0:5'}}\n" \
+	"  y:  {kind: client, networks: {j: 'fd00:c::2:0:5'}}\n"
+
+START_TEST(networks_may_have_ipv6_alone)
+{
+	static const uint8_t mac_x[6] = { 2, 3, 0, 0, 0, 5 }, mac_two[6] = { 2, 1, 0, 0, 0, 0xb };
+
+	ck_assert_int_eq(load(SIX, NULL, 0), 0);
+	for (uint32_t i = 0; i < topo.n_nodes; i++) {
+		for (uint32_t j = 0; j < topo.nodes[i].n_ifs; j++)
+			ck_assert_uint_eq(topo.nodes[i].ifs[j].addr, 0);
+		ck_assert(npp_addr_is_any(&topo.nodes[i].gateway));
+	}
+	is_addr(&node("r1")->ifs[0].addr6, "fd00:a::1");
+	is_addr(&node("r1")->ifs[1].addr6, "fd00:b::1");
+	is_addr(&node("r2")->ifs[1].addr6, "fd00:c::1");
+	is_addr(&node("one")->ifs[0].addr6, "fd00:a::a");
+	is_addr(&node("two")->ifs[0].addr6, "fd00:b::b");	/* ::a is given to another */
+	is_addr(&node("s")->ifs[0].addr6, "::");
+	ck_assert_mem_eq(node("two")->ifs[0].mac, mac_two, 6);
+	ck_assert_mem_eq(node("x")->ifs[0].mac, mac_x, 6);
+	ck_assert_uint_eq(node("y")->ifs[0].mac[5], 6);	/* the end of its address is that of x */
+	is_addr(&node("one")->gateway6, "fd00:a::1");
+	is_addr(&node("x")->gateway6, "fd00:c::1");
+	ck_assert_str_eq(via6("one", "fd00:c::5"), "fd00:a::1");
+	ck_assert_str_eq(via6("r1", "fd00:c::5"), "fd00:b::77");
+	ck_assert_str_eq(via6("r2", "fd00:a::5"), "fd00:b::1");
+	ck_assert_str_eq(via6("two", "fd00:c::5"), "fd00:b::77");
+	ck_assert_str_eq(via6("two", "fd00:9::1"), "fd00:b::a");
+	ck_assert_str_eq(via6("x", "fd00:9::1"), "fd00:c::1");
+	ck_assert_str_eq(via6("r2", "fd00:9::1"), "fd00:b::a");
+}
+END_TEST
+
+/* IPv4 goes by the south, IPv6 by the north. */
+#define MIXED \
+	"networks:\n" \
+	"  left:  {subnet: 10.0.1.0/24, subnet6: 'fd00:1::/64'}\n" \
+	"  right: {subnet: 10.0.2.0/24, subnet6: 'fd00:2::/64'}\n" \
+	"  south: {subnet: 10.0.3.0/24}\n" \
+	"  north: {subnet6: 'fd00:4::/64'}\n" \
+	"nodes:\n" \
+	"  s1: {kind: router, networks: [left, south]}\n" \
+	"  s2: {kind: router, networks: [south, right]}\n" \
+	"  n1: {kind: router, networks: [left, north]}\n" \
+	"  n2: {kind: router, networks: [north, right]}\n" \
+	"  c:  {kind: client, networks: left}\n" \
+	"  d:  {kind: client, networks: [south, north]}\n" \
+	"  acc: {kind: npp, networks: [south, north], addresses: [10.0.8.1, 'fd00:8::1']}\n" \
+	"  web: {kind: host, stack: npp, npps: [acc]}\n"
+
+START_TEST(each_family_goes_by_the_networks_that_have_it)
+{
+	ck_assert_int_eq(load(MIXED, NULL, 0), 0);
+	ck_assert_uint_eq(v4(&node("c")->gateway), ip("10.0.1.1"));
+	is_addr(&node("c")->gateway6, "fd00:1::1");	/* the same router, which knows the way */
+	ck_assert_str_eq(via6("c", "fd00:2::5"), "fd00:1::2");
+	ck_assert_uint_eq(via("c", "10.0.2.5"), ip("10.0.1.1"));
+	ck_assert_str_eq(via6("s1", "fd00:2::5"), "fd00:1::2");
+	ck_assert_uint_eq(via("n1", "10.0.2.5"), ip("10.0.1.1"));
+	ck_assert_uint_eq(via("s1", "10.0.2.5"), ip("10.0.3.2"));
+	ck_assert_uint_eq(v4(&node("d")->gateway), ip("10.0.3.1"));
+	is_addr(&node("d")->gateway6, "fd00:4::1");
+	ck_assert_uint_eq(via("d", "10.0.8.1"), ip("10.0.3.11"));
+	ck_assert_str_eq(via6("d", "fd00:8::1"), "fd00:4::b");
+	ck_assert_uint_eq(via("n1", "10.0.8.1"), ip("10.0.1.1"));
+	ck_assert_str_eq(via6("s1", "fd00:8::1"), "fd00:1::2");
+}
+END_TEST
+
+START_TEST(a_gateway_of_one_family_names_the_router_of_both)
+{
+	char *six[] = { (char[]){ "networks.b.subnet6=fd00:b::/64" }, (char[]){ "nodes.two.gateway6=fd00:b::4d" } };
+	char *four[] = { six[0], (char[]){ "nodes.two.gateway=10.0.2.77" } };
+
+	ck_assert_int_eq(load(CHAIN, six, 2), 0);
+	ck_assert_uint_eq(v4(&node("two")->gateway), ip("10.0.2.77"));
+	teardown();
+	ck_assert_int_eq(load(CHAIN, four, 2), 0);
+	is_addr(&node("two")->gateway6, "fd00:b::4d");
+}
+END_TEST
+
+START_TEST(a_lab_of_ipv4_can_be_made_one_of_ipv6_alone)
+{
+	char *sets[] = { (char[]){ "ipv6=only" }, (char[]){ "networks.new={}" },
+			 (char[]){ "nodes.lone={kind: client, networks: [new]}" } };
+
+	ck_assert_int_eq(load(TWO_PORTS, sets, 3), 0);
+	for (uint32_t i = 0; i < topo.n_nodes; i++) {
+		const struct topo_node *n = &topo.nodes[i];
+
+		ck_assert(npp_addr_is_any(&n->gateway));
+		for (uint32_t j = 0; j < n->n_ifs; j++)
+			ck_assert_uint_eq(n->ifs[j].addr, 0);
+		for (uint32_t j = 0; j < n->n_routes; j++)
+			ck_assert(!npp_addr_is_v4(&n->routes[j].to.addr) && !npp_addr_is_v4(&n->routes[j].via));
+	}
+	for (uint32_t i = 0; i < topo.n_nets; i++)
+		ck_assert(!topo_has_ip4(&topo.nets[i]) && topo_has_ip6(&topo.nets[i]));
+	ck_assert_uint_eq(node("acc")->n_whole, 1);
+	is_addr(&node("acc")->whole[0], "fd00::ffff:0:0:a00:90b");
+	is_addr(&node("acc")->ifs[1].addr6, "fd00:0:0:2::b");
+	is_addr(&node("acc")->gateway6, "fd00:0:0:1::1");
+	ck_assert_str_eq(via6("near", "fd00:0:0:ffff::a00:90b"), "fd00:0:0:2::b");
+	is_addr(&node("lone")->ifs[0].addr6, "fd00:0:0:4::a");	/* a network that had no subnet to begin with */
+}
+END_TEST
+
+START_TEST(who_learns_its_address_learns_its_routers)
+{
+	char *sets[] = { (char[]){ "nodes.acc.networks={a: {autoconf: yes}, b: 10.0.2.11}" },
+			 (char[]){ "nodes.near.networks={b: {autoconf: yes}}" } };
+	const struct topo_node *n;
+
+	ck_assert_int_eq(load(TWO_PORTS, sets, 2), 0);
+	n = node("acc");
+	is_addr(&n->ifs[0].addr6, "fd00::1:0:aff:fe00:10a");	/* by the MAC address 02:00:0a:00:01:0a */
+	is_addr(&n->gateway6, "::");
+	for (uint32_t i = 0; i < n->n_routes; i++)
+		ck_assert(npp_addr_is_v4(&n->routes[i].via) || n->routes[i].via.b[7] == 2);
+	ck_assert_uint_eq(v4(&n->gateway), ip("10.0.1.1"));
+	is_addr(&node("near")->gateway6, "::");
+	ck_assert(topo_advertises(&topo, node("r"), 0) && topo_advertises(&topo, node("r"), 1));
+	ck_assert(!topo_advertises(&topo, node("r"), 2) && !topo_advertises(&topo, node("far"), 1));
+}
+END_TEST
+
+#define SIX_NETS "name: s\nnetworks: {a: {subnet6: 'fd00:a::/64'}, b: {subnet: 10.0.2.0/24}, c: {subnet6: 'fd00:c::/64'}%s}\nnodes:\n"
+
+START_TEST(what_is_of_the_other_family_is_refused)
+{
+	static const struct { const char *nodes, *error; } wrong[] = {
+		{ "  x: {kind: client, networks: {a: 10.0.1.1}}\n", "10.0.1.1 is IPv4, and network 'a' has no 'subnet'" },
+		{ "  x: {kind: client, networks: {b: 'fd00:b::1'}}\n", "fd00:b::1 is IPv6, and network 'b' has no 'subnet6'" },
+		{ "  x: {kind: client, networks: {a: {address: 'fd00:a::1'}}}\n", "that is key 'address6'" },
+		{ "  x: {kind: client, networks: {b: {address6: 10.0.2.1}}}\n", "that is key 'address'" },
+		{ "  x: {kind: client, networks: a, gateway: 'fd00:a::1'}\n", "is an IPv6 address: that is key 'gateway6'" },
+		{ "  x: {kind: client, networks: b, gateway6: 10.0.2.1}\n", "is an IPv4 address: that is key 'gateway'" },
+		{ "  x: {kind: client, networks: a, gateway6: 'fd00:a::a'}\n", "fd00:a::a is the node itself" },
+		{ "  x: {kind: client, networks: a, gateway: 10.0.2.1}\n", "10.0.2.1 lies on none of the node's networks" },
+		{ "  x: {kind: client, networks: [a, b], routes: [{to: 'fd00:9::/64', via: 10.0.2.1}]}\n", "is of another family than 'to'" },
+		{ "  x: {kind: client, networks: {a: 'fd00:a::'}}\n", "fd00:a:: is that of all routers of network 'a'" },
+		{ "  x: {kind: npp, networks: a, addresses: [10.9.9.9]}\n  h: {kind: host, stack: npp, npps: [x]}\n",
+		  "10.9.9.9 is IPv4, and none of the NPP's networks has a 'subnet'" },
+		{ "  r: {kind: router, networks: {a: {autoconf: yes}}}\n", "a router has no 'autoconf'" },
+		{ "  x: {kind: client, networks: {a: {autoconf: yes}}}\n", "network 'a' has none" },
+		{ "  x: {kind: client, networks: {b: {autoconf: yes}}}\n  r: {kind: router, networks: b}\n", "'subnet6' of /64, which network 'b' has not" },
+		{ "  x: {kind: client, networks: {a: {autoconf: yes, address6: 'fd00:a::5'}}}\n  r: {kind: router, networks: a}\n",
+		  "has an IPv6 address, or 'autoconf', not both" },
+		{ "  x: {kind: npp, networks: {a: {autoconf: yes}}, gateway6: 'fd00:a::1'}\n  h: {kind: host, stack: npp, npps: [x]}\n"
+		  "  r: {kind: router, networks: a}\n", "its routers are learned" },
+		{ "  x: {kind: client, networks: small}\n", "1279 is too small for IPv6: at least 1280" },
+		{ "  s: {kind: switch, networks: [a, c]}\n", "both have a subnet" },
+		{ "  s: {kind: switch, networks: [a, b]}\n", "both have a subnet" },
+	};
+
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		char text[1024];
+
+		snprintf(text, sizeof text, SIX_NETS "%s", strstr(wrong[i].nodes, "small") ? ", small: {subnet6: 'fd00:d::/64', mtu: 1279}" : "",
+			 wrong[i].nodes);
+		ck_assert_int_eq(load(text, NULL, 0), -EINVAL);
+		ck_assert_msg(has_error(wrong[i].error), "no '%s' but '%s'", wrong[i].error, topo_error(&topo, 0));
+		ck_assert_msg(topo_errors(&topo) == 1, "%s, %s", topo_error(&topo, 0), topo_error(&topo, 1));
+		teardown();
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("topo");
@@ -384,6 +590,12 @@ int main(void)
 	tcase_add_test(tc, routers_with_bird_have_no_derived_routes);
 	tcase_add_test(tc, an_npp_on_several_networks_has_a_way_out_by_each);
 	tcase_add_test(tc, the_address_of_a_whole_npp_is_reached_by_one_of_its_ports);
+	tcase_add_test(tc, networks_may_have_ipv6_alone);
+	tcase_add_test(tc, each_family_goes_by_the_networks_that_have_it);
+	tcase_add_test(tc, a_gateway_of_one_family_names_the_router_of_both);
+	tcase_add_test(tc, a_lab_of_ipv4_can_be_made_one_of_ipv6_alone);
+	tcase_add_test(tc, who_learns_its_address_learns_its_routers);
+	tcase_add_test(tc, what_is_of_the_other_family_is_refused);
 	suite_add_tcase(s, tc);
 	return npp_suite_run(s);
 }
