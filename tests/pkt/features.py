@@ -826,6 +826,27 @@ def nagle_can_be_turned_off(e):
         assert s and len(s.data) == 10, (k, c.log)
 
 
+@scenario()
+def what_is_to_be_followed_by_more_waits_for_it(e):
+    """MSG_MORE: a segment that is not full waits for the next write, 200 ms at most (send(2); as Linux)"""
+    c = e.open()
+    e.set(c, (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
+    for k in range(20):
+        began = time.time()
+        e.send(c, 10, flags=socket.MSG_MORE)
+        e.send(c, 5)
+        s = c.expect(lambda s: s.data and not s.again)
+        c.ack()
+        if time.time() - began < 0.15: # else it may have waited for long enough
+            break
+        e.after_fence(c)
+    assert s and len(s.data) == 15, (k, s)
+    began = time.time()
+    e.send(c, 10, flags=socket.MSG_MORE)
+    s = c.expect(lambda s: s.data and not s.again)
+    assert s and len(s.data) == 10 and 0.2 - EARLY <= s.when - began, (s, s and s.when - began)
+
+
 # ---- keep-alive
 
 def keep_alive(e, c, idle=1, interval=1, count=3):

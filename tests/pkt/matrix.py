@@ -6,6 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import differ_known as K  # noqa: E402
 import expectations as X  # noqa: E402
 
 SHORT = {"SYN-RECEIVED (active)": "SYN-RCVD active", "SYN-RECEIVED": "SYN-RCVD", "ESTABLISHED": "ESTAB", "FIN-WAIT-2 (closed)": "FW-2 closed",
@@ -104,6 +105,15 @@ tests/lab/interop.t: transfers in both directions at once, every byte compared a
 of window scaling, SACK, timestamps, ECN and Fast Open, over IPv4 with MTU 9000, 1500 and 576, over IPv6 with 9000, 1500 and 1280,
 npp as client and as server: 384 in all. The kernel's TCP_INFO must name what both sides want, and nothing else.
 
+tests/pkt/differ.t plays random sequences of segments, ICMP errors and calls to npp and to the kernel (Linux 6.18) and compares
+what comes over the wire and what the program sees, step by step. Where they differ and may:
+
+""")
+row(["difference", "why"])
+row(["---"] * 2)
+for rule in K.RULES:
+    row([rule.__name__.replace("_", " "), " ".join(rule.__doc__.split()).replace("|", "/")])
+print("""
 ## Otherwise by choice
 """)
 row(["state", "event", "npp", "why"])
