@@ -83,6 +83,17 @@ static void out_of_window(struct stack *s, struct tcb *t, const struct tcp_seg *
 	repeat_ack(s, t, seg);
 }
 
+/* The window's edges count as inside, as with Linux. But what has no text in the window completes no handshake of a
+ * passive open (RFC 9293, 3.10.7.4), whoever holds it half open: see tcp_syncache.c. */
+static bool in_window(const struct tcb *t, const struct tcp_seg *seg)
+{
+	uint32_t end = seg->seq + seg_space(seg), edge = t->rcv_nxt + window_of(t);
+
+	if (t->c.state == TCP_ST_SYN_RECEIVED && t->c.passive)
+		return seg->seq == t->rcv_nxt || (seq_gt(end, t->rcv_nxt) && seq_lt(seg->seq, edge));
+	return seq_geq(end, t->rcv_nxt) && seq_leq(seg->seq, edge);
+}
+
 /* RFC 5961, 3.2. */
 static bool rst_acceptable(struct stack *s, struct tcb *t, const struct tcp_seg *seg)
 {
@@ -113,7 +124,7 @@ static bool seq_acceptable(struct stack *s, struct tcb *t, struct tcp_seg *seg)
 	}
 	if (seg->flags & TCPF_SYN) /* RFC 5961, 4.2: wherever it stands */
 		return true;
-	if (seq_lt(seg->seq + seg_space(seg), t->rcv_nxt) || seq_gt(seg->seq, t->rcv_nxt + window_of(t))) {
+	if (!in_window(t, seg)) {
 		out_of_window(s, t, seg);
 		return false;
 	}

@@ -172,6 +172,59 @@ START_TEST(a_wrong_ack_or_another_syn_does_not_complete_the_handshake)
 }
 END_TEST
 
+/* Segments around the window of a half-open connection: SEQ from what is expected (EDGE: from its right edge), text, FIN. */
+static const struct at_edge {
+	int32_t seq;
+	uint32_t len;
+	bool edge, fin, opens;
+} at_edges[] = {
+	{ .fin = true, .edge = true },			/* as if there was room for one more */
+	{ .edge = true },
+	{ .len = 3, .edge = true },
+	{ .seq = -1, .edge = true, .opens = true },
+	{ .seq = -1 },
+	{ .seq = -1, .fin = true },			/* ends where the window begins */
+	{ .seq = -5, .len = 5 },
+	{ .seq = -5, .len = 6, .opens = true },
+	{ .seq = 1, .opens = true },
+	{ .opens = true },
+};
+
+START_TEST(what_stands_out_of_the_window_does_not_complete_the_handshake)
+{
+	const struct at_edge *e = &at_edges[_i];
+	struct tcp_seg g;
+	struct th_sock *k;
+	struct th_seg *o;
+	uint32_t iss;
+
+	fetch_cookie();
+	g = syn(1000, 5, TCP_TFO_COOKIE);
+	th_input(h, &g, "hello", 0);
+	o = th_next(h);
+	iss = o->g.seq;
+	k = sock_at(1000);
+	g = (struct tcp_seg){ .sport = 1000, .dport = PORT, .seq = TP_ISS + 6 + (uint32_t)e->seq, .ack = iss + 1, .flags = TCPF_ACK,
+			      .wnd = 5000, .len = e->len };
+	if (e->edge)
+		g.seq += o->g.wnd;
+	if (e->fin)
+		g.flags |= TCPF_FIN;
+	th_input(h, &g, "whether or not", 0);
+	if (e->opens) {
+		ck_assert_uint_eq(k->c->state, TCP_ST_ESTABLISHED);
+	} else {
+		ck_assert_uint_eq(k->c->state, TCP_ST_SYN_RECEIVED);
+		o = th_next(h);
+		ck_assert_uint_eq(o->g.flags, TCPF_ACK);
+		ck_assert_uint_eq(o->g.seq, iss + 1);
+		ck_assert_uint_eq(o->g.ack, TP_ISS + 6);
+	}
+	stack_tcp_abort(h->s, k->c);
+	th_forget(h);
+}
+END_TEST
+
 START_TEST(a_lost_syn_ack_is_sent_again_and_so_is_the_answer)
 {
 	struct tcp_seg g;
@@ -907,6 +960,7 @@ int main(void)
 	tcase_add_test(tc, data_in_the_syn_is_read_and_answered_before_the_handshake);
 	tcase_add_test(tc, one_that_is_shut_down_before_the_handshake_tells_of_its_new_state_after_it);
 	tcase_add_test(tc, a_wrong_ack_or_another_syn_does_not_complete_the_handshake);
+	tcase_add_loop_test(tc, what_stands_out_of_the_window_does_not_complete_the_handshake, 0, sizeof at_edges / sizeof *at_edges);
 	tcase_add_test(tc, a_lost_syn_ack_is_sent_again_and_so_is_the_answer);
 	tcase_add_test(tc, a_wrong_cookie_makes_an_ordinary_handshake_with_a_new_one);
 	tcase_add_test(tc, cookies_live_for_two_periods);
