@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # differ.py - plays random sequences to npp and to the kernel, and tells where they differ
 #
-# usage: differ.py [--seed N] [--cases N] [--events N] [--family 4|6] [--play FILE] [--no-shrink] [--trace]
+# usage: differ.py [--seed N] [--seeds N] [--cases N] [--events N] [--family 4|6] [--play FILE] [--no-shrink] [--trace]
 #
 # A batch is many cases (differ_events.py) side by side, each with a connection of its own to both targets. Step I
 # plays event I of each: calls first, then segments; then both targets are given PAUSE for what they have put off
 # (delayed ACKs, retransmissions), and each connection is looked at: what came over the wire (Side.facts) and what
-# the program sees. A case that differs is played again, twice; what differs each time and is not known
-# (differ_known.py) is made shorter and reported.
+# the program sees. A case that differs is played again, twice and in time (LATE); what differs each time and is not
+# known (differ_known.py) is made shorter and reported.
 import argparse
 import json
 import os
@@ -20,7 +20,8 @@ from differ_events import case_of
 from differ_wire import N_ADDR, SLOW, Side, Target, Wire
 
 # Longer than what limits the rate of answers (500 ms, here and there), and than delayed ACKs.
-PAUSE = .55 * min(SLOW, 2)
+PAUSE = .55
+LATE = 1.1  # a step that took longer does not count: the machine stood still, and who knows when what went off
 GAP = .05   # between events that come quickly: some have to wait for a timer, others not
 END = [{"k": "app", "op": ["read"]}, {"k": "app", "op": ["error"], "quick": 1}, {"k": "seg", "f": "A"}]
 
@@ -32,7 +33,7 @@ class Explorer:
         self.wire = Wire(self.targets)
         self.wire.greet()
         self.next, self.narrow = 0, 0
-        self.played, self.steps, self.left, self.met = 0, 0, 0, {}
+        self.played, self.steps, self.left, self.met, self.longest, self.unjudged = 0, 0, 0, {}, 0, 0
 
     def address(self, case):
         """Of ours: which one, and a port that was not used for long. A path that becomes narrower is one of its own."""
@@ -90,7 +91,7 @@ class Explorer:
 
     def step(self, sides, pause):
         """One event of each, and what comes quickly after it."""
-        late, last = [], {}
+        began, late, last, all_ = time.monotonic(), [], {}, [(s, s.at) for s in sides]
         for s in sides:
             s.begin()
         while sides:
@@ -104,6 +105,11 @@ class Explorer:
         self.wire.drain(pause)
         self.wire.fence()
         self.look(late, last)
+        took = time.monotonic() - began
+        self.longest = max(self.longest, took)
+        for s, at in all_:
+            for f in s.facts_of[at:]:
+                f["late"] = took > LATE
 
     def play(self, cases, pause):
         """[(list of facts of npp's, of the kernel's, trace of each)] by case."""
@@ -170,6 +176,11 @@ def signature(case, d):
     return (d[1], e["k"], e.get("f") or str(e.get("op", [""])[0]))
 
 
+def is_late(facts, d):
+    """Did the machine stand still, until the two differed?"""
+    return any(f["late"] for f in facts[:d[0] + 1 if d else None])
+
+
 def shrink(x, case, pause, sig):
     """Fewer events, and less in them, as long as the same differs."""
     while True:
@@ -188,7 +199,7 @@ def shrink(x, case, pause, sig):
             return case
         for t, r in zip(tries, x.play(tries, pause)):
             d, _, _ = compare(t, r[0], r[1])
-            if d and signature(t, d)[0] == sig[0]:
+            if d and signature(t, d)[0] == sig[0] and not is_late(r[0], d):
                 case = t
                 break
         else:
@@ -205,9 +216,26 @@ def show(case, r, d):
     sys.stdout.flush()
 
 
+def again(x, cases, pause):
+    """[(case, signature, result, difference)] of those that differ when they are played once more. Those for which the
+    machine stands still each time are not judged."""
+    out = []
+    for _ in range(6):
+        late = []
+        for case, r in zip(cases, x.play(cases, pause) if cases else []):
+            d, _, _ = compare(case, r[0], r[1])
+            if is_late(r[0], d):
+                late.append(case)
+            elif d:
+                out.append((case, signature(case, d), r, d))
+        cases = late
+    x.unjudged += len(cases)
+    return out
+
+
 def find(x, cases, pause, seen):
     """[(case, signature, result, difference)] that are there each time; and how often each known difference was met."""
-    again, met, last = [], {}, []
+    last, met = [], {}
     for case, r in zip(cases, x.play(cases, pause)):
         d, names, n = compare(case, r[0], r[1])
         x.steps, x.left = x.steps + n, x.left + len(case["plan"]) - n
@@ -217,34 +245,24 @@ def find(x, cases, pause, seen):
             print("once:", signature(case, d), case["plan"][:d[0] + 1], [(f, r[0][d[0]].get(f), r[1][d[0]].get(f)) for f in d[1]],
                   file=sys.stderr)
         if d and seen.get(signature(case, d), 0) < 2:
-            again.append((case, signature(case, d)))
+            last.append((case, signature(case, d), r, d))
     for _ in range(2):
-        if again:
-            last = []
-            for (case, _), r in zip(again, x.play([c for c, _ in again], pause)):
-                d, _, _ = compare(case, r[0], r[1])
-                if d:
-                    last.append((case, signature(case, d), r, d))
-            again = [(c, s) for c, s, _, _ in last]
+        last = again(x, [c for c, _, _, _ in last], pause)
     return last, met
 
 
 def report(x, case, sig, r, d, a, name):
-    """One difference, made shorter; 1, if it is still there."""
+    """One difference, made shorter."""
     if not a.no_shrink:
-        case = shrink(x, case, PAUSE, sig)
-        r = x.play([case], PAUSE)[0]
-        d, _, _ = compare(case, r[0], r[1])
-    if not d:
-        print(f"# gone ({name}): {sig}")
-        return 0
+        less = shrink(x, case, PAUSE, sig)
+        for case, sig, r, d in again(x, [less], PAUSE) or [(case, sig, r, d)]:
+            pass
     print(f"# a difference ({name}): {sig}")
     show(case, r, d)
     if a.trace:
         for who, t in (("npp", r[2]), ("kernel", r[3])):
             print(f"#   {who}:", *t, sep="\n#     ")
     print("#   to play it again: " + json.dumps({k: v for k, v in case.items() if k != "plan"}))
-    return 1
 
 
 def batch(x, cases, a, seen, name):
@@ -256,7 +274,8 @@ def batch(x, cases, a, seen, name):
     for case, sig, r, d in bad:
         if seen.get(sig, 0) < 2:
             seen[sig] = seen.get(sig, 0) + 1
-            found += report(x, case, sig, r, d, a, name)
+            found += 1
+            report(x, case, sig, r, d, a, name)
     return found
 
 
@@ -266,7 +285,7 @@ def batches(a):
         yield a.play, [json.loads(line) for line in open(a.play)]
         return
     end, seed = time.monotonic() + a.soak, a.seed
-    while seed == a.seed or time.monotonic() < end:
+    while seed < a.seed + a.seeds or time.monotonic() < end:
         rng = random.Random(seed)
         yield f"seed {seed}", [case_of(rng, a.family, a.events) for _ in range(a.cases)]
         seed += 1
@@ -275,7 +294,8 @@ def batches(a):
 def main():
     soak = int(os.environ.get("NPP_SOAK") or 0)
     p = argparse.ArgumentParser()
-    p.add_argument("--seed", type=int, default=random.randrange(1 << 30) if soak else 1)
+    p.add_argument("--seed", type=int, help="the first; of its own: 1 to 4, or with NPP_SOAK any")
+    p.add_argument("--seeds", type=int, default=1, help="how many, at least")
     p.add_argument("--cases", type=int, default=700 if soak else 300)
     p.add_argument("--events", type=int, default=8 if soak else 3)
     p.add_argument("--soak", type=int, default=soak, help="seconds")
@@ -284,12 +304,15 @@ def main():
     p.add_argument("--no-shrink", action="store_true")
     p.add_argument("--trace", action="store_true")
     a = p.parse_args()
+    if a.seed is None:
+        a.seed, a.seeds = (random.randrange(1 << 30), a.seeds) if a.soak else (1, max(a.seeds, 4))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     x, seen, found, began = Explorer(), {}, 0, time.monotonic()
+    print(f"# from seed {a.seed}", flush=True)
     for name, cases in batches(a):
         found += batch(x, cases, a, seen, name)
-    print(f"# {x.played} sequences in {time.monotonic() - began:.1f} s, {x.steps} steps compared, {x.left} left out; "
-          "known differences:")
+    print(f"# to {name}: {x.played} sequences in {time.monotonic() - began:.1f} s, {x.steps} steps compared, {x.left} left out; "
+          f"the longest step took {x.longest:.1f} s, {x.unjudged} not judged for it; known differences:")
     for n, c in sorted(x.met.items(), key=lambda m: -m[1]):
         print(f"#   {n} {c}")
     other = "" if os.uname().release.startswith("6.18.") else " # TODO the rules are those of Linux 6.18"

@@ -14,11 +14,12 @@ import select
 import socket
 import struct
 import sys
+import time
 
 PATTERN = bytes((i * 7 + (i >> 8) * 13 + (i >> 3)) & 0xff for i in range(65536)) * 2
 PORTS = {7000: {}, 7001: {"fastopen": True}, 7002: {"defer": True}}
 TCP_FASTOPEN, TCP_FASTOPEN_KEY = 23, 33
-SLOW = int(os.environ.get("NPP_SLOW", "1"))
+ROOM = .2   # seconds for what has to ask for room
 listeners, socks = [], {}
 
 
@@ -27,6 +28,13 @@ class One:
 
     def __init__(self, s):
         self.s, self.got, self.put = s, 0, 0
+
+
+class Later:
+    """An answer that is known when the socket has room, or AGAIN() tells that it has none."""
+
+    def __init__(self, one, again):
+        self.one, self.again = one, again
 
 
 def name_of(e):
@@ -107,15 +115,16 @@ def op_read(key, one):
 
 def op_send(key, one, n, flags=0):
     at = one.put & 0xffff
-    for last in (False, True):
-        try:
-            sent = one.s.send(PATTERN[at:at + n], flags | socket.MSG_NOSIGNAL)
-            one.put += sent
-            return [sent]
-        except BlockingIOError:
-            if last or not select.select([], [one.s], [], 0.2 * SLOW)[1]:   # the first byte may wait for a buffer
-                return ["EAGAIN"]
-    return None
+
+    def send():
+        sent = one.s.send(PATTERN[at:at + n], flags | socket.MSG_NOSIGNAL)
+        one.put += sent
+        return [sent]
+
+    try:
+        return send()
+    except BlockingIOError:     # the first byte may wait for a buffer
+        return Later(one, send)
 
 
 def op_shutdown(key, one, how):
@@ -147,14 +156,18 @@ def op_look(key, one):
     p = select.poll()
     p.register(one.s, select.POLLIN | select.POLLOUT | select.POLLPRI | 0x2000)
     got = [one.s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0], (p.poll(0) or [(0, 0)])[0][1]]
-    if got[0] in (1, 8) and not got[1] & select.POLLOUT:    # room may have to be asked for
-        p.modify(one.s, select.POLLOUT)
-        got[1] |= (p.poll(200 * SLOW) or [(0, 0)])[0][1]
     for request in (0x541b, 0x8905):
         try:
             got.append(struct.unpack("i", fcntl.ioctl(one.s, request, bytes(4)))[0])
         except OSError as e:
             got.append(name_of(e))
+
+    def room():
+        p.modify(one.s, select.POLLOUT)
+        return [got[0], got[1] | (p.poll(0) or [(0, 0)])[0][1]] + got[2:]
+
+    if got[0] in (1, 8) and not got[1] & select.POLLOUT:    # room may have to be asked for
+        return Later(one, room)
     return got
 
 
@@ -166,6 +179,27 @@ def do(key, op, *args):
         return globals()["op_" + op](key, one, *args)
     except OSError as e:
         return name_of(e)
+
+
+def answers(questions):
+    """What each gives. Those that have to wait for room do it all at once."""
+    got = [do(*q) for q in questions]
+    late = [a for a in got if isinstance(a, Later)]
+    p, end = select.poll(), time.monotonic() + ROOM
+    waits = {a.one.s.fileno() for a in late}
+    for fd in waits:
+        p.register(fd, select.POLLOUT)
+    while waits and (left := end - time.monotonic()) > 0:
+        for fd, _ in p.poll(left * 1000):
+            p.unregister(fd)
+            waits.remove(fd)
+    for i, a in enumerate(got):
+        if isinstance(a, Later):
+            try:
+                got[i] = a.again()
+            except OSError as e:
+                got[i] = name_of(e)
+    return got
 
 
 def main():
@@ -180,7 +214,7 @@ def main():
         try:
             for line in f:
                 accept_all()
-                f.write(json.dumps([do(*q) for q in json.loads(line)]) + "\n")
+                f.write(json.dumps(answers(json.loads(line))) + "\n")
                 f.flush()
         except OSError:     # who asked has gone
             pass

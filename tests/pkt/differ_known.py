@@ -82,7 +82,7 @@ def sack_of_fin(s):
 def window_edge(s):
     """The windows are not equally large, and npp cuts off what lies beyond (RFC 9293, 3.10.7.4: trim), where the kernel
     takes a segment that begins inside as a whole, or drops it."""
-    if any(e.get("sb") == "E" for e in s.earlier) or any(e.get("sd", 0) >= 30000 for e in s.earlier):
+    if any(e.get("sb") == "E" for e in s.earlier) or any(f.get("said_seq", 0) >= 30000 for f in s.past):
         return {"sack", "dup", "acked", "look", "rst", "syn"} if s.seg else {"sack"}
     return ()
 
@@ -122,12 +122,6 @@ def info_of_fast_open(s):
     return {"look"} if s.fast and isinstance(n, list) and isinstance(k, list) and (n[0], k[0], n[1]) == (1, 3, k[1]) else ()
 
 
-def cookie_said_again(s):
-    """The kernel's second SYN-ACK has no cookie; npp's is as the first."""
-    return {"syn"} if not s.n["syn"] and s.k["syn"] and all(k[3] is None for k in s.k["syn"]) and any(
-        e.get("opt", "").startswith("tfo") for e in s.earlier) else ()
-
-
 def ect_of_syn(s):
     """A SYN that is itself ECN-capable: RFC 3168, 6.1.1 had none, RFC 8311, 4.3 lets there be; the kernel does without ECN."""
     marked = any("S" in e.get("f", "") and e.get("tos", 0) & 3 for e in s.earlier)
@@ -148,9 +142,9 @@ def fin_of_fast_open(s):
 
 def echo_in_half_open(s):
     """The kernel takes no ACK for a half-open connection whose timestamp is not that of a SYN-ACK, be it that of an ACK that
-    it has sent meanwhile."""
+    it has sent meanwhile, and is silent if it has a RST."""
     again = any(f["dup"] for f in s.past) or s.e.get("ts", "").startswith("ecr")
-    return EVERYTHING if s.seg and s.half_open and s.case["ts"] and again and s.k["dup"] else ()
+    return EVERYTHING if s.seg and s.half_open and s.case["ts"] and again and (s.k["dup"] or "R" in s.flags) else ()
 
 
 def one_ack_for_several(s):
@@ -280,7 +274,7 @@ def small_send_buffer(s):
     n, k = s.n.get("look"), s.k.get("look")
     if isinstance(n, list) and isinstance(k, list) and n[:1] + n[2:] == k[:1] + k[2:] and abs(n[1] - k[1]) == 4:
         return {"look", "call"} if s.call("send") else {"look"}
-    return {"call", "sent"} if s.call("send") and s.n["call"] != s.k["call"] and (s.n.get("sent") or 0) > 1000 else ()
+    return {"call", "sent", "size"} if s.call("send") and s.n["call"] != s.k["call"] and (s.n.get("sent") or 0) > 1000 else ()
 
 
 def soft_error_asked_for(s):
@@ -297,7 +291,8 @@ def time_wait_bare_ack(s):
 def shut_both_ways(s):
     """shutdown(SHUT_RDWR): what still comes is taken, as libnpp(7) says; the kernel resets."""
     shut = {e["op"][1] for e in s.earlier if e["k"] == "app" and e["op"][0] == "shutdown"}
-    return EVERYTHING if (2 in shut or {0, 1} <= shut) and s.seg and s.k["rst"] and not s.n["rst"] else ()
+    closed = any(e["op"][0] == "close" for e in s.earlier[s.i + 1:] if e["k"] == "app")    # npp's own reset: nobody has read it
+    return EVERYTHING if (2 in shut or {0, 1} <= shut) and s.seg and s.k["rst"] and (closed or not s.n["rst"]) else ()
 
 
 def edge_timestamp(s):
@@ -430,7 +425,7 @@ def echo_in_syn_sent(s):
 
 RULES = [
     malformed_options, neither_ack_nor_rst, text_after_fin, text_over_fin, sack_of_fin, window_edge,
-    without_timestamp, options_of_crossing_syn, info_of_crossing_syn, cookie_given_again, cookie_said_again,
+    without_timestamp, options_of_crossing_syn, info_of_crossing_syn, cookie_given_again,
     info_of_fast_open, ect_of_syn, mtu_of_zero, fin_of_fast_open, echo_in_half_open, one_ack_for_several, black_hole,
     icmp_of_unsent, icmp_of_half_open, form_of_reset, ack_of_never_sent, fin_into_closed_window, reset_in_fin_wait_2,
     reset_in_window_of_fin_wait_2, old_reset_of_fast_open, shutdown_in_syn_sent, data_in_synack, refused_crossing,

@@ -322,8 +322,8 @@ class Side:
             self.ws = o[3][0] if 3 in o and self.case["ws"] is not None else 0
         this = (letters(flags), signed(ack - self.isn) if flags & ACK else None, tuple(sorted(k for k in o if k not in (34,))),
                 len(o[34]) if 34 in o else None)
-        if (seq, this) not in self.seen:
-            self.seen.add((seq, this))
+        if (seq, this[:2]) not in self.seen:    # not one that is repeated after a while, be it with less options
+            self.seen.add((seq, this[:2]))
             self.syn.add(this)
 
     def facts(self):
